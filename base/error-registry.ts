@@ -1,0 +1,95 @@
+// The registry of errors: code · sentence · who can mend it · retryable · HTTP status · exit code class.
+// A test holds that docs/errors.md and this table name exactly the same codes.
+
+/** What is known of an error before it happens. */
+export interface ErrorEntry {
+  /** One sentence in the present tense: the problem's title in problem+json. */
+  readonly title: string;
+  /** Who can mend it: the caller of the command or API, the operator of this host, or a peer's operator. */
+  readonly mendedBy: 'caller' | 'operator' | 'peer';
+  readonly retryable: boolean;
+  readonly httpStatus: number;
+}
+
+function entry(
+  title: string,
+  mendedBy: ErrorEntry['mendedBy'],
+  retryable: boolean,
+  httpStatus: number,
+): ErrorEntry {
+  return { title, mendedBy, retryable, httpStatus };
+}
+
+/** Every error that Backcast can report. */
+export const ERRORS = {
+  BACKCAST_CONFIG_INVALID: entry('The configuration is not valid.', 'operator', false, 500),
+  BACKCAST_USAGE: entry('The command line is not valid.', 'caller', false, 400),
+  BACKCAST_HOME_UNUSABLE: entry('The home folder cannot be used.', 'operator', false, 500),
+  BACKCAST_POSTGRES_START: entry('The embedded PostgreSQL does not start.', 'operator', false, 500),
+  BACKCAST_DATABASE_UNREACHABLE: entry('The database cannot be reached.', 'operator', true, 503),
+  BACKCAST_DATABASE_REFUSED: entry('The database refuses the statement.', 'operator', false, 500),
+  BACKCAST_SCHEMA_MISSING: entry(
+    'The database does not have the current schema.',
+    'operator',
+    false,
+    503,
+  ),
+  BACKCAST_LEASE_HELD: entry('Another archiver writes this channel.', 'operator', true, 409),
+  BACKCAST_FENCED: entry('A newer archiver has taken the channel over.', 'operator', false, 409),
+  BACKCAST_REDIS_UNREACHABLE: entry('Redis cannot be reached.', 'operator', true, 503),
+  BACKCAST_REGISTRY_INVALID: entry(
+    'The registry holds an answer that cannot be used.',
+    'operator',
+    false,
+    500,
+  ),
+  BACKCAST_POOL_EXHAUSTED: entry(
+    'No multicast address is left in the pool.',
+    'operator',
+    false,
+    507,
+  ),
+  BACKCAST_CHANNEL_NAME: entry('The channel name is not valid.', 'caller', false, 400),
+  BACKCAST_CHANNEL_UNKNOWN: entry('The channel is not known.', 'caller', false, 404),
+  BACKCAST_SESSION_UNKNOWN: entry(
+    'The session is not known on this channel.',
+    'caller',
+    false,
+    404,
+  ),
+  BACKCAST_INTERFACE_UNUSABLE: entry(
+    'The network interface cannot be used for multicast.',
+    'operator',
+    false,
+    500,
+  ),
+  BACKCAST_PORT_IN_USE: entry('The port is in use.', 'operator', false, 500),
+  BACKCAST_MESSAGE_TOO_LARGE: entry(
+    'The message is larger than the channel allows.',
+    'caller',
+    false,
+    413,
+  ),
+  BACKCAST_PUBLISHER_CLOSED: entry('The publisher is closed.', 'caller', false, 409),
+  BACKCAST_RANGE_INVALID: entry('A parameter is not valid.', 'caller', false, 400),
+  BACKCAST_RANGE_INVERTED: entry('The range ends before it begins.', 'caller', false, 422),
+  BACKCAST_NOT_FOUND: entry('There is nothing at this address.', 'caller', false, 404),
+  BACKCAST_NOT_ACCEPTABLE: entry(
+    'None of the accepted media types can be served.',
+    'caller',
+    false,
+    406,
+  ),
+  BACKCAST_API_UNREACHABLE: entry('The replay API cannot be reached.', 'operator', true, 503),
+  BACKCAST_ANSWER_TRUNCATED: entry(
+    'The answer ended before its end record.',
+    'operator',
+    true,
+    502,
+  ),
+  BACKCAST_AUDIT_FAILED: entry('A sequence is not accounted for.', 'operator', false, 500),
+  BACKCAST_INTERNAL: entry('Backcast has a bug.', 'operator', false, 500),
+} as const satisfies Record<string, ErrorEntry>;
+
+/** One of the codes above. */
+export type ErrorCode = keyof typeof ERRORS;

@@ -1,0 +1,59 @@
+// Every bound of the product in one place, each with the reason for its number, and the relations
+// between them asserted where they are declared. Units stand in the names.
+
+import { assert } from './assert.ts';
+
+/** UDP payload that fits an Ethernet frame: 1500 − 20 (IP) − 8 (UDP). Larger packets would be fragmented by IP, where one lost piece loses all. */
+export const PACKET_BYTES_DEFAULT = 1_472;
+/** Room for the headers, options and at least a few bytes of data. */
+export const PACKET_BYTES_MIN = 256;
+/** 65,535 − 20 − 8: the largest UDP payload that IPv4 carries. */
+export const PACKET_BYTES_MAX = 65_507;
+
+/** One message: 1 MiB by default, the point from which a file transfer serves better than a broadcast. */
+export const MESSAGE_BYTES_DEFAULT_MAX = 1_048_576;
+
+/** Messages in one packet: bounds what a receiver must unpack in one step. */
+export const PACKET_MESSAGES_MAX = 1_024;
+
+/** Packets a publisher keeps for repair. 65,536 packets of 1,472 bytes are 92 MiB. */
+export const TRANSMIT_WINDOW_PACKETS_DEFAULT = 65_536;
+/** Bytes a publisher keeps for repair: what an instance can spare without thinking about it. */
+export const TRANSMIT_WINDOW_BYTES_DEFAULT = 96 * 1_048_576;
+
+/** Packets a receiver holds per session behind a hole; at least the largest transmit window, so a full window can be repaired in place. */
+export const RECEIVE_WINDOW_PACKETS_MAX = 131_072;
+/** Holes a receiver tracks per session at once; more and it waits for the oldest to be filled first. */
+export const RECEIVE_GAPS_MAX = 4_096;
+/** Sessions a receiver follows at once on one channel. */
+export const RECEIVE_SESSIONS_MAX = 1_024;
+
+/** Packet numbers in one NAK: one in the header and 62 in the list, as much as the list option holds. */
+export const NAK_SQNS_MAX = 63;
+/** NAK packets that one session may have unanswered at once; more would ask for repairs faster than they come. */
+export const NAK_PACKETS_OUTSTANDING_MAX = 16;
+
+/** Messages in one segment; bounds the search for a position to one index range. */
+export const SEGMENT_MESSAGES_MAX = 4_096;
+/** Payload bytes after which a segment is closed: keeps one row far below PostgreSQL's 1 GB and cheap to read. */
+export const SEGMENT_BYTES_TARGET = 1_048_576;
+
+/** Messages in one transaction of the archiver. */
+export const BATCH_MESSAGES_MAX = 65_536;
+/** Payload bytes in one transaction of the archiver. */
+export const BATCH_BYTES_MAX = 16 * 1_048_576;
+/** How long the oldest message of a batch waits before the batch is committed. */
+export const BATCH_AGE_MS_DEFAULT = 20;
+
+/** Name of a publisher as it travels in source path messages. */
+export const SOURCE_NAME_BYTES_MAX = 64;
+
+assert(PACKET_BYTES_MIN < PACKET_BYTES_DEFAULT, 'the default packet is larger than the smallest');
+assert(PACKET_BYTES_DEFAULT < PACKET_BYTES_MAX, 'the default packet is smaller than the largest');
+assert(
+  TRANSMIT_WINDOW_PACKETS_DEFAULT <= RECEIVE_WINDOW_PACKETS_MAX,
+  'a receiver can hold all that a publisher can still repair',
+);
+assert(PACKET_MESSAGES_MAX <= SEGMENT_MESSAGES_MAX, 'the messages of a packet fit one segment');
+assert(SEGMENT_MESSAGES_MAX <= BATCH_MESSAGES_MAX, 'a full segment fits one batch');
+assert(SEGMENT_BYTES_TARGET <= BATCH_BYTES_MAX, 'a segment of the target size fits one batch');

@@ -1,0 +1,23 @@
+// Why a sequence is missing from the archive for good. A closed set: it stands in the tables, the API,
+// the client and the documentation with the same words.
+
+/** Every cause, with the sentence that the documentation and the API give for it. */
+export const LOSS_CAUSES = {
+  repair_expired: 'The publisher no longer held the packets when they were asked for.',
+  source_gone: 'The publisher fell silent before the missing packets could be repaired.',
+  recorder_overrun: 'The archiver itself could not keep up and had to let messages go.',
+  spool_full: 'PostgreSQL was away for longer than the spool had room for.',
+  late_join: 'The messages were published before the archiver first heard this session.',
+  resync:
+    'The packet numbers jumped further than any window, and the receiver started afresh behind the jump.',
+  corrupt: 'The packets arrived, but what they held could not be read.',
+  unauthenticated: 'Only packets without a valid signature arrived for these sequences.',
+} as const;
+
+/** One of the causes above. */
+export type LossCause = keyof typeof LOSS_CAUSES;
+
+/** Whether `text` names a cause. */
+export function isLossCause(text: string): text is LossCause {
+  return Object.hasOwn(LOSS_CAUSES, text);
+}
