@@ -35,7 +35,6 @@ export function toError(error: unknown): Error {
 export function rootMessage(error: unknown): string {
   let deepest = toError(error);
   while (deepest.cause instanceof Error) deepest = deepest.cause;
-  return deepest.message === ''
-    ? String((deepest as { code?: unknown }).code ?? deepest.name)
-    : deepest.message;
+  if (deepest.message !== '') return deepest.message;
+  return 'code' in deepest && typeof deepest.code === 'string' ? deepest.code : deepest.name;
 }
