@@ -13,3 +13,4 @@ export * from './read-decode.ts';
 export * from './read-entries.ts';
 export * from './read-messages.ts';
 export * from './read-page.ts';
+export * from './read-backlog.ts';
