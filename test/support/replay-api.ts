@@ -19,7 +19,7 @@ export interface TestApi extends AsyncDisposable {
   readonly url: string;
   readonly opened: OpenDatabase;
   readonly get: (path: string, accept?: string) => Promise<Answer>;
-  readonly fill: (channel: FilledChannel) => Promise<number>;
+  readonly addChannel: (channel: FilledChannel) => Promise<number>;
 }
 
 /** Log lines are not looked at unless a test brings its own logger. */
@@ -48,7 +48,7 @@ export async function openTestApi(): Promise<TestApi> {
         text: response.body,
       };
     },
-    fill: (channel) => fillChannel(created.url, channel),
+    addChannel: (channel) => fillChannel(created.url, channel),
     [Symbol.asyncDispose]: async () => {
       await app.close();
       await opened.close();

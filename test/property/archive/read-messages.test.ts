@@ -85,14 +85,12 @@ const published = fc.record({
 });
 const always = fc.constant({ publishedFromUs: undefined, publishedToUs: undefined });
 const request: fc.Arbitrary<MessageRequest> = fc.oneof(
-  fc
-    .record({ bounds, published: fc.oneof(always, published), order })
-    .map((one) => ({
-      kind: 'positions' as const,
-      ...one.bounds,
-      ...one.published,
-      order: one.order,
-    })),
+  fc.record({ bounds, published: fc.oneof(always, published), order }).map((one) => ({
+    kind: 'positions' as const,
+    ...one.bounds,
+    ...one.published,
+    order: one.order,
+  })),
   fc.record({
     kind: fc.constant('sequences' as const),
     session: fc.constantFrom(...SESSIONS),
