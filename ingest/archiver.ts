@@ -139,7 +139,9 @@ export class Archiver implements AsyncDisposable {
   async #discover(): Promise<void> {
     const channels = await this.#options.registry.list();
     for (const [channel, address] of channels) {
-      const isWanted = this.#options.channels.some((pattern) => matchesChannelPattern(pattern, channel));
+      const isWanted = this.#options.channels.some((pattern) =>
+        matchesChannelPattern(pattern, channel),
+      );
       if (!isWanted || this.#known.has(channel)) continue;
       this.#known.add(channel);
       this.#assign(channel, address);
@@ -156,7 +158,9 @@ export class Archiver implements AsyncDisposable {
 
   #startThread(): Thread {
     const { channels: _, registry: __, log: ___, ...settings } = this.#options;
-    const worker = new Worker(new URL('shard-worker.ts', import.meta.url), { workerData: settings });
+    const worker = new Worker(new URL('shard-worker.ts', import.meta.url), {
+      workerData: settings,
+    });
     const ended = Promise.withResolvers<void>();
     const thread: Thread = { worker, ended: ended.promise, channelCount: 0, counters: {} };
     worker.on('message', (report: ShardReport) => this.#handle(thread, report));

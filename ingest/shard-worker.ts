@@ -27,7 +27,11 @@ try {
 } catch (error) {
   const code = error instanceof BackcastError ? error.code : 'BACKCAST_INTERNAL';
   const { message, stack } = toError(error);
-  report({ kind: 'failed', code, message: code === 'BACKCAST_INTERNAL' ? (stack ?? message) : message });
+  report({
+    kind: 'failed',
+    code,
+    message: code === 'BACKCAST_INTERNAL' ? (stack ?? message) : message,
+  });
 } finally {
   clearInterval(reporting);
   report({ kind: 'counters', channels: shard.counters() });

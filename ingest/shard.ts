@@ -88,8 +88,9 @@ export class Shard {
     this.#stopping.abort();
     const timer = setTimeout(() => this.#drainDeadline.abort(), DRAIN_MS_MAX);
     timer.unref();
-    void Promise.allSettled([...this.#recorders.values()].map((it) => it[Symbol.asyncDispose]()))
-      .then(() => this.#writer.drain());
+    void Promise.allSettled(
+      [...this.#recorders.values()].map((it) => it[Symbol.asyncDispose]()),
+    ).then(() => this.#writer.drain());
   }
 
   /** Numbers per channel. */
