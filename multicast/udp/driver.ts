@@ -74,7 +74,7 @@ export class Driver implements Disposable {
         transmit = machine.pollTransmit();
       }
       onEvents();
-      if (!this.#isDisposed) this.#arm(machine.nextDeadlineMs, nowMs);
+      if (!this.#isDisposed) this.#arm(machine.nextDeadlineMs, monotonicMs());
     } finally {
       this.#isTurning = false;
     }
