@@ -21,7 +21,7 @@ export const TRANSMIT_WINDOW_PACKETS_DEFAULT = 65_536;
 /** Bytes a publisher keeps for repair: what an instance can spare without thinking about it. */
 export const TRANSMIT_WINDOW_BYTES_DEFAULT = 96 * 1_048_576;
 
-/** Bytes per second of one publisher, packets and repairs together: four fifths of a 1 Gbit/s link, which leaves the other publishers of the link room to be heard. */
+/** Bytes of data per second of one publisher: four fifths of a 1 Gbit/s link, the rest of which is left to repairs. */
 export const PUBLISH_BYTES_PER_SEC_DEFAULT = 100_000_000;
 
 /** Packets a receiver holds per session behind a hole; at least the largest transmit window, so a full window can be repaired in place. */

@@ -59,7 +59,8 @@ const LOG = Type.Object({
 
 const REGISTRY = Type.Object({
   kind: choice(['auto', 'file', 'redis'], {
-    description: 'Where channels get their address; `auto`: Redis if `redisUrl` is set, else the file.',
+    description:
+      'Where channels get their address; `auto`: Redis if `redisUrl` is set, else the file.',
     default: 'auto',
     env: 'BACKCAST_REGISTRY',
   }),
@@ -93,7 +94,8 @@ const REGISTRY = Type.Object({
 
 const PUBLISHER = Type.Object({
   rateBytesPerSec: integer({
-    description: 'Most bytes a publisher sends per second, repairs included.',
+    description:
+      'Most bytes of data a publisher sends per second; repairs may take a quarter of it on top.',
     range: [1_000, 10 * GIBIBYTE],
     default: PUBLISH_BYTES_PER_SEC_DEFAULT,
     env: 'BACKCAST_RATE',
@@ -218,7 +220,8 @@ export const CONFIG_SCHEMA = Type.Object({
   }),
   interface: Type.String({
     minLength: 1,
-    description: 'IPv4 address of the network interface for multicast; the default stays on this machine.',
+    description:
+      'IPv4 address of the network interface for multicast; the default stays on this machine.',
     default: '127.0.0.1',
     env: 'BACKCAST_INTERFACE',
   }),
@@ -245,7 +248,8 @@ export const CONFIG_SCHEMA = Type.Object({
   archiver: ARCHIVER,
   api: API,
   channels: Type.Array(CHANNEL, {
-    description: 'Channels with a fixed address: name, group, port, dport (7500), framing (native).',
+    description:
+      'Channels with a fixed address: name, group, port, dport (7500), framing (native).',
     default: [],
   }),
   faults: Type.String({
@@ -278,22 +282,3 @@ function choice<const Choices extends string[]>(
 ): TEnum<Choices> {
   return Type.Enum(choices, { ...setting });
 }
-
-/** A schema as the loader reads it: the JSON Schema keywords that occur above. */
-export interface SettingSchema {
-  readonly type?: string;
-  readonly properties?: Readonly<Record<string, SettingSchema>>;
-  readonly items?: SettingSchema | readonly SettingSchema[];
-  readonly anyOf?: readonly SettingSchema[];
-  readonly enum?: readonly unknown[];
-  readonly const?: unknown;
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly description?: string;
-  readonly default?: unknown;
-  readonly env?: string;
-  readonly secret?: boolean;
-}
-
-/** `CONFIG_SCHEMA` as the loader reads it. */
-export const SETTINGS: SettingSchema = CONFIG_SCHEMA;
