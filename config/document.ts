@@ -3,16 +3,21 @@
 
 import { SETTINGS, type Setting, type SettingSchema } from './settings.ts';
 
-/** One row per setting: name, environment variable, type, default, meaning. */
+const HEAD = ['Setting', 'Environment', 'Value', 'Default', 'Meaning'];
+
+/** A Markdown table with one row per setting, its columns padded as the formatter leaves them. */
 export function renderSettingsTable(): string {
-  const head = '| Setting | Environment | Value | Default | Meaning |\n|---|---|---|---|---|\n';
-  return head + SETTINGS.map(renderRow).join('');
+  const rows = [HEAD, ...SETTINGS.map(renderRow)];
+  const widths = HEAD.map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  const [head, ...body] = rows.map((row) => row.map((cell, index) => cell.padEnd(widths[index])));
+  const rule = widths.map((width) => '-'.repeat(width));
+  return [head, rule, ...body].map((row) => `| ${row.join(' | ')} |\n`).join('');
 }
 
-function renderRow({ name, schema }: Setting): string {
+function renderRow({ name, schema }: Setting): string[] {
   const env = schema.env === undefined ? '' : `\`${schema.env}\``;
-  const cells = [`\`${name}\``, env, renderType(schema), renderDefault(schema)];
-  return `| ${[...cells, schema.description ?? ''].join(' | ')} |\n`;
+  const meaning = schema.description ?? '';
+  return [`\`${name}\``, env, renderType(schema), renderDefault(schema), meaning];
 }
 
 function renderType(schema: SettingSchema): string {
