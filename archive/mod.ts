@@ -20,3 +20,4 @@ export * from './read-decode.ts';
 export * from './read-entries.ts';
 export * from './read-messages.ts';
 export * from './read-page.ts';
+export type { SegmentRun } from './types.ts';
