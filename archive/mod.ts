@@ -3,6 +3,9 @@
 
 export { Appender, headAfter } from './append.ts';
 export type { AppenderOptions } from './append.ts';
+export * from './audit.ts';
+export { AUDIT_PROBLEMS } from './audit-queries.ts';
+export type { AuditProblemKind } from './audit-queries.ts';
 export * from './channels.ts';
 export * from './connect.ts';
 export * from './database-types.ts';
