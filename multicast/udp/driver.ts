@@ -1,35 +1,24 @@
 // THE loop between a protocol machine and the world: datagrams and time go in, datagrams and events come
 // out. It knows no protocol; one driver runs one machine, publisher or receiver alike.
-//
 //   datagram ──► handleDatagram ─┐
 //   deadline ──► handleTimeout ──┼─► turn: send all that is due · tell the owner · arm the one timer
 //   owner    ──► its own call ───┘
-//
 // Datagrams of one turn of the event loop (the kernel hands over up to 32 at once) are taken in one by
 // one, and drained together behind them: a turn per datagram would be most of the cost.
 
+import type { Machine } from '#multicast/core/mod.ts';
 import { monotonicMs } from './clock.ts';
-import type { DatagramSocket, Remote } from './socket.ts';
-
-/** The doors of a machine that the driver uses. */
-export interface DrivenMachine {
-  handleDatagram(bytes: Uint8Array, remote: Remote, nowMs: number): void;
-  handleTimeout(nowMs: number): void;
-  pollTransmit(): Outgoing | undefined;
-  readonly nextDeadlineMs: number;
-}
-
-type Outgoing = { readonly bytes: Uint8Array; readonly address: string; readonly port: number };
+import type { DatagramSocket } from './socket.ts';
 
 /** What a driver connects. The sockets stay their owner's: the driver does not close them. */
 export interface DriverOptions {
-  readonly machine: DrivenMachine;
+  readonly machine: Machine;
   /** Sockets whose datagrams go into the machine. */
   readonly receiveFrom: readonly DatagramSocket[];
   readonly sendThrough: DatagramSocket;
   /** Whether the owner can take more; while it cannot, datagrams are dropped and counted. Default: always. */
   readonly hasRoom?: () => boolean;
-  /** Drains the machine's events. May call the machine; what it then wants to send goes out next turn. */
+  /** Drains the machine's events. If it calls the machine itself, it calls schedule() too. */
   readonly onEvents: () => void;
 }
 

@@ -3,21 +3,13 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import {
-  Driver,
-  monotonicMs,
-  openSendSocket,
-  type DatagramSocket,
-  type DrivenMachine,
-  type Remote,
-} from '#multicast/udp/mod.ts';
+import type { Machine, Remote, Transmit } from '#multicast/core/mod.ts';
+import { Driver, monotonicMs, openSendSocket, type DatagramSocket } from '#multicast/udp/mod.ts';
 import { LOOPBACK } from '#test/support/multicast.ts';
 
 const TIMEOUT = { timeout: 10_000 };
 
-type Transmit = NonNullable<ReturnType<DrivenMachine['pollTransmit']>>;
-
-class Countdown implements DrivenMachine {
+class Countdown implements Machine {
   readonly events: string[] = [];
   readonly transmits: Transmit[] = [];
   nextDeadlineMs = Number.POSITIVE_INFINITY;
