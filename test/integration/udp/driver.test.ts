@@ -167,6 +167,20 @@ test('many datagrams of one turn are drained together', TIMEOUT, async () => {
   assert.ok(drains < 50, `${drains} turns for 101 datagrams`);
 });
 
+test(
+  'a long burst leaves in pieces, so that others of the thread get their turn',
+  TIMEOUT,
+  async () => {
+    await using one = await run();
+    await using two = await run();
+    for (let i = 0; i < 99; i += 1) one.machine.send(0, addressOf(two));
+    one.machine.send(1, addressOf(two));
+    one.driver.turn();
+    assert.equal(one.machine.transmits.length, 100 - 32);
+    await two.untilTold('heard 1');
+  },
+);
+
 test('after its end a driver neither hears nor waits', TIMEOUT, async () => {
   await using one = await run();
   await using two = await run();
