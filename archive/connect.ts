@@ -2,6 +2,7 @@
 // those who write. Decides how values arrive: bigint as a number that is asserted to be safe, timestamptz
 // as microseconds since 1970, bytea as Buffer.
 
+import { Socket } from 'node:net';
 import { Kysely, PostgresDialect } from 'kysely';
 import type { PostgresPool } from 'kysely';
 import { Client, Pool, types } from 'pg';
@@ -22,15 +23,19 @@ export interface OpenDatabase extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** Where to connect, and the bounds of the pool. */
-export interface DatabaseOptions {
+/** Where to connect, and as what. */
+export interface ConnectionOptions {
   /** postgres://user:password@host:port/database */
   readonly url: string;
-  readonly poolSizeMax: number;
   /** Shown in pg_stat_activity. */
   readonly applicationName: string;
   /** The server ends a statement that runs longer. 0: never. */
   readonly statementTimeoutMs: number;
+}
+
+/** The same for a pool. */
+export interface DatabaseOptions extends ConnectionOptions {
+  readonly poolSizeMax: number;
 }
 
 const CONNECT_MS_MAX = 10_000;
@@ -75,25 +80,32 @@ function explainedPool(pool: Pool, where: string): PostgresPool {
   };
 }
 
-/** Connects one connection for a writer: it alone uses it and ends it. Errors as openDatabase. */
-export async function connectClient(
-  options: Pick<DatabaseOptions, 'url' | 'applicationName' | 'statementTimeoutMs'>,
-): Promise<Client> {
+/** A connection that one writer has for itself. */
+export interface DedicatedConnection {
+  readonly client: Client;
+  /** Cuts it at once; whatever runs on it fails. For a connection that cannot be trusted any more. */
+  destroy(): void;
+  /** Says goodbye to the server and waits for it. */
+  end(): Promise<void>;
+}
+
+/** Connects a connection for a writer. Errors as openDatabase. */
+export async function connectDedicated(options: ConnectionOptions): Promise<DedicatedConnection> {
   const where = describeUrl(options.url);
-  const client = new Client(connectionConfig(options));
+  const socket = new Socket();
+  const client = new Client({ ...connectionConfig(options), stream: () => socket });
+  // Whatever runs when the connection dies is rejected; the notice itself has no other reader.
   client.on('error', () => undefined);
   try {
     await client.connect();
-    return client;
   } catch (error) {
-    await client.end().catch(() => undefined);
+    socket.destroy();
     throw unreachableError(where, error);
   }
+  return { client, destroy: () => void socket.destroy(), end: () => client.end() };
 }
 
-function connectionConfig(
-  options: Pick<DatabaseOptions, 'url' | 'applicationName' | 'statementTimeoutMs'>,
-): ClientConfig {
+function connectionConfig(options: ConnectionOptions): ClientConfig {
   return {
     connectionString: options.url,
     application_name: options.applicationName,
