@@ -2,6 +2,7 @@
 // file, one in Redis, and one in the configuration.
 
 export { openFileRegistry, type FileRegistryOptions } from './file-registry.ts';
+export { openRegistry, type RegistryListeners, type RegistrySettings } from './open.ts';
 export { parsePool, POOL_DEFAULT, type AddressPool } from './pool.ts';
 export type { ReachabilityChange } from './redis-connection.ts';
 export {

@@ -2,7 +2,7 @@
 // global-setup.ts starts one for a whole run, postgres.ts one for a file that is run alone.
 
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
@@ -58,8 +58,6 @@ export async function execute(
 
 async function startOwnServer(): Promise<AsyncDisposable & { readonly url: string }> {
   const homeDir = await mkdtemp(join(tmpdir(), 'backcast-test-'));
-  // As root this lets the server run as nobody, which works in every container.
-  await chmod(homeDir, 0o755);
   const remove = (): Promise<void> => rm(homeDir, { recursive: true, force: true });
   try {
     const postgres = await startEmbeddedPostgres({ homeDir });

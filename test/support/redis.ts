@@ -13,6 +13,9 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
 
+/** Where the test processes find the Redis of the whole run. */
+export const REDIS_VARIABLE = 'TEST_REDIS_URL';
+
 const CACHE = fileURLToPath(new URL('../../.cache/redis', import.meta.url));
 const READY_MS_MAX = 10_000;
 const PING_EVERY_MS = 10;
@@ -39,7 +42,7 @@ export interface OwnRedis extends TestRedis {
 
 /** The Redis of the whole test run if there is one (REDIS_URL), else one of this file's own. */
 export async function startRedisForTests(): Promise<TestRedis> {
-  const url = process.env['REDIS_URL'];
+  const url = process.env[REDIS_VARIABLE] ?? process.env['REDIS_URL'];
   if (url !== undefined && url !== '') return { url, [Symbol.asyncDispose]: async () => undefined };
   return await startRedis();
 }

@@ -1,0 +1,44 @@
+// `bench archive`: messages per second from publish to COMMIT on this machine.
+
+import type { Command } from 'commander';
+import {
+  explain,
+  notInThisBuild,
+  runs,
+  settingOption,
+  wholeNumber,
+  type CommandContext,
+  type CommandHost,
+} from '../command.ts';
+import type { Outcome } from '../exit-codes.ts';
+
+/** What the command is told. */
+export interface BenchOptions {
+  readonly json?: boolean;
+  readonly messages: number;
+  readonly size: number;
+  readonly publishers: number;
+}
+
+const MESSAGES_DEFAULT = 2_000_000;
+const SIZE_BYTES_DEFAULT = 140;
+
+/** Adds the command. */
+export function addBenchCommand(program: Command, host: CommandHost): void {
+  const bench = program.command('bench').description('measure on this machine');
+  const command = bench
+    .command('archive')
+    .description('measure the path publish, multicast, COMMIT on this machine')
+    .option('--json', 'print one JSON object instead of a table')
+    .option('--messages <count>', 'messages to send', wholeNumber(1), MESSAGES_DEFAULT)
+    .option('--size <bytes>', 'bytes of a message', wholeNumber(0), SIZE_BYTES_DEFAULT)
+    .option('--publishers <count>', 'publishers that send at once', wholeNumber(1), 1)
+    .addOption(settingOption('--database-url <url>', 'databaseUrl'))
+    .addOption(settingOption('--compression <method>', 'archiver.compression'));
+  runs(command, host, benchArchive);
+  explain(command, ['backcast bench archive --json', 'backcast bench archive --publishers 3']);
+}
+
+async function benchArchive(_context: CommandContext, _options: BenchOptions): Promise<Outcome> {
+  throw notInThisBuild('bench archive');
+}
