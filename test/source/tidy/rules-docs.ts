@@ -68,7 +68,7 @@ export function registeredCommands(project: Project): ReadonlySet<string> {
 export function privateReferences(project: Project): Finding[] {
   return [...project.texts].flatMap(([path, text]) =>
     text.split('\n').flatMap((line, index) => {
-      const found = PRIVATE.exec(line)?.[0];
+      const found = PRIVATE.map((pattern) => pattern.exec(line)?.[0]).find((hit) => hit);
       if (found === undefined) return [];
       return [{ path, line: index + 1, message: `${found} is not part of the project` }];
     }),
@@ -100,8 +100,15 @@ export function changelog(project: Project): Finding[] {
 }
 
 // Spelt with classes of one letter, so that this file does not object to itself.
-const PRIVATE =
-  /\/w[o]rk(\/|\b)|\/tm[p]\/(wt|prompts|n24)\b|shar[e]d\/\w+\.md|\b(desig[n]|fault[s])\.md|\bfar[m]-[a-z]+|\bissues sho[w]\b|\b(see|in|of) issu[e] #?\d/;
+const PRIVATE: readonly RegExp[] = [
+  /\/w[o]rk(\/|\b)/,
+  /\/tm[p]\/(wt|prompts|n24)\b/,
+  /shar[e]d\/\w+\.md/,
+  /\b(desig[n]|fault[s]|librarie[s])\.md/,
+  /\bfar[m]-[a-z]+/,
+  /\bissues sho[w]\b/,
+  /\b(see|in|of) issu[e] #?\d/,
+];
 
 function documents(project: Project): [string, string][] {
   return [...project.texts].filter(([path]) => path.endsWith('.md'));
