@@ -1,12 +1,10 @@
-// The rules of tidy.test.ts, each shown a snippet that it must object to and one that it must let pass:
-// a rule that never fires is a wish.
+// The rules about imports, dead code and shape, each shown a snippet that it must object to and one that
+// it must let pass: a rule that never fires is a wish. The rules about words: tidy-words.test.ts.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
-import { type Finding, type Project, projectOf } from './tidy/project.ts';
 import { deadExports, deadFiles, deadPackages } from './tidy/rules-dead.ts';
-import { privateReferences } from './tidy/rules-docs.ts';
 import { cycles, doors, floors, libraries, purity, targets } from './tidy/rules-imports.ts';
 import {
   columns,
@@ -16,50 +14,11 @@ import {
   functionLengths,
   openings,
 } from './tidy/rules-shape.ts';
-import { units } from './tidy/rules-units.ts';
-import {
-  calls,
-  comments,
-  syntax,
-  testDiscipline,
-  vagueVariables,
-  words,
-} from './tidy/rules-words.ts';
 import { scan } from './tidy/scan.ts';
-
-type Rule = (project: Project) => Finding[];
-type Files = Readonly<Record<string, string>>;
-
-function findings(rule: Rule, files: Files): readonly Finding[] {
-  return rule(projectOf(new Map(Object.entries(files))));
-}
+import { objects, objectsToEach, passes, passesEach } from './tidy/snippets.ts';
 
 function texts(text: string): readonly string[] {
   return scan(text).tokens.map((token) => token.text);
-}
-
-function objects(rule: Rule, files: Files, line = 1): void {
-  const found = findings(rule, files);
-  assert.equal(found.length, 1, JSON.stringify(found));
-  assert.equal(found[0]?.line, line);
-}
-
-function passes(rule: Rule, files: Files): void {
-  assert.deepEqual(findings(rule, files), []);
-}
-
-/** Every snippet, alone in a file at `path`, is objected to exactly once. */
-function objectsToEach(rule: Rule, path: string, snippets: readonly string[]): void {
-  for (const snippet of snippets) {
-    const found = findings(rule, { [path]: snippet });
-    assert.equal(found.length, 1, `${snippet}: ${JSON.stringify(found)}`);
-  }
-}
-
-function passesEach(rule: Rule, path: string, snippets: readonly string[]): void {
-  for (const snippet of snippets) {
-    assert.deepEqual(findings(rule, { [path]: snippet }), [], snippet);
-  }
 }
 
 describe('scanning', () => {
@@ -281,108 +240,5 @@ describe('shape', () => {
       `export { a } from './b.ts';`,
       `export type { A } from './b.ts';`,
     ]);
-  });
-});
-
-describe('syntax, calls and words', () => {
-  const path = 'archive/a.ts';
-  test('syntax that cannot be stripped or hides is found', () => {
-    objectsToEach(syntax, path, [
-      'let a: any;',
-      'const a = b as any;',
-      'const a: Map<string, any> = b;',
-      'enum A { B }',
-      'export const enum A { B }',
-      'namespace A { }',
-      'export default 1;',
-      'class A extends B {}',
-      'class A { constructor(private readonly b: number) {} }',
-    ]);
-    passesEach(syntax, path, [
-      'const a = AbortSignal.any(signals);',
-      'class A extends TypeError {}',
-      'type A = B extends C ? 1 : 2;',
-      'class A { constructor(b: number) {} }',
-      `const a = 'enum A { B } any'; // as any`,
-    ]);
-  });
-  test('calls past their door are found', () => {
-    objectsToEach(calls, path, [
-      'console.log(a);',
-      'process.exit(1);',
-      'const a = `SELECT b FROM c OFFSET $1`;',
-    ]);
-    passes(calls, { 'cli/a.ts': 'console.log(a); process.exit(1);' });
-  });
-  test('tests that do not run, or that sleep, are found', () => {
-    objectsToEach(testDiscipline, 'test/unit/a.test.ts', [
-      `test.only('a', f);`,
-      `test.skip('a', f);`,
-      `test.todo('a');`,
-      `test('a', { skip: true }, f);`,
-      'await sleep(5);',
-      'setTimeout(f, 5);',
-      `import { setTimeout } from 'node:timers/promises';`,
-    ]);
-    passes(testDiscipline, { 'test/integration/a.test.ts': 'setTimeout(f, 5);' });
-    passes(testDiscipline, { 'base/a.ts': 'const a = { skip: 1 };' });
-  });
-  test('variables and parameters that could hold anything are found', () => {
-    objectsToEach(vagueVariables, path, [
-      'const data = 1;',
-      'let info;',
-      'for (const item of list) use(item);',
-      'function f(data: string): void {}',
-      'const f = (a: number, ...info: string[]) => a;',
-      'list.map((item) => item.a);',
-    ]);
-    passesEach(vagueVariables, path, ['const a = { data: 1 };', 'a.data = b.info;']);
-  });
-  test('words that mean something else are found', () => {
-    objectsToEach(words, path, [
-      'const gapCount = 1;',
-      'const sequenceOffset = 1;',
-      'const record = rows[0];',
-      'function syncSessions() {}',
-    ]);
-    passesEach(words, path, ['fs.readFileSync(a);', 'pino({ sync: true });', 'const a = b.gaps;']);
-    passes(words, { 'multicast/core/a.ts': 'const gapCount = 1;' });
-  });
-  test('work left behind in comments is found', () => {
-    objectsToEach(comments, path, [
-      `// ${['TO', 'DO'].join('')}: later`,
-      `/* ${['FIX', 'ME'].join('')} */`,
-      '// @ts-ignore',
-      '// oxlint-disable-next-line no-console',
-    ]);
-    passes(comments, { [path]: '// oxlint-disable-next-line no-console -- the door itself' });
-  });
-  test('a time or a size without its unit is found', () => {
-    objectsToEach(units, path, [
-      'const timeout = 5;',
-      'const BATCH_AGE_MAX = 20;',
-      'function f(pageSize: number) {}',
-      'interface A { readonly nakInterval: number }',
-      'type A = { backoffDelay?: number };',
-      'class A { readonly #lingerPeriod = 5; }',
-    ]);
-    passesEach(units, path, [
-      'const timeoutMs = 5;',
-      'const BATCH_AGE_MS_MAX = 20;',
-      'const usage = 1; const page = 2; const message = 3;',
-      'server({ connectionTimeout: 5 });',
-      'machine.handleTimeout(nowMs);',
-      'interface A { readonly length: number; packetBytesSize: number }',
-    ]);
-  });
-  test('references to what a stranger cannot open are found', () => {
-    for (const pieces of [
-      ['/wo', 'rk/notes'],
-      ['see desi', 'gn.md'],
-      ['far', 'm-tool'],
-    ]) {
-      objects(privateReferences, { 'docs/a.md': pieces.join('') });
-    }
-    passes(privateReferences, { 'docs/a.md': 'the worker works; farming; see protocol.md' });
   });
 });
