@@ -15,7 +15,7 @@ import {
   openings,
 } from './tidy/rules-shape.ts';
 import { scan } from './tidy/scan.ts';
-import { objects, objectsToEach, passes, passesEach } from './tidy/snippets.ts';
+import { findings, objects, objectsToEach, passes, passesEach } from './tidy/snippets.ts';
 
 function texts(text: string): readonly string[] {
   return scan(text).tokens.map((token) => token.text);
@@ -148,6 +148,16 @@ describe('what nobody uses', () => {
     objects(deadExports, file);
     objects(deadExports, { ...file, 'test/a.test.ts': `import { a } from '#base/a.ts';` });
     passes(deadExports, { 'base/a.ts': 'export const a = 1; export const b = a; use(b);' });
+    passes(deadExports, { ...file, 'package.json': '"--test-global-setup=base/a.ts"' });
+  });
+  test('what exists for tests lives by them', () => {
+    const world = {
+      'sim/world.ts': 'export const a = 1;',
+      'test/support/b.ts': 'export const b = 1;',
+    };
+    const user = `import { a } from '#sim/world.ts'; import { b } from './support/b.ts';`;
+    assert.equal(findings(deadExports, world).length, 2);
+    passes(deadExports, { ...world, 'test/c.test.ts': user });
   });
   test('a use through a door, a list of names or a namespace keeps an export alive', () => {
     const file = { 'base/a.ts': 'export const a = 1;', 'base/mod.ts': `export * from './a.ts';` };

@@ -107,6 +107,7 @@ function make(
   names: readonly string[],
 ): Import {
   const specifier = token.text.slice(1, -1);
-  const target = resolveSpecifier(specifier, path);
+  const isBareUrl = form === 'url' && !/^[.#/]/.test(specifier);
+  const target = resolveSpecifier(isBareUrl ? `./${specifier}` : specifier, path);
   return { specifier, line: token.line, target, form, isTypeOnly, names };
 }

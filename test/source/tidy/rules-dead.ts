@@ -1,7 +1,8 @@
 // Rules about what nobody uses: files, exports, packages. A use by tests alone does not keep product
-// code alive; the door that other programs embed is a use by itself.
+// code alive, since a hook that only tests pull is dead weight; what exists for tests (their own support,
+// the simulation, the measurements) lives by them. The door that other programs embed is a use by itself.
 
-import { isTestCode } from './parts.ts';
+import { isTestCode, partOf } from './parts.ts';
 import type { Finding, Project, SourceFile } from './project.ts';
 
 /** Doors that programs outside of this project import. */
@@ -24,7 +25,7 @@ export function deadExports(project: Project): Finding[] {
   const byPath = new Map(project.sources.map((file) => [file.path, file]));
   const used = usedNames(project, byPath);
   return project.sources
-    .filter(({ path }) => !path.endsWith('.test.ts'))
+    .filter(({ path }) => !path.endsWith('.test.ts') && !isNamedByManifest(project, path))
     .flatMap((file) =>
       file.exports
         .filter(({ name }) => !used.has(`${file.path}:${name}`) && !isUsedInside(file, name))
@@ -73,12 +74,21 @@ function usedNames(project: Project, byPath: ReadonlyMap<string, SourceFile>): R
   for (const file of project.sources) {
     for (const { form, target, names } of file.imports) {
       if (target === undefined || form === 'export') continue;
-      const isUse = !isTestCode(file.path) || isTestCode(target);
+      const isUse = !isTestCode(file.path) || livesByTests(target);
       if (isUse) for (const name of names) use(target, name, new Set());
     }
   }
   for (const door of PUBLIC_DOORS) use(door, '*', new Set());
   return used;
+}
+
+function livesByTests(path: string): boolean {
+  return ['test', 'sim', 'bench'].includes(partOf(path) ?? '');
+}
+
+/** Whether a script of package.json hands the file to Node, which then calls what it exports. */
+function isNamedByManifest(project: Project, path: string): boolean {
+  return project.texts.get('package.json')?.includes(path) ?? false;
 }
 
 function isUsedInside(file: SourceFile, name: string): boolean {

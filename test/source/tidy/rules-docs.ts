@@ -136,7 +136,8 @@ function linkProblem(project: Project, from: string, link: string): string | und
 }
 
 function slug(title: string): string {
-  const kept = title.toLowerCase().replaceAll(/[^\p{L}\p{N}\s_-]/gu, '');
+  const plain = title.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1');
+  const kept = plain.toLowerCase().replaceAll(/[^\p{L}\p{N}\s_-]/gu, '');
   return kept.trim().replaceAll(/\s/g, '-');
 }
 
