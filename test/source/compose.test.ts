@@ -1,4 +1,5 @@
-// The container files, read as data: no engine is needed to hold that they fit each other and the program.
+// The container files, read as data: no engine is needed to hold that they fit each other and the
+// program.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

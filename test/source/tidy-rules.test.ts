@@ -1,5 +1,6 @@
-// The rules about imports, dead code and shape, each shown a snippet that it must object to and one that
-// it must let pass: a rule that never fires is a wish. The rules about words: tidy-words.test.ts.
+// The rules about imports, dead code and shape, each shown a snippet that it must object to and one
+// that it must let pass: a rule that never fires is a wish. The rules about words:
+// tidy-words.test.ts.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -240,11 +241,15 @@ describe('shape', () => {
       'export async function f() {}',
       'export abstract class A {}',
       'export type A = { a: 1 };',
+      '/** One. */\nexport const a = 1;\n\nexport const b = 2;',
+      '/** One. */\nexport const a = 1;\nexport type B = 2;',
+      '/** One. */\nexport const a = [\n  1,\n];\nexport const b = 2;',
       '// A comment.\nexport interface A {}',
       '/** Of another. */\nconst b = 1;\nexport const a = 1;',
     ]);
     passesEach(docstrings, 'base/a.ts', [
       '/** One. */\nexport const a = 1;',
+      '/** A table. */\nexport const a = 1;\nexport const b = 2;\nexport const c = 3;',
       '/** One. */\nexport function f(a: 1): 1;\nexport function f(a: 2): 2;',
       `export * from './b.ts';`,
       `export { a } from './b.ts';`,

@@ -1,5 +1,5 @@
-// The rules about syntax, calls, words, units and documents, each shown what it must object to and what it
-// must let pass.
+// The rules about syntax, calls, words, units and documents, each shown what it must object to and
+// what it must let pass.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

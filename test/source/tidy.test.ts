@@ -1,5 +1,5 @@
-// The source about itself: every rule that can be checked by machine, on the whole tree. The rules are
-// tested in tidy-rules.test.ts. A finding is mended where it points, not by widening the rule.
+// The source about itself: every rule that can be checked by machine, on the whole tree. The rules
+// are tested in tidy-rules.test.ts. A finding is mended where it points, not by widening the rule.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -69,5 +69,21 @@ function hasDocstringAbove(scan: Scan, index: number): boolean {
   const start = scan.tokens[index]?.start ?? 0;
   const before = scan.tokens[index - 1]?.end ?? 0;
   const above = scan.comments.findLast((comment) => comment.end <= start);
-  return above !== undefined && above.start >= before && above.text.startsWith('/**');
+  if (above !== undefined && above.start >= before) return above.text.startsWith('/**');
+  const row = rowAbove(scan, index);
+  return row !== undefined && hasDocstringAbove(scan, row);
+}
+
+/**
+ * The `export` of the line above, where both lines are one-line constants: a table of constants, such
+ * as codes or positions of fields, needs one docstring. A blank line ends the table.
+ */
+function rowAbove(scan: Scan, index: number): number | undefined {
+  const isConstant = (at: number): boolean => scan.tokens[at + 1]?.text === 'const';
+  const line = scan.tokens[index]?.line ?? 0;
+  let at = index - 1;
+  while (at >= 0 && scan.tokens[at]?.line === line - 1 && scan.tokens[at]?.text !== 'export')
+    at -= 1;
+  const isRow = scan.tokens[at]?.text === 'export' && scan.tokens[at]?.line === line - 1;
+  return isRow && isConstant(at) && isConstant(index) ? at : undefined;
 }

@@ -1,6 +1,6 @@
-// Where functions begin and end: declarations, methods, accessors and arrow functions. Found by their
-// parameter list and what follows it, so a body whose type is written in an unusual way may be missed,
-// but what is found is a function.
+// Where functions begin and end: declarations, methods, accessors and arrow functions. Found by
+// their parameter list and what follows it, so a body whose type is written in an unusual way may
+// be missed, but what is found is a function.
 
 import type { Scan, Token } from './scan.ts';
 
@@ -63,7 +63,10 @@ function closer(scan: Scan, open: number): Token | undefined {
   return close === undefined ? undefined : scan.tokens[close];
 }
 
-/** An arrow's body: a block, or an expression that reaches to the next separator outside of brackets. */
+/**
+ * An arrow's body: a block, or an expression that reaches to the next separator outside of
+ * brackets.
+ */
 function arrowEnd(scan: Scan, start: number): Token | undefined {
   if (scan.tokens[start]?.text === '{') return closer(scan, start);
   let at = start;
@@ -73,7 +76,9 @@ function arrowEnd(scan: Scan, start: number): Token | undefined {
   return scan.tokens[at - 1];
 }
 
-/** Steps over a return type: the index of the `{` or `=>` behind it, or undefined if there is none. */
+/**
+ * Steps over a return type: the index of the `{` or `=>` behind it, or undefined if there is none.
+ */
 function behindType(scan: Scan, start: number): number | undefined {
   let angleDepth = 0;
   let isAtStart = true;
@@ -92,7 +97,9 @@ function behindType(scan: Scan, start: number): number | undefined {
   return undefined;
 }
 
-/** Whether the arrow belongs to a function type such as `(x: number) => void` that begins the type. */
+/**
+ * Whether the arrow belongs to a function type such as `(x: number) => void` that begins the type.
+ */
 function isFunctionType(scan: Scan, arrow: number, start: number): boolean {
   if (scan.tokens[arrow - 1]?.text !== ')') return false;
   const open = scan.partner.get(arrow - 1);

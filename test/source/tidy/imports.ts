@@ -1,4 +1,5 @@
-// What a file imports: static and dynamic imports, re-exports, and files named for a worker or a child.
+// What a file imports: static and dynamic imports, re-exports, and files named for a worker or a
+// child.
 
 import { dirname, join } from 'node:path/posix';
 import type { Scan, Token } from './scan.ts';
@@ -62,7 +63,9 @@ function reExportAt(tokens: readonly Token[], index: number, path: string): Impo
   return clauseAt(tokens, index, path, 'export');
 }
 
-/** Reads `import|export … from 'specifier'`; a list without `from` is a local export, not an import. */
+/**
+ * Reads `import|export … from 'specifier'`; a list without `from` is a local export, not an import.
+ */
 function clauseAt(
   tokens: readonly Token[],
   index: number,

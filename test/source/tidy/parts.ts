@@ -1,5 +1,5 @@
-// The parts of Backcast, the floor each stands on, and which files must be pure. ARCHITECTURE.md draws the
-// same table for people; a test holds that the two agree.
+// The parts of Backcast, the floor each stands on, and which files must be pure. ARCHITECTURE.md
+// draws the same table for people; a test holds that the two agree.
 
 /** The floor of every part; a part may import parts of lower floors, through their mod.ts. */
 export const FLOORS = {

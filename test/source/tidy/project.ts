@@ -1,5 +1,5 @@
-// The project as the rules see it: every text file by its path, TypeScript files scanned once. Made from
-// the tree on disk, or from a few snippets by the tests of the rules.
+// The project as the rules see it: every text file by its path, TypeScript files scanned once. Made
+// from the tree on disk, or from a few snippets by the tests of the rules.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,7 @@
-// Rules about what nobody uses: files, exports, packages. A use by tests alone does not keep product
-// code alive, since a hook that only tests pull is dead weight; what exists for tests (their own support,
-// the simulation, the measurements) lives by them. The door that other programs embed is a use by itself.
+// Rules about what nobody uses: files, exports, packages. A use by tests alone does not keep
+// product code alive, since a hook that only tests pull is dead weight; what exists for tests
+// (their own support, the simulation, the measurements) lives by them. The door that other programs
+// embed is a use by itself.
 
 import { isTestCode, partOf } from './parts.ts';
 import type { Finding, Project, SourceFile } from './project.ts';

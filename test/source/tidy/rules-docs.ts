@@ -40,7 +40,9 @@ export function titles(project: Project): Finding[] {
   });
 }
 
-/** Commands that documents show exist: `./backcast NAME` in the command line, `npm run NAME` here. */
+/**
+ * Commands that documents show exist: `./backcast NAME` in the command line, `npm run NAME` here.
+ */
 export function commands(project: Project, commandNames: ReadonlySet<string>): Finding[] {
   const manifest = JSON.parse(project.texts.get('package.json') ?? '{}') as {
     scripts?: Record<string, string>;

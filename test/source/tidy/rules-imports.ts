@@ -22,7 +22,9 @@ export function floors(project: Project): Finding[] {
   });
 }
 
-/** Across parts a folder is entered through its mod.ts by its `#` name; inside a part, relatively. */
+/**
+ * Across parts a folder is entered through its mod.ts by its `#` name; inside a part, relatively.
+ */
 export function doors(project: Project): Finding[] {
   return importFindings(project, (file, { target, specifier }) => {
     if (target === undefined) return undefined;

@@ -9,7 +9,9 @@ const COLUMNS_MAX = 100;
 /** Fewer words cannot say what a file is and what it is not. */
 const OPENING_WORDS_MIN = 6;
 
-/** Files that are held to less than the common maximum, because the design stands or falls with it. */
+/**
+ * Files that are held to less than the common maximum, because the design stands or falls with it.
+ */
 const FILE_LINES_MAX_OF: Readonly<Record<string, number>> = { 'multicast/udp/driver.ts': 100 };
 
 const VAGUE_NAMES = /(^|[/-])(utils?|commons?|helpers?|managers?|misc|sync)([-./]|$)/;

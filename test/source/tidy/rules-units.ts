@@ -1,5 +1,6 @@
-// The rule that a name of a time or a size carries its unit: batchAgeMs, not batchAge. Looks at what we
-// declare (variables, parameters, fields of classes and interfaces), not at what libraries call theirs.
+// The rule that a name of a time or a size carries its unit: batchAgeMs, not batchAge. Looks at
+// what we declare (variables, parameters, fields of classes and interfaces), not at what libraries
+// call theirs.
 
 import type { Finding, Project, SourceFile } from './project.ts';
 import { nameParts, parameterNames } from './rules-words.ts';
@@ -8,8 +9,8 @@ import type { Token } from './scan.ts';
 const MEASURED = new Set('timeout delay interval age size length duration ttl period'.split(' '));
 const UNITS = new Set(
   (
-    'us ms sec secs second seconds minutes hours days bytes bits chars columns lines count packets ' +
-    'messages rows segments sqns sessions slots per'
+    'us ms sec secs second seconds minutes hours days bytes bits chars columns lines count ' +
+    'packets messages rows segments sqns sessions slots per'
   ).split(' '),
 );
 const QUALIFIERS = new Set('max min default target limit total'.split(' '));
@@ -18,6 +19,7 @@ const QUALIFIERS = new Set('max min default target limit total'.split(' '));
 const ALLOWED: Readonly<Record<string, string>> = {
   length: 'how many there are, as arrays call it',
   size: 'how many there are, as sets and maps call it',
+  OPTION_LENGTH: 'the option that PGM calls OPT_LENGTH',
   run_length: 'a column: messages in a run, beside run_first and run_session',
 };
 

@@ -1,9 +1,12 @@
-// Cuts TypeScript into tokens and comments, well enough for rules about the source: it knows strings,
-// templates, regular expressions and comments apart, matches brackets, and understands nothing more.
-// Not a parser: the compiler of this major version has no programming interface, and rules that look at
-// tokens rather than at raw text are already blind to words inside strings and comments.
+// Cuts TypeScript into tokens and comments, well enough for rules about the source: it knows
+// strings, templates, regular expressions and comments apart, matches brackets, and understands
+// nothing more. Not a parser: the compiler of this major version has no programming interface, and
+// rules that look at tokens rather than at raw text are already blind to words inside strings and
+// comments.
 
-/** One token. A string token holds its text with quotes; a template is one string token per chunk. */
+/**
+ * One token. A string token holds its text with quotes; a template is one string token per chunk.
+ */
 export interface Token {
   readonly kind: 'word' | 'number' | 'string' | 'regex' | 'punct';
   readonly text: string;
@@ -38,7 +41,9 @@ const REGEX_MAY_FOLLOW = new Set(
   'return typeof case in of delete void throw new else do await yield instanceof'.split(' '),
 );
 
-/** Cuts `text`. Total: whatever the text, it ends; unfinished strings and comments reach to the end. */
+/**
+ * Cuts `text`. Total: whatever the text, it ends; unfinished strings and comments reach to the end.
+ */
 export function scan(text: string): Scan {
   const tokens: Token[] = [];
   const comments: Comment[] = [];
@@ -113,7 +118,9 @@ function stringEnd(text: string, at: number): number {
   return text.length;
 }
 
-/** The end of a template chunk that begins before `from`: behind its closing backtick or its `${`. */
+/**
+ * The end of a template chunk that begins before `from`: behind its closing backtick or its `${`.
+ */
 function templateChunkEnd(text: string, from: number): number {
   for (let index = from; index < text.length; index += 1) {
     if (text[index] === '\\') index += 1;
