@@ -1,0 +1,199 @@
+// The statements of an append, each with its parameters. Values travel as arrays that the server unnests,
+// so that a statement has the same text whatever the size of the batch. None calls a function in
+// ON CONFLICT: a distributed PostgreSQL evaluates that clause on another node and refuses.
+
+import { assert, formatInstant } from '#base/mod.ts';
+import type { SessionId } from '#base/mod.ts';
+import { sessionParameter } from './database-types.ts';
+import type { ArchiveBatch, Segment } from './types.ts';
+
+/** A statement and its parameters. */
+export interface Statement {
+  readonly text: string;
+  readonly values: readonly unknown[];
+}
+
+/** Time limits of the transaction, in milliseconds; the server enforces them even if we hang. */
+export interface TransactionLimits {
+  readonly statementMs: number;
+  readonly lockMs: number;
+  readonly idleMs: number;
+}
+
+const DAY_US = 86_400_000_000;
+
+/**
+ * Opens the transaction and takes the fence, in one round trip: the last result has one row if the
+ * lease is still ours and the head is where we left it, and none otherwise.
+ */
+export function beginAndFence(
+  batch: ArchiveBatch,
+  newHead: number,
+  limits: TransactionLimits,
+): string {
+  const numbers = [batch.channelId, batch.epoch, batch.expectedHead, newHead];
+  assert(numbers.every(Number.isSafeInteger), 'what is written into the text is a number');
+  return [
+    'BEGIN',
+    'SET LOCAL synchronous_commit = on',
+    `SET LOCAL statement_timeout = ${limits.statementMs}`,
+    `SET LOCAL lock_timeout = ${limits.lockMs}`,
+    `SET LOCAL idle_in_transaction_session_timeout = ${limits.idleMs}`,
+    `UPDATE leases SET head = ${newHead} WHERE channel_id = ${batch.channelId} ` +
+      `AND epoch = ${batch.epoch} AND head = ${batch.expectedHead} RETURNING now() AS archived_at`,
+  ].join(';\n');
+}
+
+/** What is to run between the COPY and the COMMIT. */
+export function batchStatements(batch: ArchiveBatch, archivedAtUs: number): Statement[] {
+  const statements: Statement[] = [];
+  if (batch.segments.length > 0) {
+    statements.push(insertSegmentSessions(batch, archivedAtUs));
+    statements.push(upsertPartitionBounds(batch, archivedAtUs));
+  }
+  if (batch.sessions.length > 0) statements.push(upsertSessions(batch, archivedAtUs));
+  if (batch.losses.length > 0) statements.push(insertLosses(batch, archivedAtUs));
+  return statements;
+}
+
+function insertSegmentSessions(batch: ArchiveBatch, archivedAtUs: number): Statement {
+  const rows = batch.segments.flatMap(sequenceSpans);
+  return {
+    text: `
+INSERT INTO segment_sessions
+  (channel_id, session_id, first_sequence, last_sequence, first_position, archived_at)
+SELECT $1::int, span.*, $6::timestamptz
+FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS span`,
+    values: [
+      batch.channelId,
+      rows.map((row) => sessionParameter(row.session)),
+      rows.map((row) => row.firstSequence),
+      rows.map((row) => row.lastSequence),
+      rows.map((row) => row.firstPosition),
+      formatInstant(archivedAtUs),
+    ],
+  };
+}
+
+interface SequenceSpan {
+  readonly session: SessionId;
+  readonly firstPosition: number;
+  readonly firstSequence: number;
+  lastSequence: number;
+}
+
+/** Per session the first and last sequence in a segment; delivery is in order, so runs only grow. */
+function sequenceSpans(segment: Segment): SequenceSpan[] {
+  const spans = new Map<SessionId, SequenceSpan>();
+  for (const { session, firstSequence, length } of segment.runs) {
+    const lastSequence = firstSequence + length - 1;
+    const known = spans.get(session);
+    if (known === undefined) {
+      const firstPosition = segment.firstPosition;
+      spans.set(session, { session, firstPosition, firstSequence, lastSequence });
+    } else {
+      assert(firstSequence > known.lastSequence, 'the sequences of a session ascend');
+      known.lastSequence = lastSequence;
+    }
+  }
+  return [...spans.values()];
+}
+
+/** Only the holder of the lease writes a channel's bounds: what it reads here cannot change under it. */
+function upsertPartitionBounds(batch: ArchiveBatch, archivedAtUs: number): Statement {
+  const day = Math.floor(archivedAtUs / DAY_US) * DAY_US;
+  const last = batch.segments[batch.segments.length - 1];
+  const lowest = Math.min(...batch.segments.map((segment) => segment.minPublishedAtUs));
+  const highest = Math.max(...batch.segments.map((segment) => segment.maxPublishedAtUs));
+  return {
+    text: `
+INSERT INTO partition_bounds
+  (channel_id, partition_start, first_position, last_position, min_published_at, max_published_at)
+SELECT fresh.channel_id, fresh.partition_start,
+       least(fresh.first_position, known.first_position),
+       greatest(fresh.last_position, known.last_position),
+       least(fresh.min_published_at, known.min_published_at),
+       greatest(fresh.max_published_at, known.max_published_at)
+FROM (SELECT $1::int, $2::timestamptz, $3::bigint, $4::bigint, $5::timestamptz, $6::timestamptz)
+       AS fresh (channel_id, partition_start, first_position, last_position,
+                 min_published_at, max_published_at)
+LEFT JOIN partition_bounds known
+  ON known.channel_id = fresh.channel_id AND known.partition_start = fresh.partition_start
+ON CONFLICT (channel_id, partition_start) DO UPDATE SET
+  first_position = excluded.first_position,
+  last_position = excluded.last_position,
+  min_published_at = excluded.min_published_at,
+  max_published_at = excluded.max_published_at`,
+    values: [
+      batch.channelId,
+      formatInstant(day),
+      batch.expectedHead + 1,
+      last.firstPosition + last.messageCount - 1,
+      formatInstant(lowest),
+      formatInstant(highest),
+    ],
+  };
+}
+
+function upsertSessions({ channelId, sessions }: ArchiveBatch, archivedAtUs: number): Statement {
+  return {
+    text: `
+INSERT INTO sessions
+  (channel_id, opened_at, seen_at, session_id, source, tsi, state,
+   first_archived, watermark, lead, resume_sqn, closed_at)
+SELECT $1::int, $2::timestamptz, $2::timestamptz, session.*
+FROM unnest($3::bigint[], $4::text[], $5::text[], $6::text[],
+            $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::timestamptz[]) AS session
+ON CONFLICT (channel_id, session_id) DO UPDATE SET
+  source = excluded.source,
+  tsi = excluded.tsi,
+  state = excluded.state,
+  first_archived = excluded.first_archived,
+  watermark = excluded.watermark,
+  lead = excluded.lead,
+  resume_sqn = excluded.resume_sqn,
+  seen_at = excluded.seen_at,
+  closed_at = excluded.closed_at`,
+    values: [
+      channelId,
+      formatInstant(archivedAtUs),
+      sessions.map((row) => sessionParameter(row.session)),
+      sessions.map((row) => row.source ?? null),
+      sessions.map((row) => row.tsi),
+      sessions.map((row) => row.state),
+      sessions.map((row) => row.firstArchived),
+      sessions.map((row) => row.watermark),
+      sessions.map((row) => row.lead),
+      sessions.map((row) => row.resumeSqn),
+      sessions.map((row) => (row.closedAtUs === undefined ? null : formatInstant(row.closedAtUs))),
+    ],
+  };
+}
+
+/**
+ * A loss that stands already stays as it is: a batch without segments may be repeated after a COMMIT
+ * whose answer was lost, and the fence alone cannot tell.
+ */
+function insertLosses({ channelId, losses }: ArchiveBatch, archivedAtUs: number): Statement {
+  return {
+    text: `
+INSERT INTO losses
+  (channel_id, declared_at, session_id, first_sequence, last_sequence, cause,
+   after_position, detected_at, evidence)
+SELECT $1::int, $2::timestamptz, loss.*
+FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::text[],
+            $7::bigint[], $8::timestamptz[], $9::jsonb[]) AS loss
+ON CONFLICT (channel_id, session_id, first_sequence) DO NOTHING`,
+    values: [
+      channelId,
+      formatInstant(archivedAtUs),
+      losses.map((loss) => sessionParameter(loss.session)),
+      losses.map((loss) => loss.firstSequence),
+      losses.map((loss) => loss.lastSequence),
+      losses.map((loss) => loss.cause),
+      losses.map((loss) => loss.afterPosition),
+      losses.map((loss) => formatInstant(loss.detectedAtUs)),
+      losses.map((loss) => (loss.evidence === undefined ? null : JSON.stringify(loss.evidence))),
+    ],
+  };
+}

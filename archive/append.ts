@@ -1,0 +1,198 @@
+// Makes batches durable: one batch, one transaction, on one connection of its own.
+//
+//   BEGIN, fence        UPDATE leases … WHERE epoch = mine AND head = expected   one row, or nothing is ours
+//   COPY                the segments, archived_at = the transaction's time
+//   index and state     segment_sessions, partition_bounds, sessions, losses
+//   COMMIT              acknowledged: archived
+//
+// The fence is the serialisation (the row is locked until COMMIT), the idempotence (a batch that is in
+// already finds another head) and the exclusion of an archiver that lost its lease. A connection on
+// which anything went wrong is cut, never repaired. When the answer to COMMIT is lost, the head says
+// on a new connection whether it happened.
+
+import { finished } from 'node:stream/promises';
+import { from as copyFrom } from 'pg-copy-streams';
+import type { Client, QueryResult } from 'pg';
+import { assert, BackcastError } from '#base/mod.ts';
+import { batchStatements, beginAndFence } from './append-statements.ts';
+import { connectDedicated } from './connect.ts';
+import type { DedicatedConnection } from './connect.ts';
+import { COPY_SEGMENTS, copySegmentRows } from './copy-binary.ts';
+import { toDatabaseError } from './sqlstate.ts';
+import type { AppendResult, ArchiveBatch } from './types.ts';
+
+/** Where to write, and for how long to try. */
+export interface AppenderOptions {
+  /** postgres://user:password@host:port/database */
+  readonly url: string;
+  readonly applicationName: string;
+  /** After this long an append fails, whatever the connection does. */
+  readonly deadlineMs?: number;
+}
+
+/** Longer than the server's own limits below, so that the server's answer comes first when there is one. */
+const DEADLINE_MS_DEFAULT = 30_000;
+const LIMITS = { statementMs: 20_000, lockMs: 5_000, idleMs: 20_000 };
+
+/** Writes the batches of any channels, one after the other. Not for concurrent calls. */
+export class Appender implements AsyncDisposable {
+  readonly #options: AppenderOptions;
+  #connection: DedicatedConnection | undefined;
+  #isBusy = false;
+
+  constructor(options: AppenderOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Commits `batch` as a whole or not at all. Throws BACKCAST_DATABASE_UNREACHABLE when it is not known
+   * to be committed and may succeed later: repeat it verbatim, it is never written twice. Throws
+   * BACKCAST_SCHEMA_MISSING or BACKCAST_DATABASE_REFUSED when repeating is of no use. Settles within
+   * the deadline.
+   */
+  async append(batch: ArchiveBatch): Promise<AppendResult> {
+    assert(!this.#isBusy, 'an appender writes one batch at a time');
+    assertBatch(batch);
+    this.#isBusy = true;
+    try {
+      return await this.#beforeDeadline(this.#attempt(batch));
+    } catch (error) {
+      this.#cut();
+      throw toDatabaseError(error, `archiving a batch of channel ${batch.channelId}`);
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+
+  /** Ends the connection. */
+  async close(): Promise<void> {
+    const connection = this.#connection;
+    this.#connection = undefined;
+    await connection?.end().catch(() => undefined);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #attempt(batch: ArchiveBatch): Promise<AppendResult> {
+    const client = await this.#connect();
+    const newHead = headAfter(batch);
+    const archivedAtUs = await fence(client, batch, newHead);
+    if (archivedAtUs === undefined) {
+      await client.query('ROLLBACK');
+      return findOutcome(client, batch);
+    }
+    if (batch.segments.length > 0) await copySegments(client, batch, archivedAtUs);
+    for (const { text, values } of batchStatements(batch, archivedAtUs)) {
+      await client.query(text, [...values]);
+    }
+    try {
+      await client.query('COMMIT');
+    } catch {
+      this.#cut();
+      return findOutcome(await this.#connect(), batch);
+    }
+    return { outcome: 'committed', head: newHead, archivedAtUs };
+  }
+
+  async #connect(): Promise<Client> {
+    this.#connection ??= await connectDedicated({
+      url: this.#options.url,
+      applicationName: this.#options.applicationName,
+      statementTimeoutMs: LIMITS.statementMs,
+    });
+    return this.#connection.client;
+  }
+
+  #cut(): void {
+    this.#connection?.destroy();
+    this.#connection = undefined;
+  }
+
+  async #beforeDeadline<Value>(work: Promise<Value>): Promise<Value> {
+    const deadlineMs = this.#options.deadlineMs ?? DEADLINE_MS_DEFAULT;
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      const message = `no answer from the database within ${deadlineMs} ms.`;
+      late.reject(new BackcastError('BACKCAST_DATABASE_UNREACHABLE', message));
+    }, deadlineMs);
+    // When the deadline wins, the work fails later on the connection that is cut then.
+    work.catch(() => undefined);
+    try {
+      return await Promise.race([work, late.promise]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** The head of the channel once `batch` is committed. */
+export function headAfter(batch: ArchiveBatch): number {
+  const messages = batch.segments.reduce((sum, segment) => sum + segment.messageCount, 0);
+  return batch.expectedHead + messages;
+}
+
+function assertBatch(batch: ArchiveBatch): void {
+  let positionNext = batch.expectedHead + 1;
+  for (const segment of batch.segments) {
+    assert(segment.firstPosition === positionNext, 'the segments of a batch are consecutive');
+    positionNext += segment.messageCount;
+  }
+}
+
+/** The transaction's time if the batch may be written, else undefined. */
+async function fence(
+  client: Client,
+  batch: ArchiveBatch,
+  newHead: number,
+): Promise<number | undefined> {
+  // Several statements in one text give an array of results, which the types do not say.
+  const results = (await client.query(beginAndFence(batch, newHead, LIMITS))) as unknown;
+  assert(Array.isArray(results), 'several statements give several results');
+  const update = results[results.length - 1] as QueryResult<{ archived_at: number }>;
+  return update.rows[0]?.archived_at;
+}
+
+/** Everything is handed to the socket at once: it lies in the segments already and is not copied. */
+async function copySegments(
+  client: Client,
+  batch: ArchiveBatch,
+  archivedAtUs: number,
+): Promise<void> {
+  const stream = client.query(copyFrom(COPY_SEGMENTS));
+  const done = finished(stream);
+  for (const piece of copySegmentRows(batch.channelId, archivedAtUs, batch.segments)) {
+    stream.write(piece);
+  }
+  stream.end();
+  await done;
+}
+
+/** What became of a batch whose fence missed or whose COMMIT went unanswered. */
+async function findOutcome(client: Client, batch: ArchiveBatch): Promise<AppendResult> {
+  const lease = await client.query<{ epoch: number; head: number }>(
+    'SELECT epoch, head FROM leases WHERE channel_id = $1',
+    [batch.channelId],
+  );
+  const { epoch, head } = lease.rows[0] ?? { epoch: -1, head: -1 };
+  if (epoch !== batch.epoch) return { outcome: 'fenced' };
+  if (head === batch.expectedHead) {
+    const message = `it is not known yet whether a batch of channel ${batch.channelId} was committed.`;
+    throw new BackcastError('BACKCAST_DATABASE_UNREACHABLE', message);
+  }
+  if (head !== headAfter(batch)) return { outcome: 'fenced' };
+  return { outcome: 'committed', head, archivedAtUs: await findArchivedAt(client, batch) };
+}
+
+async function findArchivedAt(client: Client, batch: ArchiveBatch): Promise<number> {
+  const found = await client.query<{ archived_at: number }>(
+    `SELECT archived_at FROM segments
+     WHERE channel_id = $1 AND first_position = $2
+       AND archived_at >= (SELECT max(partition_start) FROM partition_bounds WHERE channel_id = $1)`,
+    [batch.channelId, batch.expectedHead + 1],
+  );
+  const [row] = found.rows;
+  assert(row !== undefined, 'the segments up to the head are stored');
+  return row.archived_at;
+}

@@ -1,0 +1,170 @@
+// Opens PostgreSQL: a pool under Kysely for reading and the small statements, and single connections for
+// those who write. Decides how values arrive: bigint as a number that is asserted to be safe, timestamptz
+// as microseconds since 1970, bytea as Buffer.
+
+import { Socket } from 'node:net';
+import { Kysely, PostgresDialect } from 'kysely';
+import type { PostgresPool } from 'kysely';
+import { Client, Pool, types } from 'pg';
+import type { ClientConfig, CustomTypesConfig } from 'pg';
+import { assert, BackcastError, parseInstant, rootMessage } from '#base/mod.ts';
+import type { ArchiveTables } from './database-types.ts';
+import { failureKind, toDatabaseError } from './sqlstate.ts';
+
+/** Kysely over the archive's tables. */
+export type ArchiveDatabase = Kysely<ArchiveTables>;
+
+/** A pool of connections. Disposing closes it. */
+export interface OpenDatabase extends AsyncDisposable {
+  readonly database: ArchiveDatabase;
+  /** The same pool, for what Kysely cannot say: binary results, COPY, LISTEN. */
+  readonly pool: Pool;
+  /** Waits for running statements, then closes every connection. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Where to connect, and as what. */
+export interface ConnectionOptions {
+  /** postgres://user:password@host:port/database */
+  readonly url: string;
+  /** Shown in pg_stat_activity. */
+  readonly applicationName: string;
+  /** The server ends a statement that runs longer. 0: never. */
+  readonly statementTimeoutMs: number;
+}
+
+/** The same for a pool. */
+export interface DatabaseOptions extends ConnectionOptions {
+  readonly poolSizeMax: number;
+}
+
+const CONNECT_MS_MAX = 10_000;
+const IDLE_MS_MAX = 30_000;
+const UTC_OFFSET = /([+-]\d{2})$/;
+
+/**
+ * Opens a pool; connects at the first statement. A connection that cannot be made is
+ * BACKCAST_DATABASE_UNREACHABLE, with host, port and database but never the password. Throws
+ * BACKCAST_CONFIG_INVALID for an `url` that is none.
+ */
+export function openDatabase(options: DatabaseOptions): OpenDatabase {
+  const where = describeUrl(options.url);
+  const pool = new Pool({
+    ...connectionConfig(options),
+    min: 0,
+    max: options.poolSizeMax,
+    idleTimeoutMillis: IDLE_MS_MAX,
+    allowExitOnIdle: false,
+  });
+  // An idle connection that dies is replaced at the next statement: nothing to do, but unheard it kills.
+  pool.on('error', () => undefined);
+  const database = new Kysely<ArchiveTables>({
+    dialect: new PostgresDialect({ pool: explainedPool(pool, where) }),
+  });
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => (closing ??= database.destroy().then(() => closePool(pool)));
+  return { database, pool, close, [Symbol.asyncDispose]: close };
+}
+
+function explainedPool(pool: Pool, where: string): PostgresPool {
+  return {
+    options: pool.options,
+    connect: async () => {
+      try {
+        return await pool.connect();
+      } catch (error) {
+        throw unreachableError(where, error);
+      }
+    },
+    end: () => pool.end(),
+  };
+}
+
+/** A connection that one writer has for itself. */
+export interface DedicatedConnection {
+  readonly client: Client;
+  /** Cuts it at once; whatever runs on it fails. For a connection that cannot be trusted any more. */
+  destroy(): void;
+  /** Says goodbye to the server and waits for it. */
+  end(): Promise<void>;
+}
+
+/** Connects a connection for a writer. Errors as openDatabase. */
+export async function connectDedicated(options: ConnectionOptions): Promise<DedicatedConnection> {
+  const where = describeUrl(options.url);
+  const socket = new Socket();
+  const client = new Client({ ...connectionConfig(options), stream: () => socket });
+  // Whatever runs when the connection dies is rejected; the notice itself has no other reader.
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+  } catch (error) {
+    socket.destroy();
+    throw unreachableError(where, error);
+  }
+  return { client, destroy: () => void socket.destroy(), end: () => client.end() };
+}
+
+function connectionConfig(options: ConnectionOptions): ClientConfig {
+  return {
+    connectionString: options.url,
+    application_name: options.applicationName,
+    statement_timeout: options.statementTimeoutMs,
+    connectionTimeoutMillis: CONNECT_MS_MAX,
+    keepAlive: true,
+    types: VALUE_TYPES,
+  };
+}
+
+async function closePool(pool: Pool): Promise<void> {
+  if (!pool.ended && !pool.ending) await pool.end();
+}
+
+type TypeOid = Parameters<typeof types.getTypeParser>[0];
+
+const VALUE_TYPES: CustomTypesConfig = {
+  getTypeParser: ((oid: TypeOid, format?: 'text' | 'binary') => {
+    if (format === 'binary') return types.getTypeParser(oid, 'binary');
+    if (oid === types.builtins.INT8) return parseInt8;
+    if (oid === types.builtins.TIMESTAMPTZ) return parseTimestamp;
+    return types.getTypeParser(oid, 'text');
+  }) as CustomTypesConfig['getTypeParser'],
+};
+
+function parseInt8(text: string): number {
+  const value = Number(text);
+  assert(Number.isSafeInteger(value), 'a bigint that is read as a number is a safe integer');
+  return value;
+}
+
+/** Microseconds of a timestamptz as PostgreSQL prints it in the ISO style. */
+export function parseTimestamp(text: string): number {
+  const us = parseInstant(text.replace(UTC_OFFSET, '$1:00'));
+  assert(us !== undefined, 'a timestamptz of the archive is an instant of the common era');
+  return us;
+}
+
+/** Host, port, database and user of `url`, for messages: everything but the password. */
+export function describeUrl(url: string): string {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed === undefined || !/^postgres(ql)?:$/.test(parsed.protocol)) {
+    throw new BackcastError(
+      'BACKCAST_CONFIG_INVALID',
+      'DATABASE_URL is not a PostgreSQL URL: write postgres://user:password@host:5432/database ' +
+        '(with special characters of the password percent-encoded).',
+    );
+  }
+  const user = parsed.username === '' ? '' : ` as ${decodeURIComponent(parsed.username)}`;
+  const host = parsed.hostname === '' ? 'localhost' : parsed.hostname;
+  return `${host}:${parsed.port || '5432'}${parsed.pathname}${user}`;
+}
+
+function unreachableError(where: string, error: unknown): BackcastError {
+  if (failureKind(error) !== 'transient') return toDatabaseError(error, `connecting to ${where}`);
+  return new BackcastError(
+    'BACKCAST_DATABASE_UNREACHABLE',
+    `PostgreSQL at ${where} cannot be reached: ${rootMessage(error)}. ` +
+      'Check that it runs there and that DATABASE_URL names the right host, user, password and database.',
+    { cause: error },
+  );
+}

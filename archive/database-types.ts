@@ -1,0 +1,136 @@
+// The tables as Kysely sees them. Instants are read as microseconds (connect.ts) and written as
+// RFC 3339 text. A session_id has 63 bits and is never read as a number: select `sessionText` of it.
+
+import { sql } from 'kysely';
+import type { ColumnType, Generated, RawBuilder } from 'kysely';
+import type { Framing, LossCause, SessionId } from '#base/mod.ts';
+
+/** Microseconds since 1970 when read, RFC 3339 text when written. */
+export type Instant = ColumnType<number, string, string>;
+/** A bigint column that is compared and written as text or bigint, never read as it is. */
+export type SessionColumn = ColumnType<never, string | bigint, never>;
+export type SessionState = 'open' | 'closed' | 'expired';
+
+export interface ChannelsTable {
+  readonly channel_id: Generated<number>;
+  name: string;
+  group_address: string;
+  port: number;
+  dport: number;
+  framing: Framing;
+  readonly created_at: ColumnType<number, never, never>;
+}
+
+export interface LeasesTable {
+  readonly channel_id: number;
+  epoch: number;
+  holder: string | null;
+  expires_at: Instant;
+  /** The last archived position of the channel, 0 when it has none. */
+  head: number;
+}
+
+export interface SessionsTable {
+  readonly channel_id: number;
+  readonly session_id: SessionColumn;
+  source: string | null;
+  tsi: string;
+  state: SessionState;
+  /** The first sequence that the archive accounts for. */
+  first_archived: number;
+  /** Everything from first_archived through here is stored or declared lost. */
+  watermark: number;
+  /** The newest sequence known to exist. */
+  lead: number;
+  /** Packet number from which a restarted archiver asks on; means nothing to SQL. */
+  resume_sqn: number;
+  opened_at: Instant;
+  seen_at: Instant;
+  closed_at: ColumnType<number | null, string | null, string | null>;
+}
+
+export interface SegmentsTable {
+  readonly channel_id: number;
+  readonly first_position: number;
+  readonly message_count: number;
+  readonly payload_bytes: number;
+  /** The arrays are written by COPY BINARY and read in binary: segment-decode.ts. */
+  readonly run_session: unknown;
+  readonly run_first: unknown;
+  readonly run_length: unknown;
+  readonly min_published_at: Instant;
+  readonly max_published_at: Instant;
+  readonly archived_at: Instant;
+  readonly published_at: unknown;
+  readonly payload: unknown;
+}
+
+export interface SegmentSessionsTable {
+  readonly channel_id: number;
+  readonly session_id: SessionColumn;
+  readonly first_sequence: number;
+  readonly last_sequence: number;
+  /** First position of the segment that holds these sequences. */
+  readonly first_position: number;
+  readonly archived_at: Instant;
+}
+
+export interface LossesTable {
+  readonly channel_id: number;
+  readonly session_id: SessionColumn;
+  readonly first_sequence: number;
+  readonly last_sequence: number;
+  readonly cause: LossCause;
+  /** Head of the channel when the loss was declared: where in the channel's order the hole lies. */
+  readonly after_position: number;
+  readonly detected_at: Instant;
+  readonly declared_at: Instant;
+  readonly evidence: unknown;
+  healed_at: ColumnType<number | null, string | null, string | null>;
+  healed_by: string | null;
+}
+
+export interface PartitionBoundsTable {
+  readonly channel_id: number;
+  /** Midnight UTC of the day whose segments these bounds describe. */
+  readonly partition_start: Instant;
+  readonly first_position: number;
+  readonly last_position: number;
+  readonly min_published_at: Instant;
+  readonly max_published_at: Instant;
+}
+
+/** One message per row: for SQL users; the replay reads segments. */
+export interface MessagesView {
+  readonly channel: string;
+  readonly channel_id: number;
+  readonly position: number;
+  readonly session: SessionId;
+  readonly source: string | null;
+  readonly sequence: number;
+  readonly published_at: Instant;
+  readonly archived_at: Instant;
+  readonly payload: Buffer;
+}
+
+/** The schema. */
+export interface ArchiveTables {
+  channels: ChannelsTable;
+  leases: LeasesTable;
+  sessions: SessionsTable;
+  segments: SegmentsTable;
+  segment_sessions: SegmentSessionsTable;
+  losses: LossesTable;
+  partition_bounds: PartitionBoundsTable;
+  messages: MessagesView;
+}
+
+/** A session_id column (qualified if need be) as the 16 hex digits that name the session everywhere. */
+export function sessionText(column: string): RawBuilder<SessionId> {
+  return sql<SessionId>`lpad(to_hex(${sql.ref(column)}), 16, '0')`;
+}
+
+/** `session` as the text of the bigint that the tables hold. */
+export function sessionParameter(session: SessionId): string {
+  return BigInt(`0x${session}`).toString();
+}

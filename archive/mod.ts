@@ -1,0 +1,16 @@
+// Floor 4: the store. Channels, sessions, segments and losses in PostgreSQL: how they are written, read
+// back and audited, and the embedded server for those who have none.
+
+export { Appender, headAfter } from './append.ts';
+export type { AppenderOptions } from './append.ts';
+export * from './channels.ts';
+export * from './connect.ts';
+export * from './database-types.ts';
+export * from './embedded/mod.ts';
+export * from './leases.ts';
+export * from './migrate.ts';
+export * from './partitions.ts';
+export * from './segment-builder.ts';
+export * from './segment-decode.ts';
+export * from './sqlstate.ts';
+export * from './types.ts';

@@ -1,0 +1,70 @@
+// What an error of PostgreSQL means for us: may the same statement succeed later, is the schema
+// missing, or is something wrong for good. SQLSTATEs: PostgreSQL 18, appendix A. Nothing here decides by
+// the code of a duplicate key, which a distributed server does not pass on.
+
+import { BackcastError, rootMessage, toError } from '#base/mod.ts';
+import type { ErrorCode } from '#base/mod.ts';
+
+/** What to do after a failure. */
+export type FailureKind = 'transient' | 'schema' | 'fatal';
+
+const TRANSIENT_CLASSES = new Set([
+  '08', // connection exception
+  '40', // serialization failure, deadlock: the transaction was rolled back
+  '53', // disk full, out of memory, too many connections
+  '57', // cancelled, shut down, starting up
+  '58', // input/output error of the server
+]);
+
+const TRANSIENT_STATES = new Set([
+  '55P03', // lock_timeout
+  '25P03', // idle_in_transaction_session_timeout
+  '25P04', // transaction_timeout
+  '28P01', // wrong password: until the operator has mended it
+  '28000', // role unknown or not let in
+  '3D000', // database unknown
+]);
+
+const SCHEMA_STATES = new Set([
+  '42P01', // table unknown
+  '42703', // column unknown
+  '42883', // function unknown
+  '3F000', // schema unknown
+]);
+
+/** The SQLSTATE of `error`, if the server sent one. */
+export function sqlStateOf(error: unknown): string | undefined {
+  const known = toError(error);
+  const code = 'code' in known && typeof known.code === 'string' ? known.code : '';
+  return /^[0-9A-Z]{5}$/.test(code) && !/^E[A-Z]{4}$/.test(code) ? code : undefined;
+}
+
+/** Whether and how the failure passes. An error without SQLSTATE is one of the connection: transient. */
+export function failureKind(error: unknown): FailureKind {
+  const state = sqlStateOf(error);
+  if (state === undefined) return 'transient';
+  if (TRANSIENT_CLASSES.has(state.slice(0, 2)) || TRANSIENT_STATES.has(state)) return 'transient';
+  return SCHEMA_STATES.has(state) ? 'schema' : 'fatal';
+}
+
+/**
+ * `error` as the BackcastError that a caller can act on: BACKCAST_DATABASE_UNREACHABLE (retry),
+ * BACKCAST_SCHEMA_MISSING or BACKCAST_DATABASE_REFUSED. A BackcastError is returned as it is.
+ */
+export function toDatabaseError(error: unknown, doing: string): BackcastError {
+  if (error instanceof BackcastError) return error;
+  const reason = `${rootMessage(error)}${describeState(error)}`;
+  const { code, advice } = ANSWERS[failureKind(error)];
+  return new BackcastError(code, `${doing} failed: ${reason}.${advice}`, { cause: error });
+}
+
+const ANSWERS = {
+  transient: { code: 'BACKCAST_DATABASE_UNREACHABLE', advice: '' },
+  schema: { code: 'BACKCAST_SCHEMA_MISSING', advice: ' Run backcast migrate.' },
+  fatal: { code: 'BACKCAST_DATABASE_REFUSED', advice: '' },
+} as const satisfies Record<FailureKind, { readonly code: ErrorCode; readonly advice: string }>;
+
+function describeState(error: unknown): string {
+  const state = sqlStateOf(error);
+  return state === undefined ? '' : ` (SQLSTATE ${state})`;
+}

@@ -1,0 +1,88 @@
+// The values that go into the store and come out of it: segments, what is known of sessions, losses, and
+// the batch of all three that becomes one transaction.
+
+import type { LossCause, SessionId } from '#base/mod.ts';
+
+/** Consecutive positions that hold consecutive sequences of one session. */
+export interface SegmentRun {
+  readonly session: SessionId;
+  readonly firstSequence: number;
+  /** Messages, at least 1. */
+  readonly length: number;
+}
+
+/**
+ * Messages at consecutive positions of one channel, as PostgreSQL stores them. The two fields are the
+ * binary forms of `bytea[]` and `timestamptz[]`: written by SegmentBuilder, read by MessageReader,
+ * passed through by everybody in between.
+ */
+export interface Segment {
+  readonly firstPosition: number;
+  readonly messageCount: number;
+  /** Sum of the payloads' lengths. */
+  readonly payloadBytes: number;
+  /** In the order of positions; their lengths add up to messageCount. */
+  readonly runs: readonly SegmentRun[];
+  readonly minPublishedAtUs: number;
+  readonly maxPublishedAtUs: number;
+  readonly payloadField: Uint8Array;
+  readonly publishedAtField: Uint8Array;
+}
+
+/** A segment that has been archived. */
+export interface StoredSegment extends Segment {
+  readonly archivedAtUs: number;
+}
+
+/** How far the archive is with a session. At every commit [firstArchived, watermark] is accounted for. */
+export interface SessionProgress {
+  readonly session: SessionId;
+  /** The publisher's name, once known. */
+  readonly source?: string;
+  /** Transport session identifier: which peer on the wire it is. */
+  readonly tsi: string;
+  readonly state: 'open' | 'closed' | 'expired';
+  readonly firstArchived: number;
+  /** firstArchived − 1 when nothing is archived yet. */
+  readonly watermark: number;
+  /** The newest sequence known to exist. */
+  readonly lead: number;
+  /** The packet number after the last archived packet, for a restarted archiver to go on from. */
+  readonly resumeSqn: number;
+  /** When it was closed or given up. */
+  readonly closedAtUs?: number;
+}
+
+/** Sequences that will not come any more, both ends included. */
+export interface DeclaredLoss {
+  readonly session: SessionId;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+  readonly cause: LossCause;
+  /** Position after which the hole lies in the channel's order of delivery; 0 before the first. */
+  readonly afterPosition: number;
+  readonly detectedAtUs: number;
+  /** What made us believe it, for the one who investigates. */
+  readonly evidence?: Readonly<Record<string, unknown>>;
+}
+
+/** Everything that one transaction makes durable for one channel. */
+export interface ArchiveBatch {
+  readonly channelId: number;
+  /** The lease under which it is written. */
+  readonly epoch: number;
+  /** Head of the channel before this batch. */
+  readonly expectedHead: number;
+  /** In the order of positions, the first at expectedHead + 1. May be empty: then the head stays. */
+  readonly segments: readonly Segment[];
+  readonly sessions: readonly SessionProgress[];
+  readonly losses: readonly DeclaredLoss[];
+}
+
+/**
+ * What became of a batch. `committed`: durable, and `head` is the last position. `fenced`: nothing was
+ * written, another archiver has the channel now.
+ */
+export type AppendResult =
+  | { readonly outcome: 'committed'; readonly head: number; readonly archivedAtUs: number }
+  | { readonly outcome: 'fenced' };

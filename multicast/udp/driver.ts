@@ -1,0 +1,110 @@
+// THE loop between a protocol machine and the world: datagrams and time go in, datagrams and events come
+// out. It knows no protocol; one driver runs one machine, publisher or receiver alike.
+//
+//   datagram ──► handleDatagram ─┐
+//   deadline ──► handleTimeout ──┼─► turn: send all that is due · tell the owner · arm the one timer
+//   owner    ──► its own call ───┘
+//
+// Datagrams of one turn of the event loop (the kernel hands over up to 32 at once) are taken in one by
+// one, and drained together behind them: a turn per datagram would be most of the cost.
+
+import { monotonicMs } from './clock.ts';
+import type { DatagramSocket, Remote } from './socket.ts';
+
+/** The doors of a machine that the driver uses. */
+export interface DrivenMachine {
+  handleDatagram(bytes: Uint8Array, remote: Remote, nowMs: number): void;
+  handleTimeout(nowMs: number): void;
+  pollTransmit(): Outgoing | undefined;
+  readonly nextDeadlineMs: number;
+}
+
+type Outgoing = { readonly bytes: Uint8Array; readonly address: string; readonly port: number };
+
+/** What a driver connects. The sockets stay their owner's: the driver does not close them. */
+export interface DriverOptions {
+  readonly machine: DrivenMachine;
+  /** Sockets whose datagrams go into the machine. */
+  readonly receiveFrom: readonly DatagramSocket[];
+  readonly sendThrough: DatagramSocket;
+  /** Drains the machine's events. May call the machine; what it then wants to send goes out next turn. */
+  readonly onEvents: () => void;
+}
+
+/** Longest wait in one go: far below what setTimeout can take, and a spare handleTimeout is harmless. */
+const WAIT_MS_MAX = 60_000;
+
+/** Runs one machine until it is disposed. */
+export class Driver implements Disposable {
+  readonly #options: DriverOptions;
+  #immediate: NodeJS.Immediate | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #timerDueMs = Number.POSITIVE_INFINITY;
+  #isTurning = false;
+  #isDisposed = false;
+
+  constructor(options: DriverOptions) {
+    this.#options = options;
+    for (const socket of options.receiveFrom) {
+      socket.onDatagram = (bytes, remote) => {
+        options.machine.handleDatagram(bytes, remote, monotonicMs());
+        this.schedule();
+      };
+    }
+    this.schedule();
+  }
+
+  /** Takes one turn at the end of this turn of the event loop, however often it is called until then. */
+  schedule(): void {
+    if (!this.#isDisposed) this.#immediate ??= setImmediate(this.#onImmediate);
+  }
+
+  /** Takes a turn now. To be called, or schedule(), after each call of the machine by its owner. */
+  turn(): void {
+    if (this.#isDisposed) return;
+    if (this.#isTurning) return this.schedule();
+    this.#isTurning = true;
+    try {
+      const { machine, sendThrough, onEvents } = this.#options;
+      const nowMs = monotonicMs();
+      if (machine.nextDeadlineMs <= nowMs) machine.handleTimeout(nowMs);
+      let transmit = machine.pollTransmit();
+      while (transmit !== undefined) {
+        sendThrough.send(transmit.bytes, transmit.address, transmit.port);
+        transmit = machine.pollTransmit();
+      }
+      onEvents();
+      if (!this.#isDisposed) this.#arm(machine.nextDeadlineMs, monotonicMs());
+    } finally {
+      this.#isTurning = false;
+    }
+  }
+
+  /** Stops: no timer is left behind, and later datagrams are dropped. */
+  [Symbol.dispose](): void {
+    this.#isDisposed = true;
+    clearImmediate(this.#immediate);
+    clearTimeout(this.#timer);
+    for (const socket of this.#options.receiveFrom) socket.onDatagram = () => undefined;
+  }
+
+  // A timer that is due earlier is left alone: it finds nothing to do and arms the next one.
+  #arm(deadlineMs: number, nowMs: number): void {
+    if (deadlineMs <= nowMs) return this.schedule();
+    if (deadlineMs >= this.#timerDueMs) return;
+    clearTimeout(this.#timer);
+    const waitMs = Math.min(Math.ceil(deadlineMs - nowMs), WAIT_MS_MAX);
+    this.#timerDueMs = nowMs + waitMs;
+    this.#timer = setTimeout(this.#onTimer, waitMs);
+  }
+
+  readonly #onImmediate = (): void => {
+    this.#immediate = undefined;
+    this.turn();
+  };
+
+  readonly #onTimer = (): void => {
+    this.#timerDueMs = Number.POSITIVE_INFINITY;
+    this.turn();
+  };
+}

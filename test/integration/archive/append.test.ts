@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { acquireLease, loadSessions, renewLeases, releaseLease } from '#archive/mod.ts';
+import type { ArchiveBatch } from '#archive/mod.ts';
+import {
+  batchOf,
+  makeChannel,
+  messagesOf,
+  openTestDatabase,
+  PUBLISHED_AT_US,
+  SESSION_A,
+  SESSION_B,
+  testAppender,
+} from '#test/support/archive.ts';
+import type { TestMessage } from '#test/support/archive.ts';
+import { createTestDatabase, execute } from '#test/support/postgres.ts';
+
+const MESSAGES = `
+  SELECT position::int, session, source, sequence::int, encode(payload, 'hex') AS payload,
+         (extract(epoch FROM published_at) * 1000000)::bigint::text AS published
+  FROM messages ORDER BY channel_id, position`;
+
+function shown(messages: readonly TestMessage[], firstPosition: number): unknown[] {
+  return messages.map((message, index) => ({
+    position: firstPosition + index,
+    session: message.session,
+    source: `source of ${message.session}`,
+    sequence: message.sequence,
+    payload: Buffer.from(message.payload).toString('hex'),
+    published: String(message.publishedAtUs),
+  }));
+}
+
+test('what was appended is what the view shows, byte for byte and to the microsecond', async () => {
+  await using cloned = await createTestDatabase();
+  await using opened = openTestDatabase(cloned.url);
+  await using appender = testAppender(cloned.url);
+  const place = await makeChannel(opened, 'orders');
+  const odd: TestMessage[] = [
+    { session: SESSION_B, sequence: 1, payload: Buffer.alloc(0), publishedAtUs: PUBLISHED_AT_US },
+    { session: SESSION_A, sequence: 3, payload: Buffer.from([0, 255, 254]), publishedAtUs: 1 },
+    { session: SESSION_B, sequence: 2, payload: Buffer.alloc(70_000, 7), publishedAtUs: 0 },
+  ];
+  const first = messagesOf(SESSION_A, 1, 2);
+  const batch = batchOf({ ...place, expectedHead: 0 }, first, odd);
+  const result = await appender.append(batch);
+  assert.equal(result.outcome, 'committed');
+  assert.equal(result.head, 5);
+  assert.deepEqual(await execute(cloned.url, MESSAGES), shown([...first, ...odd], 1));
+});
+
+test('messages_between gives the positions asked for and no others', async () => {
+  await using cloned = await createTestDatabase();
+  await using opened = openTestDatabase(cloned.url);
+  await using appender = testAppender(cloned.url);
+  const place = await makeChannel(opened, 'orders');
+  const lists = [messagesOf(SESSION_A, 1, 5), messagesOf(SESSION_A, 6, 5)];
+  await appender.append(batchOf({ ...place, expectedHead: 0 }, ...lists));
+  const between = (range: string): Promise<Record<string, unknown>[]> =>
+    execute(cloned.url, `SELECT position::int FROM messages_between('orders', ${range})`);
+  const positions = async (range: string): Promise<unknown[]> =>
+    (await between(range)).map((row) => row['position']);
+  assert.deepEqual(await positions('4, 7'), [4, 5, 6, 7]);
+  assert.deepEqual(await positions('0, 1'), [1]);
+  assert.deepEqual(await positions('10, 4611686018427387904'), [10]);
+  assert.deepEqual(await positions('11, 20'), []);
+  assert.deepEqual(
+    await execute(cloned.url, "SELECT 1 FROM messages_between('nothing', 1, 9)"),
+    [],
+  );
+});
+
+test('the same batch twice is written once and answered the same', async () => {
+  await using cloned = await createTestDatabase();
+  await using opened = openTestDatabase(cloned.url);
+  await using appender = testAppender(cloned.url);
+  const place = await makeChannel(opened, 'orders');
+  const batch = batchOf({ ...place, expectedHead: 0 }, messagesOf(SESSION_A, 1, 3));
+  const once = await appender.append(batch);
+  assert.deepEqual(await appender.append(batch), once);
+  assert.equal((await execute(cloned.url, MESSAGES)).length, 3);
+});
+
+test('an archiver that lost the channel is fenced and writes nothing', async () => {
+  await using cloned = await createTestDatabase();
+  await using opened = openTestDatabase(cloned.url);
+  await using appender = testAppender(cloned.url);
+  const old = await makeChannel(opened, 'orders');
+  const fresh = await makeChannel(opened, 'orders');
+  assert.equal(fresh.epoch, old.epoch + 1);
+  const batch = batchOf({ ...old, expectedHead: 0 }, messagesOf(SESSION_A, 1, 3));
+  assert.deepEqual(await appender.append(batch), { outcome: 'fenced' });
+  assert.deepEqual(await execute(cloned.url, MESSAGES), []);
+  assert.deepEqual(await execute(cloned.url, 'SELECT * FROM sessions'), []);
+  const allowed = await appender.append({ ...batch, ...fresh });
+  assert.equal(allowed.outcome, 'committed');
+});
+
+test('a batch without segments stores progress and losses and leaves the head', async () => {
+  await using cloned = await createTestDatabase();
+  await using opened = openTestDatabase(cloned.url);
+  await using appender = testAppender(cloned.url);
+  const place = await makeChannel(opened, 'orders');
+  const batch: ArchiveBatch = {
+    ...place,
+    expectedHead: 0,
+    segments: [],
+    sessions: [
+      {
+        session: SESSION_B,
+        tsi: '0a.1',
+        state: 'closed',
+        firstArchived: 1,
+        watermark: 4,
+        lead: 4,
+        resumeSqn: 2 ** 40,
+        closedAtUs: PUBLISHED_AT_US,
+      },
+    ],
+    losses: [
+      {
+        session: SESSION_B,
+        firstSequence: 1,
+        lastSequence: 4,
+        cause: 'source_gone',
+        afterPosition: 0,
+        detectedAtUs: PUBLISHED_AT_US,
+        evidence: { naks: 5, quote: 'a "b" {c}, \\d' },
+      },
+    ],
+  };
+  assert.equal((await appender.append(batch)).outcome, 'committed');
+  assert.equal((await appender.append(batch)).outcome, 'committed', 'repeating is harmless');
+  const losses = await execute(
+    cloned.url,
+    'SELECT session_id::text, first_sequence::int, last_sequence::int, cause, evidence FROM losses',
+  );
+  assert.deepEqual(losses, [
+    {
+      session_id: String(2n ** 63n - 1n),
+      first_sequence: 1,
+      last_sequence: 4,
+      cause: 'source_gone',
+      evidence: { naks: 5, quote: 'a "b" {c}, \\d' },
+    },
+  ]);
+  const leases = await execute(cloned.url, 'SELECT head::int FROM leases');
+  assert.deepEqual(leases, [{ head: 0 }]);
+});
+
+test('open sessions are loaded as they were written', async () => {
+  await using cloned = await createTestDatabase();
+  await using opened = openTestDatabase(cloned.url);
+  await using appender = testAppender(cloned.url);
+  const place = await makeChannel(opened, 'orders');
+  const batch = batchOf({ ...place, expectedHead: 0 }, messagesOf(SESSION_B, 1, 3));
+  await appender.append(batch);
+  assert.deepEqual(await loadSessions(opened.database, place.channelId), batch.sessions);
+});
+
+test('the bounds of a day grow with every batch', async () => {
+  await using cloned = await createTestDatabase();
+  await using opened = openTestDatabase(cloned.url);
+  await using appender = testAppender(cloned.url);
+  const place = await makeChannel(opened, 'orders');
+  const late = messagesOf(SESSION_A, 3, 1).map((one) => ({ ...one, publishedAtUs: 1_000_000 }));
+  await appender.append(batchOf({ ...place, expectedHead: 0 }, messagesOf(SESSION_A, 1, 2)));
+  await appender.append(batchOf({ ...place, expectedHead: 2 }, late));
+  const bounds = await opened.database.selectFrom('partition_bounds').selectAll().execute();
+  assert.equal(bounds.length, 1);
+  assert.equal(bounds[0].first_position, 1);
+  assert.equal(bounds[0].last_position, 3);
+  assert.equal(bounds[0].min_published_at, 1_000_000);
+  assert.equal(bounds[0].max_published_at, PUBLISHED_AT_US + 1);
+  assert.equal(bounds[0].partition_start % 86_400_000_000, 0);
+});
+
+test('a lease is held until it ends, and kept by renewing', async () => {
+  await using cloned = await createTestDatabase();
+  await using opened = openTestDatabase(cloned.url);
+  const { channelId, epoch } = await makeChannel(opened, 'orders');
+  const refused = await acquireLease(opened.database, channelId, 'other', 60_000);
+  assert.equal(refused.outcome, 'held');
+  assert.equal(refused.holder, 'test');
+  assert.deepEqual(await renewLeases(opened.database, [{ channelId, epoch }], 0), [channelId]);
+  const taken = await acquireLease(opened.database, channelId, 'other', 60_000);
+  assert.deepEqual(taken, { outcome: 'acquired', epoch: epoch + 1, head: 0 });
+  assert.deepEqual(await renewLeases(opened.database, [{ channelId, epoch }], 60_000), []);
+});
+
+test('a released lease can be taken at once, and only its owner releases it', async () => {
+  await using cloned = await createTestDatabase();
+  await using opened = openTestDatabase(cloned.url);
+  const { channelId, epoch } = await makeChannel(opened, 'orders');
+  await releaseLease(opened.database, { channelId, epoch: epoch - 1 });
+  assert.equal((await acquireLease(opened.database, channelId, 'other', 1)).outcome, 'held');
+  await releaseLease(opened.database, { channelId, epoch });
+  assert.equal((await acquireLease(opened.database, channelId, 'other', 1)).outcome, 'acquired');
+});

@@ -1,0 +1,18 @@
+// What `npm test` starts once for all test files, and stops when they are done: node:test calls these
+// two functions in the process of the runner, and the test processes inherit its environment.
+
+import { SERVER_VARIABLE, startTestServer, TEMPLATE_VARIABLE } from './postgres-server.ts';
+
+const running = new AsyncDisposableStack();
+
+/** Starts the servers and tells the test processes where they are. */
+export async function globalSetup(): Promise<void> {
+  const postgres = running.use(await startTestServer());
+  process.env[SERVER_VARIABLE] = postgres.url;
+  process.env[TEMPLATE_VARIABLE] = postgres.template;
+}
+
+/** Stops them and removes their files. */
+export async function globalTeardown(): Promise<void> {
+  await running.disposeAsync();
+}
