@@ -20,6 +20,9 @@ const ALLOWED: Readonly<Record<string, string>> = {
   length: 'how many there are, as arrays call it',
   size: 'how many there are, as sets and maps call it',
   OPTION_LENGTH: 'the option that PGM calls OPT_LENGTH',
+  NAK_GROUP_SIZE: 'the group size of RFC 5401: a number of receivers',
+  ttl: 'hops, as IP calls it; written as a bare number in every interface to it',
+  runLength: 'messages in a run, read from the column run_length',
   run_length: 'a column: messages in a run, beside run_first and run_session',
 };
 
