@@ -79,7 +79,7 @@ export function privateReferences(project: Project): Finding[] {
 
 /** Rows of the floors table in `text`: `| part | floor |`, against the table that the rules use. */
 export function floorTable(path: string, text: string): Finding[] {
-  const rows = [...text.matchAll(/^\| `([a-z/-]+)\/` \| (\d+) \|/gm)];
+  const rows = [...text.matchAll(/^\|\s*`([a-z/-]+)\/`\s*\|\s*(\d+)\s*\|/gm)];
   const drawn = new Set(rows.map(([, part = '', floor = '']) => `${part} ${floor}`));
   const held = Object.entries(FLOORS).filter(([part]) => part !== 'console' && part !== 'test');
   return differences(path, new Set(held.map(([part, floor]) => `${part} ${floor}`)), drawn);
