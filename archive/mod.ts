@@ -3,6 +3,9 @@
 
 export { Appender, headAfter } from './append.ts';
 export type { AppenderOptions } from './append.ts';
+export * from './audit.ts';
+export { AUDIT_PROBLEMS } from './audit-queries.ts';
+export type { AuditProblemKind } from './audit-queries.ts';
 export * from './channels.ts';
 export * from './connect.ts';
 export * from './database-types.ts';
@@ -14,3 +17,10 @@ export * from './segment-builder.ts';
 export * from './segment-decode.ts';
 export * from './sqlstate.ts';
 export * from './types.ts';
+export * from './read.ts';
+export * from './read-completeness.ts';
+export * from './read-decode.ts';
+export * from './read-entries.ts';
+export * from './read-messages.ts';
+export * from './read-page.ts';
+export type { SegmentRun } from './types.ts';

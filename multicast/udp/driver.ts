@@ -27,6 +27,8 @@ export interface DriverOptions {
   /** Sockets whose datagrams go into the machine. */
   readonly receiveFrom: readonly DatagramSocket[];
   readonly sendThrough: DatagramSocket;
+  /** Whether the owner can take more; while it cannot, datagrams are dropped and counted. Default: always. */
+  readonly hasRoom?: () => boolean;
   /** Drains the machine's events. May call the machine; what it then wants to send goes out next turn. */
   readonly onEvents: () => void;
 }
@@ -40,6 +42,8 @@ export class Driver implements Disposable {
   #immediate: NodeJS.Immediate | undefined;
   #timer: NodeJS.Timeout | undefined;
   #timerDueMs = Number.POSITIVE_INFINITY;
+  #overrunDatagrams = 0;
+  #overranAtMs = Number.NEGATIVE_INFINITY;
   #isTurning = false;
   #isDisposed = false;
 
@@ -47,11 +51,23 @@ export class Driver implements Disposable {
     this.#options = options;
     for (const socket of options.receiveFrom) {
       socket.onDatagram = (bytes, remote) => {
-        options.machine.handleDatagram(bytes, remote, monotonicMs());
+        const nowMs = monotonicMs();
+        if (options.hasRoom?.() === false) return this.#overrun(nowMs);
+        options.machine.handleDatagram(bytes, remote, nowMs);
         this.schedule();
       };
     }
     this.schedule();
+  }
+
+  /** Datagrams dropped for want of room. */
+  get overrunDatagrams(): number {
+    return this.#overrunDatagrams;
+  }
+
+  /** When the last one was dropped; −Infinity if none ever was. */
+  get overranAtMs(): number {
+    return this.#overranAtMs;
   }
 
   /** Takes one turn at the end of this turn of the event loop, however often it is called until then. */
@@ -86,6 +102,11 @@ export class Driver implements Disposable {
     clearImmediate(this.#immediate);
     clearTimeout(this.#timer);
     for (const socket of this.#options.receiveFrom) socket.onDatagram = () => undefined;
+  }
+
+  #overrun(nowMs: number): void {
+    this.#overrunDatagrams += 1;
+    this.#overranAtMs = nowMs;
   }
 
   // A timer that is due earlier is left alone: it finds nothing to do and arms the next one.
