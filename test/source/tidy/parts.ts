@@ -58,7 +58,7 @@ export function isTestCode(path: string): boolean {
 export const LIBRARY_DOORS: Readonly<Record<string, readonly Part[]>> = {
   'node:dgram': ['multicast/udp'],
   'node:worker_threads': ['ingest'],
-  'node:child_process': ['archive', 'cli', 'bench'],
+  'node:child_process': ['archive', 'cli'],
   pg: ['archive'],
   'pg-copy-streams': ['archive'],
   kysely: ['archive', 'migrations'],

@@ -51,12 +51,12 @@ export function targets(project: Project): Finding[] {
   );
 }
 
-/** Node modules carry their prefix, and a library is known only to the part that wraps it. */
+/** A library is known only to the part that wraps it. Tests and measurements look behind doors. */
 export function libraries(project: Project): Finding[] {
   return importFindings(project, (file, { target, specifier }) => {
-    if (target !== undefined || isTestCode(file.path)) return undefined;
-    const allowed = LIBRARY_DOORS[specifier];
     const part = partOf(file.path);
+    if (target !== undefined || part === 'test' || part === 'bench') return undefined;
+    const allowed = LIBRARY_DOORS[specifier];
     if (allowed === undefined || part === undefined || allowed.includes(part)) return undefined;
     return `${specifier} is the business of ${allowed.join(' and ')}`;
   });
