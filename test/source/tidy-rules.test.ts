@@ -251,6 +251,7 @@ describe('shape', () => {
       '/** One. */\nexport const a = 1;',
       '/** A table. */\nexport const a = 1;\nexport const b = 2;\nexport const c = 3;',
       '/** One. */\nexport function f(a: 1): 1;\nexport function f(a: 2): 2;',
+      '/** One. */\nexport const A = a();\n\nexport type A = Static<typeof A>;',
       `export * from './b.ts';`,
       `export { a } from './b.ts';`,
       `export type { A } from './b.ts';`,

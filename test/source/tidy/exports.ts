@@ -15,14 +15,13 @@ const KINDS = new Set(
   'function class const let var interface type enum namespace default'.split(' '),
 );
 
-/** Every exported declaration, in order; of overloads only the first. */
+/** Every exported declaration, in order; of overloads, and of a value and its type, the first. */
 export function exportsIn(scan: Scan): readonly Export[] {
   const found: Export[] = [];
   scan.tokens.forEach((token, index) => {
     if (token.kind !== 'word' || token.text !== 'export') return;
     for (const made of declarationsAt(scan, index)) {
-      const isOverload = made.kind === 'function' && found.at(-1)?.name === made.name;
-      if (!isOverload) found.push(made);
+      if (!found.some(({ name }) => name === made.name)) found.push(made);
     }
   });
   return found;

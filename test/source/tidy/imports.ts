@@ -29,11 +29,9 @@ export function importsIn(scan: Scan, path: string): readonly Import[] {
       const made = reExportAt(scan.tokens, index, path);
       if (made !== undefined) found.push(made);
     }
-    if (token.text === 'URL' && scan.tokens[index + 1]?.text === '(') {
+    if (namesFile(scan.tokens, index)) {
       const argument = scan.tokens[index + 2];
-      if (argument?.kind === 'string' && /\.ts['"]$/.test(argument.text)) {
-        found.push(make('url', argument, path, false, ['*']));
-      }
+      if (argument !== undefined) found.push(make('url', argument, path, false, ['*']));
     }
   });
   return found;
@@ -43,6 +41,15 @@ export function importsIn(scan: Scan, path: string): readonly Import[] {
 export function resolveSpecifier(specifier: string, path: string): string | undefined {
   if (specifier.startsWith('#')) return specifier.slice(1);
   return specifier.startsWith('.') ? join(dirname(path), specifier) : undefined;
+}
+
+/** `new URL('x.ts', …)` and `import.meta.resolve('x.ts')`: a file for a worker or a child process. */
+function namesFile(tokens: readonly Token[], index: number): boolean {
+  const text = tokens[index]?.text;
+  const isResolve = text === 'resolve' && tokens[index - 2]?.text === 'meta';
+  if ((text !== 'URL' && !isResolve) || tokens[index + 1]?.text !== '(') return false;
+  const argument = tokens[index + 2];
+  return argument?.kind === 'string' && /\.ts['"]$/.test(argument.text);
 }
 
 function importAt(tokens: readonly Token[], index: number, path: string): Import | undefined {
