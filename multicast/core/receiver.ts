@@ -59,9 +59,12 @@ export class Receiver implements Machine {
     this.#options = options;
   }
 
-  /** Takes over a session from an earlier receiver, to be continued where that one stopped. */
-  restore(resume: ResumePoint, nowMs: number): void {
-    const expiresAtMs = nowMs + this.#options.sourceExpiryMs;
+  /**
+   * Takes over a session from an earlier receiver, to be continued where that one stopped. One that was
+   * open then (`isOpen`) is reported as expired if it is not heard in time; any other only if it returns.
+   */
+  restore(resume: ResumePoint, nowMs: number, isOpen = true): void {
+    const expiresAtMs = isOpen ? nowMs + this.#options.sourceExpiryMs : Number.POSITIVE_INFINITY;
     this.#dormant.set(resume.session, { resume, expiresAtMs });
     this.#wakeAt(expiresAtMs);
   }

@@ -1,0 +1,175 @@
+// What a page of messages is made of: runs of messages of one session, and losses where they lie between
+// them. Pure: cuts segments to what was asked for and puts the losses in their places. Knows no SQL.
+
+import type { LossCause, SequenceRange, SessionId } from '#base/mod.ts';
+import type { ArchivedSegment } from './read-decode.ts';
+
+/** Messages of one session with consecutive positions and consecutive sequences, in one segment. */
+export interface MessageRun {
+  readonly kind: 'messages';
+  readonly segment: ArchivedSegment;
+  readonly session: SessionId;
+  /** Of the first message within the segment. */
+  readonly firstIndex: number;
+  readonly firstSequence: number;
+  readonly messageCount: number;
+}
+
+/** Sequences of a session that the archive will not have: declared lost and not healed. */
+export interface Loss {
+  readonly kind: 'loss';
+  readonly session: SessionId;
+  readonly first: number;
+  readonly last: number;
+  readonly cause: LossCause;
+  /** The position after which the messages would have come. */
+  readonly afterPosition: number;
+  readonly detectedAtUs: number;
+  readonly declaredAtUs: number;
+}
+
+/** One thing in a page, in the order of the page. */
+export type PageEntry = MessageRun | Loss;
+
+/** Which messages of a segment belong to the answer. */
+export interface Selector {
+  readonly positions: SequenceRange;
+  /** Half-open interval of publish times in microseconds, or undefined for all. */
+  readonly published: { readonly startUs: number; readonly endUs: number } | undefined;
+  /** Only this session and these sequences, or undefined for all. */
+  readonly sequences: (SequenceRange & { readonly session: SessionId }) | undefined;
+}
+
+/** The position of the first message of `run`. */
+export function firstPositionOf(run: MessageRun): number {
+  return run.segment.firstPosition + run.firstIndex;
+}
+
+/** Bytes of all payloads in `run`. */
+export function payloadBytesOf(run: MessageRun): number {
+  const { payloadStarts, payloadEnds } = run.segment;
+  let sum = 0;
+  for (let index = run.firstIndex; index < run.firstIndex + run.messageCount; index += 1) {
+    sum += payloadEnds[index] - payloadStarts[index];
+  }
+  return sum;
+}
+
+/** The runs of `segment` that `selector` admits, in order of position. */
+export function selectRuns(segment: ArchivedSegment, selector: Selector): MessageRun[] {
+  const selected: MessageRun[] = [];
+  let index = 0;
+  for (const run of segment.runs) {
+    const end = index + run.length;
+    const { positions, sequences } = selector;
+    if (sequences === undefined || sequences.session === run.session) {
+      const toSequence = run.firstSequence - index;
+      let start = Math.max(index, positions.first - segment.firstPosition);
+      let stop = Math.min(end, positions.last - segment.firstPosition + 1);
+      if (sequences !== undefined) {
+        start = Math.max(start, sequences.first - toSequence);
+        stop = Math.min(stop, sequences.last - toSequence + 1);
+      }
+      pushPublished(selected, segment, run.session, toSequence, start, stop, selector.published);
+    }
+    index = end;
+  }
+  return selected;
+}
+
+function pushPublished(
+  selected: MessageRun[],
+  segment: ArchivedSegment,
+  session: SessionId,
+  toSequence: number,
+  start: number,
+  end: number,
+  published: Selector['published'],
+): void {
+  let index = start;
+  while (index < end) {
+    const first = published === undefined ? index : skip(segment, index, end, published, false);
+    const stop = published === undefined ? end : skip(segment, first, end, published, true);
+    if (stop > first) {
+      const firstSequence = first + toSequence;
+      const messageCount = stop - first;
+      selected.push({
+        kind: 'messages',
+        segment,
+        session,
+        firstIndex: first,
+        firstSequence,
+        messageCount,
+      });
+    }
+    index = stop;
+  }
+}
+
+/** The first index in [start, end) that is not `within` the interval as stated, or `end`. */
+function skip(
+  segment: ArchivedSegment,
+  start: number,
+  end: number,
+  interval: { readonly startUs: number; readonly endUs: number },
+  within: boolean,
+): number {
+  const instants = segment.publishedAtUs;
+  let index = start;
+  while (index < end) {
+    const isWithin = instants[index] >= interval.startUs && instants[index] < interval.endUs;
+    if (isWithin !== within) break;
+    index += 1;
+  }
+  return index;
+}
+
+/** The first `count` messages of `run`, or its last ones. */
+export function cutRun(run: MessageRun, count: number, from: 'start' | 'end'): MessageRun {
+  if (count >= run.messageCount) return run;
+  const skipped = from === 'start' ? 0 : run.messageCount - count;
+  return {
+    ...run,
+    firstIndex: run.firstIndex + skipped,
+    firstSequence: run.firstSequence + skipped,
+    messageCount: count,
+  };
+}
+
+/**
+ * `runs` with `losses` between them, both in ascending order. `lastOf` gives the last place (position or
+ * sequence) of a run, `placeOf` the place after which a loss comes; a run that spans it is cut in two.
+ */
+export function interleave(
+  runs: readonly MessageRun[],
+  losses: readonly Loss[],
+  lastOf: (run: MessageRun) => number,
+  placeOf: (loss: Loss) => number,
+): PageEntry[] {
+  const entries: PageEntry[] = [];
+  let next = 0;
+  for (const whole of runs) {
+    let run = whole;
+    while (next < losses.length && placeOf(losses[next]) < lastOf(run)) {
+      const after = lastOf(run) - placeOf(losses[next]);
+      if (after < run.messageCount) {
+        entries.push(cutRun(run, run.messageCount - after, 'start'));
+        run = cutRun(run, after, 'end');
+      }
+      entries.push(losses[next]);
+      next += 1;
+    }
+    entries.push(run);
+  }
+  return [...entries, ...losses.slice(next)];
+}
+
+/** The last position of `run`. */
+export function lastPositionOf(run: MessageRun): number {
+  return firstPositionOf(run) + run.messageCount - 1;
+}
+
+/** The last sequence of `run`. */
+export function lastSequenceOf(run: MessageRun): number {
+  return run.firstSequence + run.messageCount - 1;
+}

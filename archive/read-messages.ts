@@ -1,0 +1,161 @@
+// Begins a reading of messages: settles what the answer covers before its first page. The head of the
+// channel is read first, and nothing beyond it is served, so that an answer never runs ahead of the
+// losses and watermarks that belong to it.
+
+import type { SequenceRange } from '#base/mod.ts';
+import type { OpenDatabase } from './connect.ts';
+import type { Channel } from './read.ts';
+import { findSession } from './read.ts';
+import { PositionReading } from './read-by-position.ts';
+import { SequenceReading } from './read-by-sequence.ts';
+import { lossesByTime } from './read-losses.ts';
+import {
+  historyGone,
+  type MessageReading,
+  type MessageRequest,
+  type PositionRequest,
+  type SequenceRequest,
+} from './read-page.ts';
+import { archivedInterval, loadPartitionBounds, type PartitionBounds } from './read-partitions.ts';
+import { mayStillReceive, positionsOfInterval, type PublishedInterval } from './read-time.ts';
+
+/** What reading messages needs of an open database. */
+export type ReadDatabase = Pick<OpenDatabase, 'database' | 'pool'>;
+
+/** Instants beyond these are not told apart: the years 1 and 2255 are far enough for a publish time. */
+const INSTANT_US_MIN = -62_135_596_800_000_000;
+const INSTANT_US_MAX = Number.MAX_SAFE_INTEGER;
+
+/**
+ * Begins to read what `request` asks for from `channel`, as findChannel has just returned it.
+ * BACKCAST_SESSION_UNKNOWN if the channel never had the session; BACKCAST_HISTORY_GONE if the answer
+ * would begin with messages that are no longer kept.
+ */
+export function openReading(
+  opened: ReadDatabase,
+  channel: Channel,
+  request: MessageRequest,
+): Promise<MessageReading> {
+  if (request.kind === 'sequences') return openSequences(opened, channel, request);
+  const { publishedFromUs, publishedToUs } = request;
+  if (publishedFromUs === undefined && publishedToUs === undefined) {
+    return openPositions(opened, channel, request);
+  }
+  return openInterval(opened, channel, request);
+}
+
+async function openSequences(
+  opened: ReadDatabase,
+  channel: Channel,
+  request: SequenceRequest,
+): Promise<MessageReading> {
+  const { database: db, pool } = opened;
+  const session = await findSession(db, channel, request.session);
+  const { watermark } = session;
+  const last = request.last ?? watermark;
+  return new SequenceReading({
+    db,
+    pool,
+    channelId: channel.channelId,
+    request,
+    archivedThrough: channel.archivedThrough,
+    sequences: { first: request.first ?? 1, last: Math.min(last, watermark) },
+    session,
+    unsettled: last > watermark ? { fromSequence: watermark + 1 } : undefined,
+  });
+}
+
+async function openPositions(
+  opened: ReadDatabase,
+  channel: Channel,
+  request: PositionRequest,
+): Promise<MessageReading> {
+  const { database: db, pool } = opened;
+  const { channelId, archivedThrough } = channel;
+  const partitions = await loadPartitionBounds(db, channelId);
+  const kept = partitions[0]?.firstPosition ?? archivedThrough + 1;
+  const { after, before } = request;
+  if (after !== undefined && after + 1 < kept) {
+    throw historyGone(`Messages after position ${after}`, `Kept are those after ${kept - 1}.`);
+  }
+  const isBeyond = (after ?? 0) > archivedThrough || (before ?? 0) > archivedThrough + 1;
+  return new PositionReading({
+    db,
+    pool,
+    channelId,
+    request,
+    archivedThrough,
+    positions: boundedPositions(request, { first: kept, last: archivedThrough }),
+    partitions,
+    published: undefined,
+    losses: undefined,
+    unsettled: isBeyond ? { fromSequence: undefined } : undefined,
+  });
+}
+
+async function openInterval(
+  opened: ReadDatabase,
+  channel: Channel,
+  request: PositionRequest,
+): Promise<MessageReading> {
+  const { database: db, pool } = opened;
+  const { channelId, archivedThrough } = channel;
+  const published = intervalOf(request);
+  const partitions = await loadPartitionBounds(db, channelId);
+  assertKept(request, partitions);
+  const hull = await positionsOfInterval(db, channelId, partitions, archivedThrough, published);
+  const positions = boundedPositions(request, hull);
+  const until = partitions.filter((partition) => partition.firstPosition <= hull.last);
+  const archived = archivedInterval(until.length === 0 ? partitions.slice(0, 1) : until);
+  const mayReceive =
+    request.publishedToUs !== undefined && (await mayStillReceive(db, channelId, published.endUs));
+  return new PositionReading({
+    db,
+    pool,
+    channelId,
+    request,
+    archivedThrough,
+    positions,
+    partitions: partitions.filter((partition) => touches(partition, published)),
+    published,
+    losses: await lossesByTime(db, channelId, { startUs: published.startUs, ...hull, archived }),
+    unsettled: mayReceive ? { fromSequence: undefined } : undefined,
+  });
+}
+
+function intervalOf(request: PositionRequest): PublishedInterval {
+  return {
+    startUs: clampInstant(request.publishedFromUs ?? INSTANT_US_MIN),
+    endUs: clampInstant(request.publishedToUs ?? INSTANT_US_MAX),
+  };
+}
+
+function clampInstant(us: number): number {
+  return Math.max(INSTANT_US_MIN, Math.min(us, INSTANT_US_MAX));
+}
+
+function assertKept(request: PositionRequest, partitions: readonly PartitionBounds[]): void {
+  const kept = partitions[0];
+  if (kept === undefined || kept.firstPosition === 1) return;
+  const { after, publishedFromUs } = request;
+  if (after !== undefined && after + 1 >= kept.firstPosition) return;
+  if (publishedFromUs === undefined || publishedFromUs >= kept.minPublishedAtUs) return;
+  throw historyGone(
+    'Messages at the beginning of this interval',
+    `Kept are those after position ${kept.firstPosition - 1}.`,
+  );
+}
+
+function touches(partition: PartitionBounds, published: PublishedInterval): boolean {
+  return (
+    partition.maxPublishedAtUs >= published.startUs && partition.minPublishedAtUs < published.endUs
+  );
+}
+
+function boundedPositions(request: PositionRequest, within: SequenceRange): SequenceRange {
+  const { after, before } = request;
+  return {
+    first: Math.max(within.first, after === undefined ? within.first : after + 1),
+    last: Math.min(within.last, before === undefined ? within.last : before - 1),
+  };
+}

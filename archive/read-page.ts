@@ -1,0 +1,100 @@
+// What the readings by position and by sequence have in common: the shape of a page, and cutting what was
+// fetched to the number of messages asked for.
+
+import { BackcastError, type SessionId } from '#base/mod.ts';
+import { cutRun, type MessageRun, type PageEntry, payloadBytesOf } from './read-entries.ts';
+
+/** Some of an answer, in its order: about a mebibyte of payloads, or the number of messages asked for. */
+export interface MessagePage {
+  readonly entries: readonly PageEntry[];
+  readonly messageCount: number;
+  readonly payloadBytes: number;
+  /** Whether the answer ends here; what follows is only what the archive takes in later. */
+  readonly isLast: boolean;
+}
+
+/** Reads an answer page by page. Between pages it holds no connection and no lock. */
+export interface MessageReading {
+  /** Messages with positions up to this one were archived when the reading began; none beyond is read. */
+  readonly archivedThrough: number;
+  /** Whether no message that is missing from this answer can still come, and if not, from where. */
+  readonly unsettled: Unsettled | undefined;
+  readonly order: 'asc' | 'desc';
+  /**
+   * The next at most `messagesMax` messages and the losses among them. Not to be called again after the
+   * last page. BACKCAST_HISTORY_GONE if stored messages of the answer have been dropped meanwhile.
+   */
+  nextPage(messagesMax: number): Promise<MessagePage>;
+  /** The request that goes on behind the pages read so far. */
+  readonly resume: MessageRequest;
+}
+
+/** Why an answer may not be final, and the first sequence concerned where it is about one session. */
+export interface Unsettled {
+  readonly fromSequence: number | undefined;
+}
+
+/** Messages in the order of the channel, all or those of an interval of publish times. */
+export interface PositionRequest {
+  readonly kind: 'positions';
+  /** Exclusive bounds. */
+  readonly after: number | undefined;
+  readonly before: number | undefined;
+  /** Half-open; a bound left out reaches as far as the archive does. */
+  readonly publishedFromUs: number | undefined;
+  readonly publishedToUs: number | undefined;
+  readonly order: 'asc' | 'desc';
+}
+
+/** Messages of one session in the order of their sequences. */
+export interface SequenceRequest {
+  readonly kind: 'sequences';
+  readonly session: SessionId;
+  /** Inclusive bounds; left out: from 1, up to the session's watermark. */
+  readonly first: number | undefined;
+  readonly last: number | undefined;
+  readonly order: 'asc' | 'desc';
+}
+
+/** What to read. */
+export type MessageRequest = PositionRequest | SequenceRequest;
+
+/** Of `runs`, in the order of reading, as many as hold `messagesMax` messages. */
+export function takeMessages(
+  runs: readonly MessageRun[],
+  messagesMax: number,
+  order: 'asc' | 'desc',
+): { readonly taken: MessageRun[]; readonly isCut: boolean } {
+  const taken: MessageRun[] = [];
+  let room = messagesMax;
+  for (const run of runs) {
+    if (room === 0) return { taken, isCut: true };
+    const cut = cutRun(run, room, order === 'asc' ? 'start' : 'end');
+    taken.push(cut);
+    room -= cut.messageCount;
+    if (cut !== run) return { taken, isCut: true };
+  }
+  return { taken, isCut: false };
+}
+
+/** A page of `entries`, which are in ascending order, turned to the order of the reading. */
+export function makePage(
+  entries: readonly PageEntry[],
+  order: 'asc' | 'desc',
+  isLast: boolean,
+): MessagePage {
+  let messageCount = 0;
+  let payloadBytes = 0;
+  for (const entry of entries) {
+    if (entry.kind === 'loss') continue;
+    messageCount += entry.messageCount;
+    payloadBytes += payloadBytesOf(entry);
+  }
+  const ordered = order === 'asc' ? entries : entries.toReversed();
+  return { entries: ordered, messageCount, payloadBytes, isLast };
+}
+
+/** The error for messages that were archived once and are no longer kept. */
+export function historyGone(what: string, available: string): BackcastError {
+  return new BackcastError('BACKCAST_HISTORY_GONE', `${what} are no longer kept. ${available}`);
+}

@@ -1,0 +1,101 @@
+// Where an interval of publish times lies among the positions, and whether anything may still come into
+// it. Positions are in order of arrival at the archiver and publishers have their own clocks, so an
+// interval of publish times is not a range of positions; but it lies within one.
+
+import { type RawBuilder, sql } from 'kysely';
+import { SEGMENT_MESSAGES_MAX, type SequenceRange } from '#base/mod.ts';
+import type { ArchiveDatabase } from './connect.ts';
+import { archivedInterval, type PartitionBounds } from './read-partitions.ts';
+import { instantValue, rowsOf } from './read-sql.ts';
+
+/** Half-open interval of publish times in microseconds since 1970. */
+export interface PublishedInterval {
+  readonly startUs: number;
+  readonly endUs: number;
+}
+
+/**
+ * The positions from the first segment that reaches into the interval to the last one. Everything before
+ * was published before it, everything after was published after it. If nothing lies in the interval,
+ * `last` < `first`, and what is lost in between lies after the positions `last` to `first` − 1.
+ */
+export async function positionsOfInterval(
+  db: ArchiveDatabase,
+  channelId: number,
+  partitions: readonly PartitionBounds[],
+  archivedThrough: number,
+  interval: PublishedInterval,
+): Promise<SequenceRange> {
+  let first: number | undefined;
+  for (const partition of partitions) {
+    if (partition.maxPublishedAtUs < interval.startUs) continue;
+    const reaches = sql`max_published_at >= ${instantValue(interval.startUs)}`;
+    first = (await segmentEdge(db, channelId, partition, reaches, 'asc'))?.first;
+    if (first !== undefined) break;
+  }
+  let last: number | undefined;
+  for (const partition of partitions.toReversed()) {
+    if (partition.minPublishedAtUs >= interval.endUs) continue;
+    const reaches = sql`min_published_at < ${instantValue(interval.endUs)}`;
+    last = (await segmentEdge(db, channelId, partition, reaches, 'desc'))?.last;
+    if (last !== undefined) break;
+  }
+  const before = (partitions[0]?.firstPosition ?? archivedThrough + 1) - 1;
+  return {
+    first: Math.min(first ?? archivedThrough + 1, archivedThrough + 1),
+    last: Math.min(last ?? before, archivedThrough),
+  };
+}
+
+async function segmentEdge(
+  db: ArchiveDatabase,
+  channelId: number,
+  partition: PartitionBounds,
+  reaches: RawBuilder<unknown>,
+  order: 'asc' | 'desc',
+): Promise<SequenceRange | undefined> {
+  const { startUs, endUs } = archivedInterval([partition]);
+  const earliest = partition.firstPosition - SEGMENT_MESSAGES_MAX;
+  const rows = await rowsOf(
+    sql<SequenceRange>`
+    SELECT first_position AS first, first_position + message_count - 1 AS last FROM segments
+    WHERE channel_id = ${channelId}
+      AND archived_at >= ${instantValue(startUs)} AND archived_at < ${instantValue(endUs)}
+      AND first_position BETWEEN ${earliest} AND ${partition.lastPosition} AND ${reaches}
+    ORDER BY first_position ${sql.raw(order)} LIMIT 1`.execute(db),
+  );
+  return rows.at(0);
+}
+
+/**
+ * Whether messages published before `endUs` may still come: `endUs` lies in the future, or a session that
+ * is open has not been heard since, or has messages outstanding that may be older. A publisher that the
+ * archive has never heard of cannot be counted in.
+ */
+export async function mayStillReceive(
+  db: ArchiveDatabase,
+  channelId: number,
+  endUs: number,
+): Promise<boolean> {
+  const end = instantValue(endUs);
+  const rows = await rowsOf(
+    sql<{ unsettled: boolean }>`
+    SELECT now() < ${end} OR EXISTS (
+      SELECT FROM sessions AS s
+      WHERE s.channel_id = ${channelId} AND s.state = 'open'
+        AND NOT (s.seen_at >= ${end} AND s.lead <= s.watermark)
+        AND NOT coalesce((${latestPublishedAt}) >= ${end}, false)
+    ) AS unsettled`.execute(db),
+  );
+  return rows[0].unsettled;
+}
+
+/** Publish time up to which the last segment with messages of session `s` reaches. */
+const latestPublishedAt = sql`
+  SELECT g.max_published_at FROM (
+    SELECT i.first_position, i.archived_at FROM segment_sessions AS i
+    WHERE i.channel_id = s.channel_id AND i.session_id = s.session_id
+      AND i.archived_at >= s.opened_at - interval '1 hour'
+    ORDER BY i.first_sequence DESC LIMIT 1) AS newest
+  JOIN segments AS g ON g.channel_id = s.channel_id
+    AND g.first_position = newest.first_position AND g.archived_at = newest.archived_at`;

@@ -1,0 +1,254 @@
+// Reads what the archive knows about channels, sessions and losses: the lists behind history and audit.
+// Messages are read by read-messages.ts. Lists are walked by key, never by counting rows off, so that a
+// page costs the same wherever it lies and nothing moves under the reader. Instants are microseconds
+// since 1970.
+
+import { type RawBuilder, sql } from 'kysely';
+import { BackcastError, type ChannelAddress, type LossCause, type SessionId } from '#base/mod.ts';
+import type { ArchiveDatabase } from './connect.ts';
+import { sessionText, type SessionState } from './database-types.ts';
+import { instantValue, rowsOf, sessionKey } from './read-sql.ts';
+
+/** A channel and how far the archive holds it. */
+export interface Channel extends ChannelAddress {
+  readonly channelId: number;
+  readonly name: string;
+  readonly createdAtUs: number;
+  /** The last archived position; 0 if nothing is archived yet. */
+  readonly archivedThrough: number;
+  /** The first position that is kept; null if none is. */
+  readonly firstPosition: number | null;
+  /** The earliest and the latest publish time among what is kept; null if nothing is. */
+  readonly publishedFromUs: number | null;
+  readonly publishedThroughUs: number | null;
+}
+
+/** One publisher incarnation as the archive knows it. */
+export interface ArchivedSession {
+  readonly session: SessionId;
+  /** The publisher's name; null if it has not told it. */
+  readonly source: string | null;
+  readonly tsi: string;
+  readonly state: SessionState;
+  /** The first sequence that the archive accounts for. */
+  readonly firstArchived: number;
+  /** Every sequence from firstArchived through here is stored or declared lost. */
+  readonly watermark: number;
+  /** The highest sequence that the publisher is known to have reached. */
+  readonly lead: number;
+  readonly openedAtUs: number;
+  readonly seenAtUs: number;
+  readonly closedAtUs: number | null;
+}
+
+/** A loss as declared, healed or not. */
+export interface ListedLoss {
+  readonly session: SessionId;
+  readonly source: string | null;
+  readonly first: number;
+  readonly last: number;
+  readonly cause: LossCause;
+  readonly afterPosition: number;
+  readonly detectedAtUs: number;
+  readonly declaredAtUs: number;
+  readonly healedAtUs: number | null;
+  readonly healedBy: string | null;
+}
+
+function selectChannels(db: ArchiveDatabase) {
+  const kept = db
+    .selectFrom('partition_bounds')
+    .select(({ fn }) => [
+      'channel_id',
+      fn.min('first_position').as('first_position'),
+      fn.min('min_published_at').as('min_published_at'),
+      fn.max('max_published_at').as('max_published_at'),
+    ])
+    .groupBy('channel_id')
+    .as('kept');
+  return db
+    .selectFrom('channels')
+    .leftJoin('leases', 'leases.channel_id', 'channels.channel_id')
+    .leftJoin(kept, 'kept.channel_id', 'channels.channel_id')
+    .select([
+      'channels.channel_id as channelId',
+      'channels.name',
+      'channels.framing',
+      'channels.group_address as group',
+      'channels.port',
+      'channels.dport',
+      'channels.created_at as createdAtUs',
+      sql<number>`coalesce(leases.head, 0)`.as('archivedThrough'),
+      'kept.first_position as firstPosition',
+      'kept.min_published_at as publishedFromUs',
+      'kept.max_published_at as publishedThroughUs',
+    ]);
+}
+
+/** At most `limit` channels by name, those after `after`. */
+export function listChannels(
+  db: ArchiveDatabase,
+  page: { readonly after: string | undefined; readonly limit: number },
+): Promise<Channel[]> {
+  return rowsOf(
+    selectChannels(db)
+      .where(sql`channels.name COLLATE "C"`, '>', page.after ?? '')
+      .orderBy(sql`channels.name COLLATE "C"`)
+      .limit(page.limit)
+      .execute(),
+  );
+}
+
+/** The channel called `name`; BACKCAST_CHANNEL_UNKNOWN if there is none. */
+export async function findChannel(db: ArchiveDatabase, name: string): Promise<Channel> {
+  const rows = await rowsOf(selectChannels(db).where('channels.name', '=', name).execute());
+  const channel = rows.at(0);
+  if (channel !== undefined) return channel;
+  throw new BackcastError(
+    'BACKCAST_CHANNEL_UNKNOWN',
+    `No channel is called "${name}". The list of channels names those that are recorded.`,
+  );
+}
+
+function selectSessions(db: ArchiveDatabase, channel: Channel) {
+  return db
+    .selectFrom('sessions')
+    .where('channel_id', '=', channel.channelId)
+    .select([
+      sessionText('session_id').as('session'),
+      'source',
+      'tsi',
+      'state',
+      'first_archived as firstArchived',
+      'watermark',
+      'lead',
+      'opened_at as openedAtUs',
+      'seen_at as seenAtUs',
+      'closed_at as closedAtUs',
+    ]);
+}
+
+/** Where a page of sessions goes on: behind this one. */
+export interface SessionKeyset {
+  readonly openedAtUs: number;
+  readonly session: SessionId;
+}
+
+/** At most `limit` sessions of a channel, the latest first, those behind `after`. */
+export function listSessions(
+  db: ArchiveDatabase,
+  channel: Channel,
+  page: { readonly after: SessionKeyset | undefined; readonly limit: number },
+): Promise<ArchivedSession[]> {
+  return rowsOf(
+    selectSessions(db, channel)
+      .where(behindSession(page.after))
+      .orderBy('opened_at', 'desc')
+      .orderBy('session_id', 'desc')
+      .limit(page.limit)
+      .execute(),
+  );
+}
+
+function behindSession(after: SessionKeyset | undefined): RawBuilder<boolean> {
+  if (after === undefined) return sql<boolean>`true`;
+  const { openedAtUs, session } = after;
+  return sql<boolean>`(opened_at, session_id) < (${instantValue(openedAtUs)}, ${sessionKey(session)})`;
+}
+
+/** A session of a channel; BACKCAST_SESSION_UNKNOWN if the archive never heard it there. */
+export async function findSession(
+  db: ArchiveDatabase,
+  channel: Channel,
+  session: SessionId,
+): Promise<ArchivedSession> {
+  const rows = await rowsOf(
+    selectSessions(db, channel)
+      .where(sql<boolean>`session_id = ${sessionKey(session)}`)
+      .execute(),
+  );
+  const found = rows.at(0);
+  if (found !== undefined) return found;
+  throw new BackcastError(
+    'BACKCAST_SESSION_UNKNOWN',
+    `Channel "${channel.name}" never had the session ${session}. Its list of sessions names all.`,
+  );
+}
+
+/** The names of publishers by session; a session without a name is left out. */
+export async function loadSources(
+  db: ArchiveDatabase,
+  channel: Channel,
+  sessions: readonly SessionId[],
+): Promise<Map<SessionId, string>> {
+  if (sessions.length === 0) return new Map();
+  const rows = await rowsOf(
+    selectSessions(db, channel)
+      .where(sql<boolean>`session_id IN (${sql.join(sessions.map(sessionKey))})`)
+      .execute(),
+  );
+  return new Map(
+    rows.flatMap(({ session, source }) => (source === null ? [] : [[session, source]])),
+  );
+}
+
+/** Where a page of losses goes on: behind this one. */
+export interface LossKeyset {
+  readonly afterPosition: number;
+  readonly session: SessionId;
+  readonly first: number;
+}
+
+/** Which losses to list. */
+export interface LossPage {
+  readonly session: SessionId | undefined;
+  readonly after: LossKeyset | undefined;
+  readonly limit: number;
+}
+
+/** At most `limit` losses in the order of the channel, healed ones too, those behind `after`. */
+export function listLosses(
+  db: ArchiveDatabase,
+  channel: Channel,
+  page: LossPage,
+): Promise<ListedLoss[]> {
+  let query = db
+    .selectFrom('losses')
+    .leftJoin('sessions', (join) =>
+      join
+        .onRef('sessions.channel_id', '=', 'losses.channel_id')
+        .onRef('sessions.session_id', '=', 'losses.session_id'),
+    )
+    .where('losses.channel_id', '=', channel.channelId)
+    .where(behindLoss(page.after));
+  if (page.session !== undefined) {
+    query = query.where(sql<boolean>`losses.session_id = ${sessionKey(page.session)}`);
+  }
+  return rowsOf(
+    query
+      .select([
+        sessionText('losses.session_id').as('session'),
+        'sessions.source',
+        'losses.first_sequence as first',
+        'losses.last_sequence as last',
+        'losses.cause',
+        'losses.after_position as afterPosition',
+        'losses.detected_at as detectedAtUs',
+        'losses.declared_at as declaredAtUs',
+        'losses.healed_at as healedAtUs',
+        'losses.healed_by as healedBy',
+      ])
+      .orderBy('losses.after_position')
+      .orderBy('losses.session_id')
+      .orderBy('losses.first_sequence')
+      .limit(page.limit)
+      .execute(),
+  );
+}
+
+function behindLoss(after: LossKeyset | undefined): RawBuilder<boolean> {
+  if (after === undefined) return sql<boolean>`true`;
+  const { afterPosition, session, first } = after;
+  return sql<boolean>`(losses.after_position, losses.session_id, losses.first_sequence)
+    > (${afterPosition}::bigint, ${sessionKey(session)}, ${first}::bigint)`;
+}

@@ -1,0 +1,5 @@
+// Floor 6: the replay API. History, completeness and the catalogue of the archive over HTTP.
+
+export * from './app.ts';
+export * from './contract.ts';
+export * from './server.ts';
