@@ -1,5 +1,5 @@
-// `audit`: proves from the database that every sequence is stored once or declared lost, or prints exactly
-// which are not. Reads every message of what it audits.
+// `audit`: proves from the database that every sequence is stored once or declared lost, or prints
+// exactly which are not. Reads every message of what it audits.
 
 import type { Command } from 'commander';
 import type { AuditProblem, ChannelAudit } from '#archive/mod.ts';

@@ -1,12 +1,12 @@
-// docs/cli.md against the program: the same commands, the same flags, the same exit codes, both ways.
+// docs/cli.md against the program: the same commands, the same flags, the same exit codes, both
+// ways.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { EXIT_CODES, createProgram } from '#cli/mod.ts';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
-import { EXIT_CODES } from '../../../cli/exit-codes.ts';
-import { createProgram } from '../../../cli/program.ts';
 
 const PAGE = readFileSync(fileURLToPath(new URL('../../../docs/cli.md', import.meta.url)), 'utf8');
 

@@ -1,5 +1,6 @@
-// The commands that ask the replay API, against HTTP servers that answer as an API does when things go
-// wrong: truncated, refused, slow, not an API at all. (What a healthy API answers is tested end to end.)
+// The commands that ask the replay API, against HTTP servers that answer as an API does when things
+// go wrong: truncated, refused, slow, not an API at all. (What a healthy API answers is tested end
+// to end.)
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -159,11 +160,11 @@ for (const [what, body, status] of [
 test('a list is followed page by page and printed as a table or as JSON', async () => {
   const pages: Record<string, unknown> = {
     '/v1/channels': {
-      items: [{ name: 'a', port: 7, archivedThrough: 12 }],
-      next: '/v1/channels?after=a',
+      items: [{ channel: 'a', port: 7, archivedThrough: 12 }],
+      next: '/v1/channels?cursor=a',
     },
-    '/v1/channels?after=a': {
-      items: [{ name: 'bb', port: 80, archivedThrough: null }],
+    '/v1/channels?cursor=a': {
+      items: [{ channel: 'bb', port: 80, archivedThrough: null }],
       next: null,
     },
   };
@@ -178,9 +179,9 @@ test('a list is followed page by page and printed as a table or as JSON', async 
   );
   assert.match(table.stdout, /^a .* 7 .* 12 /m);
   const json = await runBackcast(['channels', '--json'], server);
-  const rows = JSON.parse(json.stdout) as { name: string }[];
+  const rows = JSON.parse(json.stdout) as { channel: string }[];
   assert.deepEqual(
-    rows.map(({ name }) => name),
+    rows.map(({ channel }) => channel),
     ['a', 'bb'],
   );
 });

@@ -1,4 +1,5 @@
-// The script ./backcast itself: where it finds the project and a Node, and what it says when it cannot.
+// The script ./backcast itself: where it finds the project and a Node, and what it says when it
+// cannot.
 
 import assert from 'node:assert/strict';
 import { copyFile, mkdir, symlink, writeFile } from 'node:fs/promises';
@@ -35,7 +36,7 @@ async function createProject(nodes: {
 const OLD_NODE = '#!/bin/sh\necho 20\n';
 const NEW_NODE = `#!/bin/sh\nexec ${process.execPath} "$@"\n`;
 
-test('the Node among the packages runs, also from elsewhere and through links to links', async () => {
+test('the Node among the packages runs, also through links to links', async () => {
   await using project = await createProject({ packaged: process.execPath, onPath: OLD_NODE });
   const { script, env, path } = project;
   await mkdir(join(path, 'bin'));
@@ -54,7 +55,8 @@ test('without packages there is one line that says what to run', async () => {
   assert.equal(stdout, '');
   assert.equal(
     stderr,
-    `backcast: its packages are not installed; run \`npm ci\` in ${dirname(project.script)} first\n`,
+    'backcast: its packages are not installed; ' +
+      `run \`npm ci\` in ${dirname(project.script)} first\n`,
   );
 });
 

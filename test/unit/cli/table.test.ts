@@ -1,10 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { addressOf, outcomeOf, describeError, renderTable } from '#cli/mod.ts';
 import { BackcastError } from '#base/mod.ts';
-import { addressOf } from '../../../cli/channel-argument.ts';
-import { outcomeOf } from '../../../cli/exit-codes.ts';
-import { describeError } from '../../../cli/report.ts';
-import { renderTable } from '../../../cli/table.ts';
 
 interface Row {
   readonly name: string;
