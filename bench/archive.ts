@@ -32,6 +32,9 @@ export interface ArchiveBenchmarkOptions {
   readonly messages: number;
   readonly payloadBytes: number;
   readonly packetBytesMax: number;
+  /** Publishers that take turns, all in this process. */
+  readonly publisherCount: number;
+  readonly signal?: AbortSignal;
   /** Called about four times a second. */
   readonly onProgress?: (archived: number, elapsedMs: number) => void;
 }
@@ -45,6 +48,7 @@ export interface ArchiveBenchmarkResult {
   readonly payloadBytes: number;
   readonly packetBytesMax: number;
   readonly storedBytesPerMessage: number;
+  readonly publisherCount: number;
   readonly packetsSent: number;
   readonly repairsSent: number;
   readonly messagesLost: number;
@@ -87,7 +91,10 @@ export async function benchmarkArchive(
   const archiver = resources.use(await startArchiver(options, channel, address));
   await archiver.recording(channel);
   const channelId = await ensureChannel(database, channel, address);
-  const publisher = resources.use(await openPublisher(options, address));
+  const publishers: ChannelPublisher[] = [];
+  for (let index = 0; index < options.publisherCount; index += 1) {
+    publishers.push(resources.use(await openPublisher(options, address)));
+  }
   const archived = async (): Promise<number> => {
     const lease = await database
       .selectFrom('leases')
@@ -97,7 +104,7 @@ export async function benchmarkArchive(
     return lease.head;
   };
   const before = process.cpuUsage();
-  const elapsedMs = await publishAll(options, publisher, archived);
+  const elapsedMs = await publishAll(options, publishers, archived);
   const cpu = process.cpuUsage(before);
   const [verdict] = await audit(database, { channel });
   assert(verdict !== undefined, 'the audit of a channel has a verdict');
@@ -110,8 +117,9 @@ export async function benchmarkArchive(
     payloadBytes: options.payloadBytes,
     packetBytesMax: options.packetBytesMax,
     storedBytesPerMessage: Math.round(stored / options.messages),
-    packetsSent: publisher.counters.packetsSent,
-    repairsSent: publisher.counters.repairsSent,
+    publisherCount: options.publisherCount,
+    packetsSent: publishers.reduce((sum, it) => sum + it.counters.packetsSent, 0),
+    repairsSent: publishers.reduce((sum, it) => sum + it.counters.repairsSent, 0),
     messagesLost: verdict.lostCount,
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
     cpuSeconds: Math.round((cpu.user + cpu.system) / 10_000) / 100,
@@ -125,7 +133,7 @@ export async function benchmarkArchive(
 /** Publishes everything and waits until it is committed; milliseconds from the first to the last. */
 async function publishAll(
   options: ArchiveBenchmarkOptions,
-  publisher: ChannelPublisher,
+  publishers: readonly ChannelPublisher[],
   archivedHead: () => Promise<number>,
 ): Promise<number> {
   const payloads = samplePayloads(options.payloadBytes);
@@ -135,8 +143,9 @@ async function publishAll(
   let movedAtMs = startedAtMs;
   let shownAtMs = startedAtMs;
   while (archived < options.messages) {
+    options.signal?.throwIfAborted();
     const until = Math.min(options.messages, archived + OUTSTANDING_MESSAGES_MAX);
-    published = await publishUntil(publisher, payloads, published, until);
+    published = await publishUntil(publishers, payloads, published, until);
     const head = await archivedHead();
     const nowMs = monotonicMs();
     if (head > archived) movedAtMs = nowMs;
@@ -152,7 +161,7 @@ async function publishAll(
 
 /** Publishes up to message `until` or for POLL_MS, whichever ends first. */
 async function publishUntil(
-  publisher: ChannelPublisher,
+  publishers: readonly ChannelPublisher[],
   payloads: readonly Uint8Array[],
   published: number,
   until: number,
@@ -161,6 +170,9 @@ async function publishUntil(
   let count = published;
   while (count < until && monotonicMs() < endMs) {
     const publishedAtUs = wallClockUs();
+    const turn = Math.floor(count / BURST_MESSAGES) % publishers.length;
+    const publisher = publishers[turn];
+    assert(publisher !== undefined, 'there is a publisher for every turn');
     const burstEnd = Math.min(until, count + BURST_MESSAGES);
     while (count < burstEnd) {
       const payload = payloads[count % payloads.length];
@@ -250,7 +262,7 @@ async function storedBytes(database: ArchiveDatabase, channelId: number): Promis
     SELECT coalesce(sum(pg_column_size(payload) + pg_column_size(published_at)
       + pg_column_size(run_session) + pg_column_size(run_first) + pg_column_size(run_length)), 0)::bigint AS bytes
     FROM segments WHERE channel_id = ${channelId}`.execute(database);
-  return Number(sizes.rows[0]?.bytes ?? 0);
+  return sizes.rows[0]?.bytes ?? 0;
 }
 
 async function serverVersion(database: ArchiveDatabase): Promise<string> {

@@ -66,6 +66,11 @@ export function addressOf(options: AddressOptions): ChannelAddress | undefined {
   return { group, port, dport, framing };
 }
 
+/** Refuses framings that this version does not speak yet. */
+export function requireNative({ framing }: { readonly framing: Framing }): void {
+  if (framing !== 'native') throw usage(`--framing ${framing} is not spoken yet; use native`);
+}
+
 function usage(problem: string): BackcastError {
   return new BackcastError('BACKCAST_USAGE', problem);
 }

@@ -49,6 +49,8 @@ const SEND_BUFFER_BYTES = 4 * 1_048_576;
 /** An open publisher. Disposing closes it. */
 export class ChannelPublisher implements AsyncDisposable {
   readonly session: SessionId;
+  /** Name of the publisher across restarts. */
+  readonly source: string;
   readonly #machine: Publisher;
   readonly #messageBytesMax: number;
   readonly #resources: AsyncDisposableStack;
@@ -63,6 +65,7 @@ export class ChannelPublisher implements AsyncDisposable {
     readonly makeDriver: (onEvents: () => void) => Driver;
   }) {
     this.session = parts.options.session;
+    this.source = parts.options.source;
     this.#machine = parts.machine;
     this.#messageBytesMax = parts.options.messageBytesMax;
     this.#resources = parts.resources;

@@ -1,15 +1,12 @@
 // `archive`: the archiver as a service of its own.
 
 import type { Command } from 'commander';
-import {
-  explain,
-  notInThisBuild,
-  runs,
-  settingOption,
-  type CommandContext,
-  type CommandHost,
-} from '../command.ts';
+import { explain, runs, settingOption, type CommandContext, type CommandHost } from '../command.ts';
 import type { Outcome } from '../exit-codes.ts';
+import { createLogger, startArchiver } from '../services.ts';
+import { openStore } from '../store.ts';
+import { endOf } from '../service-end.ts';
+import { openRegistry } from '#registry/mod.ts';
 
 /** Adds the command. */
 export function addArchiveCommand(program: Command, host: CommandHost): void {
@@ -30,6 +27,12 @@ export function addArchiveCommand(program: Command, host: CommandHost): void {
   ]);
 }
 
-async function archive(_context: CommandContext): Promise<Outcome> {
-  throw notInThisBuild('archive');
+async function archive(context: CommandContext): Promise<Outcome> {
+  const log = createLogger(context.config);
+  await using resources = new AsyncDisposableStack();
+  const store = resources.use(await openStore(context));
+  const registry = resources.use(await openRegistry(context.config));
+  const archiver = resources.use(await startArchiver(context.config, store.url, registry, log));
+  await endOf(context.signal, [archiver.failed, store.exited]);
+  return 'ok';
 }

@@ -3,7 +3,6 @@
 import type { Command } from 'commander';
 import {
   explain,
-  notInThisBuild,
   runs,
   settingOption,
   wholeNumber,
@@ -11,6 +10,10 @@ import {
   type CommandHost,
 } from '../command.ts';
 import type { Outcome } from '../exit-codes.ts';
+import { renderTable } from '../table.ts';
+import { openStore } from '../store.ts';
+import { migrateToLatest } from '#archive/mod.ts';
+import { benchmarkArchive } from '#bench/archive.ts';
 
 /** What the command is told. */
 export interface BenchOptions {
@@ -39,6 +42,32 @@ export function addBenchCommand(program: Command, host: CommandHost): void {
   explain(command, ['backcast bench archive --json', 'backcast bench archive --publishers 3']);
 }
 
-async function benchArchive(_context: CommandContext, _options: BenchOptions): Promise<Outcome> {
-  throw notInThisBuild('bench archive');
+async function benchArchive(context: CommandContext, options: BenchOptions): Promise<Outcome> {
+  const { config, output, note, signal } = context;
+  await using store = await openStore(context);
+  await migrateToLatest({ url: store.url, compression: config.archiver.compression });
+  const result = await benchmarkArchive({
+    databaseUrl: store.url,
+    interfaceAddress: config.interface,
+    messages: options.messages,
+    payloadBytes: options.size,
+    publisherCount: options.publishers,
+    packetBytesMax: config.publisher.packetBytesMax,
+    signal,
+    onProgress: (archived, elapsedMs) => {
+      const perSecond = Math.round((archived * 1000) / elapsedMs);
+      note(`archived ${archived} of ${options.messages}, ${perSecond} messages/s`);
+    },
+  });
+  if (options.json === true) await output.write(`${JSON.stringify(result)}\n`);
+  else await output.write(asTable(result));
+  return result.isComplete && result.messagesLost === 0 ? 'ok' : 'failure';
+}
+
+function asTable(result: object): string {
+  const columns = [
+    { title: 'WHAT', cell: ([name]: readonly [string, unknown]) => name },
+    { title: 'VALUE', cell: ([, value]: readonly [string, unknown]) => String(value) },
+  ];
+  return renderTable(columns, Object.entries(result));
 }

@@ -5,11 +5,11 @@ import {
   addAddressOptions,
   addressOf,
   requireChannel,
+  requireNative,
   type AddressOptions,
 } from '../channel-argument.ts';
 import {
   explain,
-  notInThisBuild,
   runs,
   settingOption,
   wholeNumber,
@@ -17,6 +17,10 @@ import {
   type CommandHost,
 } from '../command.ts';
 import type { Outcome } from '../exit-codes.ts';
+import { publishLines, publishMadeUp } from '../publish-source.ts';
+import { openPublisher } from '../services.ts';
+import { announced } from '../announced.ts';
+import { openRegistry } from '#registry/mod.ts';
 
 /** What the command is told. */
 export interface PublishOptions extends AddressOptions {
@@ -53,11 +57,26 @@ export function addPublishCommand(program: Command, host: CommandHost): void {
 }
 
 async function publish(
-  _context: CommandContext,
+  context: CommandContext,
   options: PublishOptions,
-  channel: string,
+  name: string,
 ): Promise<Outcome> {
-  requireChannel(channel);
-  addressOf(options);
-  throw notInThisBuild('publish');
+  const channel = requireChannel(name);
+  const given = addressOf(options);
+  requireNative(given ?? { framing: options.framing ?? 'native' });
+  await using resources = new AsyncDisposableStack();
+  const registry = given ?? resources.use(await openRegistry(context.config));
+  const address = 'group' in registry ? registry : await registry.resolve(channel);
+  const publisher = resources.use(await openPublisher(context.config, address, options.source));
+  if (!('group' in registry)) {
+    resources.use(await announced(registry, channel, publisher, context.config));
+  }
+  const count =
+    options.count === undefined
+      ? await publishLines(publisher, process.stdin, context.signal)
+      : await publishMadeUp(publisher, { ...options, count: options.count }, context.signal);
+  const session = publisher.session;
+  await resources.disposeAsync();
+  context.note(`published ${count} messages to ${channel}, session ${session}`);
+  return context.signal.aborted ? 'interrupted' : 'ok';
 }

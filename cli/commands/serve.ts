@@ -1,15 +1,11 @@
 // `serve`: the replay API as a service of its own.
 
 import type { Command } from 'commander';
-import {
-  explain,
-  notInThisBuild,
-  runs,
-  settingOption,
-  type CommandContext,
-  type CommandHost,
-} from '../command.ts';
+import { explain, runs, settingOption, type CommandContext, type CommandHost } from '../command.ts';
 import type { Outcome } from '../exit-codes.ts';
+import { createLogger, startApi } from '../services.ts';
+import { openStore } from '../store.ts';
+import { endOf } from '../service-end.ts';
 
 /** Adds the command. */
 export function addServeCommand(program: Command, host: CommandHost): void {
@@ -23,6 +19,12 @@ export function addServeCommand(program: Command, host: CommandHost): void {
   explain(command, ['backcast serve', 'backcast serve --host 0.0.0.0 --port 9000']);
 }
 
-async function serve(_context: CommandContext): Promise<Outcome> {
-  throw notInThisBuild('serve');
+async function serve(context: CommandContext): Promise<Outcome> {
+  const log = createLogger(context.config);
+  await using resources = new AsyncDisposableStack();
+  const store = resources.use(await openStore(context));
+  const api = resources.use(await startApi(context.config, store.url, log));
+  context.note(`replay API at ${api.url}`);
+  await endOf(context.signal, [store.exited]);
+  return 'ok';
 }

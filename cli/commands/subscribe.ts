@@ -5,11 +5,11 @@ import {
   addAddressOptions,
   addressOf,
   requireChannel,
+  requireNative,
   type AddressOptions,
 } from '../channel-argument.ts';
 import {
   explain,
-  notInThisBuild,
   runs,
   settingOption,
   wholeNumber,
@@ -17,6 +17,9 @@ import {
   type CommandHost,
 } from '../command.ts';
 import type { Outcome } from '../exit-codes.ts';
+import { liveText } from '../live-text.ts';
+import { openSubscriber } from '../services.ts';
+import { openRegistry } from '#registry/mod.ts';
 
 /** What the command is told. */
 export interface SubscribeOptions extends AddressOptions {
@@ -42,11 +45,26 @@ export function addSubscribeCommand(program: Command, host: CommandHost): void {
 }
 
 async function subscribe(
-  _context: CommandContext,
+  context: CommandContext,
   options: SubscribeOptions,
-  channel: string,
+  name: string,
 ): Promise<Outcome> {
-  requireChannel(channel);
-  addressOf(options);
-  throw notInThisBuild('subscribe');
+  const channel = requireChannel(name);
+  const given = addressOf(options);
+  requireNative(given ?? { framing: options.framing ?? 'native' });
+  await using resources = new AsyncDisposableStack();
+  const registry = given ?? resources.use(await openRegistry(context.config));
+  const address = 'group' in registry ? registry : await registry.resolve(channel);
+  const subscriber = resources.use(await openSubscriber(context.config, address));
+  context.signal.addEventListener('abort', () => void subscriber[Symbol.asyncDispose](), {
+    once: true,
+  });
+  context.note(`listening to ${channel} on ${address.group}:${address.port}`);
+  let count = 0;
+  for await (const live of subscriber) {
+    if (live.kind === 'message') count += 1;
+    await context.output.write(`${liveText(channel, live)}\n`);
+    if (count === options.count) return 'ok';
+  }
+  return 'interrupted';
 }

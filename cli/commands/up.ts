@@ -1,15 +1,14 @@
 // `up`: everything in one command, with an embedded PostgreSQL where none is configured.
 
 import type { Command } from 'commander';
-import {
-  explain,
-  notInThisBuild,
-  runs,
-  settingOption,
-  type CommandContext,
-  type CommandHost,
-} from '../command.ts';
+import { explain, runs, settingOption, type CommandContext, type CommandHost } from '../command.ts';
 import type { Outcome } from '../exit-codes.ts';
+import { startDemo } from '../demo.ts';
+import { endOf } from '../service-end.ts';
+import { createLogger, startApi, startArchiver } from '../services.ts';
+import { openStore } from '../store.ts';
+import { migrateToLatest } from '#archive/mod.ts';
+import { openRegistry } from '#registry/mod.ts';
 
 /** What the command is told. */
 export interface UpOptions {
@@ -36,6 +35,28 @@ export function addUpCommand(program: Command, host: CommandHost): void {
   ]);
 }
 
-async function up(_context: CommandContext, _options: UpOptions): Promise<Outcome> {
-  throw notInThisBuild('up');
+async function up(context: CommandContext, options: UpOptions): Promise<Outcome> {
+  const { config, note, signal } = context;
+  const log = createLogger(config);
+  await using resources = new AsyncDisposableStack();
+  const store = resources.use(await openStore(context));
+  const { compression } = config.archiver;
+  await migrateToLatest({ url: store.url, compression });
+  const registry = resources.use(await openRegistry(config));
+  const api = resources.use(await startApi(config, store.url, log));
+  const archiver = resources.use(await startArchiver(config, store.url, registry, log));
+  if (options.demo === true && !signal.aborted) {
+    resources.use(await startDemo(config, registry, archiver));
+  }
+  note('');
+  note(`  replay API    ${api.url}/v1/channels`);
+  note(`  its pages     ${api.url}/docs`);
+  if (options.demo === true) note(`  try           ./backcast history demo.orders --limit 3`);
+  note('  stop          Ctrl-C');
+  note('');
+  await endOf(signal, [archiver.failed, store.exited]);
+  note('stopping');
+  await resources.disposeAsync();
+  note('stopped');
+  return 'ok';
 }

@@ -38,12 +38,6 @@ test('100,000 messages of three publishers survive 5 % loss in each direction', 
   assert.ok(counters !== undefined);
   const sent = publishers.reduce((sum, it) => sum + it.counters.packetsSent, 0);
   const lost = sent * (1 - 0.95 * 0.95);
-  process._rawDebug(
-    sent,
-    lost,
-    JSON.stringify(counters),
-    JSON.stringify(publishers.map((p) => p.counters)),
-  );
   assert.ok(
     counters.packetsMissed > lost / 2,
     `only ${counters.packetsMissed} packets were missed`,
