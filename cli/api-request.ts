@@ -1,5 +1,5 @@
-// Asking the replay API: what it answers, or one error that says what to do. Problems that the API names
-// come through with their code.
+// Asking the replay API: what it answers, or one error that says what to do. Problems that the API
+// names come through with their code.
 
 import { BackcastError, ERRORS, rootMessage, type ErrorCode } from '#base/mod.ts';
 import { apiUrl } from '#config/mod.ts';
@@ -9,8 +9,8 @@ import type { CommandContext } from './command.ts';
 const ANSWER_MS_MAX = 30_000;
 
 /**
- * The answer to GET `path`. Throws BACKCAST_API_UNREACHABLE when nothing or something else answers there, and the
- * error that the API names otherwise.
+ * The answer to GET `path`. Throws BACKCAST_API_UNREACHABLE when nothing or something else answers
+ * there, and the error that the API names otherwise.
  */
 export async function requestApi(
   context: CommandContext,

@@ -60,7 +60,7 @@ export function addressOf(options: AddressOptions): ChannelAddress | undefined {
   const port = /^\d{1,5}$/.test(portText ?? '') ? Number(portText) : 0;
   if (rest.length > 0 || !isMulticastGroup(group) || !isPort(port))
     throw usage(
-      `--group ${JSON.stringify(text)} is not an IPv4 multicast group and a port such as 239.192.0.7:7600`,
+      `--group ${JSON.stringify(text)} is not a multicast group and a port like 239.192.0.7:7600`,
     );
   if (!isPort(dport)) throw usage(`--dport ${dport} is not a port from 1 to 65535`);
   return { group, port, dport, framing };

@@ -1,6 +1,6 @@
-// What every command is made of: its options, among them those that stand for a setting, the help that
-// goes with it, and the frame in which its body runs. A body gets the loaded configuration and says how it
-// ended; errors, signals and exit codes are the frame's.
+// What every command is made of: its options, among them those that stand for a setting, the help
+// that goes with it, and the frame in which its body runs. A body gets the loaded configuration and
+// says how it ended; errors, signals and exit codes are the frame's.
 
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { assert, BackcastError } from '#base/mod.ts';
@@ -49,7 +49,10 @@ export function settingOption(flags: string, name: string): Option {
   return option;
 }
 
-/** Runs `body` when `command` is called, with the configuration that file, environment and flags make. */
+/**
+ * Runs `body` when `command` is called, with the configuration that file, environment and flags
+ * make.
+ */
 export function runs<Options>(
   command: Command,
   host: CommandHost,
@@ -86,7 +89,10 @@ export function notInThisBuild(name: string): BackcastError {
   return new BackcastError('BACKCAST_USAGE', `\`${name}\` is not part of this build`);
 }
 
-/** A sentence as help has it: without its capital, unless that begins a name, and without its full stop. */
+/**
+ * A sentence as help has it: without its capital, unless that begins a name, and without its full
+ * stop.
+ */
 function asHelp(sentence: string): string {
   const words = sentence.replace(/\.$/, '');
   return /^[A-Z][a-z ]/.test(words) && !/^(PostgreSQL|Redis|PGM)/.test(words)

@@ -1,4 +1,5 @@
-// The process behind ./backcast: signals, streams, exit code. Everything else is in program.ts and the commands.
+// The process behind ./backcast: signals, streams, exit code. Everything else is in program.ts and
+// the commands.
 
 import { readFileSync } from 'node:fs';
 import { CommanderError } from 'commander';

@@ -1,5 +1,6 @@
-// Standard output, which carries nothing but what was asked for, and standard error, which carries the rest.
-// Writing waits for a slow reader; a reader that went away (`| head`) ends the command without a word.
+// Standard output, which carries nothing but what was asked for, and standard error, which carries
+// the rest. Writing waits for a slow reader; a reader that went away (`| head`) ends the command
+// without a word.
 
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
@@ -35,7 +36,10 @@ export function openOutput(stream: Writable, onClosed: (reason: OutputClosed) =>
   };
 }
 
-/** `text` on one line of a terminal: control characters, which could move its cursor, are shown as `·`. */
+/**
+ * `text` on one line of a terminal: control characters, which could move its cursor, are shown as
+ * `·`.
+ */
 export function printable(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '·');
 }

@@ -1,4 +1,6 @@
-// The command line as a whole: every command, the options that all of them take, and how wrong usage is told.
+// The command line as a whole: every command, the options that all of them take, and how wrong
+// usage is told. Commands import the larger parts of Backcast when they run, so that `history` need
+// not wait for PostgreSQL's client to load.
 
 import { Command } from 'commander';
 import { addArchiveCommand } from './commands/archive.ts';

@@ -1,14 +1,19 @@
-// An error as a person reads it: one line that says what to do, and with --verbose what lay beneath it. Pure.
+// An error as a person reads it: one line that says what to do, and with --verbose what lay beneath
+// it. Pure.
 
 import { BackcastError, toError } from '#base/mod.ts';
 
-/** `backcast: message (CODE)`, with the chain of causes below it if `isVerbose`. Ends with a newline. */
+/**
+ * `backcast: message (CODE)`, with the chain of causes below it if `isVerbose`. Ends with a
+ * newline.
+ */
 export function describeError(error: unknown, isVerbose: boolean): string {
   const known = toError(error);
   const code = known instanceof BackcastError ? known.code : 'BACKCAST_INTERNAL';
   const advice =
     known instanceof BackcastError || isVerbose ? '' : '; --verbose shows where it comes from';
-  const line = `backcast: ${known.message === '' ? known.name : known.message}${advice} (${code})\n`;
+  const message = known.message === '' ? known.name : known.message;
+  const line = `backcast: ${message}${advice} (${code})\n`;
   return isVerbose ? line + causes(known) : line;
 }
 

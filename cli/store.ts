@@ -1,7 +1,6 @@
 // The database that a command works on: the configured one, else the embedded server of the home folder,
 // which is joined if another command has started it and started for the while of this command if not.
 
-import { attachEmbeddedPostgres, startEmbeddedPostgres } from '#archive/mod.ts';
 import type { CommandContext } from './command.ts';
 
 /** A database to connect to. Disposing stops the embedded server if this command started it. */
@@ -18,6 +17,7 @@ export interface Store extends AsyncDisposable {
  */
 export async function openStore(context: CommandContext): Promise<Store> {
   const { databaseUrl, home } = context.config;
+  const { attachEmbeddedPostgres, startEmbeddedPostgres } = await import('#archive/mod.ts');
   const running = databaseUrl ?? (await attachEmbeddedPostgres(home));
   if (running !== undefined)
     return { url: running, [Symbol.asyncDispose]: () => Promise.resolve() };

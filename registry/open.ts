@@ -27,8 +27,8 @@ export interface RegistrySettings {
 export type RegistryListeners = Pick<RedisRegistryOptions, 'onInvalid' | 'onReachability'>;
 
 /**
- * Opens the registry that `settings` describe, fixed channels first. Throws BACKCAST_CONFIG_INVALID for a wrong pool
- * or URL; an outage of Redis shows only when it is asked.
+ * Opens the registry that `settings` describe, fixed channels first. Throws BACKCAST_CONFIG_INVALID
+ * for a wrong pool or URL; an outage of Redis shows only when it is asked.
  */
 export async function openRegistry(
   settings: RegistrySettings,

@@ -1,15 +1,8 @@
-// `audit`: proves from the database that every sequence is stored once or declared lost, or prints exactly
-// which are not. Reads every message of what it audits.
+// `audit`: proves from the database that every sequence is stored once or declared lost, or prints
+// exactly which are not. Reads every message of what it audits.
 
 import type { Command } from 'commander';
-import {
-  audit as auditArchive,
-  AUDIT_PROBLEMS,
-  ensureSchema,
-  openDatabase,
-  type AuditProblem,
-  type ChannelAudit,
-} from '#archive/mod.ts';
+import type { AuditProblem, ChannelAudit } from '#archive/mod.ts';
 import { requireChannel } from '../channel-argument.ts';
 import { explain, runs, settingOption, type CommandContext, type CommandHost } from '../command.ts';
 import type { Outcome } from '../exit-codes.ts';
@@ -29,13 +22,18 @@ const CHANNEL_COLUMNS: readonly Column<ChannelAudit>[] = [
   { title: 'VERDICT', cell: ({ problems }) => (problems.length === 0 ? 'complete' : 'BROKEN') },
 ];
 
-const PROBLEM_COLUMNS: readonly Column<AuditProblem & { readonly channel: string }>[] = [
+interface ShownProblem extends AuditProblem {
+  readonly channel: string;
+  readonly meaning: string;
+}
+
+const PROBLEM_COLUMNS: readonly Column<ShownProblem>[] = [
   { title: 'CHANNEL', cell: ({ channel }) => channel },
   { title: 'SESSION', cell: ({ session }) => session },
   { title: 'FIRST', cell: ({ first }) => first },
   { title: 'LAST', cell: ({ last }) => last },
   { title: 'PROBLEM', cell: ({ kind }) => kind },
-  { title: 'MEANING', cell: ({ kind }) => AUDIT_PROBLEMS[kind] },
+  { title: 'MEANING', cell: ({ meaning }) => meaning },
 ];
 
 /** Adds the command. */
@@ -55,16 +53,19 @@ async function audit(
   name?: string,
 ): Promise<Outcome> {
   const channel = name === undefined ? {} : { channel: requireChannel(name) };
+  const archive = await import('#archive/mod.ts');
   await using store = await openStore(context);
-  await using opened = openDatabase({
+  await using opened = archive.openDatabase({
     url: store.url,
     poolSizeMax: 1,
     applicationName: 'backcast audit',
     statementTimeoutMs: 0,
   });
-  await ensureSchema(opened.database);
-  const audits = await auditArchive(opened.database, channel);
-  await context.output.write(options.json === true ? renderJson(audits) : renderText(audits));
+  await archive.ensureSchema(opened.database);
+  const audits = await archive.audit(opened.database, channel);
+  await context.output.write(
+    options.json === true ? renderJson(audits) : renderText(audits, archive.AUDIT_PROBLEMS),
+  );
   return audits.every(({ problems }) => problems.length === 0) ? 'ok' : 'failure';
 }
 
@@ -77,11 +78,14 @@ function renderJson(audits: readonly ChannelAudit[]): string {
   return `${JSON.stringify({ complete, channels }, undefined, 2)}\n`;
 }
 
-function renderText(audits: readonly ChannelAudit[]): string {
-  const problems = audits.flatMap(({ channel, problems: found }) =>
-    found.map((problem) => ({ channel, ...problem })),
-  );
+function renderText(
+  audits: readonly ChannelAudit[],
+  meanings: Readonly<Record<AuditProblem['kind'], string>>,
+): string {
   const overview = renderTable(CHANNEL_COLUMNS, audits);
+  const problems = audits.flatMap(({ channel, problems: found }) =>
+    found.map((problem) => ({ channel, meaning: meanings[problem.kind], ...problem })),
+  );
   return problems.length === 0
     ? overview
     : `${overview}\n${renderTable(PROBLEM_COLUMNS, problems)}`;

@@ -1,5 +1,6 @@
-// `history`: the archived messages of a channel as NDJSON, exactly the lines that the replay API sends. The
-// last of them says that the answer is whole; if it is missing the command fails, however much it printed.
+// `history`: the archived messages of a channel as NDJSON, exactly the lines that the replay API
+// sends. The last of them says that the answer is whole; if it is missing the command fails,
+// however much it printed.
 
 import type { Command } from 'commander';
 import { BackcastError } from '#base/mod.ts';
@@ -108,8 +109,8 @@ function endsComplete(tail: Uint8Array): boolean {
 function truncated(byteCount: number, cause: unknown): BackcastError {
   return new BackcastError(
     'BACKCAST_ANSWER_TRUNCATED',
-    `the answer of the replay API broke off after ${byteCount} bytes, before its end record; ask again ` +
-      'behind the last position that was printed',
+    `the answer of the replay API broke off after ${byteCount} bytes, before its end record; ` +
+      'ask again behind the last position that was printed',
     { cause },
   );
 }

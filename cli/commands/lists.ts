@@ -1,4 +1,5 @@
-// `channels`, `sessions` and `losses`: what the archive knows about, as tables or as JSON. Asks the replay API.
+// `channels`, `sessions` and `losses`: what the archive knows about, as tables or as JSON. Asks the
+// replay API.
 
 import type { Command } from 'commander';
 import { requestList } from '../api-request.ts';
@@ -14,7 +15,7 @@ interface ListOptions {
 }
 
 const CHANNEL_COLUMNS: readonly Column<Row>[] = [
-  { title: 'CHANNEL', cell: (row) => text(row['name']) },
+  { title: 'CHANNEL', cell: (row) => text(row['channel']) },
   { title: 'GROUP', cell: (row) => text(row['group']) },
   { title: 'PORT', cell: (row) => text(row['port']) },
   { title: 'DPORT', cell: (row) => text(row['dport']) },
@@ -54,7 +55,7 @@ export function addListCommands(program: Command, host: CommandHost): void {
     const rows = await requestList(context, '/v1/channels');
     return await print(context, options, { rows, columns: CHANNEL_COLUMNS });
   });
-  explain(channels, ['backcast channels', "backcast channels --json | jq -r '.[].name'"]);
+  explain(channels, ['backcast channels', "backcast channels --json | jq -r '.[].channel'"]);
 
   const sessions = program
     .command('sessions <channel>')

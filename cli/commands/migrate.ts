@@ -1,7 +1,6 @@
 // `migrate`: brings the database to the schema of this version.
 
 import type { Command } from 'commander';
-import { migrateToLatest } from '#archive/mod.ts';
 import { explain, runs, settingOption, type CommandContext, type CommandHost } from '../command.ts';
 import type { Outcome } from '../exit-codes.ts';
 import { openStore } from '../store.ts';
@@ -21,6 +20,7 @@ export function addMigrateCommand(program: Command, host: CommandHost): void {
 }
 
 async function migrate(context: CommandContext): Promise<Outcome> {
+  const { migrateToLatest } = await import('#archive/mod.ts');
   await using store = await openStore(context);
   const { compression } = context.config.archiver;
   const { applied } = await migrateToLatest({ url: store.url, compression });
