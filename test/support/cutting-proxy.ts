@@ -7,11 +7,11 @@ import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 
 /**
- * `cut`: forward the message, then close both sides at once. `deaf`: forward it, let the server answer,
+ * `lost`: close both sides without forwarding the message. `cut`: forward the message, then close both sides at once. `deaf`: forward it, let the server answer,
  * and close both sides instead of passing the answer on. `stall`: forward nothing more in either
  * direction, and keep the connection.
  */
-export type Harm = 'cut' | 'deaf' | 'stall';
+export type Harm = 'lost' | 'cut' | 'deaf' | 'stall';
 
 /** A proxy on a port of its own. Disposing ends every connection. */
 export interface CuttingProxy extends AsyncDisposable {
@@ -21,11 +21,19 @@ export interface CuttingProxy extends AsyncDisposable {
   readonly messageCount: () => number;
 }
 
-/** Starts a proxy for the server of `url` that does `harm` to its first connection at message `at`. */
+/** What goes wrong. */
+export interface CuttingProxyOptions {
+  readonly harm: Harm;
+  /** The message of the first connection at which it goes wrong. */
+  readonly at: number;
+  /** Connections after the first that are refused. */
+  readonly refusals?: number;
+}
+
+/** Starts a proxy for the server of `url`. */
 export async function startCuttingProxy(
   url: string,
-  harm: Harm,
-  at: number,
+  { harm, at, refusals = 0 }: CuttingProxyOptions,
 ): Promise<CuttingProxy> {
   const target = new URL(url);
   const sockets = new Set<Socket>();
@@ -33,6 +41,10 @@ export async function startCuttingProxy(
   let connections = 0;
   const server = createServer((near) => {
     connections += 1;
+    if (connections > 1 && connections <= 1 + refusals) {
+      near.destroy();
+      return;
+    }
     const far = connect(Number(target.port), target.hostname);
     for (const socket of [near, far]) {
       sockets.add(socket);
@@ -73,11 +85,12 @@ function harmConnection(
       if (harm === 'deaf') near.destroy();
       return;
     }
-    const end = counter.take(chunk, at);
-    far.write(chunk.subarray(0, end));
-    isHarmed = counter.count >= at;
+    const forwarded = harm === 'lost' ? at - 1 : at;
+    const end = counter.take(chunk, forwarded);
+    if (end > 0) far.write(chunk.subarray(0, end));
+    isHarmed = harm === 'lost' ? end < chunk.length : counter.count >= at;
     if (!isHarmed) return;
-    if (harm === 'cut') far.end(() => near.destroy());
+    if (harm === 'cut' || harm === 'lost') far.end(() => near.destroy());
     if (end < chunk.length && harm === 'deaf') near.destroy();
   });
   far.on('data', (chunk) => {
