@@ -1,6 +1,7 @@
 // Channels and sessions as an archiver meets them: making a channel known, and finding out where an
 // earlier run of the archiver left off.
 
+import { sql } from 'kysely';
 import type { ChannelAddress } from '#base/mod.ts';
 import type { ArchiveDatabase } from './connect.ts';
 import { sessionText } from './database-types.ts';
@@ -43,8 +44,15 @@ export async function ensureChannel(
   }
 }
 
-/** The sessions of a channel that were open when it was last written, in no particular order. */
-export async function loadOpenSessions(
+/** A session that was heard this long ago may still have a publisher that lingers or comes back. */
+const SESSION_MEMORY = '7 days';
+
+/**
+ * The sessions of a channel that may be heard again, in no particular order: the open ones, and those
+ * last heard within SESSION_MEMORY. An archiver that did not know a session that is over would take its
+ * last heartbeats for a new one.
+ */
+export async function loadSessions(
   database: ArchiveDatabase,
   channelId: number,
 ): Promise<SessionProgress[]> {
@@ -54,7 +62,12 @@ export async function loadOpenSessions(
       .select(['source', 'tsi', 'state', 'first_archived', 'watermark', 'lead', 'resume_sqn'])
       .select([sessionText('session_id').as('session')])
       .where('channel_id', '=', channelId)
-      .where('state', '=', 'open')
+      .where((is) =>
+        is.or([
+          is('state', '=', 'open'),
+          is('seen_at', '>', sql<number>`now() - ${SESSION_MEMORY}::interval`),
+        ]),
+      )
       .execute();
     return rows.map((row) => ({
       session: row.session,

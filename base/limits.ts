@@ -5,6 +5,8 @@ import { assert } from './assert.ts';
 
 /** UDP payload that fits an Ethernet frame: 1500 − 20 (IP) − 8 (UDP). Larger packets would be fragmented by IP, where one lost piece loses all. */
 export const PACKET_BYTES_DEFAULT = 1_472;
+/** Where the interface allows larger packets, they are used up to a jumbo frame: 9,000 − 28. Beyond, one lost packet costs too much. */
+export const PACKET_BYTES_AUTO_MAX = 8_972;
 /** Room for the headers, options and at least a few bytes of data. */
 export const PACKET_BYTES_MIN = 256;
 /** 65,535 − 20 − 8: the largest UDP payload that IPv4 carries. */
@@ -20,6 +22,9 @@ export const PACKET_MESSAGES_MAX = 1_024;
 export const TRANSMIT_WINDOW_PACKETS_DEFAULT = 65_536;
 /** Bytes a publisher keeps for repair: what an instance can spare without thinking about it. */
 export const TRANSMIT_WINDOW_BYTES_DEFAULT = 96 * 1_048_576;
+
+/** Bytes of data per second of one publisher: four fifths of a 1 Gbit/s link, the rest of which is left to repairs. */
+export const PUBLISH_BYTES_PER_SEC_DEFAULT = 100_000_000;
 
 /** Packets a receiver holds per session behind a hole; at least the largest transmit window, so a full window can be repaired in place. */
 export const RECEIVE_WINDOW_PACKETS_MAX = 131_072;
@@ -47,6 +52,13 @@ export const BATCH_AGE_MS_DEFAULT = 20;
 
 /** Name of a publisher as it travels in source path messages. */
 export const SOURCE_NAME_BYTES_MAX = 64;
+
+/** Channels that one registry may name: as many as there are UDP ports to tell them apart. */
+export const REGISTRY_CHANNELS_MAX = 65_536;
+/** Sessions announced on one channel at once: every session a receiver follows, and as many again that are just ending. */
+export const REGISTRY_SESSIONS_MAX = 2 * RECEIVE_SESSIONS_MAX;
+/** How long an announcement stands without being renewed. Renewed every third of it, it survives two lost renewals. */
+export const SESSION_LEASE_MS_DEFAULT = 30_000;
 
 assert(PACKET_BYTES_MIN < PACKET_BYTES_DEFAULT, 'the default packet is larger than the smallest');
 assert(PACKET_BYTES_DEFAULT < PACKET_BYTES_MAX, 'the default packet is smaller than the largest');

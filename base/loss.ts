@@ -3,7 +3,8 @@
 
 /** Every cause, with the sentence that the documentation and the API give for it. */
 export const LOSS_CAUSES = {
-  repair_expired: 'The publisher no longer held the packets when they were asked for.',
+  repair_expired:
+    'The publisher no longer held the packets when they were asked for, or did not resend them in time.',
   source_gone: 'The publisher fell silent before the missing packets could be repaired.',
   recorder_overrun: 'The archiver itself could not keep up and had to let messages go.',
   spool_full: 'PostgreSQL was away for longer than the spool had room for.',

@@ -3,3 +3,4 @@
 export * from './app.ts';
 export * from './contract.ts';
 export * from './server.ts';
+export { payloadText } from './message-text.ts';

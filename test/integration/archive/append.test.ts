@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { acquireLease, loadOpenSessions, renewLeases, releaseLease } from '#archive/mod.ts';
+import { acquireLease, loadSessions, renewLeases, releaseLease } from '#archive/mod.ts';
 import type { ArchiveBatch } from '#archive/mod.ts';
 import {
   batchOf,
@@ -155,7 +155,7 @@ test('open sessions are loaded as they were written', async () => {
   const place = await makeChannel(opened, 'orders');
   const batch = batchOf({ ...place, expectedHead: 0 }, messagesOf(SESSION_B, 1, 3));
   await appender.append(batch);
-  assert.deepEqual(await loadOpenSessions(opened.database, place.channelId), batch.sessions);
+  assert.deepEqual(await loadSessions(opened.database, place.channelId), batch.sessions);
 });
 
 test('the bounds of a day grow with every batch', async () => {

@@ -1,0 +1,54 @@
+// What must hold between settings that are each right on their own. Pure.
+
+import { isMulticastGroup, PACKET_BYTES_DEFAULT } from '#base/mod.ts';
+import type { Config } from './schema.ts';
+
+/** What does not fit together in `config`; an empty list if all does. */
+export function checkRelations(config: Config): string[] {
+  return [...checkPublisher(config), ...checkRegistry(config), ...checkChannels(config)];
+}
+
+function checkPublisher({ publisher }: Config): string[] {
+  const { messageBytesMax, windowBytes, windowPackets } = publisher;
+  const isAuto = publisher.packetBytesMax === 'auto';
+  const packetBytesMax = isAuto ? PACKET_BYTES_DEFAULT : publisher.packetBytesMax;
+  const problems: string[] = [];
+  if (messageBytesMax > windowBytes)
+    problems.push(
+      `\`publisher.messageBytesMax\` ${messageBytesMax} is more than \`publisher.windowBytes\` ` +
+        `${windowBytes}: such a message could not be repaired`,
+    );
+  if (messageBytesMax > (packetBytesMax - 128) * windowPackets)
+    problems.push(
+      `\`publisher.messageBytesMax\` ${messageBytesMax} does not fit \`publisher.windowPackets\` ` +
+        `${windowPackets} of \`publisher.packetBytesMax\` ${packetBytesMax}`,
+    );
+  return problems;
+}
+
+function checkRegistry({ registry, redisUrl }: Config): string[] {
+  const problems: string[] = [];
+  if (registry.kind === 'redis' && redisUrl === undefined)
+    problems.push('`registry.kind` is redis, but `redisUrl` (REDIS_URL) is not given');
+  const [first, last] = registry.pool.ports;
+  if (first > last)
+    problems.push(`\`registry.pool.ports\` [${first}, ${last}] ends before it begins`);
+  return problems;
+}
+
+function checkChannels({ channels }: Config): string[] {
+  const problems: string[] = [];
+  const places = new Map<string, string>();
+  const names = new Set<string>();
+  for (const { name, group, port, dport } of channels) {
+    const place = `${group}:${port} dport ${dport}`;
+    const other = places.get(place);
+    if (!isMulticastGroup(group)) problems.push(`\`channels\`: ${group} is not a multicast group`);
+    if (names.has(name)) problems.push(`\`channels\`: "${name}" stands there twice`);
+    else if (other !== undefined)
+      problems.push(`\`channels\`: "${name}" and "${other}" have the same address ${place}`);
+    names.add(name);
+    places.set(place, name);
+  }
+  return problems;
+}

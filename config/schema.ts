@@ -1,0 +1,285 @@
+// Every setting of Backcast: its name, type, bounds, default, environment variable and sentence.
+// The loader, the types and docs/configuration.md are all made from this one table. Decides nothing
+// about where values come from (load.ts) and nothing that needs two settings at once
+// (relations.ts).
+
+import { Type, type Static, type TEnum, type TInteger } from 'typebox';
+import {
+  BATCH_AGE_MS_DEFAULT,
+  BATCH_MESSAGES_MAX,
+  MESSAGE_BYTES_DEFAULT_MAX,
+  PACKET_BYTES_MAX,
+  PACKET_BYTES_MIN,
+  PUBLISH_BYTES_PER_SEC_DEFAULT,
+  RECEIVE_WINDOW_PACKETS_MAX,
+  SESSION_LEASE_MS_DEFAULT,
+  TRANSMIT_WINDOW_BYTES_DEFAULT,
+  TRANSMIT_WINDOW_PACKETS_DEFAULT,
+} from '#base/mod.ts';
+
+/** What stands beside the type of a setting. */
+interface Setting {
+  readonly description: string;
+  readonly default?: unknown;
+  /** Environment variable. */
+  readonly env?: string;
+  /** Never shown in an error or a log. */
+  readonly secret?: boolean;
+}
+
+const GIBIBYTE = 1_073_741_824;
+const DAY_MS = 86_400_000;
+
+const CHANNEL = Type.Object({
+  name: Type.String({ pattern: '^[A-Za-z0-9._-]{1,128}$', description: 'Name of the channel.' }),
+  group: Type.String({
+    pattern: '^2(2[4-9]|3\\d)(\\.(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)){3}$',
+    description: 'IPv4 multicast group.',
+  }),
+  port: integer({ description: 'UDP port.', range: [1, 65_535] }),
+  dport: integer({ description: 'PGM data-destination port.', range: [1, 65_535], default: 7_500 }),
+  framing: choice(['native', 'raw', 'zmq'], {
+    description: 'How packets are cut into messages.',
+    default: 'native',
+  }),
+});
+
+const LOG = Type.Object({
+  level: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+    description: 'Least severity that is logged.',
+    default: 'info',
+    env: 'BACKCAST_LOG_LEVEL',
+  }),
+  pretty: Type.Union([Type.Literal('auto'), Type.Boolean()], {
+    description: 'Log for eyes rather than JSON; `auto`: when stderr is a terminal.',
+    default: 'auto',
+    env: 'BACKCAST_LOG_PRETTY',
+  }),
+});
+
+const REGISTRY = Type.Object({
+  kind: choice(['auto', 'file', 'redis'], {
+    description:
+      'Where channels get their address; `auto`: Redis if `redisUrl` is set, else the file.',
+    default: 'auto',
+    env: 'BACKCAST_REGISTRY',
+  }),
+  prefix: Type.String({
+    maxLength: 64,
+    description: 'Start of every Redis key; installations that share a Redis take different ones.',
+    default: 'backcast:',
+  }),
+  leaseMs: integer({
+    description: 'How long an announced session stands without renewal.',
+    range: [1_000, DAY_MS],
+    default: SESSION_LEASE_MS_DEFAULT,
+  }),
+  pool: Type.Object({
+    groups: Type.Array(Type.String(), {
+      minItems: 1,
+      description: 'Multicast groups to hand out: CIDR blocks, ranges or single groups.',
+      default: ['239.192.0.0/20'],
+    }),
+    ports: Type.Tuple([Type.Integer({ minimum: 1 }), Type.Integer({ maximum: 65_535 })], {
+      description: 'First and last UDP port to hand out; every channel has its own.',
+      default: [20_000, 24_095],
+    }),
+    dport: integer({
+      description: 'PGM data-destination port of the channels handed out.',
+      range: [1, 65_535],
+      default: 7_500,
+    }),
+  }),
+});
+
+const PUBLISHER = Type.Object({
+  rateBytesPerSec: integer({
+    description:
+      'Most bytes of data a publisher sends per second; repairs may take a quarter of it on top.',
+    range: [1_000, 10 * GIBIBYTE],
+    default: PUBLISH_BYTES_PER_SEC_DEFAULT,
+    env: 'BACKCAST_RATE',
+  }),
+  windowPackets: integer({
+    description: 'Packets kept for repair.',
+    range: [16, RECEIVE_WINDOW_PACKETS_MAX],
+    default: TRANSMIT_WINDOW_PACKETS_DEFAULT,
+  }),
+  windowBytes: integer({
+    description: 'Bytes kept for repair.',
+    range: [65_536, GIBIBYTE],
+    default: TRANSMIT_WINDOW_BYTES_DEFAULT,
+  }),
+  packetBytesMax: Type.Union(
+    [Type.Literal('auto'), Type.Integer({ minimum: PACKET_BYTES_MIN, maximum: PACKET_BYTES_MAX })],
+    {
+      description:
+        'Largest UDP payload; `auto`: what the interface carries in one piece, 8972 at most. A larger one than that is split, and lost as a whole with any piece.',
+      default: 'auto',
+      env: 'BACKCAST_PACKET_BYTES',
+    },
+  ),
+  messageBytesMax: integer({
+    description: 'Largest message.',
+    range: [1, 64 * 1_048_576],
+    default: MESSAGE_BYTES_DEFAULT_MAX,
+  }),
+  lingerMs: integer({
+    description: 'How long a publisher that ends goes on answering requests for repair.',
+    range: [0, 600_000],
+    default: 2_000,
+  }),
+  flushMs: integer({
+    description: 'How long a small message waits for others to share its packet.',
+    range: [0, 1_000],
+    default: 1,
+  }),
+});
+
+const RECEIVER = Type.Object({
+  receiveBufferBytes: integer({
+    description: 'Socket buffer asked of the kernel; net.core.rmem_max bounds what it grants.',
+    range: [65_536, GIBIBYTE],
+    default: 8 * 1_048_576,
+  }),
+  repairTimeoutMs: integer({
+    description: 'How long a missing packet is asked for before it is given up.',
+    range: [100, 600_000],
+    default: 5_000,
+  }),
+});
+
+const ARCHIVER = Type.Object({
+  name: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 64,
+      description: 'Name under which this archiver holds its leases; the host name if not given.',
+      env: 'BACKCAST_ARCHIVER',
+    }),
+  ),
+  channels: Type.Array(Type.String({ pattern: '^[A-Za-z0-9._*-]{1,128}$' }), {
+    minItems: 1,
+    description: 'Names and patterns of the channels to archive; `*` stands for any characters.',
+    default: ['*'],
+    env: 'BACKCAST_CHANNELS',
+  }),
+  shards: Type.Union([Type.Literal('auto'), Type.Integer({ minimum: 1, maximum: 256 })], {
+    description: 'Worker threads; `auto`: one per processor, one at least.',
+    default: 'auto',
+    env: 'BACKCAST_SHARDS',
+  }),
+  batchAgeMs: integer({
+    description: 'How long the oldest message of a batch waits before the batch is committed.',
+    range: [1, 60_000],
+    default: BATCH_AGE_MS_DEFAULT,
+  }),
+  batchMessagesMax: integer({
+    description: 'Most messages in one transaction.',
+    range: [1, BATCH_MESSAGES_MAX],
+    default: BATCH_MESSAGES_MAX,
+  }),
+  compression: choice(['auto', 'lz4', 'pglz', 'none'], {
+    description:
+      'Compression of payloads, fixed when the schema is made; `auto`: lz4 where it is, else none.',
+    default: 'auto',
+    env: 'BACKCAST_COMPRESSION',
+  }),
+  discoverEveryMs: integer({
+    description: 'How often the registry is asked for new channels.',
+    range: [100, DAY_MS],
+    default: 1_000,
+  }),
+});
+
+const API = Type.Object({
+  host: Type.String({
+    minLength: 1,
+    description: 'Address on which the replay API listens.',
+    default: '127.0.0.1',
+    env: 'BACKCAST_HOST',
+  }),
+  port: integer({
+    description: 'Port on which the replay API listens; 0: any free one.',
+    range: [0, 65_535],
+    default: 8_080,
+    env: 'BACKCAST_PORT',
+  }),
+  url: Type.Optional(
+    Type.String({
+      pattern: '^https?://',
+      description: 'Where commands find the replay API; `http://host:port` if not given.',
+      env: 'BACKCAST_API',
+    }),
+  ),
+});
+
+/** The settings as a JSON schema with `env` and `secret` beside the usual keywords. */
+export const CONFIG_SCHEMA = Type.Object({
+  home: Type.String({
+    minLength: 1,
+    description: 'Folder of an embedded run: database, spool, registry file.',
+    default: './.backcast',
+    env: 'BACKCAST_HOME',
+  }),
+  interface: Type.String({
+    minLength: 1,
+    description:
+      'IPv4 address of the network interface for multicast; the default stays on this machine.',
+    default: '127.0.0.1',
+    env: 'BACKCAST_INTERFACE',
+  }),
+  databaseUrl: Type.Optional(
+    Type.String({
+      pattern: '^postgres(ql)?://',
+      description: 'PostgreSQL; the embedded server if not given.',
+      env: 'DATABASE_URL',
+      secret: true,
+    }),
+  ),
+  redisUrl: Type.Optional(
+    Type.String({
+      pattern: '^(rediss?://|unix:///|/)',
+      description: 'Redis for the registry: redis://, rediss:// or unix:///path/to/socket.',
+      env: 'REDIS_URL',
+      secret: true,
+    }),
+  ),
+  log: LOG,
+  registry: REGISTRY,
+  publisher: PUBLISHER,
+  receiver: RECEIVER,
+  archiver: ARCHIVER,
+  api: API,
+  channels: Type.Array(CHANNEL, {
+    description:
+      'Channels with a fixed address: name, group, port, dport (7500), framing (native).',
+    default: [],
+  }),
+  faults: Type.String({
+    description: 'Loss to inject, for trials: `receive-loss=0.05,seed=7`.',
+    default: '',
+    env: 'BACKCAST_FAULT',
+  }),
+});
+
+/** All settings, checked. Frozen to the last level. */
+export type Config = DeepReadonly<Static<typeof CONFIG_SCHEMA>>;
+
+type DeepReadonly<Value> = Value extends object
+  ? { readonly [Key in keyof Value]: DeepReadonly<Value[Key]> }
+  : Value;
+
+function integer({
+  range: [minimum, maximum],
+  ...setting
+}: Setting & { readonly range: readonly [number, number] }): TInteger {
+  return Type.Integer({ minimum, maximum, ...setting });
+}
+
+function choice<const Choices extends string[]>(
+  choices: [...Choices],
+  setting: Setting,
+): TEnum<Choices> {
+  return Type.Enum(choices, { ...setting });
+}

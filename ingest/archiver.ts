@@ -1,0 +1,221 @@
+// The archiver: finds the channels it is to record, spreads them over worker threads, keeps partitions
+// ahead of time, passes on what the threads tell, and stops them in order. Touches neither packets nor
+// rows itself.
+//
+//   starting   the schema and the partitions are there          running   channels are discovered and recorded
+//   stopping   threads commit what they heard and end           stopped   nothing is left
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import { ensurePartitions, ensureSchema, openDatabase, type OpenDatabase } from '#archive/mod.ts';
+import { BackcastError, type ChannelAddress, matchesChannelPattern, toError } from '#base/mod.ts';
+import type { Registry } from '#registry/mod.ts';
+import type { RecorderCounters } from './channel-recorder.ts';
+import type { ShardCommand, ShardReport, ShardSettings } from './shard-messages.ts';
+
+/** Where log lines go: a pino logger, or anything with these two. */
+export interface ArchiverLog {
+  info(fields: Record<string, unknown>, message: string): void;
+  warn(fields: Record<string, unknown>, message: string): void;
+}
+
+/** What an archiver is made of. */
+export interface ArchiverOptions extends ShardSettings {
+  /** Names and patterns of the channels to record. */
+  readonly channels: readonly string[];
+  readonly registry: Pick<Registry, 'list'>;
+  readonly shardCount: number;
+  /** How often the registry is asked for new channels. */
+  readonly discoverEveryMs: number;
+  readonly log: ArchiverLog;
+}
+
+const PARTITIONS_EVERY_MS = 3_600_000;
+/** After a stop, how long the threads may take before they are ended; below the 5 s that `up` promises. */
+const STOP_MS_MAX = 4_500;
+
+interface Thread {
+  readonly worker: Worker;
+  readonly ended: Promise<void>;
+  channelCount: number;
+  counters: Record<string, RecorderCounters>;
+}
+
+/** A running archiver. */
+export class Archiver implements AsyncDisposable {
+  readonly #options: ArchiverOptions;
+  readonly #threads: Thread[] = [];
+  readonly #known = new Set<string>();
+  readonly #recording = new Set<string>();
+  readonly #failed = Promise.withResolvers<never>();
+  readonly #stopping = new AbortController();
+  readonly #loops: Promise<void>[] = [];
+  readonly #waiting = new Map<string, () => void>();
+  #database: OpenDatabase | undefined;
+
+  private constructor(options: ArchiverOptions) {
+    this.#options = options;
+    this.#failed.promise.catch(() => undefined);
+  }
+
+  /**
+   * Starts recording. Resolves when the channels that the registry knows now have been handed to the
+   * threads. Errors: BACKCAST_DATABASE_UNREACHABLE, BACKCAST_SCHEMA_MISSING and those of the registry.
+   */
+  static async start(options: ArchiverOptions): Promise<Archiver> {
+    const archiver = new Archiver(options);
+    try {
+      await archiver.#start();
+      return archiver;
+    } catch (error) {
+      await archiver.stop();
+      throw error;
+    }
+  }
+
+  /** Rejects with the first thing that ends recording; never resolves. */
+  get failed(): Promise<never> {
+    return this.#failed.promise;
+  }
+
+  /** Numbers per channel, at most half a second old. */
+  get counters(): Readonly<Record<string, RecorderCounters>> {
+    return Object.assign({}, ...this.#threads.map(({ counters }) => counters));
+  }
+
+  /** Resolves when `channel` is being recorded, which a registry that is asked now must know. */
+  async recording(channel: string): Promise<void> {
+    await this.#discover();
+    if (this.#recording.has(channel)) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting.set(channel, resolve);
+    await Promise.race([promise, this.failed]);
+  }
+
+  /** Commits what was heard, gives the leases back and ends every thread. Idempotent. */
+  async stop(): Promise<void> {
+    if (this.#stopping.signal.aborted) return;
+    this.#stopping.abort();
+    for (const thread of this.#threads) tell(thread, { kind: 'stop' });
+    const ended = Promise.all(this.#threads.map((thread) => thread.ended)).then(() => true);
+    const isClean = await Promise.race([ended, delay(STOP_MS_MAX, false, { ref: false })]);
+    if (!isClean) {
+      this.#options.log.warn({}, 'threads did not stop in time and are ended');
+      await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
+    }
+    await Promise.allSettled(this.#loops);
+    await this.#database?.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #start(): Promise<void> {
+    const { databaseUrl, holder, shardCount, discoverEveryMs } = this.#options;
+    this.#database = openDatabase({
+      url: databaseUrl,
+      applicationName: `backcast archiver ${holder}`,
+      statementTimeoutMs: 10_000,
+      poolSizeMax: 1,
+    });
+    await ensureSchema(this.#database.database);
+    await this.#makePartitions();
+    for (let index = 0; index < shardCount; index += 1) this.#threads.push(this.#startThread());
+    await this.#discover();
+    this.#loops.push(
+      this.#repeat(discoverEveryMs, 'discovering channels', () => this.#discover()),
+      this.#repeat(PARTITIONS_EVERY_MS, 'making partitions', () => this.#makePartitions()),
+    );
+  }
+
+  async #makePartitions(): Promise<void> {
+    if (this.#database === undefined) return;
+    const { created, blocked } = await ensurePartitions(this.#database.database, Date.now());
+    if (created.length > 0) this.#options.log.info({ created }, 'partitions made');
+    if (blocked.length > 0) this.#options.log.warn({ blocked }, 'partitions cannot be made');
+  }
+
+  async #discover(): Promise<void> {
+    const channels = await this.#options.registry.list();
+    for (const [channel, address] of channels) {
+      const isWanted = this.#options.channels.some((pattern) =>
+        matchesChannelPattern(pattern, channel),
+      );
+      if (!isWanted || this.#known.has(channel)) continue;
+      this.#known.add(channel);
+      this.#assign(channel, address);
+    }
+  }
+
+  #assign(channel: string, address: ChannelAddress): void {
+    const thread = this.#threads.reduce((least, next) =>
+      next.channelCount < least.channelCount ? next : least,
+    );
+    thread.channelCount += 1;
+    tell(thread, { kind: 'record', channel, address });
+  }
+
+  #startThread(): Thread {
+    const { channels: _, registry: __, log: ___, ...settings } = this.#options;
+    const worker = new Worker(new URL('shard-worker.ts', import.meta.url), {
+      workerData: settings,
+    });
+    const ended = Promise.withResolvers<void>();
+    const thread: Thread = { worker, ended: ended.promise, channelCount: 0, counters: {} };
+    worker.on('message', (report: ShardReport) => this.#handle(thread, report));
+    worker.on('error', (error) => this.#fail(toError(error)));
+    worker.on('exit', () => {
+      ended.resolve();
+      if (!this.#stopping.signal.aborted) this.#fail(new Error('a recording thread ended'));
+    });
+    return thread;
+  }
+
+  #handle(thread: Thread, report: ShardReport): void {
+    switch (report.kind) {
+      case 'recording':
+        this.#recording.add(report.channel);
+        this.#waiting.get(report.channel)?.();
+        this.#waiting.delete(report.channel);
+        break;
+      case 'log':
+        this.#options.log[report.level](report.fields, report.message);
+        break;
+      case 'counters':
+        thread.counters = report.channels;
+        break;
+      case 'failed':
+        this.#fail(new BackcastError(report.code, report.message));
+        break;
+      default:
+        report satisfies never;
+    }
+  }
+
+  #fail(error: Error): void {
+    this.#failed.reject(error);
+  }
+
+  /** Repeats `work` until the archiver stops. A failure is logged once, and once more when it is over. */
+  async #repeat(everyMs: number, what: string, work: () => Promise<void>): Promise<void> {
+    const { signal } = this.#stopping;
+    let isFailing = false;
+    while (!signal.aborted) {
+      await delay(everyMs, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      try {
+        await work();
+        if (isFailing) this.#options.log.info({}, `${what} works again`);
+        isFailing = false;
+      } catch (error) {
+        if (!isFailing) this.#options.log.warn({ reason: toError(error).message }, `${what} fails`);
+        isFailing = true;
+      }
+    }
+  }
+}
+
+function tell(thread: Thread, command: ShardCommand): void {
+  thread.worker.postMessage(command);
+}

@@ -1,0 +1,180 @@
+// One channel of a shard: its socket, its receiver, its batcher. What the receiver tells goes into the
+// batcher; the shard's writer fetches batches from here. Holds at most PENDING_BYTES_MAX of messages that
+// wait for the database; beyond that datagrams are dropped and counted as the recorder's own overrun,
+// and what the publishers then no longer resend is declared lost with that cause.
+
+import type { ArchiveBatch, SessionProgress } from '#archive/mod.ts';
+import type { ChannelAddress } from '#base/mod.ts';
+import { Receiver, type ReceiverCounters, type ReceiverEvent } from '#multicast/core/mod.ts';
+import {
+  type DatagramSocket,
+  Driver,
+  injectFaults,
+  monotonicMs,
+  openGroupSocket,
+  openSendSocket,
+  parseFaultSpec,
+  processRandom,
+  wallClockUs,
+} from '#multicast/udp/mod.ts';
+import { Batcher } from './batcher.ts';
+import type { BatchSource } from './shard-writer.ts';
+
+/** What a recorder needs to know. */
+export interface ChannelRecorderOptions {
+  readonly channel: string;
+  readonly address: ChannelAddress;
+  readonly channelId: number;
+  readonly epoch: number;
+  readonly head: number;
+  readonly sessions: readonly SessionProgress[];
+  readonly interfaceAddress: string;
+  readonly receiveBufferBytes: number;
+  readonly messageBytesMax: number;
+  readonly repairTimeoutMs: number;
+  readonly sourceExpiryMs: number;
+  readonly batchMessagesMax: number;
+  readonly batchBytesMax: number;
+  readonly batchAgeMs: number;
+  /** Faults to inject, as the loss injector reads them; undefined for none. */
+  readonly faults: string | undefined;
+  /** A batch may be due. */
+  readonly onWork: () => void;
+  /** The state of a session changed: heard, lost something, ended. */
+  readonly onSession: (event: Exclude<ReceiverEvent, { kind: 'messages' }>) => void;
+  readonly onFenced: () => void;
+}
+
+/** What a recorder has counted. */
+export interface RecorderCounters {
+  readonly receiver: ReceiverCounters;
+  /** Datagrams dropped because too much waited for the database. */
+  readonly overrunDatagrams: number;
+  readonly pendingBytes: number;
+  readonly archivedMessages: number;
+}
+
+/** Messages that may wait for the database, per channel, before datagrams are dropped. */
+const PENDING_BYTES_MAX = 128 * 1_048_576;
+/** A hole found this long after an overrun is the overrun's. */
+const OVERRUN_MEMORY_MS = 30_000;
+const SEND_BUFFER_BYTES = 1_048_576;
+
+/** Records one channel. */
+export class ChannelRecorder implements BatchSource, AsyncDisposable {
+  readonly #options: ChannelRecorderOptions;
+  readonly #receiver: Receiver;
+  readonly #batcher: Batcher;
+  readonly #resources = new AsyncDisposableStack();
+  #driver: Driver | undefined;
+  #archivedMessages = 0;
+  #inFlight: ArchiveBatch | undefined;
+
+  private constructor(options: ChannelRecorderOptions) {
+    this.#options = options;
+    this.#receiver = new Receiver({ ...options, join: 'window', random: processRandom() });
+    this.#batcher = new Batcher(options);
+    const nowMs = monotonicMs();
+    for (const { session, watermark, resumeSqn, state } of options.sessions) {
+      const resume = { session, nextSequence: watermark + 1, nextSqn: resumeSqn };
+      this.#receiver.restore(resume, nowMs, state === 'open');
+    }
+  }
+
+  /** Opens the sockets and starts to record. Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE. */
+  static async open(options: ChannelRecorderOptions): Promise<ChannelRecorder> {
+    const recorder = new ChannelRecorder(options);
+    const resources = recorder.#resources;
+    try {
+      const { group, port } = options.address;
+      const groupSocket = resources.use(await openGroupSocket({ ...options, group, port }));
+      const sendSocket = resources.use(
+        await openSendSocket({ ...options, ttl: 1, sendBufferBytes: SEND_BUFFER_BYTES }),
+      );
+      recorder.#drive(recorder.#withFaults(groupSocket), recorder.#withFaults(sendSocket));
+      return recorder;
+    } catch (error) {
+      await resources.disposeAsync();
+      throw error;
+    }
+  }
+
+  /** Numbers for the status line and metrics. */
+  get counters(): RecorderCounters {
+    return {
+      receiver: this.#receiver.counters,
+      overrunDatagrams: this.#driver?.overrunDatagrams ?? 0,
+      pendingBytes: this.#batcher.pendingBytes,
+      archivedMessages: this.#archivedMessages,
+    };
+  }
+
+  /** Whether everything heard so far is committed. */
+  get isIdle(): boolean {
+    return this.#batcher.isIdle;
+  }
+
+  get nextDeadlineMs(): number {
+    return this.#batcher.nextDeadlineMs;
+  }
+
+  pollBatch(nowMs: number, force: boolean): ArchiveBatch | undefined {
+    this.#inFlight = this.#batcher.pollBatch(nowMs, force);
+    return this.#inFlight;
+  }
+
+  committed(): void {
+    for (const { messageCount } of this.#inFlight?.segments ?? []) {
+      this.#archivedMessages += messageCount;
+    }
+    this.#batcher.committed();
+  }
+
+  fenced(): void {
+    this.#options.onFenced();
+  }
+
+  /** Stops listening. What was heard stays to be committed. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#resources.disposeAsync();
+  }
+
+  #withFaults(socket: DatagramSocket): DatagramSocket {
+    const { faults } = this.#options;
+    return faults === undefined ? socket : injectFaults(socket, parseFaultSpec(faults));
+  }
+
+  #drive(groupSocket: DatagramSocket, sendSocket: DatagramSocket): void {
+    this.#driver = this.#resources.use(
+      new Driver({
+        machine: this.#receiver,
+        receiveFrom: [groupSocket, sendSocket],
+        sendThrough: sendSocket,
+        hasRoom: () => this.#batcher.pendingBytes < PENDING_BYTES_MAX,
+        onEvents: () => this.#takeEvents(),
+      }),
+    );
+  }
+
+  #takeEvents(): void {
+    const nowMs = monotonicMs();
+    let hasNews = false;
+    for (let event = this.#receiver.pollEvent(); event !== undefined; ) {
+      const told = this.#withOverrun(event, nowMs);
+      this.#batcher.handleEvent(told, nowMs, wallClockUs());
+      if (told.kind !== 'messages') this.#options.onSession(told);
+      hasNews = true;
+      event = this.#receiver.pollEvent();
+    }
+    if (hasNews) this.#options.onWork();
+  }
+
+  /** A loss that our own overrun explains says so. */
+  #withOverrun(event: ReceiverEvent, nowMs: number): ReceiverEvent {
+    const isOurs =
+      event.kind === 'lost' &&
+      event.cause === 'repair_expired' &&
+      nowMs - (this.#driver?.overranAtMs ?? Number.NEGATIVE_INFINITY) < OVERRUN_MEMORY_MS;
+    return isOurs ? { ...event, cause: 'recorder_overrun' } : event;
+  }
+}

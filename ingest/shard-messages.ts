@@ -1,0 +1,37 @@
+// What the archiver and its worker threads say to each other. Plain data, as a thread boundary wants it.
+
+import type { ChannelAddress, ErrorCode } from '#base/mod.ts';
+import type { RecorderCounters } from './channel-recorder.ts';
+
+/** What every channel of the archiver has in common. */
+export interface ShardSettings {
+  readonly databaseUrl: string;
+  /** Name of this archiver in leases. */
+  readonly holder: string;
+  readonly interfaceAddress: string;
+  readonly receiveBufferBytes: number;
+  readonly messageBytesMax: number;
+  readonly repairTimeoutMs: number;
+  readonly sourceExpiryMs: number;
+  readonly batchMessagesMax: number;
+  readonly batchBytesMax: number;
+  readonly batchAgeMs: number;
+  readonly faults: string | undefined;
+}
+
+/** What a shard is told. */
+export type ShardCommand =
+  | { readonly kind: 'record'; readonly channel: string; readonly address: ChannelAddress }
+  | { readonly kind: 'stop' };
+
+/** What a shard tells. */
+export type ShardReport =
+  | { readonly kind: 'recording'; readonly channel: string }
+  | {
+      readonly kind: 'log';
+      readonly level: 'info' | 'warn';
+      readonly message: string;
+      readonly fields: Record<string, unknown>;
+    }
+  | { readonly kind: 'counters'; readonly channels: Record<string, RecorderCounters> }
+  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string };

@@ -1,0 +1,142 @@
+// Commits the batches of a shard's channels, one transaction at a time over one connection, the channels in
+// turn. A batch that fails for a passing reason is tried again verbatim until it succeeds; one that is
+// fenced ends its channel here. Decides when to write, not what (batcher) nor how (archive/append).
+
+import { BackcastError } from '#base/mod.ts';
+import type { AppendResult, ArchiveBatch } from '#archive/mod.ts';
+
+/** A channel that has batches to commit. */
+export interface BatchSource {
+  /** When its next batch is due; −Infinity if one is waiting. */
+  readonly nextDeadlineMs: number;
+  /** The next batch, or undefined. `force` asks for the open one whatever its age. */
+  pollBatch(nowMs: number, force: boolean): ArchiveBatch | undefined;
+  /** The batch is durable. */
+  committed(): void;
+  /** The batch was refused for good: another archiver writes this channel. */
+  fenced(): void;
+}
+
+/** What the writer needs from outside. */
+export interface ShardWriterOptions {
+  readonly append: (batch: ArchiveBatch) => Promise<AppendResult>;
+  readonly nowMs: () => number;
+  /** The state changed: the database went away, or is back. Told once per change. */
+  readonly onDatabase: (state: 'away' | 'back', error?: BackcastError) => void;
+}
+
+/** Between two attempts at the same batch: doubling, so that a restarting server is not hammered. */
+const RETRY_MS_MIN = 50;
+const RETRY_MS_MAX = 2_000;
+
+/** The commit loop of one shard. */
+export class ShardWriter {
+  readonly #options: ShardWriterOptions;
+  readonly #sources = new Set<BatchSource>();
+  #wake: () => void = () => {};
+  #isDraining = false;
+  #isAway = false;
+  #commits = 0;
+
+  constructor(options: ShardWriterOptions) {
+    this.#options = options;
+  }
+
+  /** Transactions committed so far. */
+  get commits(): number {
+    return this.#commits;
+  }
+
+  /** Takes a channel in. */
+  add(source: BatchSource): void {
+    this.#sources.add(source);
+    this.wake();
+  }
+
+  /** Lets a channel go; what it holds is no longer asked for. */
+  remove(source: BatchSource): void {
+    this.#sources.delete(source);
+  }
+
+  /** A source may have a batch now. Cheap, and harmless when it has not. */
+  wake(): void {
+    this.#wake();
+  }
+
+  /** From now on everything is due, and `run` returns when all is committed. */
+  drain(): void {
+    this.#isDraining = true;
+    this.wake();
+  }
+
+  /**
+   * Runs until drained. Rejects with the first error that no retry mends, or, when `deadline` fires while
+   * the database is away, with that.
+   */
+  async run(deadline: AbortSignal): Promise<void> {
+    for (;;) {
+      const work = this.#next();
+      if (work !== undefined) await this.#commit(work.source, work.batch, deadline);
+      else if (this.#isDraining) return;
+      else await this.#sleep(this.#nextDeadlineMs());
+    }
+  }
+
+  #next(): { readonly source: BatchSource; readonly batch: ArchiveBatch } | undefined {
+    const nowMs = this.#options.nowMs();
+    for (const source of this.#sources) {
+      const batch = source.pollBatch(nowMs, this.#isDraining);
+      if (batch === undefined) continue;
+      this.#sources.delete(source);
+      this.#sources.add(source);
+      return { source, batch };
+    }
+    return undefined;
+  }
+
+  async #commit(source: BatchSource, batch: ArchiveBatch, deadline: AbortSignal): Promise<void> {
+    for (let retryMs = RETRY_MS_MIN; ; retryMs = Math.min(retryMs * 2, RETRY_MS_MAX)) {
+      try {
+        const result = await this.#options.append(batch);
+        this.#report('back');
+        if (result.outcome === 'committed') {
+          this.#commits += 1;
+          source.committed();
+        } else {
+          this.#sources.delete(source);
+          source.fenced();
+        }
+        return;
+      } catch (error) {
+        if (!(error instanceof BackcastError) || !error.isRetryable) throw error;
+        this.#report('away', error);
+        deadline.throwIfAborted();
+        await this.#sleep(this.#options.nowMs() + retryMs, deadline);
+      }
+    }
+  }
+
+  #report(state: 'away' | 'back', error?: BackcastError): void {
+    if ((state === 'away') === this.#isAway) return;
+    this.#isAway = state === 'away';
+    this.#options.onDatabase(state, error);
+  }
+
+  #nextDeadlineMs(): number {
+    let earliestMs = Number.POSITIVE_INFINITY;
+    for (const source of this.#sources) earliestMs = Math.min(earliestMs, source.nextDeadlineMs);
+    return earliestMs;
+  }
+
+  /** Waits until `untilMs`, or until woken; with a `deadline`, only for that or the time. */
+  async #sleep(untilMs: number, deadline?: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    if (deadline === undefined) this.#wake = resolve;
+    const ms = Math.max(0, untilMs - this.#options.nowMs());
+    const timer = ms < 2_147_483_647 ? setTimeout(resolve, Math.ceil(ms)) : undefined;
+    deadline?.addEventListener('abort', () => resolve(), { once: true });
+    await promise;
+    clearTimeout(timer);
+    this.#wake = () => {};
+  }
+}

@@ -1,0 +1,209 @@
+// A share of the archiver's channels: for each a recorder, for all of them one writer and one connection to
+// PostgreSQL. Runs in a worker thread (shard-worker.ts), shares nothing with other shards. Takes a channel
+// by its lease, goes on where the archive ends, keeps the lease, and lets go in order.
+
+import {
+  acquireLease,
+  Appender,
+  type ArchiveDatabase,
+  ensureChannel,
+  type HeldLease,
+  loadSessions,
+  openDatabase,
+  releaseLease,
+  renewLeases,
+} from '#archive/mod.ts';
+import { BackcastError, type ChannelAddress } from '#base/mod.ts';
+import type { ReceiverEvent } from '#multicast/core/mod.ts';
+import { monotonicMs } from '#multicast/udp/mod.ts';
+import { ChannelRecorder, type RecorderCounters } from './channel-recorder.ts';
+import type { ShardReport, ShardSettings } from './shard-messages.ts';
+import { ShardWriter } from './shard-writer.ts';
+
+/** How long a lease stands; it is renewed three times within. */
+const LEASE_MS = 9_000;
+/** Between two attempts to take a channel that somebody else holds, or while the database is away. */
+const RETRY_MS = 1_000;
+/** After a stop, how long what was heard may take to be committed. */
+const DRAIN_MS_MAX = 4_000;
+
+/** The channels of one worker thread. */
+export class Shard {
+  readonly #settings: ShardSettings;
+  readonly #report: (report: ShardReport) => void;
+  readonly #resources = new AsyncDisposableStack();
+  readonly #database: ArchiveDatabase;
+  readonly #writer: ShardWriter;
+  readonly #recorders = new Map<string, ChannelRecorder>();
+  readonly #leases = new Map<string, HeldLease>();
+  readonly #stopping = new AbortController();
+  readonly #drainDeadline = new AbortController();
+  readonly #takes: Promise<void>[] = [];
+
+  constructor(settings: ShardSettings, report: (report: ShardReport) => void) {
+    this.#settings = settings;
+    this.#report = report;
+    const applicationName = `backcast archiver ${settings.holder}`;
+    const url = settings.databaseUrl;
+    const open = this.#resources.use(
+      openDatabase({ url, applicationName, statementTimeoutMs: 10_000, poolSizeMax: 2 }),
+    );
+    const appender = this.#resources.use(new Appender({ url, applicationName }));
+    this.#database = open.database;
+    this.#writer = new ShardWriter({
+      append: (batch) => appender.append(batch),
+      nowMs: monotonicMs,
+      onDatabase: (state, error) => {
+        if (state === 'back') this.#log('info', 'database is back', {});
+        else this.#log('warn', 'database is away', { reason: error?.message });
+      },
+    });
+  }
+
+  /** Runs until `stop`. Rejects with what no retry mends. */
+  async run(): Promise<void> {
+    const renewal = setInterval(() => void this.#renew(), LEASE_MS / 3);
+    try {
+      await this.#writer.run(this.#drainDeadline.signal);
+    } finally {
+      clearInterval(renewal);
+      this.#stopping.abort();
+      await Promise.allSettled(this.#takes);
+      for (const recorder of this.#recorders.values()) await recorder[Symbol.asyncDispose]();
+      for (const lease of this.#leases.values()) {
+        await releaseLease(this.#database, lease).catch(() => undefined);
+      }
+      await this.#resources.disposeAsync();
+    }
+  }
+
+  /** Starts to record a channel as soon as its lease is free. */
+  record(channel: string, address: ChannelAddress): void {
+    const take = this.#take(channel, address).catch((error: unknown) => this.#fail(error));
+    this.#takes.push(take);
+  }
+
+  /** Stops listening, commits what was heard, gives the leases back; `run` then returns. */
+  stop(): void {
+    this.#stopping.abort();
+    const timer = setTimeout(() => this.#drainDeadline.abort(), DRAIN_MS_MAX);
+    timer.unref();
+    void Promise.allSettled(
+      [...this.#recorders.values()].map((it) => it[Symbol.asyncDispose]()),
+    ).then(() => this.#writer.drain());
+  }
+
+  /** Numbers per channel. */
+  counters(): Record<string, RecorderCounters> {
+    return Object.fromEntries([...this.#recorders].map(([name, it]) => [name, it.counters]));
+  }
+
+  async #take(channel: string, address: ChannelAddress): Promise<void> {
+    const { signal } = this.#stopping;
+    let waitingFor = '';
+    while (!signal.aborted) {
+      try {
+        const channelId = await ensureChannel(this.#database, channel, address);
+        const { holder } = this.#settings;
+        const lease = await acquireLease(this.#database, channelId, holder, LEASE_MS);
+        if (lease.outcome === 'acquired') {
+          await this.#open(channel, address, { channelId, ...lease });
+          return;
+        }
+        if (waitingFor !== lease.holder) {
+          this.#log('info', 'channel is written by another archiver, waiting', {
+            channel,
+            holder: lease.holder,
+          });
+        }
+        waitingFor = lease.holder;
+      } catch (error) {
+        if (!(error instanceof BackcastError) || !error.isRetryable) throw error;
+        if (waitingFor !== error.code) {
+          this.#log('warn', 'channel cannot be taken yet', { channel, reason: error.message });
+        }
+        waitingFor = error.code;
+      }
+      await waitMs(RETRY_MS, signal);
+    }
+  }
+
+  async #open(
+    channel: string,
+    address: ChannelAddress,
+    lease: { readonly channelId: number; readonly epoch: number; readonly head: number },
+  ): Promise<void> {
+    const sessions = await loadSessions(this.#database, lease.channelId);
+    this.#leases.set(channel, lease);
+    const recorder = await ChannelRecorder.open({
+      ...this.#settings,
+      channel,
+      address,
+      channelId: lease.channelId,
+      epoch: lease.epoch,
+      head: lease.head,
+      sessions,
+      onWork: () => this.#writer.wake(),
+      onSession: (event) => this.#logSession(channel, event),
+      onFenced: () => this.#lose(channel),
+    });
+    this.#recorders.set(channel, recorder);
+    this.#writer.add(recorder);
+    const { group, port, dport } = address;
+    const { head, epoch } = lease;
+    this.#log('info', 'recording', { channel, group, port, dport, head, epoch });
+    this.#report({ kind: 'recording', channel });
+  }
+
+  /** Somebody else has the channel now: what waits here was heard by them too, or is theirs to declare. */
+  #lose(channel: string): void {
+    const recorder = this.#recorders.get(channel);
+    this.#recorders.delete(channel);
+    this.#leases.delete(channel);
+    void recorder?.[Symbol.asyncDispose]();
+    this.#fail(
+      new BackcastError(
+        'BACKCAST_FENCED',
+        `Another archiver has taken the channel ${channel} over. Give each archiver a name of its own (archiver.name), or run only one.`,
+      ),
+    );
+  }
+
+  async #renew(): Promise<void> {
+    try {
+      const kept = await renewLeases(this.#database, [...this.#leases.values()], LEASE_MS);
+      for (const [channel, lease] of this.#leases) {
+        if (!kept.includes(lease.channelId)) this.#lose(channel);
+      }
+    } catch {
+      // The writer notices and reports a database that is away; the epoch protects the archive meanwhile.
+    }
+  }
+
+  #logSession(channel: string, event: Exclude<ReceiverEvent, { kind: 'messages' }>): void {
+    const { kind, ...rest } = event;
+    if (kind === 'source') return;
+    const level = kind === 'lost' ? 'warn' : 'info';
+    const what = { opened: 'session heard', lost: 'messages lost', closed: 'session over' }[kind];
+    this.#log(level, what, { channel, ...rest });
+  }
+
+  #fail(error: unknown): void {
+    if (error instanceof BackcastError) {
+      this.#report({ kind: 'failed', code: error.code, message: error.message });
+    } else throw error;
+  }
+
+  #log(level: 'info' | 'warn', message: string, fields: Record<string, unknown>): void {
+    this.#report({ kind: 'log', level, message, fields });
+  }
+}
+
+/** Waits, or returns early when `signal` fires. */
+async function waitMs(ms: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  signal.addEventListener('abort', () => resolve(), { once: true });
+  await promise;
+  clearTimeout(timer);
+}

@@ -1,0 +1,86 @@
+// What the machines count, each counter with its unit and its sentence. Plain numbers, read at any time,
+// never reset. Expected trouble (a malformed packet, a duplicate) shows up here and nowhere else.
+
+/** Unit and meaning of one counter. */
+export interface CounterDescription {
+  readonly unit: 'packets' | 'messages' | 'bytes' | 'requests' | 'sessions';
+  readonly sentence: string;
+}
+
+function counter(unit: CounterDescription['unit'], sentence: string): CounterDescription {
+  return { unit, sentence };
+}
+
+/** The counters of a publisher. */
+export const PUBLISHER_COUNTERS = {
+  messagesAccepted: counter('messages', 'Messages taken into the stream.'),
+  blocked: counter('messages', 'Messages turned away because half the window waited to be sent.'),
+  packetsSent: counter('packets', 'Data packets sent for the first time.'),
+  repairsSent: counter('packets', 'Data packets sent again because somebody asked.'),
+  repairsExpired: counter(
+    'packets',
+    'Repairs given up because the packet left the window while it waited.',
+  ),
+  spmsSent: counter('packets', 'Source path messages sent: heartbeats, answers and FIN marks.'),
+  ncfsSent: counter('packets', 'Confirmations of NAKs sent.'),
+  bytesSent: counter('bytes', 'UDP payload handed to the socket, of every kind.'),
+  naksReceived: counter('packets', 'NAK packets meant for this publisher.'),
+  naksExpired: counter('requests', 'Packet numbers asked for that had already left the window.'),
+  naksUnsent: counter('requests', 'Packet numbers asked for that were never sent.'),
+  malformed: counter('packets', 'Datagrams that are not a PGM packet.'),
+  notOurs: counter('packets', 'PGM packets meant for somebody else.'),
+} as const satisfies Record<string, CounterDescription>;
+
+/** The counters of a receiver, over all its sessions. */
+export const RECEIVER_COUNTERS = {
+  packetsReceived: counter('packets', 'Data packets accepted, first sendings and repairs.'),
+  repairsReceived: counter('packets', 'Accepted data packets that came as repairs.'),
+  messagesDelivered: counter('messages', 'Messages delivered in order.'),
+  messagesLost: counter('messages', 'Messages declared lost.'),
+  packetsMissed: counter('packets', 'Packet numbers found missing, each counted once.'),
+  duplicates: counter(
+    'packets',
+    'Data packets that were there already, or came after they were given up.',
+  ),
+  beyondWindow: counter(
+    'packets',
+    'Data packets dropped because they lie too far ahead of the first hole.',
+  ),
+  naksSent: counter('packets', 'NAK packets sent; the copy to the group is not counted.'),
+  nakSqnsSent: counter('requests', 'Packet numbers asked for in those NAKs.'),
+  naksSuppressed: counter('requests', 'Requests held back because somebody else had asked.'),
+  spmsReceived: counter('packets', 'Source path messages accepted.'),
+  spmrsSent: counter('packets', 'Requests for a source path message sent.'),
+  malformed: counter(
+    'packets',
+    'Datagrams that are not a PGM packet, or one that contradicts itself.',
+  ),
+  corruptBlocks: counter('packets', 'Packets whose content is not a block of messages.'),
+  otherChannel: counter('packets', 'Packets of other channels on the same group and port.'),
+  foreign: counter('packets', 'Data packets without a session, which this framing needs.'),
+  late: counter('packets', 'Packets of sessions that are over.'),
+  sessionsRefused: counter('packets', 'Packets of new sessions beyond the bound on sessions.'),
+  sessionsOpened: counter('sessions', 'Sessions heard for the first time.'),
+} as const satisfies Record<string, CounterDescription>;
+
+/** One number per counter of `Registry`. */
+export type Counters<Registry> = { -readonly [Name in keyof Registry]: number };
+
+/** What a publisher has counted. */
+export type PublisherCounters = Counters<typeof PUBLISHER_COUNTERS>;
+/** What a receiver has counted. */
+export type ReceiverCounters = Counters<typeof RECEIVER_COUNTERS>;
+
+/** All counters of a publisher at zero. */
+export function newPublisherCounters(): PublisherCounters {
+  return zeroed(PUBLISHER_COUNTERS);
+}
+
+/** All counters of a receiver at zero. */
+export function newReceiverCounters(): ReceiverCounters {
+  return zeroed(RECEIVER_COUNTERS);
+}
+
+function zeroed<Registry extends object>(registry: Registry): Counters<Registry> {
+  return Object.fromEntries(Object.keys(registry).map((name) => [name, 0])) as Counters<Registry>;
+}

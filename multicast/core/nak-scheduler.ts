@@ -1,0 +1,275 @@
+// Decides when to ask for missing packets, as intervals of packet numbers. Does not detect what is missing
+// (session-receiver) nor how a NAK is written. Each missing packet is in one of three states:
+//
+//   back_off   found missing, or an attempt failed    → wait_ncf when its delay is over: a NAK is sent
+//   wait_ncf   asked, not confirmed                   → wait_data when an NCF confirms; else back_off
+//   wait_data  the publisher, or somebody else's      → back_off when no repair came in time
+//              confirmed request, promised a repair
+//
+// and leaves by arriving, by leaving the publisher's window, or by giving up after REPAIR_TIMEOUT_MS.
+// RFC 3208, section 6 (receiver); default intervals as OpenPGM and ZeroMQ use them, scaled to a LAN.
+// Intervals, never sets of numbers: a jump by two billion costs one object.
+
+import {
+  assert,
+  NAK_PACKETS_OUTSTANDING_MAX,
+  NAK_SQNS_MAX,
+  type Random,
+  RECEIVE_GAPS_MAX,
+} from '#base/mod.ts';
+import { feedbackDelayMs } from './feedback-delay.ts';
+
+/** Without a confirmation the NAK or the NCF was lost: ask again. Far above a LAN's round trip. */
+export const NAK_REPEAT_MS = 50;
+/** With a confirmation the repair may queue behind others: wait longer, doubling up to four times. */
+export const NAK_DATA_MS = 100;
+const NAK_DATA_DOUBLINGS_MAX = 2;
+/** Requests beyond the bound on outstanding ones wait this long for others to be answered. */
+const NAK_PACING_MS = 5;
+const OUTSTANDING_SQNS_MAX = NAK_SQNS_MAX * NAK_PACKETS_OUTSTANDING_MAX;
+
+type State = 'back_off' | 'wait_ncf' | 'wait_data';
+
+/** A run of missing packets that share their fate; both ends included. */
+interface Missing {
+  first: number;
+  last: number;
+  state: State;
+  deadlineMs: number;
+  readonly detectedAtMs: number;
+  confirmations: number;
+}
+
+/** A run of packet numbers, both ends included. */
+export interface SqnRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** The missing packets of one session. */
+export class NakScheduler {
+  readonly #random: Random;
+  readonly #repairTimeoutMs: number;
+  readonly #missing: Missing[] = [];
+  #nextDeadlineMs = Number.POSITIVE_INFINITY;
+  #suppressed = 0;
+
+  constructor(options: { readonly random: Random; readonly repairTimeoutMs: number }) {
+    this.#random = options.random;
+    this.#repairTimeoutMs = options.repairTimeoutMs;
+  }
+
+  /** The lowest missing packet, or Infinity. */
+  get first(): number {
+    return this.#missing[0]?.first ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** Whether another hole may be taken up. */
+  get isFull(): boolean {
+    return this.#missing.length >= RECEIVE_GAPS_MAX;
+  }
+
+  /** Requests that somebody else's NAK or NCF made unnecessary so far. */
+  get suppressed(): number {
+    return this.#suppressed;
+  }
+
+  /** A time at or before the next thing to do. */
+  get nextDeadlineMs(): number {
+    return this.#nextDeadlineMs;
+  }
+
+  /** Takes up [first, last], which lies beyond everything known missing. */
+  add(first: number, last: number, nowMs: number): void {
+    const previous = this.#missing.at(-1);
+    assert(
+      first <= last && (previous === undefined || previous.last < first),
+      'holes come in order',
+    );
+    const deadlineMs = nowMs + feedbackDelayMs(this.#random);
+    this.#missing.push({
+      first,
+      last,
+      state: 'back_off',
+      deadlineMs,
+      detectedAtMs: nowMs,
+      confirmations: 0,
+    });
+    this.#wakeAt(deadlineMs);
+  }
+
+  /** The packet arrived: false if it was not missing. */
+  arrived(sqn: number): boolean {
+    const index = this.#find(sqn);
+    const range = this.#missing[index];
+    if (range === undefined || range.first > sqn) return false;
+    if (range.first === range.last) this.#missing.splice(index, 1);
+    else if (range.first === sqn) range.first += 1;
+    else if (range.last === sqn) range.last -= 1;
+    else {
+      this.#missing.splice(index, 0, { ...range, last: sqn - 1 });
+      range.first = sqn + 1;
+    }
+    return true;
+  }
+
+  /** Everything missing below `sqn` is gone for good; returns what that was, in order. */
+  abandonBelow(sqn: number): SqnRange[] {
+    const abandoned: SqnRange[] = [];
+    while (this.first < sqn) {
+      const range = this.#missing[0];
+      assert(range !== undefined, 'a finite first is an entry');
+      abandoned.push({ first: range.first, last: Math.min(range.last, sqn - 1) });
+      if (range.last < sqn) this.#missing.shift();
+      else range.first = sqn;
+    }
+    return abandoned;
+  }
+
+  /** The publisher confirmed these packets: a repair is coming, whoever asked. */
+  confirmed(sqns: readonly number[], nowMs: number): void {
+    this.#overRuns(sqns, (range) => {
+      if (range.state === 'back_off') this.#suppressed += range.last - range.first + 1;
+      const doublings = Math.min(range.confirmations, NAK_DATA_DOUBLINGS_MAX);
+      range.state = 'wait_data';
+      range.deadlineMs = nowMs + NAK_DATA_MS * 2 ** doublings;
+      range.confirmations += 1;
+      this.#wakeAt(range.deadlineMs);
+    });
+  }
+
+  /** Another receiver asked for these packets: ours wait as if we had asked. */
+  overheard(sqns: readonly number[], nowMs: number): void {
+    this.#overRuns(sqns, (range) => {
+      if (range.state !== 'back_off') return;
+      this.#suppressed += range.last - range.first + 1;
+      range.state = 'wait_ncf';
+      range.deadlineMs = nowMs + NAK_REPEAT_MS;
+      this.#wakeAt(range.deadlineMs);
+    });
+  }
+
+  /** Lets time pass; returns the ranges given up. `canAsk` false postpones requests (no SPM heard yet). */
+  handleTimeout(nowMs: number, canAsk: boolean, ask: (sqns: number[]) => void): SqnRange[] {
+    if (nowMs < this.#nextDeadlineMs) return [];
+    const givenUp = this.#giveUp(nowMs);
+    for (const range of this.#missing) {
+      if (range.state === 'back_off' || range.deadlineMs > nowMs) continue;
+      range.state = 'back_off';
+      range.deadlineMs = nowMs + feedbackDelayMs(this.#random);
+    }
+    if (canAsk) this.#askForDue(nowMs, ask);
+    this.#nextDeadlineMs = this.#earliest(canAsk);
+    return givenUp;
+  }
+
+  #giveUp(nowMs: number): SqnRange[] {
+    const givenUp: SqnRange[] = [];
+    for (let index = 0; index < this.#missing.length; index += 1) {
+      const range = this.#missing[index];
+      if (range === undefined || nowMs - range.detectedAtMs < this.#repairTimeoutMs) continue;
+      givenUp.push({ first: range.first, last: range.last });
+      this.#missing.splice(index, 1);
+      index -= 1;
+    }
+    return givenUp;
+  }
+
+  #askForDue(nowMs: number, ask: (sqns: number[]) => void): void {
+    let room = OUTSTANDING_SQNS_MAX - this.#outstanding();
+    let batch: number[] = [];
+    for (let index = 0; index < this.#missing.length; index += 1) {
+      const range = this.#missing[index];
+      if (range === undefined || range.state !== 'back_off' || range.deadlineMs > nowMs) continue;
+      if (room <= 0) {
+        range.deadlineMs = nowMs + NAK_PACING_MS;
+        continue;
+      }
+      if (range.last - range.first + 1 > room) this.#cut(index, range.first + room);
+      for (let sqn = range.first; sqn <= range.last; sqn += 1) {
+        batch.push(sqn);
+        if (batch.length === NAK_SQNS_MAX) {
+          ask(batch);
+          batch = [];
+        }
+      }
+      room -= range.last - range.first + 1;
+      range.state = 'wait_ncf';
+      range.deadlineMs = nowMs + NAK_REPEAT_MS;
+    }
+    if (batch.length > 0) ask(batch);
+  }
+
+  #outstanding(): number {
+    let count = 0;
+    for (const range of this.#missing) {
+      if (range.state !== 'back_off') count += range.last - range.first + 1;
+    }
+    return count;
+  }
+
+  #earliest(canAsk: boolean): number {
+    let earliestMs = Number.POSITIVE_INFINITY;
+    for (const range of this.#missing) {
+      const giveUpAtMs = range.detectedAtMs + this.#repairTimeoutMs;
+      const isWaiting = canAsk || range.state !== 'back_off';
+      earliestMs = Math.min(earliestMs, isWaiting ? range.deadlineMs : giveUpAtMs, giveUpAtMs);
+    }
+    return earliestMs;
+  }
+
+  /** Requests that waited for an SPM may go now. */
+  wake(): void {
+    this.#nextDeadlineMs = Number.NEGATIVE_INFINITY;
+  }
+
+  #wakeAt(deadlineMs: number): void {
+    this.#nextDeadlineMs = Math.min(this.#nextDeadlineMs, deadlineMs);
+  }
+
+  /** Calls `change` for exactly the missing packets among `sqns`, splitting ranges where needed. */
+  #overRuns(sqns: readonly number[], change: (range: Missing) => void): void {
+    for (let start = 0; start < sqns.length; ) {
+      let end = start + 1;
+      while (end < sqns.length && sqns[end] === (sqns[end - 1] ?? 0) + 1) end += 1;
+      this.#overRun(sqns[start] ?? 0, sqns[end - 1] ?? 0, change);
+      start = end;
+    }
+  }
+
+  #overRun(first: number, last: number, change: (range: Missing) => void): void {
+    for (let index = this.#find(first); index < this.#missing.length; index += 1) {
+      const range = this.#missing[index];
+      if (range === undefined || range.first > last) return;
+      if (range.first < first) {
+        this.#cut(index, first);
+        continue;
+      }
+      if (range.last > last) this.#cut(index, last + 1);
+      change(range);
+    }
+  }
+
+  /** Splits the range at `index` so that a new one starts at `sqn`. */
+  #cut(index: number, sqn: number): void {
+    const range = this.#missing[index];
+    assert(
+      range !== undefined && range.first < sqn && sqn <= range.last,
+      'a cut lies inside a range',
+    );
+    this.#missing.splice(index + 1, 0, { ...range, first: sqn });
+    range.last = sqn - 1;
+  }
+
+  /** The index of the first range that ends at or after `sqn`. */
+  #find(sqn: number): number {
+    let low = 0;
+    let high = this.#missing.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#missing[middle]?.last ?? 0) < sqn) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}

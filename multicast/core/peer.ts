@@ -1,0 +1,188 @@
+// One publisher as a receiver sees it: its transport identity, where its NAKs go, when it was last heard,
+// and the session it is in. Writes the packets that go back to it.
+
+import { type ChannelAddress, randomBelow, type SessionId, sessionToWords } from '#base/mod.ts';
+import {
+  CONTROL_PACKET_BYTES_MAX,
+  ipv4FromWord,
+  ipv4ToWord,
+  type PacketReader,
+  type TransportSession,
+  wrapSqn,
+  writeNak,
+  writeSpmr,
+} from '#multicast/wire/mod.ts';
+import type { Remote, Transmit } from './machine.ts';
+import type { ResumePoint } from './receiver-event.ts';
+import { SessionReceiver, type SessionReceiverOptions } from './session-receiver.ts';
+
+/** What a peer is made of. */
+export interface PeerOptions extends Omit<SessionReceiverOptions, 'ask'> {
+  readonly address: ChannelAddress;
+  readonly transport: TransportSession;
+  /** Where its first packet came from: the only place to ask for an SPM before one is heard. */
+  readonly remote: Remote;
+  readonly nowMs: number;
+  readonly sourceExpiryMs: number;
+  readonly transmit: (transmit: Transmit) => void;
+}
+
+/** A request for an SPM waits a random part of this, so that many newcomers do not ask at once. */
+const SPMR_BACKOFF_MS = 250;
+/** After a FIN the publisher lingers for seconds, not for ever. */
+const FIN_EXPIRY_MS_MAX = 10_000;
+
+/** One publisher of the channel. */
+export class Peer {
+  readonly session: SessionId;
+  /** 12 hex digits of GSI, a dot, the source port. */
+  readonly tsi: string;
+  readonly #options: PeerOptions;
+  readonly #receiver: SessionReceiver;
+  readonly #sessionHigh: number;
+  readonly #sessionLow: number;
+  #heardAtMs: number;
+  #spmrAtMs: number;
+  #nakTo: Remote | undefined;
+  #source = '';
+  #isExpired = false;
+
+  constructor(options: PeerOptions) {
+    const { gsiHigh, gsiLow, tsiSport } = options.transport;
+    const words = sessionToWords(options.session);
+    this.#options = options;
+    this.session = options.session;
+    this.tsi = `${hex(gsiHigh, 4)}${hex(gsiLow, 8)}.${tsiSport}`;
+    this.#sessionHigh = words.high;
+    this.#sessionLow = words.low;
+    this.#heardAtMs = options.nowMs;
+    this.#spmrAtMs = options.nowMs + randomBelow(options.random, SPMR_BACKOFF_MS);
+    this.#receiver = new SessionReceiver({ ...options, ask: (sqns) => this.#sendNak(sqns) });
+  }
+
+  /** Whether `reader` holds a packet of this TSI. */
+  isSameTransport(reader: PacketReader): boolean {
+    const { transport } = this.#options;
+    return (
+      reader.gsiLow === transport.gsiLow &&
+      reader.tsiSport === transport.tsiSport &&
+      reader.gsiHigh === transport.gsiHigh
+    );
+  }
+
+  /** Whether the packet in `reader` belongs to the session that this TSI is in. */
+  isSameSession(reader: PacketReader): boolean {
+    return (
+      reader.hasSession &&
+      reader.sessionLow === this.#sessionLow &&
+      reader.sessionHigh === this.#sessionHigh
+    );
+  }
+
+  /** Ended in order, all accounted for. */
+  get isFinished(): boolean {
+    return this.#receiver.isFinished;
+  }
+
+  /** Nothing more is expected. */
+  get isOver(): boolean {
+    return this.#isExpired || this.#receiver.isFinished;
+  }
+
+  /** Where to take the session up again. */
+  get resumePoint(): ResumePoint | undefined {
+    return this.#receiver.resumePoint;
+  }
+
+  /** A time at or before the next thing to do. */
+  get nextDeadlineMs(): number {
+    const spmrAtMs = this.#nakTo === undefined ? this.#spmrAtMs : Number.POSITIVE_INFINITY;
+    return Math.min(this.#receiver.nextDeadlineMs, spmrAtMs, this.#expiresAtMs);
+  }
+
+  /** Takes a data packet of this peer. */
+  handleData(reader: PacketReader, bytes: Uint8Array, nowMs: number): void {
+    this.#heardAtMs = nowMs;
+    this.#receiver.handleData(reader, bytes, nowMs);
+  }
+
+  /** Takes an SPM of this peer: learns its address and its name. */
+  handleSpm(reader: PacketReader, remote: Remote, nowMs: number): void {
+    const { address, emit } = this.#options;
+    this.#heardAtMs = nowMs;
+    const nla = reader.nla === 0 ? remote.address : ipv4FromWord(reader.nla);
+    const port = reader.hasPublisher && reader.nakPort !== 0 ? reader.nakPort : address.port;
+    if (this.#nakTo?.address !== nla || this.#nakTo.port !== port)
+      this.#nakTo = { address: nla, port };
+    this.#receiver.handleSpm(reader, nowMs);
+    if (this.#source === '' && reader.hasPublisher) {
+      this.#source = reader.sourceName();
+      if (this.#source !== '')
+        emit({ kind: 'source', session: this.session, source: this.#source });
+    }
+  }
+
+  /** Takes an NCF, or a NAK of another receiver, for this peer's packets. */
+  handleFeedback(reader: PacketReader, nowMs: number): void {
+    const before = this.#receiver.naksSuppressed;
+    this.#receiver.handleFeedback(reader, nowMs);
+    this.#options.counters.naksSuppressed += this.#receiver.naksSuppressed - before;
+  }
+
+  /** Lets time pass. */
+  handleTimeout(nowMs: number): void {
+    if (nowMs >= this.#expiresAtMs) this.#isExpired = true;
+    if (this.#nakTo === undefined && nowMs >= this.#spmrAtMs) this.#sendSpmr(nowMs);
+    this.#receiver.handleTimeout(nowMs);
+  }
+
+  /** The session is over, whatever the clock says. */
+  expire(): void {
+    this.#isExpired = true;
+  }
+
+  /** Gives up what is missing, since the publisher is gone. */
+  abandon(): void {
+    this.#receiver.abandon('source_gone');
+  }
+
+  get #expiresAtMs(): number {
+    const { sourceExpiryMs } = this.#options;
+    const expiryMs = this.#receiver.isFin
+      ? Math.min(sourceExpiryMs, FIN_EXPIRY_MS_MAX)
+      : sourceExpiryMs;
+    return this.#heardAtMs + expiryMs;
+  }
+
+  #sendNak(sqns: readonly number[]): void {
+    const { address, counters, transmit, transport } = this.#options;
+    const to = this.#nakTo;
+    if (to === undefined) return;
+    const into = new Uint8Array(CONTROL_PACKET_BYTES_MAX);
+    const packetBytes = writeNak(into, {
+      ...transport,
+      nla: ipv4ToWord(to.address),
+      groupNla: ipv4ToWord(address.group),
+      sqns: sqns.map(wrapSqn),
+      count: sqns.length,
+    });
+    const bytes = into.subarray(0, packetBytes);
+    counters.naksSent += 1;
+    counters.nakSqnsSent += sqns.length;
+    transmit({ bytes, address: to.address, port: to.port });
+    transmit({ bytes, address: address.group, port: address.port });
+  }
+
+  #sendSpmr(nowMs: number): void {
+    const { counters, random, remote, transmit, transport } = this.#options;
+    const into = new Uint8Array(CONTROL_PACKET_BYTES_MAX);
+    const bytes = into.subarray(0, writeSpmr(into, transport));
+    counters.spmrsSent += 1;
+    this.#spmrAtMs = nowMs + SPMR_BACKOFF_MS + randomBelow(random, SPMR_BACKOFF_MS);
+    transmit({ bytes, address: remote.address, port: remote.port });
+  }
+}
+
+function hex(word: number, digits: number): string {
+  return word.toString(16).padStart(digits, '0');
+}

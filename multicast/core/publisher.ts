@@ -1,0 +1,377 @@
+// The publishing half of the protocol as one machine: numbers messages, packs them, paces them, keeps them
+// for repair, answers NAKs, shows its state in SPMs, and lingers after its end. Reads no clock and owns no
+// socket; see machine.ts for the doors.
+//
+//   open       accepts messages
+//   draining   close() was called; what was accepted is still being sent
+//   lingering  all is sent; FIN marks go out and repairs are still answered
+//   closed     nothing is held any more
+//
+// States and packets: RFC 3208, sections 5 (source) and 9 (SPM, NCF, repair). The window advances by size.
+
+import {
+  assert,
+  type ChannelAddress,
+  NAK_SQNS_MAX,
+  type SessionId,
+  unreachable,
+} from '#base/mod.ts';
+import {
+  PacketReader,
+  type TransportSession,
+  toRepair,
+  unwrapSqn,
+  wrapSqn,
+} from '#multicast/wire/mod.ts';
+import { HeartbeatSchedule } from './heartbeat.ts';
+import type { Machine, Remote, Transmit } from './machine.ts';
+import { PacketBuilder } from './packet-builder.ts';
+import { newPublisherCounters, type PublisherCounters } from './counters.ts';
+import { ncfPacket, spmPacket } from './publisher-packets.ts';
+import { RateLimiter } from './rate-limiter.ts';
+import { RepairScheduler } from './repair-scheduler.ts';
+import { TransmitWindow } from './transmit-window.ts';
+
+/** What a publisher is made of. */
+export interface PublisherOptions {
+  readonly address: ChannelAddress;
+  readonly session: SessionId;
+  /** Name of the publisher across restarts, as receivers show it. */
+  readonly source: string;
+  /** The TSI: random per incarnation. `dataDport` is the channel's. */
+  readonly transport: TransportSession;
+  /** IPv4 address at which receivers reach this publisher, and the UDP port where it hears NAKs. */
+  readonly nla: string;
+  readonly nakPort: number;
+  readonly packetBytesMax: number;
+  readonly messageBytesMax: number;
+  readonly windowPackets: number;
+  readonly windowBytes: number;
+  readonly rateBytesPerSec: number;
+  /** How long a packet waits for more messages to share it. */
+  readonly flushMs: number;
+  readonly lingerMs: number;
+  /** First packet number, for tests of the 32-bit wrap; 0 otherwise. */
+  readonly firstSqn?: number;
+}
+
+/** What a publisher tells its owner. */
+export type PublisherEvent = { readonly kind: 'writable' } | { readonly kind: 'closed' };
+
+/** What became of a message handed to `publish`. */
+export type PublishOutcome = 'accepted' | 'would_block' | 'too_large' | 'closed';
+
+/** Share of the data rate that repairs may use on top of it, and of which they are sure. */
+const REPAIR_SHARE = 0.25;
+/** The burst of the rate: what accrues in this time. Timers fire up to some milliseconds late. */
+const BURST_MS = 10;
+/** Between two SPMs that somebody asked for. */
+const SPM_ASKED_DISTANCE_MS = 20;
+/** NAKs extend the linger, but not beyond this many times its length. */
+const LINGER_EXTENSIONS_MAX = 10;
+/** UDP and IP headers, which the rate counts too. */
+const UDP_HEADER_BYTES = 28;
+
+/** One publisher on one channel. */
+export class Publisher implements Machine {
+  readonly counters: PublisherCounters = newPublisherCounters();
+  readonly #options: PublisherOptions;
+  readonly #window: TransmitWindow;
+  readonly #builder: PacketBuilder;
+  readonly #repairs = new RepairScheduler();
+  readonly #heartbeat: HeartbeatSchedule;
+  readonly #dataRate: RateLimiter;
+  readonly #repairRate: RateLimiter;
+  readonly #reader = new PacketReader();
+  readonly #control: Uint8Array[] = [];
+  readonly #events: PublisherEvent[] = [];
+  #state: 'open' | 'draining' | 'lingering' | 'closed' = 'open';
+  #nowMs: number;
+  #nextSequence = 1;
+  #sentLead: number;
+  #sentNextSequence = 1;
+  #unsentBytes = 0;
+  #spmSqn = 0;
+  #spmAskedAtMs = Number.POSITIVE_INFINITY;
+  #spmSentAtMs = Number.NEGATIVE_INFINITY;
+  #flushAtMs = Number.POSITIVE_INFINITY;
+  #lingerUntilMs = Number.POSITIVE_INFINITY;
+  #lingerEndMs = Number.POSITIVE_INFINITY;
+  #isBlocked = false;
+
+  constructor(options: PublisherOptions, nowMs: number) {
+    const firstSqn = options.firstSqn ?? 0;
+    this.#options = options;
+    this.#nowMs = nowMs;
+    this.#window = new TransmitWindow({
+      firstSqn,
+      packetsMax: options.windowPackets,
+      bytesMax: options.windowBytes,
+    });
+    this.#builder = new PacketBuilder(options.transport, options.session, options.packetBytesMax);
+    this.#heartbeat = new HeartbeatSchedule(nowMs);
+    this.#dataRate = newLimiter(options.rateBytesPerSec, options.packetBytesMax);
+    this.#repairRate = newLimiter(options.rateBytesPerSec * REPAIR_SHARE, options.packetBytesMax);
+    this.#sentLead = firstSqn - 1;
+  }
+
+  /** The sequence that the next accepted message gets. */
+  get nextSequence(): number {
+    return this.#nextSequence;
+  }
+
+  /** Where this publisher stands; see the head of the file. */
+  get state(): 'open' | 'draining' | 'lingering' | 'closed' {
+    return this.#state;
+  }
+
+  /**
+   * Takes a message into the stream; its bytes are copied. `accepted` gives it the next sequence.
+   * `would_block` means that as much waits to be sent as half the window holds: a `writable` event says
+   * when to try again. `publishedAtUs` is the wall clock in microseconds.
+   */
+  publish(payload: Uint8Array, publishedAtUs: number, nowMs: number): PublishOutcome {
+    if (this.#state !== 'open') return 'closed';
+    if (payload.length > this.#options.messageBytesMax) return 'too_large';
+    this.#nowMs = nowMs;
+    if (this.#isBacklogFull()) {
+      this.#isBlocked = true;
+      this.counters.blocked += 1;
+      return 'would_block';
+    }
+    if (this.#builder.isInline(payload.length)) this.#appendInline(payload, publishedAtUs, nowMs);
+    else this.#appendSplit(payload, publishedAtUs);
+    this.#nextSequence += 1;
+    this.counters.messagesAccepted += 1;
+    return 'accepted';
+  }
+
+  /** Ends the stream in order: sends what was accepted, marks the end, answers repairs, then closes. */
+  close(nowMs: number): void {
+    if (this.#state !== 'open') return;
+    this.#nowMs = nowMs;
+    this.#flush();
+    this.#state = 'draining';
+    this.#advanceState();
+  }
+
+  /** Takes a NAK or an SPMR that is meant for this publisher; anything else is counted and dropped. */
+  handleDatagram(bytes: Uint8Array, _remote: Remote, nowMs: number): void {
+    this.#nowMs = Math.max(this.#nowMs, nowMs);
+    const reader = this.#reader;
+    if (reader.read(bytes) !== undefined) {
+      this.counters.malformed += 1;
+      return;
+    }
+    if (!isSameTransport(reader, this.#options.transport)) this.counters.notOurs += 1;
+    else if (reader.kind === 'nak') this.#handleNak();
+    else if (reader.kind === 'spmr') this.#askForSpm();
+  }
+
+  /** Lets time pass. */
+  handleTimeout(nowMs: number): void {
+    this.#nowMs = Math.max(this.#nowMs, nowMs);
+    if (this.#flushAtMs <= this.#nowMs) this.#flush();
+    this.#repairs.forgetLingers(this.#nowMs);
+    this.#advanceState();
+  }
+
+  /** The next datagram that may leave now: control before repairs before data. */
+  pollTransmit(): Transmit | undefined {
+    if (this.#state === 'closed') return undefined;
+    this.#dataRate.refill(this.#nowMs);
+    this.#repairRate.refill(this.#nowMs);
+    const bytes =
+      this.#control.shift() ?? this.#pollSpm() ?? this.#pollRepair() ?? this.#pollData();
+    if (bytes === undefined) return undefined;
+    this.counters.bytesSent += bytes.length;
+    return { bytes, address: this.#options.address.group, port: this.#options.address.port };
+  }
+
+  /** What the owner should know next. */
+  pollEvent(): PublisherEvent | undefined {
+    return this.#events.shift();
+  }
+
+  /** The earliest time at which something is due. */
+  get nextDeadlineMs(): number {
+    if (this.#state === 'closed') return Number.POSITIVE_INFINITY;
+    let deadlineMs = Math.min(this.#heartbeat.nextAtMs, this.#flushAtMs, this.#spmAskedAtMs);
+    deadlineMs = Math.min(deadlineMs, this.#lingerUntilMs);
+    if (this.#sentLead < this.#window.lead)
+      deadlineMs = Math.min(deadlineMs, this.#dataRate.readyAtMs);
+    if (this.#repairs.length > 0) deadlineMs = Math.min(deadlineMs, this.#repairRate.readyAtMs);
+    return deadlineMs;
+  }
+
+  #appendInline(payload: Uint8Array, publishedAtUs: number, nowMs: number): void {
+    if (!this.#builder.append(payload, publishedAtUs, this.#nextSequence)) {
+      this.#flush();
+      const isAppended = this.#builder.append(payload, publishedAtUs, this.#nextSequence);
+      assert(isAppended, 'an inline message fits an empty packet');
+    }
+    if (this.#flushAtMs === Number.POSITIVE_INFINITY)
+      this.#flushAtMs = nowMs + this.#options.flushMs;
+  }
+
+  #appendSplit(payload: Uint8Array, publishedAtUs: number): void {
+    this.#flush();
+    const sequence = this.#nextSequence;
+    const firstSqn = this.#window.lead + 1;
+    const packets = this.#builder.split(payload, publishedAtUs, {
+      sequence,
+      firstSqn,
+      trail: this.#window.trail,
+    });
+    for (const [index, packet] of packets.entries()) {
+      this.#push(packet, index === packets.length - 1 ? sequence + 1 : sequence);
+    }
+  }
+
+  #flush(): void {
+    const packet = this.#builder.take(this.#window.lead + 1, this.#window.trail);
+    if (packet !== undefined) this.#push(packet, this.#nextSequence);
+    this.#flushAtMs = Number.POSITIVE_INFINITY;
+  }
+
+  #push(packet: Uint8Array, nextSequence: number): void {
+    this.#window.push(packet, nextSequence);
+    this.#unsentBytes += packet.length;
+    assert(this.#window.trail <= this.#sentLead + 1, 'a packet is sent before the window drops it');
+  }
+
+  /** Half the window may wait to be sent; the other half stays for repair. */
+  #isBacklogFull(): boolean {
+    return (
+      (this.#window.lead - this.#sentLead) * 2 >= this.#options.windowPackets ||
+      this.#unsentBytes * 2 >= this.#options.windowBytes
+    );
+  }
+
+  #pollSpm(): Uint8Array | undefined {
+    const dueAtMs = Math.min(this.#heartbeat.nextAtMs, this.#spmAskedAtMs);
+    if (dueAtMs > this.#nowMs) return undefined;
+    const packet = spmPacket(this.#options, {
+      spmSqn: this.#spmSqn,
+      trail: this.#window.trail,
+      lead: this.#sentLead,
+      nextSequence: this.#sentNextSequence,
+      isFin: this.#state === 'lingering',
+    });
+    this.#spmSqn = wrapSqn(this.#spmSqn + 1);
+    this.#spmAskedAtMs = Number.POSITIVE_INFINITY;
+    this.#spmSentAtMs = this.#nowMs;
+    this.#heartbeat.spmSent(this.#nowMs);
+    this.counters.spmsSent += 1;
+    return packet;
+  }
+
+  #pollRepair(): Uint8Array | undefined {
+    for (let sqn = this.#repairs.peek(); sqn !== undefined; sqn = this.#repairs.peek()) {
+      const packet = this.#window.get(sqn);
+      if (packet === undefined) {
+        this.#repairs.done(false, this.#nowMs);
+        this.counters.repairsExpired += 1;
+        continue;
+      }
+      const wireBytes = packet.length + UDP_HEADER_BYTES;
+      const isIdle = this.#sentLead === this.#window.lead;
+      if (!this.#repairRate.take(wireBytes) && !(isIdle && this.#dataRate.take(wireBytes)))
+        return undefined;
+      this.#repairs.done(true, this.#nowMs);
+      toRepair(packet, wrapSqn(this.#window.trail));
+      this.counters.repairsSent += 1;
+      return packet;
+    }
+    return undefined;
+  }
+
+  #pollData(): Uint8Array | undefined {
+    if (this.#sentLead >= this.#window.lead) return undefined;
+    const packet = this.#window.get(this.#sentLead + 1);
+    assert(packet !== undefined, 'an unsent packet is in the window');
+    if (!this.#dataRate.take(packet.length + UDP_HEADER_BYTES)) return undefined;
+    this.#sentLead += 1;
+    this.#sentNextSequence = this.#window.nextSequenceAfter(this.#sentLead);
+    this.#unsentBytes -= packet.length;
+    this.#heartbeat.dataSent(this.#nowMs);
+    this.counters.packetsSent += 1;
+    if (this.#isBlocked && !this.#isBacklogFull()) {
+      this.#isBlocked = false;
+      this.#events.push({ kind: 'writable' });
+    }
+    this.#advanceState();
+    return packet;
+  }
+
+  #handleNak(): void {
+    const { sqnList, sqnCount } = this.#reader;
+    const confirmed = new Uint32Array(NAK_SQNS_MAX);
+    let confirmedCount = 0;
+    this.counters.naksReceived += 1;
+    for (let index = 0; index < sqnCount; index += 1) {
+      const wrapped = sqnList[index] ?? 0;
+      const sqn = unwrapSqn(wrapped, this.#sentLead);
+      if (sqn > this.#sentLead) {
+        this.counters.naksUnsent += 1;
+      } else if (sqn < this.#window.trail) {
+        this.counters.naksExpired += 1;
+        this.#askForSpm();
+      } else {
+        const answer = this.#repairs.request(sqn, this.#nowMs);
+        if (answer === 'lingering') continue;
+        confirmed[confirmedCount] = wrapped;
+        confirmedCount += 1;
+      }
+    }
+    if (confirmedCount > 0) {
+      this.#control.push(ncfPacket(this.#options, confirmed, confirmedCount));
+      this.counters.ncfsSent += 1;
+    }
+    if (this.#state === 'lingering') {
+      this.#lingerUntilMs = Math.min(this.#nowMs + this.#options.lingerMs, this.#lingerEndMs);
+    }
+  }
+
+  #askForSpm(): void {
+    const earliestMs = this.#spmSentAtMs + SPM_ASKED_DISTANCE_MS;
+    this.#spmAskedAtMs = Math.min(this.#spmAskedAtMs, Math.max(this.#nowMs, earliestMs));
+  }
+
+  #advanceState(): void {
+    switch (this.#state) {
+      case 'open':
+      case 'closed':
+        return;
+      case 'draining':
+        if (this.#sentLead < this.#window.lead) return;
+        this.#state = 'lingering';
+        this.#heartbeat.close(this.#nowMs);
+        this.#lingerUntilMs = this.#nowMs + this.#options.lingerMs;
+        this.#lingerEndMs = this.#nowMs + this.#options.lingerMs * LINGER_EXTENSIONS_MAX;
+        return;
+      case 'lingering':
+        if (this.#nowMs < this.#lingerUntilMs || this.#repairs.length > 0) return;
+        this.#state = 'closed';
+        this.#window.clear();
+        this.#events.push({ kind: 'closed' });
+        return;
+      default:
+        unreachable(this.#state);
+    }
+  }
+}
+
+function isSameTransport(a: TransportSession, b: TransportSession): boolean {
+  return (
+    a.gsiLow === b.gsiLow &&
+    a.tsiSport === b.tsiSport &&
+    a.gsiHigh === b.gsiHigh &&
+    a.dataDport === b.dataDport
+  );
+}
+
+function newLimiter(rateBytesPerSec: number, packetBytesMax: number): RateLimiter {
+  const burstBytes = Math.max(2 * packetBytesMax, (rateBytesPerSec * BURST_MS) / 1000);
+  return new RateLimiter({ rateBytesPerSec, burstBytes });
+}

@@ -1,0 +1,43 @@
+// A token bucket: lets bytes out at an average rate with a bounded burst. Knows nothing of packets or
+// queues. The bucket may go into debt by one packet, so a packet larger than the burst still leaves; the
+// debt is paid before the next one does.
+
+import { assert } from '#base/mod.ts';
+
+/** Grants bytes at `rateBytesPerSec`, at most `burstBytes` at once. */
+export class RateLimiter {
+  readonly #rateBytesPerMs: number;
+  readonly #burstBytes: number;
+  #tokensBytes: number;
+  #refilledAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: { readonly rateBytesPerSec: number; readonly burstBytes: number }) {
+    assert(options.rateBytesPerSec > 0, 'a rate is positive');
+    assert(options.burstBytes > 0, 'a burst is positive');
+    this.#rateBytesPerMs = options.rateBytesPerSec / 1000;
+    this.#burstBytes = options.burstBytes;
+    this.#tokensBytes = options.burstBytes;
+  }
+
+  /** Adds what has accrued since the last call. */
+  refill(nowMs: number): void {
+    if (nowMs > this.#refilledAtMs) {
+      const accrued = (nowMs - this.#refilledAtMs) * this.#rateBytesPerMs;
+      this.#tokensBytes = Math.min(this.#burstBytes, this.#tokensBytes + accrued);
+      this.#refilledAtMs = nowMs;
+    }
+  }
+
+  /** Takes `bytes` if the bucket is not empty; false leaves it as it was. */
+  take(bytes: number): boolean {
+    if (this.#tokensBytes <= 0) return false;
+    this.#tokensBytes -= bytes;
+    return true;
+  }
+
+  /** When the bucket is no longer empty, given no takes until then. */
+  get readyAtMs(): number {
+    if (this.#tokensBytes > 0) return this.#refilledAtMs;
+    return this.#refilledAtMs + -this.#tokensBytes / this.#rateBytesPerMs + 1e-6;
+  }
+}

@@ -1,0 +1,66 @@
+// What a receiver tells its owner, in the order in which it is true: per session, every sequence is either
+// in a `messages` or in a `lost`, exactly once, in order. Nothing is skipped in silence.
+
+import type { LossCause, SessionId } from '#base/mod.ts';
+
+/** A session is heard (again): its messages and losses follow. */
+export interface SessionOpened {
+  readonly kind: 'opened';
+  readonly session: SessionId;
+  /** Transport session identifier: 12 hex digits of GSI, a dot, the source port. For people. */
+  readonly tsi: string;
+}
+
+/** The name of the publisher has become known. */
+export interface SourceNamed {
+  readonly kind: 'source';
+  readonly session: SessionId;
+  readonly source: string;
+}
+
+/** A block of messages in order: `bytes` from `start` to `end` are read with a NativeBlockReader. */
+export interface MessagesDelivered {
+  readonly kind: 'messages';
+  readonly session: SessionId;
+  readonly firstSequence: number;
+  readonly messageCount: number;
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+  /** Where to resume once these are stored: see ResumePoint. */
+  readonly nextSqn: number;
+}
+
+/** Sequences that nobody will deliver any more. */
+export interface MessagesLost {
+  readonly kind: 'lost';
+  readonly session: SessionId;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+  readonly cause: LossCause;
+  readonly nextSqn: number;
+}
+
+/** The session is over: it said so (`fin`), or nothing was heard of it for too long (`expired`). */
+export interface SessionClosed {
+  readonly kind: 'closed';
+  readonly session: SessionId;
+  readonly cause: 'fin' | 'expired';
+}
+
+/** One thing that a receiver tells. */
+export type ReceiverEvent =
+  | SessionOpened
+  | SourceNamed
+  | MessagesDelivered
+  | MessagesLost
+  | SessionClosed;
+
+/** Where a session was left, so that a restarted receiver asks for exactly what came after. */
+export interface ResumePoint {
+  readonly session: SessionId;
+  /** The first sequence not yet accounted for. */
+  readonly nextSequence: number;
+  /** The unwrapped number of the packet in which it starts, as told by the last `nextSqn`. */
+  readonly nextSqn: number;
+}

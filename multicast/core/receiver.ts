@@ -1,0 +1,268 @@
+// The receiving half of the protocol as one machine: tells the publishers of one channel apart by TSI,
+// follows each session, asks for what is missing and delivers in order. Reads no clock and owns no socket;
+// see machine.ts for the doors. Silent as a subscriber can be: all it sends are NAKs and requests for SPMs.
+//
+// NAKs go to the address and port that the publisher's SPM names, and as a copy to the group, where other
+// receivers that miss the same packet hear it and hold theirs back.
+
+import {
+  type ChannelAddress,
+  type Random,
+  RECEIVE_SESSIONS_MAX,
+  type SessionId,
+  sessionFromWords,
+} from '#base/mod.ts';
+import { type MalformedReason, PacketReader } from '#multicast/wire/mod.ts';
+import { newReceiverCounters, type ReceiverCounters } from './counters.ts';
+import type { Machine, Remote, Transmit } from './machine.ts';
+import { Peer } from './peer.ts';
+import type { ReceiverEvent, ResumePoint } from './receiver-event.ts';
+import type { JoinMode } from './session-receiver.ts';
+
+/** What a receiver is made of. */
+export interface ReceiverOptions {
+  readonly address: ChannelAddress;
+  readonly join: JoinMode;
+  readonly random: Random;
+  readonly messageBytesMax: number;
+  /** How long a missing packet is asked for before it is given up. */
+  readonly repairTimeoutMs: number;
+  /** How long a publisher may be silent before its session counts as expired. */
+  readonly sourceExpiryMs: number;
+}
+
+/** A session that is over for now, or was taken over from an earlier receiver. */
+interface Dormant {
+  readonly resume: ResumePoint;
+  /** Until when it may still be heard before it is reported as expired. */
+  readonly expiresAtMs: number;
+}
+
+/** One receiver on one channel. */
+export class Receiver implements Machine {
+  readonly counters: ReceiverCounters = newReceiverCounters();
+  /** Why datagrams were malformed, by reason. */
+  readonly malformedReasons: Map<MalformedReason, number> = new Map();
+  readonly #options: ReceiverOptions;
+  readonly #reader = new PacketReader();
+  readonly #peers = new Map<number, Peer[]>();
+  readonly #dormant = new Map<SessionId, Dormant>();
+  readonly #finished = new Set<SessionId>();
+  readonly #transmits: Transmit[] = [];
+  #events: ReceiverEvent[] = [];
+  #eventHead = 0;
+  #peerCount = 0;
+  #lastPeer: Peer | undefined;
+  #nextDeadlineMs = Number.POSITIVE_INFINITY;
+
+  constructor(options: ReceiverOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Takes over a session from an earlier receiver, to be continued where that one stopped. One that was
+   * open then (`isOpen`) is reported as expired if it is not heard in time; any other only if it returns.
+   */
+  restore(resume: ResumePoint, nowMs: number, isOpen = true): void {
+    const expiresAtMs = isOpen ? nowMs + this.#options.sourceExpiryMs : Number.POSITIVE_INFINITY;
+    this.#dormant.set(resume.session, { resume, expiresAtMs });
+    this.#wakeAt(expiresAtMs);
+  }
+
+  /** Sessions being followed. */
+  get sessionCount(): number {
+    return this.#peerCount;
+  }
+
+  /** Takes any datagram: nothing in it can do more than move a counter unless it is a packet of ours. */
+  handleDatagram(bytes: Uint8Array, remote: Remote, nowMs: number): void {
+    const reader = this.#reader;
+    const reason = reader.read(bytes);
+    if (reason !== undefined) {
+      this.counters.malformed += 1;
+      this.malformedReasons.set(reason, (this.malformedReasons.get(reason) ?? 0) + 1);
+    } else if (reader.dataDport !== this.#options.address.dport) {
+      this.counters.otherChannel += 1;
+    } else if (reader.kind === 'odata' || reader.kind === 'rdata' || reader.kind === 'spm') {
+      this.#handleDownstream(bytes, remote, nowMs);
+    } else if (reader.kind === 'ncf' || reader.kind === 'nak') {
+      const peer = this.#findPeer();
+      if (peer === undefined) return;
+      peer.handleFeedback(reader, nowMs);
+      this.#wakeAt(peer.nextDeadlineMs);
+    }
+  }
+
+  /** Lets time pass. */
+  handleTimeout(nowMs: number): void {
+    if (nowMs < this.#nextDeadlineMs) return;
+    let deadlineMs = Number.POSITIVE_INFINITY;
+    for (const peers of this.#peers.values()) {
+      for (const peer of peers) {
+        peer.handleTimeout(nowMs);
+        deadlineMs = Math.min(deadlineMs, peer.nextDeadlineMs);
+      }
+    }
+    this.#nextDeadlineMs = deadlineMs;
+    this.#retire();
+    this.#expireDormant(nowMs);
+  }
+
+  /** The next datagram to send. */
+  pollTransmit(): Transmit | undefined {
+    return this.#transmits.shift();
+  }
+
+  /** The next thing that happened, in order. */
+  pollEvent(): ReceiverEvent | undefined {
+    const event = this.#events[this.#eventHead];
+    if (event === undefined) {
+      if (this.#eventHead > 0) {
+        this.#events = [];
+        this.#eventHead = 0;
+      }
+      return undefined;
+    }
+    this.#eventHead += 1;
+    return event;
+  }
+
+  /** A time at or before the next thing to do. */
+  get nextDeadlineMs(): number {
+    return this.#nextDeadlineMs;
+  }
+
+  #handleDownstream(bytes: Uint8Array, remote: Remote, nowMs: number): void {
+    const reader = this.#reader;
+    let peer = this.#findPeer();
+    if (peer?.isSameSession(reader) === false) peer = this.#replace(peer);
+    peer ??= this.#admit(remote, nowMs);
+    if (peer === undefined) return;
+    if (reader.kind === 'spm') peer.handleSpm(reader, remote, nowMs);
+    else peer.handleData(reader, bytes, nowMs);
+    this.#wakeAt(peer.nextDeadlineMs);
+    if (peer.isOver) this.#retire();
+  }
+
+  #findPeer(): Peer | undefined {
+    const reader = this.#reader;
+    if (this.#lastPeer?.isSameTransport(reader)) return this.#lastPeer;
+    const peers = this.#peers.get(peerKey(reader));
+    if (peers === undefined) return undefined;
+    for (const peer of peers) {
+      if (!peer.isSameTransport(reader)) continue;
+      this.#lastPeer = peer;
+      return peer;
+    }
+    return undefined;
+  }
+
+  /** Another session on the same TSI: the publisher restarted, and the old session will not come back. */
+  #replace(peer: Peer): Peer | undefined {
+    if (!this.#reader.hasSession) return peer;
+    const session = sessionFromWords(this.#reader.sessionHigh, this.#reader.sessionLow);
+    if (this.#finished.has(session)) return undefined;
+    peer.expire();
+    this.#retire();
+    this.#dormant.delete(peer.session);
+    this.#finished.add(peer.session);
+    return undefined;
+  }
+
+  /** Takes up a session never heard, or heard again; undefined if it may not be followed. */
+  #admit(remote: Remote, nowMs: number): Peer | undefined {
+    const reader = this.#reader;
+    if (!reader.hasSession) {
+      this.counters.foreign += 1;
+      return undefined;
+    }
+    const session = sessionFromWords(reader.sessionHigh, reader.sessionLow);
+    if (this.#finished.has(session)) {
+      this.counters.late += 1;
+      return undefined;
+    }
+    if (this.#peerCount >= RECEIVE_SESSIONS_MAX) {
+      this.counters.sessionsRefused += 1;
+      return undefined;
+    }
+    const resume = this.#dormant.get(session)?.resume;
+    this.#dormant.delete(session);
+    const peer = new Peer({
+      ...this.#options,
+      session,
+      resume,
+      transport: {
+        gsiHigh: reader.gsiHigh,
+        gsiLow: reader.gsiLow,
+        tsiSport: reader.tsiSport,
+        dataDport: reader.dataDport,
+      },
+      remote,
+      nowMs,
+      counters: this.counters,
+      emit: (event) => this.#events.push(event),
+      transmit: (transmit) => this.#transmits.push(transmit),
+    });
+    const key = peerKey(reader);
+    this.#peers.set(key, [...(this.#peers.get(key) ?? []), peer]);
+    this.#peerCount += 1;
+    this.counters.sessionsOpened += 1;
+    this.#events.push({ kind: 'opened', session, tsi: peer.tsi });
+    return peer;
+  }
+
+  /** Lets go of peers whose session is over. */
+  #retire(): void {
+    for (const [key, peers] of this.#peers) {
+      const over = peers.filter((peer) => peer.isOver);
+      if (over.length === 0) continue;
+      for (const peer of over) this.#end(peer);
+      const rest = peers.filter((peer) => !over.includes(peer));
+      if (rest.length > 0) this.#peers.set(key, rest);
+      else this.#peers.delete(key);
+    }
+  }
+
+  #end(peer: Peer): void {
+    const cause = peer.isFinished ? 'fin' : 'expired';
+    if (cause === 'expired') peer.abandon();
+    this.#peerCount -= 1;
+    if (this.#lastPeer === peer) this.#lastPeer = undefined;
+    this.#events.push({ kind: 'closed', session: peer.session, cause });
+    if (cause === 'fin') {
+      this.#finished.add(peer.session);
+      trimOldest(this.#finished);
+    } else if (peer.resumePoint !== undefined) {
+      const expiresAtMs = Number.POSITIVE_INFINITY;
+      this.#dormant.set(peer.session, { resume: peer.resumePoint, expiresAtMs });
+      trimOldest(this.#dormant);
+    }
+  }
+
+  /** Restored sessions that were never heard again are over too. */
+  #expireDormant(nowMs: number): void {
+    for (const [session, { resume, expiresAtMs }] of this.#dormant) {
+      if (expiresAtMs <= nowMs) {
+        this.#events.push({ kind: 'closed', session, cause: 'expired' });
+        this.#dormant.set(session, { resume, expiresAtMs: Number.POSITIVE_INFINITY });
+      } else {
+        this.#wakeAt(expiresAtMs);
+      }
+    }
+  }
+
+  #wakeAt(deadlineMs: number): void {
+    if (deadlineMs < this.#nextDeadlineMs) this.#nextDeadlineMs = deadlineMs;
+  }
+}
+
+/** 48 of the 64 bits of a TSI: enough to spread peers; the rest is compared. */
+function peerKey(reader: PacketReader): number {
+  return reader.gsiLow * 65_536 + reader.tsiSport;
+}
+
+function trimOldest(sessions: Set<SessionId> | Map<SessionId, unknown>): void {
+  if (sessions.size <= RECEIVE_SESSIONS_MAX) return;
+  const [oldest] = sessions.keys();
+  if (oldest !== undefined) sessions.delete(oldest);
+}

@@ -1,0 +1,260 @@
+// Follows one session: finds out which packets are missing, holds what came ahead of a hole, and hands
+// packets on in order. Every packet number from `next` to `lead` is exactly one of held, missing (being
+// asked for) or lost; below `next` all are accounted for.
+//
+//   detected by   a data packet beyond lead + 1, or an SPM whose lead lies beyond ours
+//   lost when     the publisher's trail passes it, the repair times out, or the source is gone
+
+import { assert, type LossCause, type Random, type SessionId } from '#base/mod.ts';
+import { type PacketReader, sqnDistance, unwrapSqn } from '#multicast/wire/mod.ts';
+import type { ReceiverCounters } from './counters.ts';
+import { NakScheduler, type SqnRange } from './nak-scheduler.ts';
+import { OrderedDelivery } from './ordered-delivery.ts';
+import { type HeldFragment, ReceiveWindow } from './receive-window.ts';
+import type { ReceiverEvent, ResumePoint } from './receiver-event.ts';
+
+/** How a receiver takes up a session it meets. */
+export type JoinMode =
+  /** From the next message on: what was said before is not asked for. */
+  | 'live'
+  /** From the oldest packet the publisher still holds; what is older is lost with cause `late_join`. */
+  | 'window';
+
+/** What a session's receiver needs from the receiver around it. */
+export interface SessionReceiverOptions {
+  readonly session: SessionId;
+  readonly join: JoinMode;
+  readonly resume: ResumePoint | undefined;
+  readonly random: Random;
+  readonly repairTimeoutMs: number;
+  readonly messageBytesMax: number;
+  readonly counters: ReceiverCounters;
+  readonly emit: (event: ReceiverEvent) => void;
+  readonly ask: (sqns: number[]) => void;
+}
+
+interface LostRange extends SqnRange {
+  readonly cause: LossCause;
+}
+
+/** The receiving state of one session. */
+export class SessionReceiver {
+  readonly #options: SessionReceiverOptions;
+  readonly #counters: ReceiverCounters;
+  readonly #window = new ReceiveWindow();
+  readonly #missing: NakScheduler;
+  readonly #delivery: OrderedDelivery;
+  #lost: LostRange[] = [];
+  #hasStarted = false;
+  #next = 0;
+  #lead = 0;
+  #trail = 0;
+  #spmSqn: number | undefined;
+  #spmLead = Number.NaN;
+  #spmSequence = 0;
+  #isFin = false;
+
+  constructor(options: SessionReceiverOptions) {
+    const { resume } = options;
+    this.#options = options;
+    this.#counters = options.counters;
+    this.#missing = new NakScheduler(options);
+    this.#delivery = new OrderedDelivery({
+      ...options,
+      nextSequence: resume?.nextSequence ?? (options.join === 'window' ? 1 : undefined),
+      firstHoleCause: resume === undefined ? 'late_join' : 'repair_expired',
+    });
+  }
+
+  /** Whether an SPM was heard, without which nothing can be asked for. */
+  get hasSpm(): boolean {
+    return this.#spmSqn !== undefined;
+  }
+
+  /** Whether the publisher said it ends, and all it sent is accounted for. */
+  get isFinished(): boolean {
+    return this.#isFin && this.#next > this.#lead;
+  }
+
+  /** Whether the publisher said it ends. */
+  get isFin(): boolean {
+    return this.#isFin;
+  }
+
+  /** Whether packets are missing, held or lost between next and lead. */
+  get hasHole(): boolean {
+    return this.#next <= this.#lead;
+  }
+
+  /** Where to resume this session later, or undefined while nothing is known. */
+  get resumePoint(): ResumePoint | undefined {
+    const { nextSequence } = this.#delivery;
+    if (nextSequence === undefined || !this.#hasStarted) return this.#options.resume;
+    return { session: this.#options.session, nextSequence, nextSqn: this.#next };
+  }
+
+  /** A time at or before the next thing to do here. */
+  get nextDeadlineMs(): number {
+    return this.#missing.nextDeadlineMs;
+  }
+
+  /** Requests that somebody else made unnecessary so far. */
+  get naksSuppressed(): number {
+    return this.#missing.suppressed;
+  }
+
+  /** Takes the data packet that `reader` has read from `bytes`. */
+  handleData(reader: PacketReader, bytes: Uint8Array, nowMs: number): void {
+    if (!this.#hasStarted) this.#start(reader.sqn, reader.trail, reader.sqn);
+    const sqn = unwrapSqn(reader.sqn, this.#lead);
+    const trail = unwrapSqn(reader.trail, sqn);
+    if (trail > sqn) {
+      this.#counters.malformed += 1;
+      return;
+    }
+    this.#advanceTrail(trail);
+    if (sqn < this.#next) this.#counters.duplicates += 1;
+    else if (!this.#window.reaches(sqn, this.#next)) this.#counters.beyondWindow += 1;
+    else if (sqn > this.#lead + 1 && this.#missing.isFull) this.#counters.beyondWindow += 1;
+    else if (this.#accept(sqn, nowMs)) this.#take(reader, bytes, sqn);
+    else this.#counters.duplicates += 1;
+    this.#deliver();
+  }
+
+  /** Takes the SPM that `reader` has read; an older one than the last is ignored. */
+  handleSpm(reader: PacketReader, nowMs: number): void {
+    if (this.#spmSqn !== undefined && sqnDistance(reader.sqn, this.#spmSqn) < 0) return;
+    if (!this.#hasStarted) this.#start(reader.lead + 1, reader.trail, reader.lead + 1);
+    const lead = unwrapSqn(reader.lead, this.#lead);
+    const trail = unwrapSqn(reader.trail, lead);
+    if (trail > lead + 1) {
+      this.#counters.malformed += 1;
+      return;
+    }
+    if (this.#spmSqn === undefined) this.#missing.wake();
+    this.#spmSqn = reader.sqn;
+    this.#counters.spmsReceived += 1;
+    this.#advanceTrail(trail);
+    if (lead > this.#lead && this.#window.reaches(lead, this.#next) && !this.#missing.isFull) {
+      this.#detect(this.#lead + 1, lead, nowMs);
+      this.#lead = lead;
+    }
+    if (reader.hasSession && !(lead < this.#spmLead)) {
+      this.#spmLead = lead;
+      this.#spmSequence = reader.sequence;
+    }
+    this.#isFin = reader.isFin && lead <= this.#lead;
+    this.#deliver();
+  }
+
+  /** Takes a confirmation, or somebody else's NAK, that `reader` has read. */
+  handleFeedback(reader: PacketReader, nowMs: number): void {
+    if (!this.#hasStarted) return;
+    const sqns: number[] = [];
+    for (let index = 0; index < reader.sqnCount; index += 1) {
+      sqns.push(unwrapSqn(reader.sqnList[index] ?? 0, this.#lead));
+    }
+    if (reader.kind === 'ncf') this.#missing.confirmed(sqns, nowMs);
+    else this.#missing.overheard(sqns, nowMs);
+  }
+
+  /** Lets time pass: asks for what is due, gives up what took too long. */
+  handleTimeout(nowMs: number): void {
+    const givenUp = this.#missing.handleTimeout(nowMs, this.hasSpm, this.#options.ask);
+    if (givenUp.length === 0) return;
+    this.#lose(givenUp, 'repair_expired');
+    this.#deliver();
+  }
+
+  /** Nothing more will come: what is still missing is lost with `cause`. */
+  abandon(cause: LossCause): void {
+    this.#lose(this.#missing.abandonBelow(Number.POSITIVE_INFINITY), cause);
+    this.#deliver();
+  }
+
+  /** First contact: decides which packet number comes first. */
+  #start(firstWrapped: number, trailWrapped: number, liveWrapped: number): void {
+    const { resume, join } = this.#options;
+    this.#hasStarted = true;
+    const near = resume?.nextSqn ?? (firstWrapped >>> 0) + 0x1_0000_0000;
+    const live = unwrapSqn(liveWrapped >>> 0, near);
+    if (resume !== undefined) this.#next = resume.nextSqn;
+    else this.#next = join === 'window' ? unwrapSqn(trailWrapped, live) : live;
+    this.#trail = this.#next;
+    this.#lead = this.#next - 1;
+  }
+
+  /** Whether `sqn` is wanted; notes what it reveals as missing. */
+  #accept(sqn: number, nowMs: number): boolean {
+    if (sqn <= this.#lead) return this.#missing.arrived(sqn);
+    if (sqn > this.#lead + 1) this.#detect(this.#lead + 1, sqn - 1, nowMs);
+    this.#lead = sqn;
+    return true;
+  }
+
+  #detect(first: number, last: number, nowMs: number): void {
+    this.#missing.add(first, last, nowMs);
+    this.#counters.packetsMissed += last - first + 1;
+  }
+
+  #take(reader: PacketReader, bytes: Uint8Array, sqn: number): void {
+    this.#counters.packetsReceived += 1;
+    if (reader.kind === 'rdata') this.#counters.repairsReceived += 1;
+    const fragment = reader.hasFragment ? heldFragment(reader, sqn) : undefined;
+    const { sequence, payloadStart, payloadEnd } = reader;
+    if (sqn === this.#next) {
+      this.#next += 1;
+      this.#delivery.packet(sqn, sequence, bytes, payloadStart, payloadEnd, fragment);
+    } else {
+      const held = { bytes, start: payloadStart, end: payloadEnd, sequence, fragment };
+      this.#window.hold(sqn, this.#next, held);
+    }
+  }
+
+  #advanceTrail(trail: number): void {
+    if (trail <= this.#trail) return;
+    this.#trail = trail;
+    if (trail > this.#lead + 1) {
+      const unseen = { first: this.#lead + 1, last: trail - 1 };
+      this.#counters.packetsMissed += trail - 1 - this.#lead;
+      this.#lose([...this.#missing.abandonBelow(trail), unseen], 'repair_expired');
+      this.#lead = trail - 1;
+    } else if (this.#missing.first < trail) {
+      this.#lose(this.#missing.abandonBelow(trail), 'repair_expired');
+    }
+    this.#deliver();
+  }
+
+  #lose(ranges: readonly SqnRange[], cause: LossCause): void {
+    if (ranges.length === 0) return;
+    for (const { first, last } of ranges) this.#lost.push({ first, last, cause });
+    this.#lost.sort((a, b) => a.first - b.first);
+  }
+
+  /** Hands on everything from `next` up to the first packet still missing. */
+  #deliver(): void {
+    while (this.#next <= this.#lead && this.#next < this.#missing.first) {
+      const held = this.#window.release(this.#next);
+      if (held !== undefined) {
+        const sqn = this.#next;
+        this.#next += 1;
+        const { sequence, bytes, start, end, fragment } = held;
+        this.#delivery.packet(sqn, sequence, bytes, start, end, fragment);
+        continue;
+      }
+      const lost = this.#lost.shift();
+      assert(lost?.first === this.#next, 'a packet is held, missing or lost');
+      this.#next = lost.last + 1;
+      this.#delivery.hole(lost.cause);
+    }
+    if (this.#next === this.#spmLead + 1) this.#delivery.settled(this.#spmSequence, this.#next);
+  }
+}
+
+function heldFragment(reader: PacketReader, sqn: number): HeldFragment {
+  return {
+    firstSqn: unwrapSqn(reader.fragmentFirstSqn, sqn),
+    startBytes: reader.fragmentStartBytes,
+    apduBytes: reader.apduBytes,
+  };
+}

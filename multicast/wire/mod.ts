@@ -1,0 +1,8 @@
+// Floor 1: bytes ↔ packets ↔ messages, pure and total. Touches no clock, socket or randomness.
+
+export * from './address.ts';
+export { MALFORMED_REASONS, type MalformedReason } from './layout.ts';
+export * from './native-framing.ts';
+export * from './packet-reader.ts';
+export * from './packet-writer.ts';
+export * from './sqn.ts';

@@ -1,0 +1,280 @@
+// One PGM packet → bytes, into memory that the caller owns, from position 0, checksum included; each
+// function returns the packet's length. Knows no windows: the caller says which numbers go in. Inputs come
+// from our own machines, so one that does not fit is a broken invariant and not an outcome.
+//
+// Data packets can be built in place: reserve dataHeaderBytes(), write the TSDU behind it, finishData().
+
+import { assert, SEQUENCE_MAX, SOURCE_NAME_BYTES_MAX, NAK_SQNS_MAX } from '#base/mod.ts';
+import { writeSafeU64, writeU16, writeU32 } from './bytes.ts';
+import { replaceWord, writeChecksum } from './checksum.ts';
+import * as wire from './layout.ts';
+
+/** What identifies a PGM transport session; a PacketReader has the same fields, so it can be passed. */
+export interface TransportSession {
+  /** First two bytes of the global source id. */
+  readonly gsiHigh: number;
+  /** Last four bytes of the global source id. */
+  readonly gsiLow: number;
+  /** The publisher's port; together with the GSI it is the TSI. Not a UDP port. */
+  readonly tsiSport: number;
+  /** The data-destination port. */
+  readonly dataDport: number;
+}
+
+/** Content of the private session option; a PacketReader has the same fields. */
+export interface SessionFields {
+  /** Upper 31 bits of the session id. */
+  readonly sessionHigh: number;
+  /** Lower 32 bits of the session id. */
+  readonly sessionLow: number;
+  /** Data: sequence of the first message that starts here, or that the fragment belongs to. SPM: of the next new message. */
+  readonly sequence: number;
+}
+
+/** Which piece of a larger APDU the TSDU is. */
+export interface Fragment {
+  /** SQN of the packet with the first piece. */
+  readonly firstSqn: number;
+  /** Bytes of the APDU before this piece. */
+  readonly startBytes: number;
+  /** Bytes of the whole APDU. */
+  readonly apduBytes: number;
+}
+
+/** What stands before the TSDU of an ODATA packet. */
+export interface DataHeader extends TransportSession, SessionFields {
+  readonly sqn: number;
+  readonly trail: number;
+  readonly fragment?: Fragment | undefined;
+}
+
+/** A source path message: the state of the transmit window, and where NAKs go. */
+export interface SpmFields extends TransportSession {
+  /** The SPM's own number, one more than the last SPM's. */
+  readonly sqn: number;
+  readonly trail: number;
+  /** trail − 1 modulo 2^32 when the window is empty. */
+  readonly lead: number;
+  /** IPv4 address that receivers send NAKs to. */
+  readonly nla: number;
+  readonly session?: SessionFields | undefined;
+  readonly publisher?: PublisherFields | undefined;
+  /** The publisher is about to leave. */
+  readonly isFin?: boolean | undefined;
+}
+
+/** Content of the private publisher option. */
+export interface PublisherFields {
+  /** UDP port at the path address where exactly this publisher hears NAKs; 0 is the group's port. */
+  readonly nakPort: number;
+  /** Cut off at the last whole character within SOURCE_NAME_BYTES_MAX bytes of UTF-8. */
+  readonly sourceName: string;
+}
+
+/** Which packets are asked for (NAK) or promised (NCF). */
+export interface NakFields extends TransportSession {
+  /** The source's IPv4 address, from its SPM. */
+  readonly nla: number;
+  /** The group's IPv4 address. */
+  readonly groupNla: number;
+  /** SQNs, oldest first; the first `count` are taken, 1 to NAK_SQNS_MAX. */
+  readonly sqns: ArrayLike<number>;
+  readonly count: number;
+}
+
+/** The longest packet without a TSDU: a NAK for 63 packets. Memory for control packets has this size. */
+export const CONTROL_PACKET_BYTES_MAX = 292;
+
+const PLAIN_DATA_HEADER_BYTES =
+  wire.DATA_BODY_END + wire.OPTION_LENGTH_BYTES + wire.OPTION_SESSION_BYTES;
+const textEncoder = new TextEncoder();
+
+/** Bytes before the TSDU of a data packet: 48, or 64 with a fragment. */
+export function dataHeaderBytes(hasFragment: boolean): number {
+  return hasFragment
+    ? PLAIN_DATA_HEADER_BYTES + wire.OPTION_FRAGMENT_BYTES
+    : PLAIN_DATA_HEADER_BYTES;
+}
+
+/** Writes an ODATA packet with a copy of `tsdu`. */
+export function writeData(into: Uint8Array, header: DataHeader, tsdu: Uint8Array): number {
+  into.set(tsdu, dataHeaderBytes(header.fragment !== undefined));
+  return finishData(into, header, tsdu.length);
+}
+
+/** Makes an ODATA packet of the `tsduBytes` that stand behind dataHeaderBytes() already. */
+export function finishData(into: Uint8Array, header: DataHeader, tsduBytes: number): number {
+  const fragment = header.fragment;
+  const headerBytes = dataHeaderBytes(fragment !== undefined);
+  const packetBytes = headerBytes + tsduBytes;
+  assert(packetBytes <= into.length, 'a data packet fits the memory reserved for it');
+  writeDownstream(into, header, wire.TYPE_ODATA, wire.FLAG_OPTIONS);
+  writeU16(into, wire.TSDU_LENGTH_AT, tsduBytes);
+  writeU32(into, wire.SQN_AT, header.sqn);
+  writeU32(into, wire.TRAIL_AT, header.trail);
+  let at = wire.DATA_BODY_END;
+  writeOptionLength(into, at, headerBytes - at);
+  at += wire.OPTION_LENGTH_BYTES;
+  if (fragment !== undefined) at = writeFragment(into, at, fragment);
+  writeSession(into, at, header);
+  into[at] |= wire.OPTION_END;
+  writeChecksum(into, packetBytes);
+  return packetBytes;
+}
+
+/** Makes a repair of a data packet in place: type RDATA and the current trail; any number of times. */
+export function toRepair(packet: Uint8Array, trail: number): void {
+  replaceWord(packet, wire.TYPE_AT, (wire.TYPE_RDATA << 8) | packet[wire.OPTION_FLAGS_AT]);
+  replaceWord(packet, wire.TRAIL_AT, trail >>> 16);
+  replaceWord(packet, wire.TRAIL_AT + 2, trail & 0xffff);
+}
+
+/** Writes a source path message. */
+export function writeSpm(into: Uint8Array, spm: SpmFields): number {
+  assertControlRoom(into);
+  const optionsAt = wire.SPM_NLA_AT + wire.NLA_IPV4_BYTES;
+  writeU32(into, wire.SQN_AT, spm.sqn);
+  writeU32(into, wire.TRAIL_AT, spm.trail);
+  writeU32(into, wire.LEAD_AT, spm.lead);
+  writeNla(into, wire.SPM_NLA_AT, spm.nla);
+  const packetBytes = writeSpmOptions(into, optionsAt, spm);
+  writeDownstream(into, spm, wire.TYPE_SPM, packetBytes > optionsAt ? wire.FLAG_OPTIONS : 0);
+  writeChecksum(into, packetBytes);
+  return packetBytes;
+}
+
+/** Writes a NAK: a receiver asks for packets. */
+export function writeNak(into: Uint8Array, nak: NakFields): number {
+  writeUpstream(into, nak, wire.TYPE_NAK);
+  return finishNak(into, nak);
+}
+
+/** Writes a NAK confirmation: the publisher has heard, repairs come, nobody else needs to ask. */
+export function writeNcf(into: Uint8Array, ncf: NakFields): number {
+  writeDownstream(into, ncf, wire.TYPE_NCF, 0);
+  return finishNak(into, ncf);
+}
+
+/** Writes a request for a source path message. */
+export function writeSpmr(into: Uint8Array, session: TransportSession): number {
+  assertControlRoom(into);
+  writeUpstream(into, session, wire.TYPE_SPMR);
+  writeChecksum(into, wire.HEADER_BYTES);
+  return wire.HEADER_BYTES;
+}
+
+function assertControlRoom(into: Uint8Array): void {
+  assert(into.length >= CONTROL_PACKET_BYTES_MAX, 'memory for a control packet holds the longest');
+}
+
+function writeDownstream(
+  into: Uint8Array,
+  session: TransportSession,
+  type: number,
+  flags: number,
+): void {
+  writeU16(into, 0, session.tsiSport);
+  writeU16(into, 2, session.dataDport);
+  into[wire.TYPE_AT] = type;
+  into[wire.OPTION_FLAGS_AT] = flags;
+  writeU16(into, wire.GSI_AT, session.gsiHigh);
+  writeU32(into, wire.GSI_AT + 2, session.gsiLow);
+  writeU16(into, wire.TSDU_LENGTH_AT, 0);
+}
+
+function writeUpstream(into: Uint8Array, session: TransportSession, type: number): void {
+  writeDownstream(into, session, type, 0);
+  writeU16(into, 0, session.dataDport);
+  writeU16(into, 2, session.tsiSport);
+}
+
+function finishNak(into: Uint8Array, nak: NakFields): number {
+  const { sqns, count } = nak;
+  assertControlRoom(into);
+  assert(count >= 1 && count <= NAK_SQNS_MAX, 'a NAK asks for 1 to 63 packets');
+  const optionsAt = wire.NAK_NLA_AT + 2 * wire.NLA_IPV4_BYTES;
+  const listBytes = wire.OPTION_HEAD_BYTES + 4 * (count - 1);
+  const packetBytes = count === 1 ? optionsAt : optionsAt + wire.OPTION_LENGTH_BYTES + listBytes;
+  writeU32(into, wire.SQN_AT, sqns[0]);
+  writeNla(into, wire.NAK_NLA_AT, nak.nla);
+  writeNla(into, wire.NAK_NLA_AT + wire.NLA_IPV4_BYTES, nak.groupNla);
+  if (count > 1) {
+    into[wire.OPTION_FLAGS_AT] = wire.FLAG_OPTIONS | wire.FLAG_NETWORK_SIGNIFICANT;
+    writeOptionLength(into, optionsAt, wire.OPTION_LENGTH_BYTES + listBytes);
+    const listAt = optionsAt + wire.OPTION_LENGTH_BYTES;
+    writeOptionHead(into, listAt, wire.OPTION_NAK_LIST | wire.OPTION_END, listBytes);
+    for (let i = 1; i < count; i += 1) writeU32(into, listAt + 4 * i, sqns[i]);
+  }
+  writeChecksum(into, packetBytes);
+  return packetBytes;
+}
+
+function writeSpmOptions(into: Uint8Array, optionsAt: number, spm: SpmFields): number {
+  let at = optionsAt + wire.OPTION_LENGTH_BYTES;
+  let lastAt = 0;
+  if (spm.session !== undefined) {
+    lastAt = at;
+    at = writeSession(into, at, spm.session);
+  }
+  if (spm.publisher !== undefined) {
+    lastAt = at;
+    at = writePublisher(into, at, spm.publisher);
+  }
+  if (spm.isFin === true) {
+    lastAt = at;
+    at = writeOptionHead(into, at, wire.OPTION_FIN, wire.OPTION_FIN_BYTES);
+  }
+  if (lastAt === 0) return optionsAt;
+  into[lastAt] |= wire.OPTION_END;
+  writeOptionLength(into, optionsAt, at - optionsAt);
+  return at;
+}
+
+function writeOptionLength(into: Uint8Array, at: number, chainBytes: number): void {
+  into[at] = wire.OPTION_LENGTH;
+  into[at + 1] = wire.OPTION_LENGTH_BYTES;
+  writeU16(into, at + 2, chainBytes);
+}
+
+// The four bytes every option starts with; OPX 0: who does not know the option skips it.
+function writeOptionHead(into: Uint8Array, at: number, type: number, optionBytes: number): number {
+  into[at] = type;
+  into[at + 1] = optionBytes;
+  into[at + 2] = 0;
+  into[at + 3] = 0;
+  return at + wire.OPTION_HEAD_BYTES;
+}
+
+function writeSession(into: Uint8Array, at: number, session: SessionFields): number {
+  const { sequence } = session;
+  assert(sequence >= 1 && sequence <= SEQUENCE_MAX, 'a sequence on the wire is 1 to 2^53 − 1');
+  writeOptionHead(into, at, wire.OPTION_SESSION, wire.OPTION_SESSION_BYTES);
+  writeU32(into, at + 4, session.sessionHigh);
+  writeU32(into, at + 8, session.sessionLow);
+  writeSafeU64(into, at + 12, sequence);
+  return at + wire.OPTION_SESSION_BYTES;
+}
+
+function writeFragment(into: Uint8Array, at: number, fragment: Fragment): number {
+  writeOptionHead(into, at, wire.OPTION_FRAGMENT, wire.OPTION_FRAGMENT_BYTES);
+  writeU32(into, at + 4, fragment.firstSqn);
+  writeU32(into, at + 8, fragment.startBytes);
+  writeU32(into, at + 12, fragment.apduBytes);
+  return at + wire.OPTION_FRAGMENT_BYTES;
+}
+
+function writePublisher(into: Uint8Array, at: number, publisher: PublisherFields): number {
+  const nameAt = at + wire.OPTION_PUBLISHER_BYTES_MIN;
+  const room = into.subarray(nameAt, nameAt + SOURCE_NAME_BYTES_MAX);
+  const nameBytes = textEncoder.encodeInto(publisher.sourceName, room).written;
+  const optionBytes = wire.OPTION_PUBLISHER_BYTES_MIN + nameBytes;
+  writeOptionHead(into, at, wire.OPTION_PUBLISHER, optionBytes);
+  writeU16(into, at + 4, publisher.nakPort);
+  return at + optionBytes;
+}
+
+function writeNla(into: Uint8Array, at: number, ipv4: number): void {
+  writeU16(into, at, wire.AFI_IPV4);
+  writeU16(into, at + 2, 0);
+  writeU32(into, at + 4, ipv4);
+}

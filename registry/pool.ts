@@ -1,0 +1,190 @@
+// The pool of multicast addresses and the one rule by which a channel gets its place in it. Slot i
+// is the i-th group together with the i-th port: a channel shares neither with another one, because
+// a Linux socket hears every group that any process of the host has joined on its port. Does not
+// know where channels are stored.
+
+import {
+  assert,
+  BackcastError,
+  isIpv4,
+  isMulticastGroup,
+  isPort,
+  type ChannelAddress,
+  type Framing,
+} from '#base/mod.ts';
+import type { PoolOptions } from './types.ts';
+
+/**
+ * 4,096 channels in 239.192.0.0/14, the organisation-local scope of RFC 2365, on ports below the
+ * range from which Linux takes the ports of outgoing connections (32768–60999).
+ */
+export const POOL_DEFAULT: PoolOptions = {
+  groups: ['239.192.0.0/20'],
+  ports: [20_000, 24_095],
+  dport: 7_500,
+};
+
+/** A pool that has been checked. */
+export interface AddressPool {
+  /** Channels that fit: the smaller of groups and ports. */
+  readonly slotCount: number;
+  readonly groupCount: number;
+  readonly portCount: number;
+  readonly portFirst: number;
+  readonly dport: number;
+  /** Disjoint, both ends included, addresses as unsigned 32-bit numbers. */
+  readonly groupRanges: readonly NumberRange[];
+}
+
+interface NumberRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/**
+ * The pool that `options` describe. Throws BACKCAST_CONFIG_INVALID with the entry that is wrong.
+ */
+export function parsePool(options: PoolOptions): AddressPool {
+  const [portFirst, portLast] = options.ports;
+  if (!isPort(portFirst) || !isPort(portLast) || portFirst > portLast)
+    throw invalidPool(
+      `registry.pool.ports [${portFirst}, ${portLast}] is not a first and a last port, 1 to 65535`,
+    );
+  if (!isPort(options.dport))
+    throw invalidPool(`registry.pool.dport ${options.dport} is not a port from 1 to 65535`);
+  if (options.groups.length === 0) throw invalidPool('registry.pool.groups is empty');
+  const groupRanges = options.groups.map(parseGroups);
+  requireDisjoint(groupRanges, options.groups);
+  const groupCount = groupRanges.reduce((sum, range) => sum + range.last - range.first + 1, 0);
+  const portCount = portLast - portFirst + 1;
+  const slotCount = Math.min(groupCount, portCount);
+  return { slotCount, groupCount, portCount, portFirst, dport: options.dport, groupRanges };
+}
+
+/** Whether `address` lies inside the pool. */
+export function poolHolds(pool: AddressPool, address: ChannelAddress): boolean {
+  const group = ipv4ToNumber(address.group);
+  const isGroupInside = pool.groupRanges.some((r) => r.first <= group && group <= r.last);
+  const portIndex = address.port - pool.portFirst;
+  return isGroupInside && portIndex >= 0 && portIndex < pool.portCount;
+}
+
+/** The address of slot `slot`, 0 ≤ slot < slotCount. */
+export function slotAddress(pool: AddressPool, slot: number, framing: Framing): ChannelAddress {
+  assert(slot >= 0 && slot < pool.slotCount, 'a slot lies inside its pool');
+  const group = numberToIpv4(nthGroup(pool, slot));
+  return { group, port: pool.portFirst + slot, dport: pool.dport, framing };
+}
+
+/**
+ * The slot that `name` takes when it is free (FNV-1a, 32 bits). Derived from the name so that a
+ * registry that has lost everything hands out almost the same addresses again, instead of giving a
+ * new channel the address on which an old one is still running.
+ */
+export function preferredSlot(pool: AddressPool, name: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < name.length; index += 1)
+    hash = Math.imul(hash ^ name.charCodeAt(index), 0x01000193);
+  return (hash >>> 0) % pool.slotCount;
+}
+
+/**
+ * The first free slot from the preferred one on, wrapping around; undefined if the pool is used up.
+ */
+export function allocate(
+  pool: AddressPool,
+  request: { readonly name: string; readonly framing: Framing },
+  taken: Iterable<{ readonly group: unknown; readonly port: unknown }>,
+): ChannelAddress | undefined {
+  const groups = new Set<unknown>();
+  const ports = new Set<unknown>();
+  for (const address of taken) {
+    groups.add(address.group);
+    ports.add(address.port);
+  }
+  const start = preferredSlot(pool, request.name);
+  for (let step = 0; step < pool.slotCount; step += 1) {
+    const address = slotAddress(pool, (start + step) % pool.slotCount, request.framing);
+    if (!groups.has(address.group) && !ports.has(address.port)) return address;
+  }
+  return undefined;
+}
+
+/** The error for a pool without a free slot: how many there are and how to get more. */
+export function poolExhausted(pool: AddressPool, channel: string): BackcastError {
+  const widen = pool.groupCount <= pool.portCount ? 'registry.pool.groups' : 'registry.pool.ports';
+  return new BackcastError(
+    'BACKCAST_POOL_EXHAUSTED',
+    `no address is left for channel "${channel}": all ${pool.slotCount} slots of the pool are ` +
+      `taken (${pool.groupCount} groups, ${pool.portCount} ports); widen ${widen} everywhere`,
+  );
+}
+
+function nthGroup(pool: AddressPool, index: number): number {
+  let left = index;
+  const range = pool.groupRanges.find(({ first, last }) => {
+    if (left <= last - first) return true;
+    left -= last - first + 1;
+    return false;
+  });
+  assert(range !== undefined, 'the groups of a pool cover its slots');
+  return range.first + left;
+}
+
+function parseGroups(text: string): NumberRange {
+  const range = parseRange(text);
+  if (range === undefined)
+    throw invalidPool(
+      `registry.pool.groups entry "${text}" is not a group, CIDR block or range of IPv4 ` +
+        'multicast addresses such as 239.192.0.0/20',
+    );
+  if (range.first <= ipv4ToNumber('224.0.0.255'))
+    throw invalidPool(
+      `registry.pool.groups entry "${text}" reaches into 224.0.0.0/24, which belongs to routing ` +
+        'protocols; take addresses from 239.192.0.0/14',
+    );
+  return range;
+}
+
+function parseRange(text: string): NumberRange | undefined {
+  const [start, bits, ...more] = text.split('/');
+  if (more.length > 0) return undefined;
+  if (bits !== undefined) return parseCidr(start, bits);
+  const [from, to = from, ...rest] = text.split('-');
+  if (rest.length > 0 || !isMulticastGroup(from) || !isMulticastGroup(to)) return undefined;
+  const range = { first: ipv4ToNumber(from), last: ipv4ToNumber(to) };
+  return range.first <= range.last ? range : undefined;
+}
+
+function parseCidr(start: string, bits: string): NumberRange | undefined {
+  if (!isMulticastGroup(start) || !/^\d{1,2}$/.test(bits)) return undefined;
+  const prefixBits = Number(bits);
+  if (prefixBits < 4 || prefixBits > 32) return undefined;
+  const size = 2 ** (32 - prefixBits);
+  const first = ipv4ToNumber(start);
+  return first % size === 0 ? { first, last: first + size - 1 } : undefined;
+}
+
+function requireDisjoint(ranges: readonly NumberRange[], texts: readonly string[]): void {
+  ranges.forEach((left, leftIndex) => {
+    ranges.forEach((right, rightIndex) => {
+      if (leftIndex >= rightIndex || left.last < right.first || right.last < left.first) return;
+      throw invalidPool(
+        `registry.pool.groups entries "${texts[leftIndex]}" and "${texts[rightIndex]}" overlap`,
+      );
+    });
+  });
+}
+
+function ipv4ToNumber(text: string): number {
+  assert(isIpv4(text), 'an address that is computed with has been checked');
+  return text.split('.').reduce((sum, byte) => sum * 256 + Number(byte), 0);
+}
+
+function numberToIpv4(value: number): string {
+  return [24, 16, 8, 0].map((shift) => (value >>> shift) & 255).join('.');
+}
+
+function invalidPool(problem: string): BackcastError {
+  return new BackcastError('BACKCAST_CONFIG_INVALID', problem);
+}

@@ -1,0 +1,302 @@
+// The registry of many hosts, in Redis. Redis is asked for what is new and for what others did;
+// what has been answered once is kept in memory and in a file, so that a channel that runs goes on
+// running while Redis is away, and so that everybody together can rebuild what Redis has lost
+// (`reconcile`). Holds no truth of the archive: losing all of it loses no message.
+
+import {
+  BackcastError,
+  isChannelName,
+  SESSION_LEASE_MS_DEFAULT,
+  type ChannelAddress,
+  type Framing,
+  type SessionId,
+} from '#base/mod.ts';
+import { AddressCache } from './address-cache.ts';
+import {
+  announcementKey,
+  checkAddress,
+  checkAnnouncement,
+  invalidEntry,
+  requireChannelName,
+  requireFraming,
+} from './answers.ts';
+import { parsePool, POOL_DEFAULT, poolExhausted, preferredSlot, type AddressPool } from './pool.ts';
+import { RedisConnection, type ReachabilityChange } from './redis-connection.ts';
+import {
+  ANNOUNCE,
+  formatAddress,
+  LIST,
+  LOOKUP,
+  parseAddressText,
+  RESOLVE,
+  RESTORE,
+  SESSIONS,
+} from './redis-scripts.ts';
+import type {
+  InvalidEntry,
+  Reconciliation,
+  Registry,
+  RegistryOptions,
+  SessionAnnouncement,
+} from './types.ts';
+
+/** Start of every key unless told otherwise. */
+export const REDIS_PREFIX_DEFAULT = 'backcast:';
+
+/** What a Redis registry is told. */
+export interface RedisRegistryOptions extends RegistryOptions {
+  /** redis://, rediss:// or unix:///path/to/socket. */
+  readonly url: string;
+  /** Start of every key: installations that share a Redis take different ones. */
+  readonly prefix?: string;
+  /** File in which answers are remembered across restarts; none by default. */
+  readonly cachePath?: string;
+  /** Called when Redis goes away and when it comes back. */
+  readonly onReachability?: (change: ReachabilityChange) => void;
+}
+
+/**
+ * Opens the registry in Redis, without yet talking to it. Throws BACKCAST_CONFIG_INVALID for a
+ * wrong URL or pool. While Redis is away, calls about channels that are remembered succeed and the
+ * others throw BACKCAST_REDIS_UNREACHABLE within 3 s.
+ */
+export async function openRedisRegistry(options: RedisRegistryOptions): Promise<Registry> {
+  const pool = parsePool(options.pool ?? POOL_DEFAULT);
+  const onInvalid = options.onInvalid ?? (() => undefined);
+  const cache = await AddressCache.open({ path: options.cachePath, pool, onInvalid });
+  const connection = new RedisConnection(options.url, options.onReachability ?? (() => undefined));
+  return new RedisRegistry(connection, cache, { ...options, parsedPool: pool, onInvalid });
+}
+
+interface CheckedOptions extends RegistryOptions {
+  readonly prefix?: string;
+  readonly parsedPool: AddressPool;
+  readonly onInvalid: (entry: InvalidEntry) => void;
+}
+
+class RedisRegistry implements Registry {
+  readonly #connection: RedisConnection;
+  readonly #cache: AddressCache;
+  readonly #pool: AddressPool;
+  readonly #prefix: string;
+  readonly #leaseMs: number;
+  readonly #onInvalid: (entry: InvalidEntry) => void;
+  /**
+   * Addresses that `resolve` has given out in this process: they do not change under who uses them.
+   */
+  readonly #inUse = new Map<string, ChannelAddress>();
+  readonly #announced = new Map<string, SessionAnnouncement>();
+
+  constructor(connection: RedisConnection, cache: AddressCache, options: CheckedOptions) {
+    this.#connection = connection;
+    this.#cache = cache;
+    this.#pool = options.parsedPool;
+    this.#prefix = options.prefix ?? REDIS_PREFIX_DEFAULT;
+    this.#leaseMs = options.leaseMs ?? SESSION_LEASE_MS_DEFAULT;
+    this.#onInvalid = options.onInvalid;
+  }
+
+  async resolve(
+    channel: string,
+    options: { readonly framing?: Framing } = {},
+  ): Promise<ChannelAddress> {
+    requireChannelName(channel);
+    const address =
+      this.#inUse.get(channel) ??
+      (await this.#orRemembered(channel, () =>
+        this.#allocate(channel, options.framing ?? 'native'),
+      ));
+    if (address === undefined) throw poolExhausted(this.#pool, channel);
+    requireFraming(channel, address, options.framing);
+    this.#inUse.set(channel, address);
+    return address;
+  }
+
+  async lookup(channel: string): Promise<ChannelAddress | undefined> {
+    requireChannelName(channel);
+    return await this.#orRemembered(channel, async () => {
+      const text = await this.#eval(LOOKUP, this.#channelsKey, channel);
+      return typeof text === 'string' ? await this.#believe(channel, text) : undefined;
+    });
+  }
+
+  async list(): Promise<ReadonlyMap<string, ChannelAddress>> {
+    try {
+      const texts = await this.#evalTexts(LIST, this.#channelsKey);
+      const channels = this.#usable(texts);
+      await this.#cache.put(channels);
+      return channels;
+    } catch (error) {
+      if (this.#cache.size === 0 || !isAboutTheStore(error)) throw error;
+      return this.#cache.all();
+    }
+  }
+
+  async announce(session: SessionAnnouncement): Promise<void> {
+    requireChannelName(session.channel);
+    this.#announced.set(announcementKey(session), session);
+    await this.#lease(session);
+  }
+
+  async withdraw(channel: string, session: SessionId): Promise<void> {
+    requireChannelName(channel);
+    this.#announced.delete(announcementKey({ channel, session }));
+    await this.#connection.run((redis) => redis.hdel(this.#sessionsKey(channel), session));
+  }
+
+  async sessions(channel: string): Promise<readonly SessionAnnouncement[]> {
+    requireChannelName(channel);
+    const found: SessionAnnouncement[] = [];
+    for (const text of await this.#evalTexts(SESSIONS, this.#sessionsKey(channel))) {
+      const checked = checkAnnouncement(parseJson(text), channel);
+      if (checked.ok) found.push(checked.value);
+      else this.#onInvalid({ channel, problem: checked.problem });
+    }
+    return found.toSorted((left, right) => left.startedAtUs - right.startedAtUs);
+  }
+
+  async reconcile(): Promise<Reconciliation> {
+    try {
+      const restoration = await this.#restore();
+      for (const session of this.#announced.values()) await this.#lease(session);
+      return { ...restoration, renewedSessionCount: this.#announced.size };
+    } catch (error) {
+      if (!isAboutTheStore(error)) throw error;
+      return { restoredChannels: [], conflicts: [], renewedSessionCount: 0 };
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#connection[Symbol.asyncDispose]();
+    await this.#cache[Symbol.asyncDispose]();
+  }
+
+  get #channelsKey(): string {
+    return `${this.#prefix}channels`;
+  }
+
+  #sessionsKey(channel: string): string {
+    return `${this.#prefix}sessions:${channel}`;
+  }
+
+  async #allocate(channel: string, framing: Framing): Promise<ChannelAddress | undefined> {
+    const pool = this.#pool;
+    const [outcome, text = ''] = await this.#evalTexts(
+      RESOLVE,
+      this.#channelsKey,
+      channel,
+      framing,
+      pool.dport,
+      preferredSlot(pool, this.#prefix + channel),
+      pool.slotCount,
+      pool.portFirst,
+      ...pool.groupRanges.flatMap(({ first, last }) => [first, last]),
+    );
+    if (outcome === 'exhausted' || outcome === 'overfull') return undefined;
+    return await this.#believe(channel, text);
+  }
+
+  async #lease(session: SessionAnnouncement): Promise<void> {
+    const isRoom = await this.#eval(
+      ANNOUNCE,
+      this.#sessionsKey(session.channel),
+      session.session,
+      JSON.stringify(session),
+      this.#leaseMs,
+    );
+    if (isRoom === 1) return;
+    throw invalidEntry(
+      session.channel,
+      'too many sessions are announced on it; look for a publisher that restarts without end',
+      this.#connection.where,
+    );
+  }
+
+  /**
+   * Writes back the channels that Redis does not have. Those in use here that it has elsewhere are
+   * conflicts.
+   */
+  async #restore(): Promise<Omit<Reconciliation, 'renewedSessionCount'>> {
+    const restoredChannels: string[] = [];
+    const conflicts: InvalidEntry[] = [];
+    const known = new Map([...this.#cache.all(), ...this.#inUse]);
+    if (known.size === 0) return { restoredChannels, conflicts };
+    const words = [...known].flatMap(([name, address]) => [name, formatAddress(address)]);
+    const answer = await this.#evalTexts(RESTORE, this.#channelsKey, ...words);
+    for (let index = 0; index + 2 < answer.length; index += 3) {
+      const [channel, outcome, text] = answer.slice(index, index + 3);
+      if (outcome === 'restored') restoredChannels.push(channel);
+      else if (this.#inUse.has(channel))
+        conflicts.push({ channel, problem: conflictText(outcome, text) });
+    }
+    return { restoredChannels, conflicts };
+  }
+
+  /**
+   * What `ask` answers; while Redis is away or answers nonsense, the address that is remembered.
+   */
+  async #orRemembered(
+    channel: string,
+    ask: () => Promise<ChannelAddress | undefined>,
+  ): Promise<ChannelAddress | undefined> {
+    try {
+      return await ask();
+    } catch (error) {
+      const remembered = this.#cache.get(channel);
+      if (remembered === undefined || !isAboutTheStore(error)) throw error;
+      if (error.code === 'BACKCAST_REGISTRY_INVALID')
+        this.#onInvalid({ channel, problem: error.message });
+      return remembered;
+    }
+  }
+
+  async #believe(channel: string, text: string): Promise<ChannelAddress> {
+    const checked = checkAddress(parseAddressText(text), this.#pool);
+    if (!checked.ok) throw invalidEntry(channel, checked.problem, this.#connection.where);
+    await this.#cache.put(new Map([[channel, checked.value]]));
+    return checked.value;
+  }
+
+  #usable(texts: readonly string[]): Map<string, ChannelAddress> {
+    const channels = new Map<string, ChannelAddress>();
+    for (let index = 0; index + 1 < texts.length; index += 2) {
+      const [channel, text] = [texts[index], texts[index + 1]];
+      const checked = checkAddress(parseAddressText(text), this.#pool);
+      if (!isChannelName(channel))
+        this.#onInvalid({ channel, problem: 'the name cannot name a channel' });
+      else if (checked.ok) channels.set(channel, checked.value);
+      else this.#onInvalid({ channel, problem: checked.problem });
+    }
+    return channels;
+  }
+
+  async #eval(script: string, key: string, ...words: (string | number)[]): Promise<unknown> {
+    return await this.#connection.run((redis) => redis.eval(script, 1, key, ...words));
+  }
+
+  async #evalTexts(script: string, key: string, ...words: (string | number)[]): Promise<string[]> {
+    const answer = await this.#eval(script, key, ...words);
+    return Array.isArray(answer) ? answer.map(String) : [];
+  }
+}
+
+function isAboutTheStore(error: unknown): error is BackcastError {
+  return (
+    error instanceof BackcastError &&
+    (error.code === 'BACKCAST_REDIS_UNREACHABLE' || error.code === 'BACKCAST_REGISTRY_INVALID')
+  );
+}
+
+function conflictText(outcome: string, text: string): string {
+  if (outcome === 'moved')
+    return `the registry now has it at "${text}"; restart whoever still uses the address it had`;
+  return `its address was given to channel "${text}"; stop one of the two and remove its entry`;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

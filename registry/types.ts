@@ -1,0 +1,86 @@
+// What a registry is: it maps the name of a channel to its multicast address, hands out a new
+// address the first time a name is asked for, and knows which sessions are on a channel now. Two
+// stores stand behind this one interface: a file for one host (file-registry.ts) and Redis for many
+// (redis-registry.ts). A registry carries no messages and is never asked on the way of one.
+
+import type { ChannelAddress, Framing, SessionId } from '#base/mod.ts';
+
+/** One publisher incarnation that says it is on a channel. */
+export interface SessionAnnouncement {
+  readonly channel: string;
+  readonly session: SessionId;
+  /** The publisher's human name, the same across restarts. */
+  readonly source: string;
+  /** Host name of the machine it runs on. */
+  readonly host: string;
+  /** IPv4 address it sends from. */
+  readonly address: string;
+  /** Microseconds since 1970. */
+  readonly startedAtUs: number;
+}
+
+/**
+ * Something that a registry holds and that cannot be used. It is skipped, never repaired in secret.
+ */
+export interface InvalidEntry {
+  readonly channel: string;
+  /** What is wrong with it and what to do, one sentence. */
+  readonly problem: string;
+}
+
+/** What `reconcile` had to do. */
+export interface Reconciliation {
+  /** Channels that the store had lost and that were written back. */
+  readonly restoredChannels: readonly string[];
+  /** Channels whose address in the store is not the one in use here; the one in use is kept. */
+  readonly conflicts: readonly InvalidEntry[];
+  /** Sessions of this process whose lease was renewed. */
+  readonly renewedSessionCount: number;
+}
+
+/** Where channels live and who is on them. Every answer has been checked against the pool. */
+export interface Registry extends AsyncDisposable {
+  /**
+   * The address of `channel`, allocated from the pool the first time. Atomic: any number of
+   * processes that ask at once get the same answer, and two channels never share a group or a port.
+   * A channel that is known keeps its framing; asking for another one is BACKCAST_REGISTRY_INVALID.
+   * Errors: BACKCAST_CHANNEL_NAME, BACKCAST_POOL_EXHAUSTED, BACKCAST_REGISTRY_INVALID,
+   * BACKCAST_REDIS_UNREACHABLE, BACKCAST_HOME_UNUSABLE.
+   */
+  resolve(channel: string, options?: { readonly framing?: Framing }): Promise<ChannelAddress>;
+  /** The address of `channel`, or undefined if it has none. Never allocates. */
+  lookup(channel: string): Promise<ChannelAddress | undefined>;
+  /** Every channel with a usable address. Unusable entries go to `onInvalid`. */
+  list(): Promise<ReadonlyMap<string, ChannelAddress>>;
+  /** Says that `session` is there, or renews its lease. It is forgotten when the lease runs out. */
+  announce(session: SessionAnnouncement): Promise<void>;
+  /** Ends the lease of `session`. Harmless if there is none. */
+  withdraw(channel: string, session: SessionId): Promise<void>;
+  /** The sessions on `channel` whose lease stands, oldest first. */
+  sessions(channel: string): Promise<readonly SessionAnnouncement[]>;
+  /**
+   * Renews what this process announced and writes back what the store has lost. The owner calls it
+   * three times within a lease. An outage of the store is not an error here: the next call makes
+   * up.
+   */
+  reconcile(): Promise<Reconciliation>;
+}
+
+/** What both registries are told. */
+export interface RegistryOptions {
+  readonly pool?: PoolOptions;
+  /** How long an announcement stands without renewal, in milliseconds. */
+  readonly leaseMs?: number;
+  /** Called once for every unusable entry that was skipped. */
+  readonly onInvalid?: (entry: InvalidEntry) => void;
+}
+
+/** The addresses that a registry may hand out. */
+export interface PoolOptions {
+  /** IPv4 multicast groups: `239.192.0.0/20`, `239.192.1.1-239.192.1.40` or `239.192.7.7`. */
+  readonly groups: readonly string[];
+  /** First and last UDP port. */
+  readonly ports: readonly [number, number];
+  /** PGM data-destination port of every channel. */
+  readonly dport: number;
+}

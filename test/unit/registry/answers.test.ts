@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  checkAddress,
+  checkAnnouncement,
+  parsePool,
+  parseAddressText,
+  parseDocument,
+  serializeDocument,
+} from '#registry/mod.ts';
+
+const POOL = parsePool({ groups: ['239.1.0.0/24'], ports: [5000, 5255], dport: 7500 });
+const GOOD = { group: '239.1.0.9', port: 5009, dport: 7500, framing: 'native' };
+const SESSION = {
+  session: '0123456789abcdef',
+  source: 'gateway-7',
+  host: 'host-1',
+  address: '10.0.0.1',
+  startedAtUs: 1_795_000_000_000_000,
+};
+
+test('an address inside the pool is believed', () => {
+  assert.deepEqual(checkAddress(GOOD, POOL), { ok: true, value: GOOD });
+});
+
+test('members beside those of an address do not come along', () => {
+  assert.deepEqual(checkAddress({ ...GOOD, host: 'evil' }, POOL), { ok: true, value: GOOD });
+});
+
+const WRONG_ADDRESSES: readonly [unknown, RegExp][] = [
+  [undefined, /not an address/],
+  [null, /not an address/],
+  ['239.1.0.9', /not an address/],
+  [[GOOD], /not an address/],
+  [{ ...GOOD, group: '10.0.0.1' }, /group "10\.0\.0\.1"/],
+  [{ ...GOOD, group: '239.1.0.09' }, /group "239\.1\.0\.09"/],
+  [{ ...GOOD, group: 'x'.repeat(1_000) }, /^group "x{39}… is not/],
+  [{ ...GOOD, group: undefined }, /group missing/],
+  [{ ...GOOD, port: 0 }, /port 0/],
+  [{ ...GOOD, port: '5009' }, /port "5009"/],
+  [{ ...GOOD, dport: 70_000 }, /dport 70000/],
+  [{ ...GOOD, framing: 'Native' }, /framing "Native"/],
+  [{ ...GOOD, group: '239.1.1.0' }, /239\.1\.1\.0:5009 lies outside the allowed pool/],
+  [{ ...GOOD, port: 53 }, /outside the allowed pool/],
+];
+
+for (const [value, problem] of WRONG_ADDRESSES)
+  test(`the address ${JSON.stringify(value)?.slice(0, 80)} is refused by name`, () => {
+    const checked = checkAddress(value, POOL);
+    assert.ok(!checked.ok);
+    assert.match(checked.problem, problem);
+  });
+
+test('an announcement is believed without what does not belong to it', () => {
+  assert.deepEqual(checkAnnouncement({ ...SESSION, channel: 'other', more: 1 }, 'orders'), {
+    ok: true,
+    value: { ...SESSION, channel: 'orders' },
+  });
+});
+
+const WRONG_ANNOUNCEMENTS: readonly [unknown, RegExp][] = [
+  [7, /not an object/],
+  [{ ...SESSION, session: 'ffffffffffffffff' }, /session/],
+  [{ ...SESSION, session: '0000000000000000' }, /session/],
+  [{ ...SESSION, source: 'ä'.repeat(33) }, /at most 64 bytes/],
+  [{ ...SESSION, host: 1 }, /host 1/],
+  [{ ...SESSION, address: '::1' }, /address "::1"/],
+  [{ ...SESSION, startedAtUs: 1.5 }, /startedAtUs 1\.5/],
+  [{ ...SESSION, startedAtUs: -1 }, /startedAtUs -1/],
+];
+
+for (const [value, problem] of WRONG_ANNOUNCEMENTS)
+  test(`the announcement ${JSON.stringify(value).slice(0, 80)} is refused by name`, () => {
+    const checked = checkAnnouncement(value, 'orders');
+    assert.ok(!checked.ok);
+    assert.match(checked.problem, problem);
+  });
+
+test('only plain digits are a port in the text of an address', () => {
+  for (const port of ['5e3', '0x1', '+5', '05', ' 5', '123456', ''])
+    assert.ok(!checkAddress(parseAddressText(`239.1.0.9 ${port} 7500 native`), POOL).ok, port);
+  assert.ok(!checkAddress(parseAddressText('239.1.0.9 5009 7500 native more'), POOL).ok);
+  assert.ok(!checkAddress(parseAddressText('239.1.0.9 5009 7500'), POOL).ok);
+});
+
+test('a channel may be called __proto__', () => {
+  const channels = new Map<string, unknown>([['__proto__', GOOD]]);
+  const text = serializeDocument({ channels, sessions: new Map() });
+  assert.deepEqual(parseDocument(text, 'f').channels, channels);
+});
+
+test('entries that cannot be used survive a rewrite of the file', () => {
+  const text = serializeDocument({
+    channels: new Map<string, unknown>([
+      ['bad', { note: 'by hand' }],
+      ['good', GOOD],
+    ]),
+    sessions: new Map(),
+  });
+  assert.equal(serializeDocument(parseDocument(text, 'f')), text);
+});
+
+for (const text of ['', '{', '[]', 'null', '{"version":2}'])
+  test(`the text ${JSON.stringify(text)} is no registry file and the error names the file`, () => {
+    assert.throws(() => parseDocument(text, '/home/registry.json'), {
+      code: 'BACKCAST_REGISTRY_INVALID',
+      message: /^\/home\/registry\.json cannot be read/,
+    });
+  });
