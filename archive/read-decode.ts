@@ -1,7 +1,8 @@
-// Bytes of a binary COPY of segment rows → segments whose messages are reached by index. Pure and total
-// over what PostgreSQL sends; anything else is a bug and asserted. Hot: a message costs two array reads,
-// never an object. Unlike MessageReader, which walks a segment once from its start, this reaches into it
-// anywhere and in both directions. Format of the whole: PostgreSQL manual, "COPY, Binary Format":
+// Bytes of a binary COPY of segment rows → segments whose messages are reached by index. Pure and
+// total over what PostgreSQL sends; anything else is a bug and asserted. Hot: a message costs two
+// array reads, never an object. Unlike MessageReader, which walks a segment once from its start,
+// this reaches into it anywhere and in both directions. Format of the whole: PostgreSQL manual,
+// "COPY, Binary Format":
 //
 //   file    signature 11 · flags 4 · extension length 4 · tuples · int16 −1
 //   tuple   int16 fields, then per field: int32 length (−1 = NULL) · bytes
@@ -27,7 +28,9 @@ export interface ArchivedSegment {
   readonly archivedAtUs: number;
   /** In order; their lengths add up to `messageCount`. */
   readonly runs: readonly SegmentRun[];
-  /** Holds every payload: message `index` is the bytes [payloadStarts[index], payloadEnds[index]). */
+  /**
+   * Holds every payload: message `index` is the bytes [payloadStarts[index], payloadEnds[index]).
+   */
   readonly bytes: Buffer;
   readonly payloadStarts: Uint32Array;
   readonly payloadEnds: Uint32Array;
@@ -37,7 +40,8 @@ export interface ArchivedSegment {
 
 /** The columns that `decodeSegments` expects, in this order. */
 export const SEGMENT_COLUMNS =
-  'first_position, message_count, archived_at, run_session, run_first, run_length, published_at, payload';
+  'first_position, message_count, archived_at, run_session, run_first, run_length, ' +
+  'published_at, payload';
 
 const COLUMN_COUNT = 8;
 const FILE_HEADER_BYTES = 19;
