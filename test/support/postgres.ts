@@ -44,12 +44,15 @@ async function createDatabase(server: TestServer, from: string): Promise<TestDat
     url: withDatabase(server.url, name),
     name,
     [Symbol.asyncDispose]: async () => {
+      // A hook that runs behind the one below finds the server gone, and its database with it.
+      if (isOwnServerStopped) return;
       await execute(server.url, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
     },
   };
 }
 
 let server: Promise<TestServer> | undefined;
+let isOwnServerStopped = false;
 
 function theServer(): Promise<TestServer> {
   server ??= findServer();
@@ -67,5 +70,6 @@ async function findServer(): Promise<TestServer> {
 
 after(async () => {
   const running = await server?.catch(() => undefined);
+  isOwnServerStopped = process.env[SERVER_VARIABLE] === undefined;
   await running?.[Symbol.asyncDispose]();
 });
