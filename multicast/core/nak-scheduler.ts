@@ -36,7 +36,7 @@ interface Missing {
   last: number;
   state: State;
   deadlineMs: number;
-  readonly detectedAtMs: number;
+  readonly expiresAtMs: number;
   confirmations: number;
 }
 
@@ -92,7 +92,7 @@ export class NakScheduler {
       last,
       state: 'back_off',
       deadlineMs,
-      detectedAtMs: nowMs,
+      expiresAtMs: nowMs + this.#repairTimeoutMs,
       confirmations: 0,
     });
     this.#wakeAt(deadlineMs);
@@ -163,16 +163,11 @@ export class NakScheduler {
     return givenUp;
   }
 
+  /** Holes are detected in order, so those whose time is over come first. */
   #giveUp(nowMs: number): SqnRange[] {
-    const givenUp: SqnRange[] = [];
-    for (let index = 0; index < this.#missing.length; index += 1) {
-      const range = this.#missing[index];
-      if (range === undefined || nowMs - range.detectedAtMs < this.#repairTimeoutMs) continue;
-      givenUp.push({ first: range.first, last: range.last });
-      this.#missing.splice(index, 1);
-      index -= 1;
-    }
-    return givenUp;
+    const isOver = (range: Missing): boolean => range.expiresAtMs <= nowMs;
+    const fresh = this.#missing.find((range) => !isOver(range));
+    return this.abandonBelow(fresh?.first ?? Number.POSITIVE_INFINITY);
   }
 
   #askForDue(nowMs: number, ask: (sqns: number[]) => void): void {
@@ -211,9 +206,9 @@ export class NakScheduler {
   #earliest(canAsk: boolean): number {
     let earliestMs = Number.POSITIVE_INFINITY;
     for (const range of this.#missing) {
-      const giveUpAtMs = range.detectedAtMs + this.#repairTimeoutMs;
-      const isWaiting = canAsk || range.state !== 'back_off';
-      earliestMs = Math.min(earliestMs, isWaiting ? range.deadlineMs : giveUpAtMs, giveUpAtMs);
+      const hasDeadline = canAsk || range.state !== 'back_off';
+      if (hasDeadline) earliestMs = Math.min(earliestMs, range.deadlineMs);
+      earliestMs = Math.min(earliestMs, range.expiresAtMs);
     }
     return earliestMs;
   }

@@ -62,7 +62,7 @@ export class SessionReceiver {
     this.#delivery = new OrderedDelivery({
       ...options,
       nextSequence: resume?.nextSequence ?? (options.join === 'window' ? 1 : undefined),
-      firstHoleCause: resume === undefined ? 'late_join' : 'repair_expired',
+      resumeSqn: resume?.nextSqn,
     });
   }
 
@@ -81,16 +81,11 @@ export class SessionReceiver {
     return this.#isFin;
   }
 
-  /** Whether packets are missing, held or lost between next and lead. */
-  get hasHole(): boolean {
-    return this.#next <= this.#lead;
-  }
-
-  /** Where to resume this session later, or undefined while nothing is known. */
+  /** Where to resume this session later, or undefined while nothing was told of it. */
   get resumePoint(): ResumePoint | undefined {
-    const { nextSequence } = this.#delivery;
-    if (nextSequence === undefined || !this.#hasStarted) return this.#options.resume;
-    return { session: this.#options.session, nextSequence, nextSqn: this.#next };
+    const { nextSequence, resumeSqn } = this.#delivery;
+    if (nextSequence === undefined || resumeSqn === undefined) return undefined;
+    return { session: this.#options.session, nextSequence, nextSqn: resumeSqn };
   }
 
   /** A time at or before the next thing to do here. */
