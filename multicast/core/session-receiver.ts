@@ -44,7 +44,7 @@ export class SessionReceiver {
   readonly #window = new ReceiveWindow();
   readonly #missing: NakScheduler;
   readonly #delivery: OrderedDelivery;
-  #lost: LostRange[] = [];
+  readonly #lost: LostRange[] = [];
   #hasStarted = false;
   #next = 0;
   #lead = 0;
@@ -100,7 +100,10 @@ export class SessionReceiver {
 
   /** Takes the data packet that `reader` has read from `bytes`. */
   handleData(reader: PacketReader, bytes: Uint8Array, nowMs: number): void {
-    if (!this.#hasStarted) this.#start(reader.sqn, reader.trail, reader.sqn);
+    if (!this.#hasStarted) {
+      if (this.#isRepairOfThePast(reader)) return;
+      this.#start(reader.sqn, reader.trail, reader.sqn);
+    }
     const sqn = unwrapSqn(reader.sqn, this.#lead);
     const trail = unwrapSqn(reader.trail, sqn);
     if (trail > sqn) {
@@ -126,19 +129,23 @@ export class SessionReceiver {
       this.#counters.malformed += 1;
       return;
     }
+    if (!this.#window.reaches(lead, Math.max(this.#next, trail))) {
+      this.#counters.beyondWindow += 1;
+      return;
+    }
     if (this.#spmSqn === undefined) this.#missing.wake();
     this.#spmSqn = reader.sqn;
     this.#counters.spmsReceived += 1;
     this.#advanceTrail(trail);
-    if (lead > this.#lead && this.#window.reaches(lead, this.#next) && !this.#missing.isFull) {
+    if (lead > this.#lead && !this.#missing.isFull) {
       this.#detect(this.#lead + 1, lead, nowMs);
       this.#lead = lead;
     }
-    if (reader.hasSession && !(lead < this.#spmLead)) {
+    if (lead <= this.#lead) {
       this.#spmLead = lead;
       this.#spmSequence = reader.sequence;
+      this.#isFin = reader.isFin;
     }
-    this.#isFin = reader.isFin && lead <= this.#lead;
     this.#deliver();
   }
 
@@ -177,6 +184,14 @@ export class SessionReceiver {
     else this.#next = join === 'window' ? unwrapSqn(trailWrapped, live) : live;
     this.#trail = this.#next;
     this.#lead = this.#next - 1;
+  }
+
+  /** What another receiver asked for says nothing of where the session stands now. */
+  #isRepairOfThePast(reader: PacketReader): boolean {
+    const { join, resume } = this.#options;
+    if (reader.kind !== 'rdata' || join !== 'live' || resume !== undefined) return false;
+    this.#counters.duplicates += 1;
+    return true;
   }
 
   /** Whether `sqn` is wanted; notes what it reveals as missing. */
@@ -220,10 +235,9 @@ export class SessionReceiver {
     this.#deliver();
   }
 
+  /** Holes are given up from the oldest on, so lost ranges come in order. */
   #lose(ranges: readonly SqnRange[], cause: LossCause): void {
-    if (ranges.length === 0) return;
     for (const { first, last } of ranges) this.#lost.push({ first, last, cause });
-    this.#lost.sort((a, b) => a.first - b.first);
   }
 
   /** Hands on everything from `next` up to the first packet still missing. */

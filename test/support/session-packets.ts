@@ -170,12 +170,12 @@ export function sent(machine: Machine): string[] {
   return texts;
 }
 
-/** Runs a machine's deadlines, and nothing else, up to `untilMs`; returns what it sent. */
-export function waitUntil(machine: Machine, untilMs: number): string[] {
+/** Runs a machine's deadlines, and nothing else, from `fromMs` to `untilMs`; returns what it sent. */
+export function waitUntil(machine: Machine, untilMs: number, fromMs = 0): string[] {
   const texts: string[] = sent(machine);
   for (let steps = 0; machine.nextDeadlineMs <= untilMs; steps += 1) {
     if (steps > 100_000) throw new Error('the deadline does not move');
-    machine.handleTimeout(Math.max(machine.nextDeadlineMs, 0));
+    machine.handleTimeout(Math.max(machine.nextDeadlineMs, fromMs));
     texts.push(...sent(machine));
   }
   return texts;
