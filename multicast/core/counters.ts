@@ -57,7 +57,10 @@ export const RECEIVER_COUNTERS = {
   ),
   corruptBlocks: counter('packets', 'Packets whose content is not a block of messages.'),
   otherChannel: counter('packets', 'Packets of other channels on the same group and port.'),
-  foreign: counter('packets', 'Data packets without a session, which this framing needs.'),
+  foreign: counter(
+    'packets',
+    'Data packets and source path messages without a session, which this framing needs.',
+  ),
   late: counter('packets', 'Packets of sessions that are over.'),
   sessionsRefused: counter('packets', 'Packets of new sessions beyond the bound on sessions.'),
   sessionsOpened: counter('sessions', 'Sessions heard for the first time.'),

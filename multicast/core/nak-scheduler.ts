@@ -36,7 +36,7 @@ interface Missing {
   last: number;
   state: State;
   deadlineMs: number;
-  readonly expiresAtMs: number;
+  expiresAtMs: number;
   confirmations: number;
 }
 
@@ -95,7 +95,7 @@ export class NakScheduler {
       expiresAtMs: nowMs + this.#repairTimeoutMs,
       confirmations: 0,
     });
-    this.#wakeAt(deadlineMs);
+    this.wakeAt(deadlineMs);
   }
 
   /** The packet arrived: false if it was not missing. */
@@ -134,7 +134,7 @@ export class NakScheduler {
       range.state = 'wait_data';
       range.deadlineMs = nowMs + NAK_DATA_MS * 2 ** doublings;
       range.confirmations += 1;
-      this.#wakeAt(range.deadlineMs);
+      this.wakeAt(range.deadlineMs);
     });
   }
 
@@ -145,8 +145,18 @@ export class NakScheduler {
       this.#suppressed += range.last - range.first + 1;
       range.state = 'wait_ncf';
       range.deadlineMs = nowMs + NAK_REPEAT_MS;
-      this.#wakeAt(range.deadlineMs);
+      this.wakeAt(range.deadlineMs);
     });
+  }
+
+  /** Gives everything missing `byMs` more before it is given up. */
+  postponeExpiry(byMs: number): void {
+    for (const range of this.#missing) range.expiresAtMs += byMs;
+  }
+
+  /** There may be something to do at `deadlineMs` already: requests that waited for an SPM may go. */
+  wakeAt(deadlineMs: number): void {
+    this.#nextDeadlineMs = Math.min(this.#nextDeadlineMs, deadlineMs);
   }
 
   /** Lets time pass; returns the ranges given up. `canAsk` false postpones requests (no SPM heard yet). */
@@ -211,15 +221,6 @@ export class NakScheduler {
       earliestMs = Math.min(earliestMs, range.expiresAtMs);
     }
     return earliestMs;
-  }
-
-  /** Requests that waited for an SPM may go now. */
-  wake(): void {
-    this.#nextDeadlineMs = Number.NEGATIVE_INFINITY;
-  }
-
-  #wakeAt(deadlineMs: number): void {
-    this.#nextDeadlineMs = Math.min(this.#nextDeadlineMs, deadlineMs);
   }
 
   /** Calls `change` for exactly the missing packets among `sqns`, splitting ranges where needed. */

@@ -133,7 +133,7 @@ export class SessionReceiver {
       this.#counters.beyondWindow += 1;
       return;
     }
-    if (this.#spmSqn === undefined) this.#missing.wake();
+    if (this.#spmSqn === undefined) this.#missing.wakeAt(nowMs);
     this.#spmSqn = reader.sqn;
     this.#counters.spmsReceived += 1;
     this.#advanceTrail(trail);
@@ -158,6 +158,11 @@ export class SessionReceiver {
     }
     if (reader.kind === 'ncf') this.#missing.confirmed(sqns, nowMs);
     else this.#missing.overheard(sqns, nowMs);
+  }
+
+  /** Nothing could be heard for `lateMs`: repairs get that much more time. */
+  overslept(lateMs: number): void {
+    this.#missing.postponeExpiry(lateMs);
   }
 
   /** Lets time pass: asks for what is due, gives up what took too long. */

@@ -170,11 +170,19 @@ test('at its deadline a hole is given up, whatever the fractions of a millisecon
   }
 });
 
+test('a hole whose time is extended is given up that much later', () => {
+  const scheduler = newScheduler();
+  scheduler.add(5, 5, 0);
+  scheduler.postponeExpiry(500);
+  assert.deepEqual(pass(scheduler, REPAIR_TIMEOUT_MS + 499).givenUp, []);
+  assert.deepEqual(pass(scheduler, REPAIR_TIMEOUT_MS + 500).givenUp, [{ first: 5, last: 5 }]);
+});
+
 test('until an SPM is heard nothing is asked for; then at once what is due', () => {
   const scheduler = newScheduler();
   scheduler.add(5, 5, 0);
   assert.deepEqual(pass(scheduler, 500, false), { asked: [], givenUp: [] });
-  scheduler.wake();
+  scheduler.wakeAt(500);
   const asked: number[] = [];
   scheduler.handleTimeout(500, true, (sqns) => asked.push(...sqns));
   assert.deepEqual(asked, [5]);
