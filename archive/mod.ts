@@ -3,20 +3,33 @@
 
 export { Appender, headAfter } from './append.ts';
 export type { AppenderOptions } from './append.ts';
+export * from './audit.ts';
+export { AUDIT_PROBLEMS } from './audit-queries.ts';
+export type { AuditProblemKind } from './audit-queries.ts';
 export * from './channels.ts';
 export * from './connect.ts';
 export * from './database-types.ts';
+export * from './describe-schema.ts';
 export * from './embedded/mod.ts';
 export * from './leases.ts';
 export * from './migrate.ts';
 export * from './partitions.ts';
+export * from './read.ts';
+export * from './read-backlog.ts';
+export * from './read-completeness.ts';
+export type { ArchivedSegment } from './read-decode.ts';
+export { firstPositionOf } from './read-entries.ts';
+export type { Loss, MessageRun, PageEntry } from './read-entries.ts';
+export * from './read-messages.ts';
+export type {
+  MessagePage,
+  MessageReading,
+  MessageRequest,
+  PositionRequest,
+  SequenceRequest,
+  Unsettled,
+} from './read-page.ts';
 export * from './segment-builder.ts';
 export * from './segment-decode.ts';
 export * from './sqlstate.ts';
 export * from './types.ts';
-export * from './read.ts';
-export * from './read-completeness.ts';
-export * from './read-decode.ts';
-export * from './read-entries.ts';
-export * from './read-messages.ts';
-export * from './read-page.ts';

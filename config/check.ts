@@ -27,7 +27,10 @@ export function expectation(schema: SettingSchema): string {
   return `a text of the form ${schema.pattern}`;
 }
 
-/** `text`, which came from the environment or a flag, as the type that `schema` wants; as it is if it cannot be. */
+/**
+ * `text`, which came from the environment or a flag, as the type that `schema` wants; as it is if
+ * it cannot be.
+ */
 export function coerce(text: string, schema: SettingSchema): unknown {
   const types = schema.anyOf?.map(({ type }) => type) ?? [schema.type];
   if (types.includes('integer') && /^-?\d{1,15}$/.test(text)) return Number(text);

@@ -1,6 +1,6 @@
-// The configuration of one process: defaults, then a YAML file, then the environment, then flags, each
-// winning over the one before. All that is wrong is told at once, each with the place where it stands.
-// Reads one file and changes nothing.
+// The configuration of one process: defaults, then a YAML file, then the environment, then flags,
+// each winning over the one before. All that is wrong is told at once, each with the place where it
+// stands. Reads one file and changes nothing.
 
 import { readFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
@@ -34,8 +34,8 @@ export interface LoadOptions {
 }
 
 /**
- * The configuration, checked, complete and frozen; `home` is absolute. Throws BACKCAST_CONFIG_INVALID with every
- * problem on a line of its own.
+ * The configuration, checked, complete and frozen; `home` is absolute. Throws
+ * BACKCAST_CONFIG_INVALID with every problem on a line of its own.
  */
 export function loadConfig(options: LoadOptions = {}): Config {
   const cwd = options.cwd ?? process.cwd();

@@ -1,6 +1,7 @@
-// Every setting of Backcast: its name, type, bounds, default, environment variable and sentence. The loader,
-// the types and docs/configuration.md are all made from this one table. Decides nothing about where values
-// come from (load.ts) and nothing that needs two settings at once (relations.ts).
+// Every setting of Backcast: its name, type, bounds, default, environment variable and sentence.
+// The loader, the types and docs/configuration.md are all made from this one table. Decides nothing
+// about where values come from (load.ts) and nothing that needs two settings at once
+// (relations.ts).
 
 import { Type, type Static, type TEnum, type TInteger } from 'typebox';
 import {
@@ -177,7 +178,7 @@ const ARCHIVER = Type.Object({
   }),
   compression: choice(['auto', 'lz4', 'pglz', 'none'], {
     description:
-      'Compression of stored payloads, fixed when the schema is made; `auto`: lz4 where the server has it, else none.',
+      'Compression of payloads, fixed when the schema is made; `auto`: lz4 where it is, else none.',
     default: 'auto',
     env: 'BACKCAST_COMPRESSION',
   }),
@@ -261,9 +262,6 @@ export const CONFIG_SCHEMA = Type.Object({
 
 /** All settings, checked. Frozen to the last level. */
 export type Config = DeepReadonly<Static<typeof CONFIG_SCHEMA>>;
-
-/** A channel whose address stands in the configuration. */
-export type StaticChannel = Config['channels'][number];
 
 type DeepReadonly<Value> = Value extends object
   ? { readonly [Key in keyof Value]: DeepReadonly<Value[Key]> }

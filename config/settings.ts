@@ -1,9 +1,11 @@
-// Finding one's way in the schema: every setting by its path, and the nearest known name for an unknown
-// one. Pure.
+// Finding one's way in the schema: every setting by its path, and the nearest known name for an
+// unknown one. Pure.
 
 import { CONFIG_SCHEMA } from './schema.ts';
 
-/** A schema as the loader reads it: the JSON Schema keywords that occur, with `env` and `secret`. */
+/**
+ * A schema as the loader reads it: the JSON Schema keywords that occur, with `env` and `secret`.
+ */
 export interface SettingSchema {
   readonly type?: string;
   readonly properties?: Readonly<Record<string, SettingSchema>>;

@@ -1,5 +1,6 @@
-// Where settings come from: a YAML file, the environment, flags. Each source is turned into assignments that
-// remember where they stand, so that a wrong value can be found. Which one wins is decided in load.ts.
+// Where settings come from: a YAML file, the environment, flags. Each source is turned into
+// assignments that remember where they stand, so that a wrong value can be found. Which one wins is
+// decided in load.ts.
 
 import {
   isAlias,
@@ -102,8 +103,8 @@ function isNode(value: unknown): value is Node {
 }
 
 /**
- * What the environment says. A variable that is set to nothing counts as not set. A variable that begins
- * with BACKCAST_ and is almost one of ours is a problem; others are somebody else's.
+ * What the environment says. A variable that is set to nothing counts as not set. A variable that
+ * begins with BACKCAST_ and is almost one of ours is a problem; others are somebody else's.
  */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): SourceReading {
   const assignments: Assignment[] = [];

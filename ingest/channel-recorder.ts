@@ -66,8 +66,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   readonly #receiver: Receiver;
   readonly #batcher: Batcher;
   readonly #resources = new AsyncDisposableStack();
-  #overrunDatagrams = 0;
-  #overranAtMs = Number.NEGATIVE_INFINITY;
+  #driver: Driver | undefined;
   #archivedMessages = 0;
   #inFlight: ArchiveBatch | undefined;
 
@@ -104,7 +103,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   get counters(): RecorderCounters {
     return {
       receiver: this.#receiver.counters,
-      overrunDatagrams: this.#overrunDatagrams,
+      overrunDatagrams: this.#driver?.overrunDatagrams ?? 0,
       pendingBytes: this.#batcher.pendingBytes,
       archivedMessages: this.#archivedMessages,
     };
@@ -146,28 +145,15 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   }
 
   #drive(groupSocket: DatagramSocket, sendSocket: DatagramSocket): void {
-    const receiver = this.#receiver;
-    const driver = new Driver({
-      machine: {
-        handleDatagram: (bytes, remote, nowMs) => {
-          if (this.#batcher.pendingBytes < PENDING_BYTES_MAX) {
-            receiver.handleDatagram(bytes, remote, nowMs);
-          } else {
-            this.#overrunDatagrams += 1;
-            this.#overranAtMs = nowMs;
-          }
-        },
-        handleTimeout: (nowMs) => receiver.handleTimeout(nowMs),
-        pollTransmit: () => receiver.pollTransmit(),
-        get nextDeadlineMs() {
-          return receiver.nextDeadlineMs;
-        },
-      },
-      receiveFrom: [groupSocket, sendSocket],
-      sendThrough: sendSocket,
-      onEvents: () => this.#takeEvents(),
-    });
-    this.#resources.use(driver);
+    this.#driver = this.#resources.use(
+      new Driver({
+        machine: this.#receiver,
+        receiveFrom: [groupSocket, sendSocket],
+        sendThrough: sendSocket,
+        hasRoom: () => this.#batcher.pendingBytes < PENDING_BYTES_MAX,
+        onEvents: () => this.#takeEvents(),
+      }),
+    );
   }
 
   #takeEvents(): void {
@@ -188,7 +174,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     const isOurs =
       event.kind === 'lost' &&
       event.cause === 'repair_expired' &&
-      nowMs - this.#overranAtMs < OVERRUN_MEMORY_MS;
+      nowMs - (this.#driver?.overranAtMs ?? Number.NEGATIVE_INFINITY) < OVERRUN_MEMORY_MS;
     return isOurs ? { ...event, cause: 'recorder_overrun' } : event;
   }
 }

@@ -1,7 +1,7 @@
-// What the Redis registry has answered so far: in memory, and in a file if it is given a path, so that a
-// restart during an outage still knows its channels. Several processes may share the file: each adds what
-// it has learned. Losing the file costs nothing but that, so a file that cannot be written is reported
-// and done without.
+// What the Redis registry has answered so far: in memory, and in a file if it is given a path, so
+// that a restart during an outage still knows its channels. Several processes may share the file:
+// each adds what it has learned. Losing the file costs nothing but that, so a file that cannot be
+// written is reported and done without.
 
 import { BackcastError, REGISTRY_CHANNELS_MAX, type ChannelAddress } from '#base/mod.ts';
 import { readTextFile, updateTextFile } from './locked-file.ts';

@@ -1,5 +1,6 @@
-// Checks of what a store answers. A registry can be edited by hand, half-written or poisoned, and what it
-// says decides where packets go: so nothing it holds is believed before it has passed here. Pure.
+// Checks of what a store answers. A registry can be edited by hand, half-written or poisoned, and
+// what it says decides where packets go: so nothing it holds is believed before it has passed here.
+// Pure.
 
 import {
   BackcastError,

@@ -1,6 +1,7 @@
 // The registry of one host: a JSON file that the processes of the host share. Good for the embedded
 // default and for a single machine; several machines need the Redis registry, as each of them would
-// otherwise hand out addresses of its own. Entries that cannot be used are skipped and left as they are.
+// otherwise hand out addresses of its own. Entries that cannot be used are skipped and left as they
+// are.
 
 import type { ChannelAddress, Framing, SessionId } from '#base/mod.ts';
 import {
@@ -36,7 +37,9 @@ export interface FileRegistryOptions extends RegistryOptions {
   readonly wallClockMs?: () => number;
 }
 
-/** Opens the registry in the file `options.path`. Throws BACKCAST_CONFIG_INVALID for a wrong pool. */
+/**
+ * Opens the registry in the file `options.path`. Throws BACKCAST_CONFIG_INVALID for a wrong pool.
+ */
 export function openFileRegistry(options: FileRegistryOptions): Registry {
   return new FileRegistry(options);
 }
@@ -150,7 +153,7 @@ class FileRegistry implements Registry {
     if (leases.size >= REGISTRY_SESSIONS_MAX && !leases.has(session.session))
       throw new BackcastError(
         'BACKCAST_REGISTRY_INVALID',
-        `channel "${session.channel}" has ${leases.size} sessions announced, the most there may be; ` +
+        `channel "${session.channel}" has ${leases.size} sessions announced, as many as may be; ` +
           'look for a publisher that restarts without end',
       );
     leases.set(session.session, { ...session, expiresAtMs: nowMs + this.#leaseMs });

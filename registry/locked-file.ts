@@ -1,7 +1,7 @@
-// One small file that several processes of a host read and replace: readers see the old text or the new
-// one, never half of either, and only one process at a time replaces it. The lock is a file made with
-// O_EXCL that says who holds it; a holder that died is noticed and its lock taken away. Knows nothing of
-// what the text means.
+// One small file that several processes of a host read and replace: readers see the old text or the
+// new one, never half of either, and only one process at a time replaces it. The lock is a file
+// made with O_EXCL that says who holds it; a holder that died is noticed and its lock taken away.
+// Knows nothing of what the text means.
 
 import { mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
@@ -9,9 +9,15 @@ import { dirname } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { BackcastError, rootMessage, toError } from '#base/mod.ts';
 
-/** A replacement takes a few milliseconds; a lock this old belongs to a process that hangs or is gone. */
+/**
+ * A replacement takes a few milliseconds; a lock this old belongs to a process that hangs or is
+ * gone.
+ */
 const LOCK_AGE_MS_MAX = 10_000;
-/** A holder that cannot be seen may live in another container on the same host name; it gets this long. */
+/**
+ * A holder that cannot be seen may live in another container on the same host name; it gets this
+ * long.
+ */
 const LOCK_AGE_MS_MIN = 1_000;
 /** Long enough to outlast a lock that has to age first. */
 const LOCK_WAIT_MS_MAX = 15_000;
@@ -28,7 +34,7 @@ export async function readTextFile(path: string): Promise<string | undefined> {
     if (size > FILE_BYTES_MAX)
       throw new BackcastError(
         'BACKCAST_REGISTRY_INVALID',
-        `${path} has ${size} bytes, more than the ${FILE_BYTES_MAX} of the largest registry; move it away`,
+        `${path} has ${size} bytes, more than any registry (${FILE_BYTES_MAX}); move it away`,
       );
     return await readFile(path, 'utf8');
   } catch (error) {
@@ -39,10 +45,11 @@ export async function readTextFile(path: string): Promise<string | undefined> {
 }
 
 /**
- * Replaces the text of the file at `path` by what `change` makes of it (undefined: leave it) while no other
- * process does, and returns what `change` returned beside it. When this resolves, the new text is on
- * disk and survives a power cut. Makes the folder if it is missing. Throws BACKCAST_HOME_UNUSABLE when the
- * folder cannot be written or the lock does not become free within 15 s, and what `change` throws.
+ * Replaces the text of the file at `path` by what `change` makes of it (undefined: leave it) while
+ * no other process does, and returns what `change` returned beside it. When this resolves, the new
+ * text is on disk and survives a power cut. Makes the folder if it is missing. Throws
+ * BACKCAST_HOME_UNUSABLE when the folder cannot be written or the lock does not become free within
+ * 15 s, and what `change` throws.
  */
 export async function updateTextFile<Result>(
   path: string,
@@ -97,9 +104,9 @@ async function createLock(lockPath: string, text: string): Promise<boolean> {
 }
 
 /**
- * Removes the lock if its holder is gone. Two processes that both saw the dead holder must not remove one
- * after the other, as the second would remove the lock that the first has just taken; so the removal has
- * a lock of its own, and looks again once it holds it.
+ * Removes the lock if its holder is gone. Two processes that both saw the dead holder must not
+ * remove one after the other, as the second would remove the lock that the first has just taken; so
+ * the removal has a lock of its own, and looks again once it holds it.
  */
 async function breakStaleLock(lockPath: string): Promise<void> {
   if (!(await isStale(lockPath))) return;
@@ -206,8 +213,8 @@ async function lockHeld(lockPath: string): Promise<BackcastError> {
 function unusable(path: string, cause: unknown): BackcastError {
   return new BackcastError(
     'BACKCAST_HOME_UNUSABLE',
-    `${path} cannot be used: ${rootMessage(cause)}; give this user write access to its folder or set ` +
-      'BACKCAST_HOME to another one',
+    `${path} cannot be used: ${rootMessage(cause)}; give this user write access to its folder ` +
+      'or set BACKCAST_HOME to another one',
     { cause },
   );
 }

@@ -1,7 +1,7 @@
-// The pool of multicast addresses and the one rule by which a channel gets its place in it. Slot i is
-// the i-th group together with the i-th port: a channel shares neither with another one, because a
-// Linux socket hears every group that any process of the host has joined on its port. Does not know
-// where channels are stored.
+// The pool of multicast addresses and the one rule by which a channel gets its place in it. Slot i
+// is the i-th group together with the i-th port: a channel shares neither with another one, because
+// a Linux socket hears every group that any process of the host has joined on its port. Does not
+// know where channels are stored.
 
 import {
   assert,
@@ -15,8 +15,8 @@ import {
 import type { PoolOptions } from './types.ts';
 
 /**
- * 4,096 channels in 239.192.0.0/14, the organisation-local scope of RFC 2365, on ports below the range
- * from which Linux takes the ports of outgoing connections (32768–60999).
+ * 4,096 channels in 239.192.0.0/14, the organisation-local scope of RFC 2365, on ports below the
+ * range from which Linux takes the ports of outgoing connections (32768–60999).
  */
 export const POOL_DEFAULT: PoolOptions = {
   groups: ['239.192.0.0/20'],
@@ -41,12 +41,14 @@ interface NumberRange {
   readonly last: number;
 }
 
-/** The pool that `options` describe. Throws BACKCAST_CONFIG_INVALID with the entry that is wrong. */
+/**
+ * The pool that `options` describe. Throws BACKCAST_CONFIG_INVALID with the entry that is wrong.
+ */
 export function parsePool(options: PoolOptions): AddressPool {
   const [portFirst, portLast] = options.ports;
   if (!isPort(portFirst) || !isPort(portLast) || portFirst > portLast)
     throw invalidPool(
-      `registry.pool.ports [${portFirst}, ${portLast}] is not a first and a last port from 1 to 65535`,
+      `registry.pool.ports [${portFirst}, ${portLast}] is not a first and a last port, 1 to 65535`,
     );
   if (!isPort(options.dport))
     throw invalidPool(`registry.pool.dport ${options.dport} is not a port from 1 to 65535`);
@@ -75,9 +77,9 @@ export function slotAddress(pool: AddressPool, slot: number, framing: Framing): 
 }
 
 /**
- * The slot that `name` takes when it is free (FNV-1a, 32 bits). Derived from the name so that a registry
- * that has lost everything hands out almost the same addresses again, instead of giving a new channel
- * the address on which an old one is still running.
+ * The slot that `name` takes when it is free (FNV-1a, 32 bits). Derived from the name so that a
+ * registry that has lost everything hands out almost the same addresses again, instead of giving a
+ * new channel the address on which an old one is still running.
  */
 export function preferredSlot(pool: AddressPool, name: string): number {
   let hash = 0x811c9dc5;
@@ -86,7 +88,9 @@ export function preferredSlot(pool: AddressPool, name: string): number {
   return (hash >>> 0) % pool.slotCount;
 }
 
-/** The first free slot from the preferred one on, wrapping around; undefined if the pool is used up. */
+/**
+ * The first free slot from the preferred one on, wrapping around; undefined if the pool is used up.
+ */
 export function allocate(
   pool: AddressPool,
   request: { readonly name: string; readonly framing: Framing },
@@ -111,8 +115,8 @@ export function poolExhausted(pool: AddressPool, channel: string): BackcastError
   const widen = pool.groupCount <= pool.portCount ? 'registry.pool.groups' : 'registry.pool.ports';
   return new BackcastError(
     'BACKCAST_POOL_EXHAUSTED',
-    `no address is left for channel "${channel}": all ${pool.slotCount} slots of the pool are taken ` +
-      `(${pool.groupCount} groups, ${pool.portCount} ports); widen ${widen} on every instance`,
+    `no address is left for channel "${channel}": all ${pool.slotCount} slots of the pool are ` +
+      `taken (${pool.groupCount} groups, ${pool.portCount} ports); widen ${widen} everywhere`,
   );
 }
 
@@ -131,8 +135,8 @@ function parseGroups(text: string): NumberRange {
   const range = parseRange(text);
   if (range === undefined)
     throw invalidPool(
-      `registry.pool.groups entry "${text}" is not a group, CIDR block or range of IPv4 multicast ` +
-        'addresses such as 239.192.0.0/20',
+      `registry.pool.groups entry "${text}" is not a group, CIDR block or range of IPv4 ` +
+        'multicast addresses such as 239.192.0.0/20',
     );
   if (range.first <= ipv4ToNumber('224.0.0.255'))
     throw invalidPool(

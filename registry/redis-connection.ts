@@ -1,6 +1,6 @@
-// The connection of the Redis registry: bounded waiting, one kind of error, and a word to the owner when
-// Redis goes away or comes back. ioredis reconnects by itself in the background; commands are never
-// queued for it, so that nobody waits on an outage. Knows nothing of channels.
+// The connection of the Redis registry: bounded waiting, one kind of error, and a word to the owner
+// when Redis goes away or comes back. ioredis reconnects by itself in the background; commands are
+// never queued for it, so that nobody waits on an outage. Knows nothing of channels.
 
 import { Redis } from 'ioredis';
 import { BackcastError, rootMessage } from '#base/mod.ts';
@@ -55,8 +55,8 @@ export class RedisConnection implements AsyncDisposable {
 
   /**
    * What `command` answers. Throws BACKCAST_REDIS_UNREACHABLE within CONNECT_MS_MAX (first call) or
-   * ANSWER_MS_MAX (later) when Redis is away, refuses to log in or cannot write; BACKCAST_REGISTRY_INVALID when
-   * it holds something else under our keys.
+   * ANSWER_MS_MAX (later) when Redis is away, refuses to log in or cannot write;
+   * BACKCAST_REGISTRY_INVALID when it holds something else under our keys.
    */
   async run<Answer>(command: (redis: Redis) => Promise<Answer>): Promise<Answer> {
     this.#firstConnect ??= this.#connect();
@@ -72,14 +72,16 @@ export class RedisConnection implements AsyncDisposable {
     this.#redis.disconnect(false);
   }
 
-  /** Waits until the first attempt has come to an end, good or bad; later attempts are ioredis's. */
+  /**
+   * Waits until the first attempt has come to an end, good or bad; later attempts are ioredis's.
+   */
   async #connect(): Promise<void> {
-    const timeout = Promise.withResolvers<void>();
-    const timer = setTimeout(timeout.resolve, CONNECT_MS_MAX);
+    const patience = Promise.withResolvers<void>();
+    const timer = setTimeout(patience.resolve, CONNECT_MS_MAX);
     const attempt = this.#redis.connect().catch((error: unknown) => {
       this.#lastProblem ??= error;
     });
-    await Promise.race([attempt, timeout.promise]);
+    await Promise.race([attempt, patience.promise]);
     clearTimeout(timer);
   }
 
@@ -118,7 +120,10 @@ export class RedisConnection implements AsyncDisposable {
   }
 }
 
-/** Throws BACKCAST_CONFIG_INVALID unless `url` is redis://, rediss://, unix:/// or the path of a socket. */
+/**
+ * Throws BACKCAST_CONFIG_INVALID unless `url` is redis://, rediss://, unix:/// or the path of a
+ * socket.
+ */
 function toIoredisUrl(url: string): string {
   if (url.startsWith('unix:///')) return url.slice('unix://'.length);
   if (url.startsWith('/')) return url;

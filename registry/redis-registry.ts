@@ -1,7 +1,7 @@
-// The registry of many hosts, in Redis. Redis is asked for what is new and for what others did; what has
-// been answered once is kept in memory and in a file, so that a channel that runs goes on running while
-// Redis is away, and so that everybody together can rebuild what Redis has lost (`reconcile`).
-// Holds no truth of the archive: losing all of it loses no message.
+// The registry of many hosts, in Redis. Redis is asked for what is new and for what others did;
+// what has been answered once is kept in memory and in a file, so that a channel that runs goes on
+// running while Redis is away, and so that everybody together can rebuild what Redis has lost
+// (`reconcile`). Holds no truth of the archive: losing all of it loses no message.
 
 import {
   BackcastError,
@@ -56,9 +56,9 @@ export interface RedisRegistryOptions extends RegistryOptions {
 }
 
 /**
- * Opens the registry in Redis, without yet talking to it. Throws BACKCAST_CONFIG_INVALID for a wrong URL or
- * pool. While Redis is away, calls about channels that are remembered succeed and the others throw
- * BACKCAST_REDIS_UNREACHABLE within 3 s.
+ * Opens the registry in Redis, without yet talking to it. Throws BACKCAST_CONFIG_INVALID for a
+ * wrong URL or pool. While Redis is away, calls about channels that are remembered succeed and the
+ * others throw BACKCAST_REDIS_UNREACHABLE within 3 s.
  */
 export async function openRedisRegistry(options: RedisRegistryOptions): Promise<Registry> {
   const pool = parsePool(options.pool ?? POOL_DEFAULT);
@@ -81,7 +81,9 @@ class RedisRegistry implements Registry {
   readonly #prefix: string;
   readonly #leaseMs: number;
   readonly #onInvalid: (entry: InvalidEntry) => void;
-  /** Addresses that `resolve` has given out in this process: they do not change under who uses them. */
+  /**
+   * Addresses that `resolve` has given out in this process: they do not change under who uses them.
+   */
   readonly #inUse = new Map<string, ChannelAddress>();
   readonly #announced = new Map<string, SessionAnnouncement>();
 
@@ -210,7 +212,10 @@ class RedisRegistry implements Registry {
     );
   }
 
-  /** Writes back the channels that Redis does not have. Those in use here that it has elsewhere are conflicts. */
+  /**
+   * Writes back the channels that Redis does not have. Those in use here that it has elsewhere are
+   * conflicts.
+   */
   async #restore(): Promise<Omit<Reconciliation, 'renewedSessionCount'>> {
     const restoredChannels: string[] = [];
     const conflicts: InvalidEntry[] = [];
@@ -227,7 +232,9 @@ class RedisRegistry implements Registry {
     return { restoredChannels, conflicts };
   }
 
-  /** What `ask` answers; while Redis is away or answers nonsense, the address that is remembered. */
+  /**
+   * What `ask` answers; while Redis is away or answers nonsense, the address that is remembered.
+   */
   async #orRemembered(
     channel: string,
     ask: () => Promise<ChannelAddress | undefined>,
@@ -283,7 +290,7 @@ function isAboutTheStore(error: unknown): error is BackcastError {
 function conflictText(outcome: string, text: string): string {
   if (outcome === 'moved')
     return `the registry now has it at "${text}"; restart whoever still uses the address it had`;
-  return `its address has been given to channel "${text}"; stop one of the two and remove its entry`;
+  return `its address was given to channel "${text}"; stop one of the two and remove its entry`;
 }
 
 function parseJson(text: string): unknown {

@@ -1,8 +1,8 @@
-// The Lua scripts of the Redis registry and the text of an address as Redis stores it. Each script runs
-// atomically and touches one key, so that it also runs on a Redis Cluster. Addresses of all channels
-// stand in one hash, field by field `group port dport framing`: one key is lost as a whole or not at
-// all, and there is no second index that could disagree with it. Nothing larger than an entry can be is
-// ever read out of Redis.
+// The Lua scripts of the Redis registry and the text of an address as Redis stores it. Each script
+// runs atomically and touches one key, so that it also runs on a Redis Cluster. Addresses of all
+// channels stand in one hash, field by field `group port dport framing`: one key is lost as a whole
+// or not at all, and there is no second index that could disagree with it. Nothing larger than an
+// entry can be is ever read out of Redis.
 
 import { REGISTRY_CHANNELS_MAX, REGISTRY_SESSIONS_MAX, type ChannelAddress } from '#base/mod.ts';
 import { ENTRY_BYTES_MAX } from './answers.ts';
@@ -29,8 +29,9 @@ end
 `;
 
 /**
- * KEYS: channels. ARGV: name, framing, dport, preferred slot, slots, first port, then first and last of each
- * range of groups as numbers. Answers {'known' | 'new', text}, {'exhausted'} or {'overfull', count}.
+ * KEYS: channels. ARGV: name, framing, dport, preferred slot, slots, first port, then first and
+ * last of each range of groups as numbers. Answers {'known' | 'new', text}, {'exhausted'} or
+ * {'overfull', count}.
  */
 export const RESOLVE = `${PRELUDE}
 local name = ARGV[1]
@@ -65,7 +66,10 @@ return {'exhausted'}`;
 export const LOOKUP = `${PRELUDE}
 return read(ARGV[1])`;
 
-/** KEYS: channels. Answers {name, text, name, text …}, or {'overfull', count} where there are too many. */
+/**
+ * KEYS: channels. Answers {name, text, name, text …}, or {'overfull', count} where there are too
+ * many.
+ */
 export const LIST = `${PRELUDE}
 local count = redis.call('HLEN', key)
 if count > ${REGISTRY_CHANNELS_MAX} then return redis.error_reply('OVERFULL ' .. count) end
@@ -77,9 +81,10 @@ end
 return answer`;
 
 /**
- * KEYS: channels. ARGV: name, text, name, text … Writes back what is missing. Answers {name, outcome, text}
- * one after the other: 'restored' with the text, 'moved' with the text that stands there, 'taken' with the name of
- * the channel that has the group or port; nothing for a channel that stands there as it should.
+ * KEYS: channels. ARGV: name, text, name, text … Writes back what is missing. Answers {name,
+ * outcome, text} one after the other: 'restored' with the text, 'moved' with the text that stands
+ * there, 'taken' with the name of the channel that has the group or port; nothing for a channel
+ * that stands there as it should.
  */
 export const RESTORE = `${PRELUDE}
 local groups, ports = addresses()
@@ -105,16 +110,18 @@ for index = 1, #ARGV, 2 do
 end
 return answer`;
 
-/** KEYS: sessions of one channel. ARGV: session, text, lease in ms. Answers 1, or 0 when there are too many. */
+/**
+ * KEYS: sessions of one channel. ARGV: session, text, lease in ms. Answers 1, or 0 when there are
+ * too many.
+ */
 export const ANNOUNCE = `${PRELUDE}
 local at = now()
 for _, field in ipairs(redis.call('HKEYS', key)) do
   local ends = tonumber(string.match(read(field), '^(%d+) '))
   if not ends or ends <= at then redis.call('HDEL', key, field) end
 end
-if redis.call('HLEN', key) >= ${REGISTRY_SESSIONS_MAX} and redis.call('HEXISTS', key, ARGV[1]) == 0 then
-  return 0
-end
+local is_new = redis.call('HEXISTS', key, ARGV[1]) == 0
+if is_new and redis.call('HLEN', key) >= ${REGISTRY_SESSIONS_MAX} then return 0 end
 redis.call('HSET', key, ARGV[1], string.format('%.0f', at + ARGV[3]) .. ' ' .. ARGV[2])
 if redis.call('PTTL', key) < tonumber(ARGV[3]) then redis.call('PEXPIRE', key, ARGV[3]) end
 return 1`;

@@ -1,14 +1,17 @@
-// The text of a registry file and of the file in which the Redis registry remembers answers: JSON with the
-// channels and, for the file registry, the leases of sessions. Entries are kept as they were found, also
-// those that cannot be used, so that rewriting the file never loses what somebody wrote into it. Maps
-// rather than objects inside, because `__proto__` is a fine name for a channel. Pure.
+// The text of a registry file and of the file in which the Redis registry remembers answers: JSON
+// with the channels and, for the file registry, the leases of sessions. Entries are kept as they
+// were found, also those that cannot be used, so that rewriting the file never loses what somebody
+// wrote into it. Maps rather than objects inside, because `__proto__` is a fine name for a channel.
+// Pure.
 
 import { BackcastError, isChannelName, type ChannelAddress } from '#base/mod.ts';
 import { checkAddress, isObject } from './answers.ts';
 import type { AddressPool } from './pool.ts';
 import type { InvalidEntry } from './types.ts';
 
-/** One lease as it stands in the file: an announcement, unchecked, and the instant at which it ends. */
+/**
+ * One lease as it stands in the file: an announcement, unchecked, and the instant at which it ends.
+ */
 export interface LeaseEntry {
   readonly expiresAtMs: number;
   readonly [name: string]: unknown;
@@ -99,8 +102,8 @@ function parseJson(text: string, path: string): unknown {
 function invalidFile(path: string, problem: string, cause?: unknown): BackcastError {
   return new BackcastError(
     'BACKCAST_REGISTRY_INVALID',
-    `${path} cannot be read as a registry: ${problem}; restore it from a copy, or move it away to let ` +
-      'every channel be given an address anew',
+    `${path} cannot be read as a registry: ${problem}; restore it from a copy, or move it away ` +
+      'to let every channel be given an address anew',
     { cause },
   );
 }

@@ -1,14 +1,15 @@
-// Channels whose addresses stand in the configuration or on the command line, laid over a registry or
-// standing alone. They win over the registry beneath, are not held to its pool and are never written to it.
+// Channels whose addresses stand in the configuration or on the command line, laid over a registry
+// or standing alone. They win over the registry beneath, are not held to its pool and are never
+// written to it.
 
 import { BackcastError, type ChannelAddress, type Framing, type SessionId } from '#base/mod.ts';
 import { requireChannelName, requireFraming } from './answers.ts';
 import type { Reconciliation, Registry, SessionAnnouncement } from './types.ts';
 
 /**
- * A registry that answers with `addresses` first and asks `beneath` for every other channel. Without
- * `beneath`, other channels are BACKCAST_CHANNEL_UNKNOWN and announcements go nowhere. Owns `beneath`:
- * disposing of this disposes of that.
+ * A registry that answers with `addresses` first and asks `beneath` for every other channel.
+ * Without `beneath`, other channels are BACKCAST_CHANNEL_UNKNOWN and announcements go nowhere. Owns
+ * `beneath`: disposing of this disposes of that.
  */
 export function openStaticRegistry(
   addresses: ReadonlyMap<string, ChannelAddress>,
@@ -36,8 +37,8 @@ class StaticRegistry implements Registry {
     if (this.#beneath !== undefined) return await this.#beneath.resolve(channel, options);
     throw new BackcastError(
       'BACKCAST_CHANNEL_UNKNOWN',
-      `channel "${channel}" has no address: add it to \`channels\` in the configuration, give --group, ` +
-        'or configure a registry',
+      `channel "${channel}" has no address: add it to \`channels\` in the configuration, give ` +
+        '--group, or configure a registry',
     );
   }
 

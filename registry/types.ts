@@ -1,6 +1,6 @@
-// What a registry is: it maps the name of a channel to its multicast address, hands out a new address
-// the first time a name is asked for, and knows which sessions are on a channel now. Two stores stand
-// behind this one interface: a file for one host (file-registry.ts) and Redis for many
+// What a registry is: it maps the name of a channel to its multicast address, hands out a new
+// address the first time a name is asked for, and knows which sessions are on a channel now. Two
+// stores stand behind this one interface: a file for one host (file-registry.ts) and Redis for many
 // (redis-registry.ts). A registry carries no messages and is never asked on the way of one.
 
 import type { ChannelAddress, Framing, SessionId } from '#base/mod.ts';
@@ -19,7 +19,9 @@ export interface SessionAnnouncement {
   readonly startedAtUs: number;
 }
 
-/** Something that a registry holds and that cannot be used. It is skipped, never repaired in secret. */
+/**
+ * Something that a registry holds and that cannot be used. It is skipped, never repaired in secret.
+ */
 export interface InvalidEntry {
   readonly channel: string;
   /** What is wrong with it and what to do, one sentence. */
@@ -39,9 +41,9 @@ export interface Reconciliation {
 /** Where channels live and who is on them. Every answer has been checked against the pool. */
 export interface Registry extends AsyncDisposable {
   /**
-   * The address of `channel`, allocated from the pool the first time. Atomic: any number of processes
-   * that ask at once get the same answer, and two channels never share a group or a port. A channel
-   * that is known keeps its framing; asking for another one is BACKCAST_REGISTRY_INVALID.
+   * The address of `channel`, allocated from the pool the first time. Atomic: any number of
+   * processes that ask at once get the same answer, and two channels never share a group or a port.
+   * A channel that is known keeps its framing; asking for another one is BACKCAST_REGISTRY_INVALID.
    * Errors: BACKCAST_CHANNEL_NAME, BACKCAST_POOL_EXHAUSTED, BACKCAST_REGISTRY_INVALID,
    * BACKCAST_REDIS_UNREACHABLE, BACKCAST_HOME_UNUSABLE.
    */
@@ -58,7 +60,8 @@ export interface Registry extends AsyncDisposable {
   sessions(channel: string): Promise<readonly SessionAnnouncement[]>;
   /**
    * Renews what this process announced and writes back what the store has lost. The owner calls it
-   * three times within a lease. An outage of the store is not an error here: the next call makes up.
+   * three times within a lease. An outage of the store is not an error here: the next call makes
+   * up.
    */
   reconcile(): Promise<Reconciliation>;
 }

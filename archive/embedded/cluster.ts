@@ -149,6 +149,12 @@ export async function clearLockFile(paths: ClusterPaths): Promise<void> {
   }
 }
 
+/** Whether a server runs on these files, whoever started it. */
+export async function isRunning(paths: ClusterPaths): Promise<boolean> {
+  const pid = await readLockPid(join(paths.data, 'postmaster.pid'));
+  return pid !== undefined && (await isServerOn(pid, paths.data));
+}
+
 /** Whether the server has written that it accepts connections. */
 export async function isReady(paths: ClusterPaths): Promise<boolean> {
   const text = await readFile(join(paths.data, 'postmaster.pid'), 'utf8').catch(() => '');

@@ -93,6 +93,11 @@ export async function startEmbeddedPostgres(
   return server;
 }
 
+/** The URL of an embedded server on `port`. Holds the password: not for logs. */
+export function embeddedUrl(port: number, password: string): string {
+  return `postgres://${NAME}:${encodeURIComponent(password)}@127.0.0.1:${port}/${NAME}`;
+}
+
 async function makeData(installation: Installation): Promise<void> {
   const { binaries, paths } = installation;
   const args = [
@@ -182,7 +187,7 @@ function runningServer(
     await exited;
   };
   return {
-    url: `postgres://${NAME}:${encodeURIComponent(password)}@127.0.0.1:${port}/${NAME}`,
+    url: embeddedUrl(port, password),
     port,
     exited,
     stop,

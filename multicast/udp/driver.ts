@@ -1,36 +1,28 @@
 // THE loop between a protocol machine and the world: datagrams and time go in, datagrams and events come
 // out. It knows no protocol; one driver runs one machine, publisher or receiver alike.
-//
 //   datagram ──► handleDatagram ─┐
 //   deadline ──► handleTimeout ──┼─► turn: send all that is due · tell the owner · arm the one timer
 //   owner    ──► its own call ───┘
-//
-// Datagrams of one turn of the event loop (the kernel hands over up to 32 at once) are taken in one by
-// one, and drained together behind them: a turn per datagram would be most of the cost.
+// Datagrams of one turn of the event loop are taken in one by one, and drained together behind them.
 
+import type { Machine } from '#multicast/core/mod.ts';
 import { monotonicMs } from './clock.ts';
-import type { DatagramSocket, Remote } from './socket.ts';
-
-/** The doors of a machine that the driver uses. */
-export interface DrivenMachine {
-  handleDatagram(bytes: Uint8Array, remote: Remote, nowMs: number): void;
-  handleTimeout(nowMs: number): void;
-  pollTransmit(): Outgoing | undefined;
-  readonly nextDeadlineMs: number;
-}
-
-type Outgoing = { readonly bytes: Uint8Array; readonly address: string; readonly port: number };
+import type { DatagramSocket } from './socket.ts';
 
 /** What a driver connects. The sockets stay their owner's: the driver does not close them. */
 export interface DriverOptions {
-  readonly machine: DrivenMachine;
+  readonly machine: Machine;
   /** Sockets whose datagrams go into the machine. */
   readonly receiveFrom: readonly DatagramSocket[];
   readonly sendThrough: DatagramSocket;
-  /** Drains the machine's events. May call the machine; what it then wants to send goes out next turn. */
+  /** Whether the owner can take more; while it cannot, datagrams are dropped and counted. Default: always. */
+  readonly hasRoom?: () => boolean;
+  /** Drains the machine's events. If it calls the machine itself, it calls schedule() too. */
   readonly onEvents: () => void;
 }
 
+/** As many as libuv reads from a socket per turn: a sender does not outrun receivers of its own thread. */
+const TRANSMITS_PER_TURN_MAX = 32;
 /** Longest wait in one go: far below what setTimeout can take, and a spare handleTimeout is harmless. */
 const WAIT_MS_MAX = 60_000;
 
@@ -40,6 +32,8 @@ export class Driver implements Disposable {
   #immediate: NodeJS.Immediate | undefined;
   #timer: NodeJS.Timeout | undefined;
   #timerDueMs = Number.POSITIVE_INFINITY;
+  #overrunDatagrams = 0;
+  #overranAtMs = Number.NEGATIVE_INFINITY;
   #isTurning = false;
   #isDisposed = false;
 
@@ -47,11 +41,23 @@ export class Driver implements Disposable {
     this.#options = options;
     for (const socket of options.receiveFrom) {
       socket.onDatagram = (bytes, remote) => {
-        options.machine.handleDatagram(bytes, remote, monotonicMs());
+        const nowMs = monotonicMs();
+        if (options.hasRoom?.() === false) return this.#overrun(nowMs);
+        options.machine.handleDatagram(bytes, remote, nowMs);
         this.schedule();
       };
     }
     this.schedule();
+  }
+
+  /** Datagrams dropped for want of room. */
+  get overrunDatagrams(): number {
+    return this.#overrunDatagrams;
+  }
+
+  /** When the last one was dropped; −Infinity if none ever was. */
+  get overranAtMs(): number {
+    return this.#overranAtMs;
   }
 
   /** Takes one turn at the end of this turn of the event loop, however often it is called until then. */
@@ -61,17 +67,17 @@ export class Driver implements Disposable {
 
   /** Takes a turn now. To be called, or schedule(), after each call of the machine by its owner. */
   turn(): void {
-    if (this.#isDisposed) return;
-    if (this.#isTurning) return this.schedule();
+    if (this.#isDisposed || this.#isTurning) return this.schedule();
     this.#isTurning = true;
     try {
       const { machine, sendThrough, onEvents } = this.#options;
       const nowMs = monotonicMs();
       if (machine.nextDeadlineMs <= nowMs) machine.handleTimeout(nowMs);
-      let transmit = machine.pollTransmit();
-      while (transmit !== undefined) {
+      for (let sent = 0; sent < TRANSMITS_PER_TURN_MAX; sent += 1) {
+        const transmit = machine.pollTransmit();
+        if (transmit === undefined) break;
         sendThrough.send(transmit.bytes, transmit.address, transmit.port);
-        transmit = machine.pollTransmit();
+        if (sent === TRANSMITS_PER_TURN_MAX - 1) this.schedule();
       }
       onEvents();
       if (!this.#isDisposed) this.#arm(machine.nextDeadlineMs, monotonicMs());
@@ -88,10 +94,15 @@ export class Driver implements Disposable {
     for (const socket of this.#options.receiveFrom) socket.onDatagram = () => undefined;
   }
 
+  #overrun(nowMs: number): void {
+    this.#overrunDatagrams += 1;
+    this.#overranAtMs = nowMs;
+  }
+
   // A timer that is due earlier is left alone: it finds nothing to do and arms the next one.
   #arm(deadlineMs: number, nowMs: number): void {
-    if (deadlineMs <= nowMs) return this.schedule();
-    if (deadlineMs >= this.#timerDueMs) return;
+    if (deadlineMs <= nowMs) this.schedule();
+    if (deadlineMs <= nowMs || deadlineMs >= this.#timerDueMs) return;
     clearTimeout(this.#timer);
     const waitMs = Math.min(Math.ceil(deadlineMs - nowMs), WAIT_MS_MAX);
     this.#timerDueMs = nowMs + waitMs;

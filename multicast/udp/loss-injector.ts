@@ -3,9 +3,10 @@
 // With a seed, the same datagrams in the same order meet the same faults.
 
 import { BackcastError, seededRandom, type Random } from '#base/mod.ts';
+import type { Remote } from '#multicast/core/mod.ts';
 import { PacketReader, type PacketKind } from '#multicast/wire/mod.ts';
 import { processRandom } from './clock.ts';
-import type { DatagramHandler, DatagramSocket, Remote, SocketCounters } from './socket.ts';
+import type { DatagramHandler, DatagramSocket, SocketCounters } from './socket.ts';
 
 /** What to do to datagrams. Chances are 0 to 1. */
 export interface FaultSpec {

@@ -6,12 +6,7 @@ import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { networkInterfaces } from 'node:os';
 import { assert, BackcastError, isMulticastGroup, toError } from '#base/mod.ts';
-
-/** Where a datagram came from. Says nothing about who sent it: peers are told apart by TSI. */
-export interface Remote {
-  readonly address: string;
-  readonly port: number;
-}
+import type { Remote } from '#multicast/core/mod.ts';
 
 /** Takes one datagram; the bytes are the receiver's to keep. */
 export type DatagramHandler = (bytes: Uint8Array, remote: Remote) => void;

@@ -1,6 +1,7 @@
 // What `npm test` starts once for all test files, and stops when they are done: node:test calls these
 // two functions in the process of the runner, and the test processes inherit its environment.
 
+import { REDIS_VARIABLE, startRedisForTests } from './redis.ts';
 import { SERVER_VARIABLE, startTestServer, TEMPLATE_VARIABLE } from './postgres-server.ts';
 
 const running = new AsyncDisposableStack();
@@ -10,6 +11,8 @@ export async function globalSetup(): Promise<void> {
   const postgres = running.use(await startTestServer());
   process.env[SERVER_VARIABLE] = postgres.url;
   process.env[TEMPLATE_VARIABLE] = postgres.template;
+  const redis = running.use(await startRedisForTests());
+  process.env[REDIS_VARIABLE] = redis.url;
 }
 
 /** Stops them and removes their files. */

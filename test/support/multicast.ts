@@ -2,7 +2,8 @@
 
 import dgram from 'node:dgram';
 import { once } from 'node:events';
-import type { DatagramSocket, Remote } from '#multicast/udp/mod.ts';
+import type { Remote } from '#multicast/core/mod.ts';
+import type { DatagramSocket } from '#multicast/udp/mod.ts';
 
 /** The interface of every test. */
 export const LOOPBACK = '127.0.0.1';

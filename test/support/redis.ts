@@ -1,6 +1,6 @@
-// A real Redis for tests: REDIS_URL if it is set, else redis-server or valkey-server from PATH, else the
-// Debian packages, unpacked without root into .cache/redis. The server listens on a socket in a folder of
-// its own, keeps nothing on disk and ends with its owner. Never a mock.
+// A real Redis for tests: REDIS_URL if it is set, else redis-server or valkey-server from PATH,
+// else the Debian packages, unpacked without root into .cache/redis. The server listens on a socket
+// in a folder of its own, keeps nothing on disk and ends with its owner. Never a mock.
 
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,10 +13,16 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
 
+/** Where the test processes find the Redis of the whole run. */
+export const REDIS_VARIABLE = 'TEST_REDIS_URL';
+
 const CACHE = fileURLToPath(new URL('../../.cache/redis', import.meta.url));
 const READY_MS_MAX = 10_000;
 const PING_EVERY_MS = 10;
-/** The server and what it needs beyond libc, OpenSSL and libsystemd, which every Debian with npm has. */
+/**
+ * The server and what it needs beyond libc, OpenSSL and libsystemd, which every Debian with npm
+ * has.
+ */
 const PACKAGES = ['redis-server', 'redis-tools'];
 const LIBRARIES = ['libjemalloc2', 'liblzf1', 'libatomic1'];
 const run = promisify(execFile);
@@ -39,12 +45,15 @@ export interface OwnRedis extends TestRedis {
 
 /** The Redis of the whole test run if there is one (REDIS_URL), else one of this file's own. */
 export async function startRedisForTests(): Promise<TestRedis> {
-  const url = process.env['REDIS_URL'];
+  const url = process.env[REDIS_VARIABLE] ?? process.env['REDIS_URL'];
   if (url !== undefined && url !== '') return { url, [Symbol.asyncDispose]: async () => undefined };
   return await startRedis();
 }
 
-/** Starts a Redis of the caller's own. Throws one line that says what to install where none can be had. */
+/**
+ * Starts a Redis of the caller's own. Throws one line that says what to install where none can be
+ * had.
+ */
 export async function startRedis(): Promise<OwnRedis> {
   const binary = await findServer();
   const folder = mkdtempSync(join(tmpdir(), 'backcast-redis-'));
@@ -103,7 +112,9 @@ async function launch(binary: ServerBinary, folder: string, socket: string): Pro
   return server;
 }
 
-/** Asks with PING rather than reading the log, whose wording differs between versions and set-ups. */
+/**
+ * Asks with PING rather than reading the log, whose wording differs between versions and set-ups.
+ */
 async function untilReady(server: ChildProcess, socket: string): Promise<void> {
   const giveUpAtMs = performance.now() + READY_MS_MAX;
   while (!(await answersPing(socket))) {
@@ -163,8 +174,8 @@ async function fetchServer(): Promise<ServerBinary> {
       await unpackPackages(target, path);
     } catch (cause) {
       throw new Error(
-        'no Redis for the tests: set REDIS_URL or run `apt-get install redis-server` (fetching the ' +
-          `Debian packages failed: ${lastLine(cause)})`,
+        'no Redis for the tests: set REDIS_URL or run `apt-get install redis-server` ' +
+          `(fetching the Debian packages failed: ${lastLine(cause)})`,
         { cause },
       );
     }
@@ -175,8 +186,8 @@ async function fetchServer(): Promise<ServerBinary> {
 }
 
 /**
- * Fetches and unpacks beside `target`, then renames: test files that do this at once each make their
- * own, and the first that is done wins.
+ * Fetches and unpacks beside `target`, then renames: test files that do this at once each make
+ * their own, and the first that is done wins.
  */
 async function unpackPackages(target: string, server: string): Promise<void> {
   await mkdir(CACHE, { recursive: true });
@@ -193,7 +204,10 @@ async function unpackPackages(target: string, server: string): Promise<void> {
   }
 }
 
-/** With the machine's own package lists if it has any, else with lists of our own, which needs no root. */
+/**
+ * With the machine's own package lists if it has any, else with lists of our own, which needs no
+ * root.
+ */
 async function download(work: string): Promise<void> {
   const names = [...PACKAGES, ...LIBRARIES];
   try {

@@ -1,11 +1,14 @@
-// Waiting for something that another process does, where nothing tells when it is done: asks again until it
-// is so, within a bound. Not for waiting "long enough".
+// Waiting for something that another process does, where nothing tells when it is done: asks again
+// until it is so, within a bound. Not for waiting "long enough".
 
 import { setTimeout as wait } from 'node:timers/promises';
 
 const ASK_EVERY_MS = 10;
 
-/** Resolves with the first answer of `ask` that is not undefined or false; throws `what` after `boundMs`. */
+/**
+ * Resolves with the first answer of `ask` that is not undefined or false; throws `what` after
+ * `boundMs`.
+ */
 export async function until<Answer>(
   what: string,
   ask: () => Promise<Answer | undefined | false> | Answer | undefined | false,

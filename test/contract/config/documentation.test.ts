@@ -1,12 +1,14 @@
-// docs/configuration.md against the schema: the table in it is the one that the schema makes, so neither knows
-// a setting that the other does not. With UPDATE_DOCS=1 the table is rewritten instead.
+// docs/configuration.md against the schema: the table in it is the one that the schema makes, so
+// neither knows a setting that the other does not. With UPDATE_DOCS=1 the table is rewritten
+// instead.
 
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { LOADER_VARIABLES, loadConfig, renderSettingsTable, SETTINGS } from '#config/mod.ts';
+import { LOADER_VARIABLES, loadConfig, SETTINGS } from '#config/mod.ts';
+import { renderSettingsTable } from '#test/support/settings-table.ts';
 import { createTestFolder } from '#test/support/folder.ts';
 
 const PAGE = fileURLToPath(new URL('../../../docs/configuration.md', import.meta.url));

@@ -1,5 +1,5 @@
-// What every registry promises, held for the file and for Redis by the same tests. "Two processes" are two
-// registries on the same store here; file-registry.test.ts has real processes.
+// What every registry promises, held for the file and for Redis by the same tests. "Two processes"
+// are two registries on the same store here; file-registry.test.ts has real processes.
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';

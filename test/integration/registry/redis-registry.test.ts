@@ -1,5 +1,5 @@
-// The Redis registry while Redis is away, empty, poisoned or slow: a server of this file's own, as it is
-// killed, paused and flushed.
+// The Redis registry while Redis is away, empty, poisoned or slow: a server of this file's own, as
+// it is killed, paused and flushed.
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
@@ -141,7 +141,7 @@ test('after FLUSHALL, a process that remembers nothing is given the same address
   assert.deepEqual(await fresh.resolve('orders'), address);
 });
 
-test('an address in use that Redis gave to another channel stays, and the conflict is told', async () => {
+test('an address in use that Redis gave away stays, and the conflict is told', async () => {
   await using registry = await open();
   const address = await registry.resolve('orders');
   const text = `${address.group} ${address.port} 7500 native`;
@@ -152,7 +152,7 @@ test('an address in use that Redis gave to another channel stays, and the confli
     conflicts.map(({ channel }) => channel),
     ['orders'],
   );
-  assert.match(conflicts[0].problem, /given to channel "thief"/);
+  assert.match(conflicts[0].problem, /was given to channel "thief"/);
   assert.deepEqual(await registry.resolve('orders'), address);
 });
 

@@ -1,5 +1,5 @@
-// A process of its own for file-registry.test.ts: resolves the channels of argv on the registry file in
-// argv[2], waiting for a line on stdin first so that several children begin together.
+// A process of its own for file-registry.test.ts: resolves the channels of argv on the registry
+// file in argv[2], waiting for a line on stdin first so that several children begin together.
 
 import { once } from 'node:events';
 import { openFileRegistry } from '#registry/mod.ts';

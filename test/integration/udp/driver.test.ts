@@ -3,21 +3,13 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import {
-  Driver,
-  monotonicMs,
-  openSendSocket,
-  type DatagramSocket,
-  type DrivenMachine,
-  type Remote,
-} from '#multicast/udp/mod.ts';
+import type { Machine, Remote, Transmit } from '#multicast/core/mod.ts';
+import { Driver, monotonicMs, openSendSocket, type DatagramSocket } from '#multicast/udp/mod.ts';
 import { LOOPBACK } from '#test/support/multicast.ts';
 
 const TIMEOUT = { timeout: 10_000 };
 
-type Transmit = NonNullable<ReturnType<DrivenMachine['pollTransmit']>>;
-
-class Countdown implements DrivenMachine {
+class Countdown implements Machine {
   readonly events: string[] = [];
   readonly transmits: Transmit[] = [];
   nextDeadlineMs = Number.POSITIVE_INFINITY;
@@ -174,6 +166,20 @@ test('many datagrams of one turn are drained together', TIMEOUT, async () => {
   await two.untilTold('heard 1');
   assert.ok(drains < 50, `${drains} turns for 101 datagrams`);
 });
+
+test(
+  'a long burst leaves in pieces, so that others of the thread get their turn',
+  TIMEOUT,
+  async () => {
+    await using one = await run();
+    await using two = await run();
+    for (let i = 0; i < 99; i += 1) one.machine.send(0, addressOf(two));
+    one.machine.send(1, addressOf(two));
+    one.driver.turn();
+    assert.equal(one.machine.transmits.length, 100 - 32);
+    await two.untilTold('heard 1');
+  },
+);
 
 test('after its end a driver neither hears nor waits', TIMEOUT, async () => {
   await using one = await run();

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { editDistance } from '../../../config/settings.ts';
-import { loadConfig } from '#config/mod.ts';
-import { readYaml } from '../../../config/sources.ts';
+import { editDistance, loadConfig, readYaml } from '#config/mod.ts';
 import { BackcastError } from '#base/mod.ts';
 
 const words = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), maxLength: 7 });

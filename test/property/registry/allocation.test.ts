@@ -1,17 +1,18 @@
-// Allocation against a naive model: a list of all slots in order, of which the first that clashes with
-// nothing is taken.
+// Allocation against a naive model: a list of all slots in order, of which the first that clashes
+// with nothing is taken.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as fc from 'fast-check';
-import { checkAddress, checkAnnouncement } from '../../../registry/answers.ts';
 import {
+  checkAddress,
+  checkAnnouncement,
   allocate,
   parsePool,
   preferredSlot,
   slotAddress,
   type AddressPool,
-} from '../../../registry/pool.ts';
+} from '#registry/mod.ts';
+import * as fc from 'fast-check';
 import type { ChannelAddress } from '#base/mod.ts';
 
 const pools = fc

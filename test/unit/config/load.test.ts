@@ -51,7 +51,7 @@ test('every default is a value that its setting accepts', async () => {
     );
 });
 
-test('flags win over the environment, the environment over the file, the file over defaults', async () => {
+test('flags win over the environment, that over the file, that over defaults', async () => {
   const yaml = 'api:\n  port: 1\n  host: file\n';
   const env = { BACKCAST_PORT: '2', BACKCAST_HOST: 'env' };
   const flags = [{ flag: '--port', name: 'api.port', value: '3' }];
@@ -112,7 +112,7 @@ const NEAR: readonly [string, string | undefined][] = [
 ];
 
 for (const [yaml, name] of NEAR)
-  test(`the unknown key in "${yaml}" ${name === undefined ? 'has no neighbour' : `is near ${name}`}`, async () => {
+  test(`the unknown key in "${yaml}" is near ${name ?? 'nothing'}`, async () => {
     const [line] = await problems(yaml);
     assert.match(line, /unknown key/);
     assert.equal(/did you mean `(.*)`/.exec(line)?.[1], name);
@@ -125,7 +125,8 @@ test('all that is wrong is told at once, each with its place', async () => {
     'backcast.yaml:4: `log` is not a section of names and values',
     'environment BACKCAST_PROT: unknown — did you mean `BACKCAST_PORT`?',
     'backcast.yaml:2: `api.port`: 99999 is not a whole number from 0 to 65535',
-    'environment BACKCAST_SHARDS: `archiver.shards`: "many" is not auto or a whole number from 1 to 256',
+    'environment BACKCAST_SHARDS: `archiver.shards`: "many" is not auto or a whole number ' +
+      'from 1 to 256',
   ]);
 });
 

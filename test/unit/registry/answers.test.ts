@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkAddress, checkAnnouncement } from '../../../registry/answers.ts';
-import { parsePool } from '../../../registry/pool.ts';
-import { parseAddressText } from '../../../registry/redis-scripts.ts';
-import { parseDocument, serializeDocument } from '../../../registry/registry-document.ts';
+import {
+  checkAddress,
+  checkAnnouncement,
+  parsePool,
+  parseAddressText,
+  parseDocument,
+  serializeDocument,
+} from '#registry/mod.ts';
 
 const POOL = parsePool({ groups: ['239.1.0.0/24'], ports: [5000, 5255], dport: 7500 });
 const GOOD = { group: '239.1.0.9', port: 5009, dport: 7500, framing: 'native' };

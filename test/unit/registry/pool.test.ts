@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { allocate, parsePool, poolHolds, slotAddress } from '../../../registry/pool.ts';
-import { POOL_DEFAULT, type PoolOptions } from '#registry/mod.ts';
+import {
+  allocate,
+  parsePool,
+  poolHolds,
+  slotAddress,
+  POOL_DEFAULT,
+  type PoolOptions,
+} from '#registry/mod.ts';
 
 const SMALL: PoolOptions = { groups: ['239.1.0.0/30'], ports: [5000, 5003], dport: 7500 };
 

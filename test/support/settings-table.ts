@@ -1,7 +1,7 @@
-// The table of docs/configuration.md, made from the schema so that neither can know a setting that the other
-// does not. Pure.
+// The table of docs/configuration.md, made from the schema so that neither can know a setting that
+// the other does not. Pure.
 
-import { SETTINGS, type Setting, type SettingSchema } from './settings.ts';
+import { SETTINGS, type Setting, type SettingSchema } from '#config/mod.ts';
 
 const HEAD = ['Setting', 'Environment', 'Value', 'Default', 'Meaning'];
 

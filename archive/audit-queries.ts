@@ -1,0 +1,219 @@
+// The questions of the auditor in SQL, for one channel each. They read what is stored, the runs and the
+// arrays of the segments themselves, and compare the indexes and bounds with that, never the reverse.
+// Every row of an answer is a problem: kind, session (or null), first and last, both included, of
+// sequences where there is a session and of positions where there is none.
+
+import { sql } from 'kysely';
+import type { RawBuilder } from 'kysely';
+import { SEGMENT_MESSAGES_MAX } from '#base/mod.ts';
+
+/** A row of every question below. */
+export interface ProblemRow {
+  readonly kind: AuditProblemKind;
+  readonly session: string | null;
+  readonly first: number;
+  readonly last: number;
+}
+
+/** What can be wrong, with the sentence that explains it. */
+export const AUDIT_PROBLEMS = {
+  hole: 'Sequences up to the watermark that are neither stored nor declared lost.',
+  stored_and_lost: 'Sequences that are stored and declared lost as well.',
+  stored_twice: 'Sequences that are stored more than once.',
+  lost_twice: 'Sequences that two unhealed losses declare.',
+  unaccounted: 'Sequences stored or lost outside [first_archived, watermark] of their session.',
+  position_hole: 'Positions up to the head that no segment holds.',
+  position_overlap: 'Positions that two segments hold.',
+  beyond_head: 'Positions stored behind the head of the channel.',
+  segment_damaged: 'Positions of a segment whose counts, sizes or times contradict its arrays.',
+  index_wrong: 'Sequences for which segment_sessions and the segments disagree.',
+  bounds_wrong: 'Positions of a day for which partition_bounds and the segments disagree.',
+} as const;
+
+/** One of the kinds above. */
+export type AuditProblemKind = keyof typeof AUDIT_PROBLEMS;
+
+/** Problems listed per question: enough to see the extent, bounded for an archive that is in ruins. */
+export const PROBLEMS_PER_QUESTION_MAX = 1_000;
+
+type Question = (channelId: number) => RawBuilder<ProblemRow>;
+
+/** Every question. */
+export const AUDIT_QUESTIONS: readonly Question[] = [
+  accounting,
+  storedTwice,
+  lostTwice,
+  positions,
+  segmentArrays,
+  sessionIndex,
+  partitionBounds,
+];
+
+const LIMIT = sql.raw(`LIMIT ${PROBLEMS_PER_QUESTION_MAX}`);
+const SESSION = sql.raw(`lpad(to_hex(session_id), 16, '0')`);
+
+function runs(channelId: number): RawBuilder<unknown> {
+  return sql`
+    SELECT run.session_id, run.first_sequence,
+           run.first_sequence + run.length - 1 AS last_sequence,
+           segment.first_position, segment.archived_at
+    FROM segments segment,
+         unnest(segment.run_session, segment.run_first, segment.run_length)
+           AS run (session_id, first_sequence, length)
+    WHERE segment.channel_id = ${channelId}`;
+}
+
+/** Stored and lost together are exactly what the session's row says, and are apart from each other. */
+function accounting(channelId: number): RawBuilder<ProblemRow> {
+  return sql<ProblemRow>`
+    WITH run AS (${runs(channelId)}),
+    stored AS (
+      SELECT session_id, range_agg(int8range(first_sequence, last_sequence, '[]')) AS stored
+      FROM run GROUP BY session_id),
+    lost AS (
+      SELECT session_id, range_agg(int8range(first_sequence, last_sequence, '[]')) AS lost
+      FROM losses WHERE channel_id = ${channelId} AND healed_at IS NULL GROUP BY session_id),
+    due AS (
+      SELECT session_id,
+             int8multirange(int8range(first_archived, watermark + 1)) AS due
+      FROM sessions WHERE channel_id = ${channelId}),
+    account AS (
+      SELECT session_id,
+             coalesce(stored, '{}') AS stored, coalesce(lost, '{}') AS lost, coalesce(due, '{}') AS due
+      FROM due FULL JOIN stored USING (session_id) FULL JOIN lost USING (session_id)),
+    problem AS (
+      SELECT 'hole' AS kind, session_id, unnest(due - (stored + lost)) AS range FROM account
+      UNION ALL
+      SELECT 'stored_and_lost', session_id, unnest(stored * lost) FROM account
+      UNION ALL
+      SELECT 'unaccounted', session_id, unnest((stored + lost) - due) FROM account)
+    SELECT kind, ${SESSION} AS session, lower(range) AS first, upper(range) - 1 AS last
+    FROM problem ORDER BY session_id, range ${LIMIT}`;
+}
+
+function storedTwice(channelId: number): RawBuilder<ProblemRow> {
+  return repeated('stored_twice', runs(channelId));
+}
+
+function lostTwice(channelId: number): RawBuilder<ProblemRow> {
+  return repeated(
+    'lost_twice',
+    sql`SELECT session_id, first_sequence, last_sequence FROM losses
+        WHERE channel_id = ${channelId} AND healed_at IS NULL`,
+  );
+}
+
+/** The parts of ranges that an earlier range of the same session covers already. */
+function repeated(kind: AuditProblemKind, ranges: RawBuilder<unknown>): RawBuilder<ProblemRow> {
+  return sql<ProblemRow>`
+    WITH ranges AS (${ranges}),
+    ordered AS (
+      SELECT session_id, first_sequence, last_sequence,
+             max(last_sequence) OVER (
+               PARTITION BY session_id ORDER BY first_sequence, last_sequence
+               ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS covered_through
+      FROM ranges)
+    SELECT ${kind}::text AS kind, ${SESSION} AS session,
+           first_sequence AS first, least(last_sequence, covered_through) AS last
+    FROM ordered WHERE covered_through >= first_sequence
+    ORDER BY session_id, first_sequence ${LIMIT}`;
+}
+
+/** Segments follow each other without hole or overlap from 1 through the head. */
+function positions(channelId: number): RawBuilder<ProblemRow> {
+  return sql<ProblemRow>`
+    WITH segment AS (
+      SELECT first_position AS first, first_position + message_count - 1 AS last
+      FROM segments WHERE channel_id = ${channelId}
+      UNION ALL
+      SELECT head + 1, head FROM leases WHERE channel_id = ${channelId}),
+    ordered AS (
+      SELECT first, last,
+             coalesce(max(last) OVER (
+               ORDER BY first, last ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS through
+      FROM segment),
+    lease AS (SELECT head FROM leases WHERE channel_id = ${channelId}),
+    problem AS (
+      SELECT 'position_hole' AS kind, through + 1 AS first, first - 1 AS last
+      FROM ordered WHERE first > through + 1
+      UNION ALL
+      SELECT 'position_overlap', first, least(last, through)
+      FROM ordered WHERE first <= through AND last >= first
+      UNION ALL
+      SELECT 'beyond_head', greatest(first, head + 1), last
+      FROM segment, lease WHERE last > head AND last >= first)
+    SELECT kind, NULL AS session, first, last FROM problem ORDER BY first, kind ${LIMIT}`;
+}
+
+/** Each segment's arrays have as many elements as it has messages, and the sizes and times it states. */
+function segmentArrays(channelId: number): RawBuilder<ProblemRow> {
+  return sql<ProblemRow>`
+    SELECT 'segment_damaged' AS kind, NULL AS session,
+           segment.first_position AS first,
+           segment.first_position + segment.message_count - 1 AS last
+    FROM segments segment
+    CROSS JOIN LATERAL (
+      SELECT count(*) AS longest, count(payload) AS payloads, count(published_at) AS instants,
+             sum(octet_length(payload)) AS bytes,
+             min(published_at) AS earliest, max(published_at) AS latest
+      FROM unnest(segment.payload, segment.published_at) AS message (payload, published_at)
+    ) arrays
+    CROSS JOIN LATERAL (
+      SELECT count(*) AS longest, count(session_id) AS sessions, count(first_sequence) AS firsts,
+             sum(length) AS messages, min(length) AS shortest
+      FROM unnest(segment.run_session, segment.run_first, segment.run_length)
+             AS run (session_id, first_sequence, length)
+    ) runs
+    WHERE segment.channel_id = ${channelId}
+      AND ((arrays.longest, arrays.payloads, arrays.instants, runs.messages, arrays.bytes)
+             IS DISTINCT FROM
+           (segment.message_count, segment.message_count, segment.message_count,
+            segment.message_count, segment.payload_bytes)
+        OR (arrays.earliest, arrays.latest)
+             IS DISTINCT FROM (segment.min_published_at, segment.max_published_at)
+        OR (runs.sessions, runs.firsts) IS DISTINCT FROM (runs.longest, runs.longest)
+        OR runs.shortest < 1
+        OR segment.message_count > ${SEGMENT_MESSAGES_MAX})
+    ORDER BY segment.first_position ${LIMIT}`;
+}
+
+/** The sparse index has exactly one row per segment and session, with its first and last sequence. */
+function sessionIndex(channelId: number): RawBuilder<ProblemRow> {
+  return sql<ProblemRow>`
+    WITH run AS (${runs(channelId)}),
+    should AS (
+      SELECT session_id, min(first_sequence) AS first_sequence, max(last_sequence) AS last_sequence,
+             first_position, archived_at
+      FROM run GROUP BY session_id, first_position, archived_at),
+    has AS (
+      SELECT session_id, first_sequence, last_sequence, first_position, archived_at
+      FROM segment_sessions WHERE channel_id = ${channelId}),
+    problem AS (
+      (SELECT * FROM should EXCEPT ALL SELECT * FROM has)
+      UNION
+      (SELECT * FROM has EXCEPT ALL SELECT * FROM should))
+    SELECT 'index_wrong' AS kind, ${SESSION} AS session,
+           first_sequence AS first, last_sequence AS last
+    FROM problem ORDER BY session_id, first_sequence ${LIMIT}`;
+}
+
+/** The map that lets reads prune covers each day exactly. */
+function partitionBounds(channelId: number): RawBuilder<ProblemRow> {
+  return sql<ProblemRow>`
+    WITH should AS (
+      SELECT date_trunc('day', archived_at, 'UTC') AS partition_start,
+             min(first_position) AS first_position,
+             max(first_position + message_count - 1) AS last_position,
+             min(min_published_at) AS min_published_at, max(max_published_at) AS max_published_at
+      FROM segments WHERE channel_id = ${channelId} GROUP BY 1),
+    has AS (
+      SELECT partition_start, first_position, last_position, min_published_at, max_published_at
+      FROM partition_bounds WHERE channel_id = ${channelId}),
+    problem AS (
+      (SELECT * FROM should EXCEPT ALL SELECT * FROM has)
+      UNION
+      (SELECT * FROM has EXCEPT ALL SELECT * FROM should))
+    SELECT 'bounds_wrong' AS kind, NULL AS session,
+           first_position AS first, last_position AS last
+    FROM problem ORDER BY first_position, last_position ${LIMIT}`;
+}

@@ -1,0 +1,119 @@
+// The auditor: proves from the stored rows that every sequence is accounted for. For each session,
+// stored and lost are apart and together exactly [first_archived, watermark]; the positions of a channel
+// are 1 through its head; what helps to find rows agrees with the rows. Reads one channel at a time in
+// one snapshot, so that it can run beside a writing archiver. Its cost is one reading of all messages.
+
+import { sql } from 'kysely';
+import type { Transaction } from 'kysely';
+import { BackcastError } from '#base/mod.ts';
+import type { SessionId } from '#base/mod.ts';
+import { AUDIT_QUESTIONS } from './audit-queries.ts';
+import type { AuditProblemKind } from './audit-queries.ts';
+import type { ArchiveDatabase } from './connect.ts';
+import type { ArchiveTables } from './database-types.ts';
+import { toDatabaseError } from './sqlstate.ts';
+
+/** Something that does not add up: these sequences of `session`, or these positions if there is none. */
+export interface AuditProblem {
+  readonly kind: AuditProblemKind;
+  readonly session?: SessionId;
+  readonly first: number;
+  readonly last: number;
+}
+
+/** What the audit of one channel found. */
+export interface ChannelAudit {
+  readonly channel: string;
+  readonly channelId: number;
+  /** The last archived position. */
+  readonly head: number;
+  readonly sessionCount: number;
+  /** Sequences that are to be accounted for, over all sessions. */
+  readonly dueCount: number;
+  readonly storedCount: number;
+  /** Sequences declared lost and not healed. */
+  readonly lostCount: number;
+  /** Empty: everything is accounted for. At most PROBLEMS_PER_QUESTION_MAX of each question. */
+  readonly problems: readonly AuditProblem[];
+}
+
+/**
+ * Audits `channel`, or every channel in the order of names. Throws BACKCAST_CHANNEL_UNKNOWN,
+ * BACKCAST_DATABASE_UNREACHABLE, BACKCAST_SCHEMA_MISSING; what it finds wrong is in the answer.
+ */
+export async function audit(
+  database: ArchiveDatabase,
+  options: { readonly channel?: string } = {},
+): Promise<ChannelAudit[]> {
+  try {
+    const channels = await findChannels(database, options.channel);
+    const audits: ChannelAudit[] = [];
+    for (const { channel_id, name } of channels) {
+      audits.push(await auditChannel(database, channel_id, name));
+    }
+    return audits;
+  } catch (error) {
+    throw toDatabaseError(error, 'auditing the archive');
+  }
+}
+
+async function findChannels(
+  database: ArchiveDatabase,
+  name: string | undefined,
+): Promise<{ channel_id: number; name: string }[]> {
+  let query = database.selectFrom('channels').select(['channel_id', 'name']).orderBy('name');
+  if (name !== undefined) query = query.where('name', '=', name);
+  const channels = await query.execute();
+  if (channels.length === 0 && name !== undefined) {
+    throw new BackcastError('BACKCAST_CHANNEL_UNKNOWN', `the archive has no channel ${name}.`);
+  }
+  return channels;
+}
+
+async function auditChannel(
+  database: ArchiveDatabase,
+  channelId: number,
+  channel: string,
+): Promise<ChannelAudit> {
+  return database
+    .transaction()
+    .setIsolationLevel('repeatable read')
+    .setAccessMode('read only')
+    .execute(async (snapshot) => {
+      await sql`SET LOCAL statement_timeout = 0`.execute(snapshot);
+      const totals = await readTotals(snapshot, channelId);
+      const problems: AuditProblem[] = [];
+      for (const question of AUDIT_QUESTIONS) {
+        const { rows } = await question(channelId).execute(snapshot);
+        for (const { kind, session, first, last } of rows) {
+          const whose = session === null ? {} : { session: session as SessionId };
+          problems.push({ kind, ...whose, first, last });
+        }
+      }
+      return { channel, channelId, ...totals, problems };
+    });
+}
+
+type Totals = Pick<
+  ChannelAudit,
+  'head' | 'sessionCount' | 'dueCount' | 'storedCount' | 'lostCount'
+>;
+
+async function readTotals(
+  snapshot: Transaction<ArchiveTables>,
+  channelId: number,
+): Promise<Totals> {
+  const { rows } = await sql<Totals>`
+    SELECT
+      coalesce((SELECT head FROM leases WHERE channel_id = ${channelId}), 0) AS head,
+      (SELECT count(*) FROM sessions WHERE channel_id = ${channelId}) AS "sessionCount",
+      (SELECT coalesce(sum(watermark - first_archived + 1), 0)::bigint
+       FROM sessions WHERE channel_id = ${channelId}) AS "dueCount",
+      (SELECT coalesce(sum(message_count), 0)::bigint
+       FROM segments WHERE channel_id = ${channelId}) AS "storedCount",
+      (SELECT coalesce(sum(last_sequence - first_sequence + 1), 0)::bigint
+       FROM losses WHERE channel_id = ${channelId} AND healed_at IS NULL) AS "lostCount"`.execute(
+    snapshot,
+  );
+  return rows[0];
+}

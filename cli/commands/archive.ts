@@ -1,0 +1,38 @@
+// `archive`: the archiver as a service of its own.
+
+import type { Command } from 'commander';
+import { explain, runs, settingOption, type CommandContext, type CommandHost } from '../command.ts';
+import type { Outcome } from '../exit-codes.ts';
+import { createLogger, startArchiver } from '../services.ts';
+import { openStore } from '../store.ts';
+import { endOf } from '../service-end.ts';
+import { openRegistry } from '#registry/mod.ts';
+
+/** Adds the command. */
+export function addArchiveCommand(program: Command, host: CommandHost): void {
+  const command = program
+    .command('archive')
+    .description('run the archiver: listen to channels and store their messages')
+    .addOption(settingOption('--interface <address>', 'interface'))
+    .addOption(settingOption('--database-url <url>', 'databaseUrl'))
+    .addOption(settingOption('--redis-url <url>', 'redisUrl'))
+    .addOption(settingOption('--channels <patterns>', 'archiver.channels'))
+    .addOption(settingOption('--name <name>', 'archiver.name'))
+    .addOption(settingOption('--shards <count>', 'archiver.shards'))
+    .addOption(settingOption('--fault <faults>', 'faults'));
+  runs(command, host, archive);
+  explain(command, [
+    'backcast archive --interface 10.0.7.21',
+    "backcast archive --channels 'orders.*,trades' --shards 4",
+  ]);
+}
+
+async function archive(context: CommandContext): Promise<Outcome> {
+  const log = createLogger(context.config);
+  await using resources = new AsyncDisposableStack();
+  const store = resources.use(await openStore(context));
+  const registry = resources.use(await openRegistry(context.config));
+  const archiver = resources.use(await startArchiver(context.config, store.url, registry, log));
+  await endOf(context.signal, [archiver.failed, store.exited]);
+  return 'ok';
+}

@@ -1,0 +1,82 @@
+// `publish`: sends messages to a channel, one per line of standard input or as many as asked for.
+
+import type { Command } from 'commander';
+import {
+  addAddressOptions,
+  addressOf,
+  requireChannel,
+  requireNative,
+  type AddressOptions,
+} from '../channel-argument.ts';
+import {
+  explain,
+  runs,
+  settingOption,
+  wholeNumber,
+  type CommandContext,
+  type CommandHost,
+} from '../command.ts';
+import type { Outcome } from '../exit-codes.ts';
+import { publishLines, publishMadeUp } from '../publish-source.ts';
+import { openPublisher } from '../services.ts';
+import { announced } from '../announced.ts';
+import { openRegistry } from '#registry/mod.ts';
+
+/** What the command is told. */
+export interface PublishOptions extends AddressOptions {
+  /** Messages to make up; without it, one per line of standard input. */
+  readonly count?: number;
+  /** Bytes of a made-up message. */
+  readonly size: number;
+  /** Messages per second; as fast as the network takes them if not given. */
+  readonly rate?: number;
+  /** Name of this publisher; the host name if not given. */
+  readonly source?: string;
+}
+
+const SIZE_BYTES_DEFAULT = 140;
+
+/** Adds the command. */
+export function addPublishCommand(program: Command, host: CommandHost): void {
+  const command = program
+    .command('publish <channel>')
+    .description('publish messages: one per line of standard input, or --count made-up ones')
+    .option('--count <messages>', 'make up so many messages', wholeNumber(0))
+    .option('--size <bytes>', 'bytes of a made-up message', wholeNumber(0), SIZE_BYTES_DEFAULT)
+    .option('--rate <messages>', 'messages per second', wholeNumber(1))
+    .option('--source <name>', 'name of this publisher (default: the host name)')
+    .addOption(settingOption('--interface <address>', 'interface'))
+    .addOption(settingOption('--fault <faults>', 'faults'));
+  addAddressOptions(command);
+  runs(command, host, publish);
+  explain(command, [
+    "echo 'hello' | backcast publish demo.tour --source tour-1",
+    'backcast publish demo.tour --count 1000 --size 200 --rate 100',
+    'backcast publish legacy --group 239.10.0.7:7600 --dport 7500 --count 10',
+  ]);
+}
+
+async function publish(
+  context: CommandContext,
+  options: PublishOptions,
+  name: string,
+): Promise<Outcome> {
+  const channel = requireChannel(name);
+  const given = addressOf(options);
+  requireNative(given ?? { framing: options.framing ?? 'native' });
+  await using resources = new AsyncDisposableStack();
+  const registry = given ?? resources.use(await openRegistry(context.config));
+  const address = 'group' in registry ? registry : await registry.resolve(channel);
+  const publisher = resources.use(await openPublisher(context.config, address, options.source));
+  if (!('group' in registry)) {
+    resources.use(await announced(registry, channel, publisher, context.config));
+  }
+  const count =
+    options.count === undefined
+      ? await publishLines(publisher, process.stdin, context.signal)
+      : await publishMadeUp(publisher, { ...options, count: options.count }, context.signal);
+  const session = publisher.session;
+  await resources.disposeAsync();
+  context.note(`published ${count} messages to ${channel}, session ${session}`);
+  return context.signal.aborted ? 'interrupted' : 'ok';
+}

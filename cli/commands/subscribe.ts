@@ -1,0 +1,70 @@
+// `subscribe`: prints what is published on a channel now, as NDJSON.
+
+import type { Command } from 'commander';
+import {
+  addAddressOptions,
+  addressOf,
+  requireChannel,
+  requireNative,
+  type AddressOptions,
+} from '../channel-argument.ts';
+import {
+  explain,
+  runs,
+  settingOption,
+  wholeNumber,
+  type CommandContext,
+  type CommandHost,
+} from '../command.ts';
+import type { Outcome } from '../exit-codes.ts';
+import { liveText } from '../live-text.ts';
+import { openSubscriber } from '../services.ts';
+import { openRegistry } from '#registry/mod.ts';
+
+/** What the command is told. */
+export interface SubscribeOptions extends AddressOptions {
+  /** Messages after which it ends; never if not given. */
+  readonly count?: number;
+}
+
+/** Adds the command. */
+export function addSubscribeCommand(program: Command, host: CommandHost): void {
+  const command = program
+    .command('subscribe <channel>')
+    .description('print live messages as NDJSON, one per line')
+    .option('--count <messages>', 'end after so many messages', wholeNumber(1))
+    .addOption(settingOption('--interface <address>', 'interface'))
+    .addOption(settingOption('--fault <faults>', 'faults'));
+  addAddressOptions(command);
+  runs(command, host, subscribe);
+  explain(command, [
+    'backcast subscribe demo.orders --count 10',
+    "backcast subscribe demo.orders | jq -r '.payload'",
+    'backcast subscribe legacy --group 239.10.0.7:7600 --framing native',
+  ]);
+}
+
+async function subscribe(
+  context: CommandContext,
+  options: SubscribeOptions,
+  name: string,
+): Promise<Outcome> {
+  const channel = requireChannel(name);
+  const given = addressOf(options);
+  requireNative(given ?? { framing: options.framing ?? 'native' });
+  await using resources = new AsyncDisposableStack();
+  const registry = given ?? resources.use(await openRegistry(context.config));
+  const address = 'group' in registry ? registry : await registry.resolve(channel);
+  const subscriber = resources.use(await openSubscriber(context.config, address));
+  context.signal.addEventListener('abort', () => void subscriber[Symbol.asyncDispose](), {
+    once: true,
+  });
+  context.note(`listening to ${channel} on ${address.group}:${address.port}`);
+  let count = 0;
+  for await (const live of subscriber) {
+    if (live.kind === 'message') count += 1;
+    await context.output.write(`${liveText(channel, live)}\n`);
+    if (count === options.count) return 'ok';
+  }
+  return 'interrupted';
+}

@@ -1,0 +1,62 @@
+// `up`: everything in one command, with an embedded PostgreSQL where none is configured.
+
+import type { Command } from 'commander';
+import { explain, runs, settingOption, type CommandContext, type CommandHost } from '../command.ts';
+import type { Outcome } from '../exit-codes.ts';
+import { startDemo } from '../demo.ts';
+import { endOf } from '../service-end.ts';
+import { createLogger, startApi, startArchiver } from '../services.ts';
+import { openStore } from '../store.ts';
+import { migrateToLatest } from '#archive/mod.ts';
+import { openRegistry } from '#registry/mod.ts';
+
+/** What the command is told. */
+export interface UpOptions {
+  /** Also runs three publishers on two channels. */
+  readonly demo?: boolean;
+}
+
+/** Adds the command. */
+export function addUpCommand(program: Command, host: CommandHost): void {
+  const command = program
+    .command('up')
+    .description('run archiver and replay API, with an embedded PostgreSQL if none is configured')
+    .option('--demo', 'also run three publishers on two channels')
+    .addOption(settingOption('--host <address>', 'api.host'))
+    .addOption(settingOption('--port <port>', 'api.port'))
+    .addOption(settingOption('--interface <address>', 'interface'))
+    .addOption(settingOption('--database-url <url>', 'databaseUrl'))
+    .addOption(settingOption('--redis-url <url>', 'redisUrl'))
+    .addOption(settingOption('--fault <faults>', 'faults'));
+  runs(command, host, up);
+  explain(command, [
+    'backcast up --demo',
+    'backcast up --port 9000 --fault receive-loss=0.05,seed=7',
+  ]);
+}
+
+async function up(context: CommandContext, options: UpOptions): Promise<Outcome> {
+  const { config, note, signal } = context;
+  const log = createLogger(config);
+  await using resources = new AsyncDisposableStack();
+  const store = resources.use(await openStore(context));
+  const { compression } = config.archiver;
+  await migrateToLatest({ url: store.url, compression });
+  const registry = resources.use(await openRegistry(config));
+  const api = resources.use(await startApi(config, store.url, log));
+  const archiver = resources.use(await startArchiver(config, store.url, registry, log));
+  if (options.demo === true && !signal.aborted) {
+    resources.use(await startDemo(config, registry, archiver));
+  }
+  note('');
+  note(`  replay API    ${api.url}/v1/channels`);
+  note(`  its pages     ${api.url}/docs`);
+  if (options.demo === true) note(`  try           ./backcast history demo.orders --limit 3`);
+  note('  stop          Ctrl-C');
+  note('');
+  await endOf(signal, [archiver.failed, store.exited]);
+  note('stopping');
+  await resources.disposeAsync();
+  note('stopped');
+  return 'ok';
+}

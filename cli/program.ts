@@ -1,0 +1,63 @@
+// The command line as a whole: every command, the options that all of them take, and how wrong
+// usage is told. Commands import the larger parts of Backcast when they run, so that `history` need
+// not wait for PostgreSQL's client to load.
+
+import { Command } from 'commander';
+import { addArchiveCommand } from './commands/archive.ts';
+import { addAuditCommand } from './commands/audit.ts';
+import { addBenchCommand } from './commands/bench.ts';
+import { addHistoryCommand } from './commands/history.ts';
+import { addListCommands } from './commands/lists.ts';
+import { addMigrateCommand } from './commands/migrate.ts';
+import { addPublishCommand } from './commands/publish.ts';
+import { addServeCommand } from './commands/serve.ts';
+import { addSubscribeCommand } from './commands/subscribe.ts';
+import { addUpCommand } from './commands/up.ts';
+import { explain, settingOption, type CommandHost } from './command.ts';
+
+/** Where commander's own words go. */
+export interface ProgramWriters {
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+}
+
+/** The program, ready to parse. Throws CommanderError instead of ending the process. */
+export function createProgram(
+  host: CommandHost,
+  version: string,
+  { out, err }: ProgramWriters,
+): Command {
+  const program = new Command('backcast')
+    .description('The durable subscriber of a cluster that broadcasts over reliable UDP multicast.')
+    .version(version, '--version', 'print the version')
+    .option('--config <file>', 'configuration file (BACKCAST_CONFIG, else ./backcast.yaml)')
+    .addOption(settingOption('--home <folder>', 'home'))
+    .option('--verbose', 'show where an error comes from')
+    .exitOverride()
+    .configureOutput({ writeOut: out, writeErr: err, outputError: writeUsageError })
+    .configureHelp({ showGlobalOptions: true, helpWidth: 100 });
+  addUpCommand(program, host);
+  addPublishCommand(program, host);
+  addSubscribeCommand(program, host);
+  addHistoryCommand(program, host);
+  addListCommands(program, host);
+  addAuditCommand(program, host);
+  addArchiveCommand(program, host);
+  addServeCommand(program, host);
+  addMigrateCommand(program, host);
+  addBenchCommand(program, host);
+  return explain(program, [
+    'backcast up --demo',
+    'backcast history demo.orders --limit 10',
+    'backcast COMMAND --help',
+  ]);
+}
+
+/** commander says "error: …", with a suggestion on a second line. */
+function writeUsageError(text: string, write: (text: string) => void): void {
+  const sentence = text
+    .trim()
+    .replace(/^error: /, '')
+    .replaceAll('\n', ' ');
+  write(`backcast: ${sentence} (BACKCAST_USAGE)\n`);
+}

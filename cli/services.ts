@@ -1,0 +1,131 @@
+// The long-running parts as the commands start them: logger, archiver, replay API, publisher and subscriber,
+// each made from the configuration. One place, so that `up`, `archive`, `serve`, `publish` and `bench` agree.
+
+import { hostname } from 'node:os';
+import { availableParallelism } from 'node:os';
+import pino, { type Logger } from 'pino';
+import pretty from 'pino-pretty';
+import { openDatabase } from '#archive/mod.ts';
+import { BATCH_BYTES_MAX, type ChannelAddress } from '#base/mod.ts';
+import { ChannelPublisher, ChannelSubscriber } from '#client/mod.ts';
+import type { Config } from '#config/mod.ts';
+import { Archiver } from '#ingest/mod.ts';
+import type { Registry } from '#registry/mod.ts';
+import { type ReplayServer, startReplayServer } from '#replay-api/mod.ts';
+
+/** A publisher that has not been heard for this long counts as gone: fifteen of its heartbeats. */
+const SOURCE_EXPIRY_MS = 30_000;
+const API_CONNECTIONS_MAX = 8;
+const API_STATEMENT_MS_MAX = 15_000;
+/** More threads than this do not help one channel, and few hosts have so many busy ones. */
+const SHARDS_AUTO_MAX = 4;
+
+/** A logger to standard error: JSON, or for eyes on a terminal. */
+export function createLogger(config: Config): Logger {
+  const isPretty = config.log.pretty === 'auto' ? process.stderr.isTTY : config.log.pretty;
+  const options = { level: config.log.level };
+  if (!isPretty) return pino(options, pino.destination({ dest: 2, sync: true }));
+  const ignore = 'pid,hostname';
+  return pino(options, pretty({ destination: 2, sync: true, ignore, translateTime: 'HH:MM:ss.l' }));
+}
+
+/** Starts the archiver that `config` describes. Errors: those of Archiver.start. */
+export function startArchiver(
+  config: Config,
+  databaseUrl: string,
+  registry: Registry,
+  log: Logger,
+): Promise<Archiver> {
+  const { archiver, receiver, publisher } = config;
+  return Archiver.start({
+    databaseUrl,
+    holder: archiver.name ?? hostname(),
+    interfaceAddress: config.interface,
+    receiveBufferBytes: receiver.receiveBufferBytes,
+    repairTimeoutMs: receiver.repairTimeoutMs,
+    messageBytesMax: publisher.messageBytesMax,
+    sourceExpiryMs: SOURCE_EXPIRY_MS,
+    batchMessagesMax: archiver.batchMessagesMax,
+    batchBytesMax: BATCH_BYTES_MAX,
+    batchAgeMs: archiver.batchAgeMs,
+    faults: faultsOf(config),
+    channels: archiver.channels,
+    registry,
+    shardCount: shardCount(config),
+    discoverEveryMs: archiver.discoverEveryMs,
+    log: log.child({ part: 'archiver' }),
+  });
+}
+
+/** Starts the replay API that `config` describes. Errors: those of startReplayServer. */
+export async function startApi(
+  config: Config,
+  databaseUrl: string,
+  log: Logger,
+): Promise<ReplayServer> {
+  const database = openDatabase({
+    url: databaseUrl,
+    applicationName: 'backcast replay API',
+    statementTimeoutMs: API_STATEMENT_MS_MAX,
+    poolSizeMax: API_CONNECTIONS_MAX,
+  });
+  try {
+    const { host, port } = config.api;
+    const server = await startReplayServer({
+      database,
+      host,
+      port,
+      logger: log.child({ part: 'api' }),
+    });
+    const close = async (): Promise<void> => {
+      await server.close();
+      await database.close();
+    };
+    return { url: server.url, close, [Symbol.asyncDispose]: close };
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+/** Opens a publisher at `address`. Errors: those of ChannelPublisher.open. */
+export function openPublisher(
+  config: Config,
+  address: ChannelAddress,
+  source: string | undefined,
+): Promise<ChannelPublisher> {
+  const faults = faultsOf(config);
+  return ChannelPublisher.open({
+    ...config.publisher,
+    address,
+    interfaceAddress: config.interface,
+    ...(source === undefined ? {} : { source }),
+    ...(faults === undefined ? {} : { faults }),
+  });
+}
+
+/** Opens a live subscriber at `address`. Errors: those of ChannelSubscriber.open. */
+export function openSubscriber(
+  config: Config,
+  address: ChannelAddress,
+): Promise<ChannelSubscriber> {
+  const faults = faultsOf(config);
+  return ChannelSubscriber.open({
+    ...config.receiver,
+    address,
+    interfaceAddress: config.interface,
+    messageBytesMax: config.publisher.messageBytesMax,
+    sourceExpiryMs: SOURCE_EXPIRY_MS,
+    ...(faults === undefined ? {} : { faults }),
+  });
+}
+
+function faultsOf(config: Config): string | undefined {
+  return config.faults === '' ? undefined : config.faults;
+}
+
+function shardCount(config: Config): number {
+  const { shards } = config.archiver;
+  if (shards !== 'auto') return shards;
+  return Math.min(SHARDS_AUTO_MAX, Math.max(1, availableParallelism() - 1));
+}

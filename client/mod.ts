@@ -1,0 +1,4 @@
+// Floor 5: what an instance embeds: a publisher and a live subscriber.
+
+export * from './publisher.ts';
+export * from './subscriber.ts';

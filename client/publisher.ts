@@ -1,0 +1,183 @@
+// A publisher for applications: the protocol machine, a socket and the clocks behind three calls. Awaiting
+// `publish` is the back-pressure: it resolves when the message is in the window, at once unless as much
+// waits to be sent as half the window holds. Knows no registry: the caller brings the address.
+
+import { hostname } from 'node:os';
+import {
+  assert,
+  BackcastError,
+  type ChannelAddress,
+  randomBelow,
+  randomSessionId,
+  type SessionId,
+} from '#base/mod.ts';
+import { Publisher, type PublisherCounters, type PublisherOptions } from '#multicast/core/mod.ts';
+import {
+  Driver,
+  injectFaults,
+  monotonicMs,
+  openSendSocket,
+  parseFaultSpec,
+  processRandom,
+  wallClockUs,
+} from '#multicast/udp/mod.ts';
+
+/** What a publisher is opened with. */
+export interface OpenPublisherOptions
+  extends Pick<
+    PublisherOptions,
+    | 'packetBytesMax'
+    | 'messageBytesMax'
+    | 'windowPackets'
+    | 'windowBytes'
+    | 'rateBytesPerSec'
+    | 'flushMs'
+    | 'lingerMs'
+  > {
+  readonly address: ChannelAddress;
+  /** Name of the publisher across restarts; the host's name by default. */
+  readonly source?: string;
+  /** IPv4 address of the interface to send from, which is also where NAKs are heard. */
+  readonly interfaceAddress: string;
+  readonly ttl?: number;
+  /** Faults to inject, as the loss injector reads them. */
+  readonly faults?: string;
+}
+
+const SEND_BUFFER_BYTES = 4 * 1_048_576;
+
+/** An open publisher. Disposing closes it. */
+export class ChannelPublisher implements AsyncDisposable {
+  readonly session: SessionId;
+  /** Name of the publisher across restarts. */
+  readonly source: string;
+  readonly #machine: Publisher;
+  readonly #messageBytesMax: number;
+  readonly #resources: AsyncDisposableStack;
+  readonly #driver: Driver;
+  readonly #closed = Promise.withResolvers<void>();
+  #writable: PromiseWithResolvers<void> | undefined;
+
+  private constructor(parts: {
+    readonly machine: Publisher;
+    readonly options: PublisherOptions;
+    readonly resources: AsyncDisposableStack;
+    readonly makeDriver: (onEvents: () => void) => Driver;
+  }) {
+    this.session = parts.options.session;
+    this.source = parts.options.source;
+    this.#machine = parts.machine;
+    this.#messageBytesMax = parts.options.messageBytesMax;
+    this.#resources = parts.resources;
+    this.#driver = parts.resources.use(parts.makeDriver(() => this.#takeEvents()));
+  }
+
+  /** Opens the socket and starts the session. Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_CONFIG_INVALID. */
+  static async open(options: OpenPublisherOptions): Promise<ChannelPublisher> {
+    checkWindow(options);
+    const resources = new AsyncDisposableStack();
+    const { interfaceAddress, ttl = 1, faults } = options;
+    const bare = await openSendSocket({
+      interfaceAddress,
+      ttl,
+      sendBufferBytes: SEND_BUFFER_BYTES,
+    });
+    const socket = resources.use(
+      faults === undefined ? bare : injectFaults(bare, parseFaultSpec(faults)),
+    );
+    const random = processRandom();
+    const machineOptions: PublisherOptions = {
+      ...options,
+      session: randomSessionId(random),
+      source: options.source ?? hostname(),
+      transport: {
+        gsiHigh: randomBelow(random, 0x1_0000),
+        gsiLow: randomBelow(random, 0x1_0000_0000),
+        tsiSport: 1 + randomBelow(random, 0xffff),
+        dataDport: options.address.dport,
+      },
+      nla: interfaceAddress,
+      nakPort: socket.localPort,
+    };
+    const machine = new Publisher(machineOptions, monotonicMs());
+    const makeDriver = (onEvents: () => void): Driver =>
+      new Driver({ machine, receiveFrom: [socket], sendThrough: socket, onEvents });
+    return new ChannelPublisher({ machine, options: machineOptions, resources, makeDriver });
+  }
+
+  /** Numbers since the publisher opened. */
+  get counters(): Readonly<PublisherCounters> {
+    return this.#machine.counters;
+  }
+
+  /** Sequence of the last message published; 0 before the first. */
+  get lastSequence(): number {
+    return this.#machine.nextSequence - 1;
+  }
+
+  /**
+   * Takes the message if there is room now, and says whether it did; its bytes are copied. Errors:
+   * BACKCAST_MESSAGE_TOO_LARGE, BACKCAST_PUBLISHER_CLOSED.
+   */
+  tryPublish(payload: Uint8Array, publishedAtUs: number = wallClockUs()): boolean {
+    const outcome = this.#machine.publish(payload, publishedAtUs, monotonicMs());
+    this.#driver.schedule();
+    if (outcome === 'too_large') {
+      const message = `The message has ${payload.length} bytes; at most ${this.#messageBytesMax} are allowed (publisher.messageBytesMax).`;
+      throw new BackcastError('BACKCAST_MESSAGE_TOO_LARGE', message);
+    }
+    if (outcome === 'closed') {
+      throw new BackcastError(
+        'BACKCAST_PUBLISHER_CLOSED',
+        'This publisher is closed; open a new one.',
+      );
+    }
+    return outcome === 'accepted';
+  }
+
+  /** Takes the message, waiting for room; resolves with its sequence. Errors as tryPublish. */
+  async publish(payload: Uint8Array): Promise<number> {
+    while (!this.tryPublish(payload)) await this.writable();
+    return this.lastSequence;
+  }
+
+  /** Resolves when there may be room again. */
+  async writable(): Promise<void> {
+    this.#writable ??= Promise.withResolvers<void>();
+    await this.#writable.promise;
+  }
+
+  /** Sends what was accepted, marks the end, answers repairs for the linger, then lets go of everything. */
+  async close(): Promise<void> {
+    this.#machine.close(monotonicMs());
+    this.#driver.schedule();
+    await this.#closed.promise;
+    await this.#resources.disposeAsync();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #takeEvents(): void {
+    for (let event = this.#machine.pollEvent(); event !== undefined; ) {
+      if (event.kind === 'closed') this.#closed.resolve();
+      this.#writable?.resolve();
+      this.#writable = undefined;
+      event = this.#machine.pollEvent();
+    }
+  }
+}
+
+/** A message must fit the half of the window that may wait to be sent. */
+function checkWindow(options: OpenPublisherOptions): void {
+  const { messageBytesMax, packetBytesMax, windowPackets, windowBytes } = options;
+  const fragmentBytes = packetBytesMax - 128;
+  assert(fragmentBytes > 0, 'a packet has room for its headers');
+  const messagePackets = Math.ceil(messageBytesMax / fragmentBytes) + 1;
+  if (messageBytesMax * 2 <= windowBytes && messagePackets * 2 <= windowPackets) return;
+  const message =
+    `A message of publisher.messageBytesMax = ${messageBytesMax} bytes takes ${messagePackets} packets; the window ` +
+    `(publisher.windowPackets = ${windowPackets}, publisher.windowBytes = ${windowBytes}) must hold twice that.`;
+  throw new BackcastError('BACKCAST_CONFIG_INVALID', message);
+}

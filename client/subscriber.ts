@@ -1,0 +1,185 @@
+// A live subscriber for applications: messages of one channel as they come, in order per session, and
+// `lost` where something will not come any more. Starts with the next message; history is the replay API's.
+
+import type { ChannelAddress, LossCause, SessionId } from '#base/mod.ts';
+import { Receiver, type ReceiverCounters, type ReceiverOptions } from '#multicast/core/mod.ts';
+import {
+  Driver,
+  injectFaults,
+  openGroupSocket,
+  openSendSocket,
+  parseFaultSpec,
+  processRandom,
+} from '#multicast/udp/mod.ts';
+import { NativeBlockReader } from '#multicast/wire/mod.ts';
+
+/** A message as it came. */
+export interface LiveMessage {
+  readonly kind: 'message';
+  readonly session: SessionId;
+  readonly source: string | undefined;
+  readonly sequence: number;
+  readonly publishedAtUs: number;
+  readonly payload: Uint8Array;
+}
+
+/** Sequences that will not come any more. */
+export interface LiveLoss {
+  readonly kind: 'lost';
+  readonly session: SessionId;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+  readonly cause: LossCause;
+}
+
+/** A session was heard, or is over. */
+export interface LiveSession {
+  readonly kind: 'session';
+  readonly session: SessionId;
+  readonly state: 'open' | 'closed' | 'expired';
+}
+
+/** What a live subscriber tells. */
+export type LiveItem = LiveMessage | LiveLoss | LiveSession;
+
+/** What a subscriber is opened with. */
+export interface OpenSubscriberOptions
+  extends Pick<ReceiverOptions, 'messageBytesMax' | 'repairTimeoutMs' | 'sourceExpiryMs'> {
+  readonly address: ChannelAddress;
+  readonly interfaceAddress: string;
+  readonly receiveBufferBytes: number;
+  readonly faults?: string;
+}
+
+const SEND_BUFFER_BYTES = 1_048_576;
+/** Payload bytes that may wait for the reader before datagrams are dropped. */
+const PENDING_BYTES_MAX = 64 * 1_048_576;
+
+/** An open subscriber: iterate it once. Disposing ends the iteration. */
+export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveItem> {
+  readonly #receiver: Receiver;
+  readonly #resources = new AsyncDisposableStack();
+  readonly #sources = new Map<SessionId, string>();
+  readonly #reader = new NativeBlockReader();
+  #pending: LiveItem[] = [];
+  #pendingBytes = 0;
+  #arrived = Promise.withResolvers<void>();
+  #isClosed = false;
+
+  private constructor(options: OpenSubscriberOptions) {
+    this.#receiver = new Receiver({ ...options, join: 'live', random: processRandom() });
+  }
+
+  /** Joins the group. Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE. */
+  static async open(options: OpenSubscriberOptions): Promise<ChannelSubscriber> {
+    const subscriber = new ChannelSubscriber(options);
+    const resources = subscriber.#resources;
+    try {
+      const { group, port } = options.address;
+      const faults = options.faults === undefined ? undefined : parseFaultSpec(options.faults);
+      const bareGroup = resources.use(await openGroupSocket({ ...options, group, port }));
+      const bareSend = resources.use(
+        await openSendSocket({ ...options, ttl: 1, sendBufferBytes: SEND_BUFFER_BYTES }),
+      );
+      const groupSocket = faults === undefined ? bareGroup : injectFaults(bareGroup, faults);
+      const sendSocket = faults === undefined ? bareSend : injectFaults(bareSend, faults);
+      const driver = new Driver({
+        machine: subscriber.#receiver,
+        receiveFrom: [groupSocket, sendSocket],
+        sendThrough: sendSocket,
+        hasRoom: () => subscriber.#pendingBytes < PENDING_BYTES_MAX,
+        onEvents: () => subscriber.#takeEvents(),
+      });
+      resources.use(driver);
+      return subscriber;
+    } catch (error) {
+      await resources.disposeAsync();
+      throw error;
+    }
+  }
+
+  /** Numbers since the subscriber opened. */
+  get counters(): Readonly<ReceiverCounters> {
+    return this.#receiver.counters;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<LiveItem, void, void> {
+    while (!this.#isClosed) {
+      const items = this.#pending;
+      this.#pending = [];
+      this.#pendingBytes = 0;
+      yield* items;
+      if (this.#pending.length > 0) continue;
+      await this.#arrived.promise;
+      this.#arrived = Promise.withResolvers<void>();
+    }
+  }
+
+  /** Leaves the group. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    this.#arrived.resolve();
+    await this.#resources.disposeAsync();
+  }
+
+  #takeEvents(): void {
+    for (let event = this.#receiver.pollEvent(); event !== undefined; ) {
+      switch (event.kind) {
+        case 'source':
+          this.#sources.set(event.session, event.source);
+          break;
+        case 'opened':
+          this.#push({ kind: 'session', session: event.session, state: 'open' });
+          break;
+        case 'closed':
+          this.#push({
+            kind: 'session',
+            session: event.session,
+            state: event.cause === 'fin' ? 'closed' : 'expired',
+          });
+          break;
+        case 'lost': {
+          const { session, firstSequence, lastSequence, cause } = event;
+          this.#push({ kind: 'lost', session, firstSequence, lastSequence, cause });
+          break;
+        }
+        case 'messages':
+          this.#unpack(event);
+          break;
+        default:
+          event satisfies never;
+      }
+      event = this.#receiver.pollEvent();
+    }
+  }
+
+  #unpack(block: {
+    readonly session: SessionId;
+    readonly firstSequence: number;
+    readonly bytes: Uint8Array;
+    readonly start: number;
+    readonly end: number;
+  }): void {
+    const reader = this.#reader;
+    const { session, bytes } = block;
+    const source = this.#sources.get(session);
+    reader.open(bytes, block.start, block.end);
+    for (let sequence = block.firstSequence; reader.next(); sequence += 1) {
+      const payload = bytes.subarray(reader.payloadStart, reader.payloadEnd);
+      this.#pendingBytes += payload.length;
+      this.#push({
+        kind: 'message',
+        session,
+        source,
+        sequence,
+        publishedAtUs: reader.publishedAtUs,
+        payload,
+      });
+    }
+  }
+
+  #push(live: LiveItem): void {
+    this.#pending.push(live);
+    this.#arrived.resolve();
+  }
+}

@@ -1,0 +1,69 @@
+// Builds the replay API: everything but listening, so that tests and other servers can have it without a
+// port. Reads the archive and nothing else; writes nothing anywhere.
+
+import { randomUUID } from 'node:crypto';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import { fastify, type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import type { OpenDatabase } from '#archive/mod.ts';
+import { BackcastError } from '#base/mod.ts';
+import { SHARED_SCHEMAS } from './contract.ts';
+import { installOpenApi, serveOpenApi } from './plugins/openapi.ts';
+import { installProblems, sendProblem } from './plugins/problems.ts';
+import { catalogueRoutes } from './routes/catalogue.ts';
+import { messageRoutes } from './routes/messages.ts';
+import { operationRoutes } from './routes/operation.ts';
+import { strictValidatorCompiler } from './strict-query.ts';
+
+/** What the API is made of. The database stays the caller's to close. */
+export interface ReplayApiOptions {
+  readonly database: OpenDatabase;
+  readonly logger: FastifyBaseLogger;
+}
+
+/** A whole request must be in within this time: it is a line and a few headers. */
+const REQUEST_MS_MAX = 10_000;
+/** An idle connection is kept this long, more than the pollers' usual interval. */
+const KEEP_ALIVE_MS = 30_000;
+/** No request has a body; this much of one is read before it is refused. */
+const BODY_BYTES_MAX = 1_024;
+const HEADER_BYTES_MAX = 16_384;
+/** Longer than any parameter can be, so that too long a name is refused by the contract, in its words. */
+const PARAMETER_LENGTH_MAX = 1_024;
+
+/** The API, ready to be listened with or injected into. Closing it leaves the database open. */
+export async function createReplayApi(options: ReplayApiOptions): Promise<FastifyInstance> {
+  const app = fastify({
+    loggerInstance: options.logger,
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: () => randomUUID(),
+    requestIdHeader: false,
+    trustProxy: false,
+    exposeHeadRoutes: false,
+    bodyLimit: BODY_BYTES_MAX,
+    requestTimeout: REQUEST_MS_MAX,
+    connectionTimeout: 0,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    forceCloseConnections: 'idle',
+    return503OnClosing: true,
+    routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX, caseSensitive: true },
+    http: { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: REQUEST_MS_MAX },
+    frameworkErrors: (error, request, reply) => {
+      const problem = new BackcastError('BACKCAST_RANGE_INVALID', error.message);
+      sendProblem(request, reply, problem, error.statusCode);
+    },
+  }).withTypeProvider<TypeBoxTypeProvider>();
+  installProblems(app);
+  app.setValidatorCompiler(strictValidatorCompiler);
+  app.addHook('onSend', async (_request, reply) => {
+    void reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
+  });
+  for (const schema of SHARED_SCHEMAS) app.addSchema(schema);
+  await installOpenApi(app);
+  const { database: opened } = options;
+  await app.register(catalogueRoutes, { opened });
+  await app.register(messageRoutes, { opened });
+  await app.register(operationRoutes, { opened });
+  await serveOpenApi(app);
+  await app.ready();
+  return app;
+}

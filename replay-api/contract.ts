@@ -1,0 +1,363 @@
+// The contract of the replay API: every shape that goes in or comes out, in one place. The same schemas
+// check requests, write answers and make the OpenAPI document. Positions and sequences are JSON numbers
+// (they never exceed 2^53 − 1), sessions are strings, instants are RFC 3339 in UTC with six decimals.
+
+import { Type, type Static, type TSchema } from 'typebox';
+import { ERRORS, LOSS_CAUSES, SEQUENCE_MAX } from '#base/mod.ts';
+
+/** Items in a JSON page if the request does not say. */
+export const PAGE_ITEMS_DEFAULT = 100;
+/** Items in a JSON page at most: what a reader can hold at once without thinking; NDJSON has no bound. */
+export const PAGE_ITEMS_MAX = 10_000;
+
+const closed = { additionalProperties: false };
+
+const position = (description: string, minimum = 1) =>
+  Type.Integer({ minimum, maximum: SEQUENCE_MAX, description });
+const instant = (description: string) =>
+  Type.String({ format: 'date-time', description, examples: ['2026-11-22T14:05:00.000001Z'] });
+const nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
+const oneOf = <Value extends string>(values: readonly Value[], description: string) =>
+  Type.Unsafe<Value>({ type: 'string', enum: values, description });
+
+const SESSION_TEXT = {
+  pattern: '^[0-7][0-9a-f]{15}$',
+  description: 'One incarnation of a publisher: 16 lower-case hex digits.',
+  examples: ['5f0c9d2ab8e17346'],
+};
+const sessionId = Type.String(SESSION_TEXT);
+const source = nullable(Type.String({ description: 'Name of the publisher, if it told one.' }));
+const cause = oneOf(Object.keys(LOSS_CAUSES), describeCauses());
+const status = oneOf(
+  ['complete', 'partial', 'unsettled'] as const,
+  'complete: everything that was asked for is here. partial: what is missing is lost, and named. ' +
+    'unsettled: the archive has not got that far, ask again.',
+);
+const next = nullable(
+  Type.String({ description: 'Relative URL of the next page; null where the answer ends.' }),
+);
+const archivedThrough = position(
+  'The last position of the channel when the answer was begun; 0 if nothing is archived.',
+  0,
+);
+
+function describeCauses(): string {
+  const lines = Object.entries(LOSS_CAUSES).map(([name, sentence]) => `${name}: ${sentence}`);
+  return `Why. ${lines.join(' ')}`;
+}
+
+/** RFC 9457, with the code from the registry of errors. */
+export const Problem = Type.Object(
+  {
+    type: Type.String({ description: 'A URN that names the kind of problem.' }),
+    title: Type.String({ description: 'The kind of problem in a sentence.' }),
+    status: Type.Integer({ description: 'The HTTP status.' }),
+    detail: Type.String({ description: 'What is wrong with this request, and what to do.' }),
+    code: oneOf(Object.keys(ERRORS), 'The code to look up in the documentation of errors.'),
+    instance: Type.String({ description: 'A URN of this request, as it stands in the log.' }),
+  },
+  { $id: 'Problem', ...closed },
+);
+
+/** A channel as GET /v1/channels/{channel} answers it. */
+export const ChannelItem = Type.Object(
+  {
+    channel: Type.String({ description: 'Name of the channel.' }),
+    group: Type.String({ description: 'Multicast group, dotted.' }),
+    port: Type.Integer({ description: 'UDP port.' }),
+    dport: Type.Integer({ description: 'PGM data-destination port.' }),
+    framing: oneOf(['native', 'raw', 'zmq'] as const, 'How packets are cut into messages.'),
+    createdAt: instant('When the archive first knew the channel.'),
+    archivedThrough,
+    firstPosition: nullable(position('The first position that is kept.')),
+    publishedFrom: nullable(instant('The earliest publish time that is kept.')),
+    publishedThrough: nullable(instant('The latest publish time that is kept.')),
+  },
+  { $id: 'Channel', ...closed },
+);
+
+/** A session of a channel. */
+export const SessionItem = Type.Object(
+  {
+    session: sessionId,
+    source,
+    tsi: Type.String({ description: 'Transport session identifier on the wire.' }),
+    state: oneOf(
+      ['open', 'closed', 'expired'] as const,
+      'open: heard of lately. closed: its publisher said goodbye. expired: it fell silent.',
+    ),
+    firstArchived: position('The first sequence that the archive accounts for.'),
+    watermark: position('Through here every sequence is stored or declared lost.', 0),
+    lead: position('The highest sequence known to exist.', 0),
+    openedAt: instant('When the archiver first heard the session.'),
+    seenAt: instant('When it last heard it.'),
+    closedAt: nullable(instant('When it ended.')),
+  },
+  { $id: 'Session', ...closed },
+);
+
+const lostRange = {
+  session: sessionId,
+  source,
+  first: position('The first lost sequence.'),
+  last: position('The last lost sequence.'),
+  cause,
+  afterPosition: position('The position after which the messages would have come.', 0),
+  detectedAt: instant('When the archiver noticed.'),
+  declaredAt: instant('When it gave up.'),
+};
+
+/** A loss in the list of losses. */
+export const ListedLossItem = Type.Object(
+  {
+    ...lostRange,
+    healedAt: nullable(instant('When the messages turned up after all.')),
+    healedBy: nullable(Type.String({ description: 'Who had them.' })),
+  },
+  { $id: 'ListedLoss', ...closed },
+);
+
+/** A loss among messages. */
+export const LossItem = Type.Object(
+  { kind: Type.Literal('loss'), ...lostRange },
+  { $id: 'Loss', ...closed },
+);
+
+/** A message. */
+export const MessageItem = Type.Object(
+  {
+    kind: Type.Literal('message'),
+    position: position('Its place in the channel.'),
+    session: sessionId,
+    source,
+    sequence: position('Its number within the session.'),
+    publishedAt: instant('When its publisher says it published it.'),
+    archivedAt: instant('When the database had it for good.'),
+    encoding: oneOf(
+      ['utf8', 'base64'] as const,
+      'utf8: `payload` is the text whose UTF-8 bytes were published. base64: the bytes are no UTF-8.',
+    ),
+    payload: Type.String(),
+  },
+  { $id: 'Message', ...closed },
+);
+
+const list = (item: string, id: string) =>
+  Type.Object({ items: Type.Array(Type.Ref(`${item}#`)), next }, { $id: id, ...closed });
+
+export const ChannelPage = list('Channel', 'ChannelPage');
+export const SessionPage = list('Session', 'SessionPage');
+export const LossPage = list('ListedLoss', 'LossPage');
+
+/** A page of messages in JSON. */
+export const MessagePage = Type.Object(
+  {
+    channel: Type.String(),
+    status,
+    archivedThrough,
+    items: Type.Array(Type.Ref('Message#')),
+    losses: Type.Array(Type.Ref('Loss#'), {
+      description: 'What is lost among the items of this page, in their order.',
+    }),
+    next,
+  },
+  { $id: 'MessagePage', ...closed },
+);
+
+/** The last line of an NDJSON answer; an answer without it was cut off. */
+export const EndItem = Type.Object(
+  {
+    kind: Type.Literal('end'),
+    complete: Type.Boolean({ description: 'Whether `status` is "complete".' }),
+    status,
+    count: Type.Integer({ minimum: 0, description: 'Messages in this answer.' }),
+    lastPosition: nullable(position('Of the last message in this answer.')),
+    archivedThrough,
+    next,
+  },
+  { $id: 'End', ...closed },
+);
+
+/** Any line of an NDJSON answer. */
+export const MessageLine = Type.Union([Type.Ref('Message#'), Type.Ref('Loss#'), Type.Ref('End#')], {
+  $id: 'MessageLine',
+  description: 'One JSON object per line: messages, losses where they lie, and an end.',
+});
+
+/** How complete a range of a session is. */
+export const CompletenessAnswer = Type.Object(
+  {
+    channel: Type.String(),
+    session: sessionId,
+    source,
+    state: Type.Index(SessionItem, ['state']),
+    first: position('First sequence of the range.'),
+    last: position('Last sequence of the range.', 0),
+    status,
+    lost: Type.Array(
+      Type.Object(
+        {
+          first: position('The first lost sequence.'),
+          last: position('The last lost sequence.'),
+          cause,
+        },
+        closed,
+      ),
+    ),
+    storedCount: Type.Integer({
+      minimum: 0,
+      description: 'Sequences of the range that are stored.',
+    }),
+    lostCount: Type.Integer({ minimum: 0, description: 'Sequences of the range that are lost.' }),
+    unsettledFrom: nullable(position('The first sequence of the range still to come.')),
+    watermark: position('Through here the archive accounts for the session.', 0),
+  },
+  { $id: 'Completeness', ...closed },
+);
+
+/** GET /healthz: the process runs. */
+export const Health = Type.Object({ status: Type.Literal('ok') }, { $id: 'Health', ...closed });
+
+/** GET /readyz: whether requests can be answered, and how far the archive is behind. */
+export const Readiness = Type.Object(
+  {
+    status: oneOf(['ready', 'unready'] as const, 'Whether requests can be answered.'),
+    database: oneOf(['reachable', 'unreachable'] as const, 'Whether the database answers.'),
+    schema: oneOf(['current', 'missing', 'unknown'] as const, 'Whether it has our tables.'),
+    archive: nullable(
+      Type.Object(
+        {
+          channels: Type.Integer({ description: 'Channels that are known.' }),
+          channelsWritten: Type.Integer({ description: 'Channels that an archiver holds now.' }),
+          sessionsOpen: Type.Integer({ description: 'Sessions that are open.' }),
+          messagesOutstanding: Type.Integer({
+            description: 'Messages of open sessions that exist and are not archived yet.',
+          }),
+        },
+        closed,
+      ),
+    ),
+    detail: nullable(Type.String({ description: 'What is wrong.' })),
+  },
+  { $id: 'Readiness', ...closed },
+);
+
+/** GET /: where to go. */
+export const Index = Type.Object(
+  {
+    name: Type.Literal('backcast'),
+    channels: Type.String(),
+    docs: Type.String(),
+    openapi: Type.String(),
+    health: Type.String(),
+    readiness: Type.String(),
+  },
+  { $id: 'Index', ...closed },
+);
+
+/** Every schema that others refer to by name. */
+export const SHARED_SCHEMAS: readonly TSchema[] = [
+  Problem,
+  ChannelItem,
+  SessionItem,
+  ListedLossItem,
+  LossItem,
+  MessageItem,
+  EndItem,
+  ChannelPage,
+  SessionPage,
+  LossPage,
+  MessagePage,
+  MessageLine,
+  CompletenessAnswer,
+  Health,
+  Readiness,
+  Index,
+];
+
+/** The path parameter of everything below a channel. */
+export const ChannelParams = Type.Object(
+  {
+    channel: Type.String({
+      pattern: '^[A-Za-z0-9._-]{1,128}$',
+      description: 'Name of the channel: 1 to 128 of A–Z a–z 0–9 . _ -',
+      examples: ['orders.eu'],
+    }),
+  },
+  closed,
+);
+
+const limit = Type.Optional(
+  Type.Integer({
+    minimum: 1,
+    maximum: PAGE_ITEMS_MAX,
+    description: `Items in a page, ${PAGE_ITEMS_DEFAULT} if not given.`,
+    examples: [10],
+  }),
+);
+const cursor = (pattern: string) =>
+  Type.Optional(
+    Type.String({ pattern, description: 'Goes on where a page ended: see its `next`.' }),
+  );
+
+export const ChannelsQuery = Type.Object(
+  { cursor: cursor('^[A-Za-z0-9._-]{1,128}$'), limit },
+  closed,
+);
+export const SessionsQuery = Type.Object(
+  { cursor: cursor('^[0-9]{1,16}~[0-7][0-9a-f]{15}$'), limit },
+  closed,
+);
+export const LossesQuery = Type.Object(
+  {
+    session: Type.Optional(Type.String(SESSION_TEXT)),
+    cursor: cursor('^[0-9]{1,16}~[0-7][0-9a-f]{15}~[0-9]{1,16}$'),
+    limit,
+  },
+  closed,
+);
+
+/** Which messages. Either by position and publish time, or by session. */
+export const MessagesQuery = Type.Object(
+  {
+    after: Type.Optional(position('Only positions after this one.', 0)),
+    before: Type.Optional(position('Only positions before this one.')),
+    from: Type.Optional(instant('Only messages published at this instant or later.')),
+    to: Type.Optional(instant('Only messages published before this instant.')),
+    session: Type.Optional(Type.String(SESSION_TEXT)),
+    first: Type.Optional(position('The first sequence of `session`; 1 if not given.')),
+    last: Type.Optional(
+      position('The last sequence of `session`; all that is archived if not given.'),
+    ),
+    order: Type.Optional(
+      oneOf(['asc', 'desc'] as const, 'Oldest first (the default) or newest first.'),
+    ),
+    limit: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: SEQUENCE_MAX,
+        description:
+          `Messages in the answer. JSON: ${PAGE_ITEMS_DEFAULT} if not given, ${PAGE_ITEMS_MAX} at ` +
+          'most. NDJSON: all if not given.',
+        examples: [10],
+      }),
+    ),
+  },
+  closed,
+);
+
+/** Which range of which session. */
+export const CompletenessQuery = Type.Object(
+  {
+    session: Type.String(SESSION_TEXT),
+    first: Type.Optional(position('The first sequence of the range; 1 if not given.')),
+    last: Type.Optional(
+      position('The last sequence of the range; the highest known to exist if not given.'),
+    ),
+  },
+  closed,
+);
+
+export type MessagesQuery = Static<typeof MessagesQuery>;
+export type Completeness = Static<typeof CompletenessAnswer>;
+export type Readiness = Static<typeof Readiness>;

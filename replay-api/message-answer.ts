@@ -1,0 +1,189 @@
+// Answers a request for messages: one JSON page, or NDJSON of everything. Both walk the same pages of the
+// archive and end by saying whether they are complete. Between two pages no connection is held, and the
+// next page is read only when the last has been taken, so that a slow reader costs memory for one page.
+
+import {
+  type Channel,
+  type Loss,
+  loadSources,
+  type MessagePage,
+  type MessageReading,
+  type MessageRun,
+  type ReadDatabase,
+} from '#archive/mod.ts';
+import type { SessionId } from '#base/mod.ts';
+import { PAGE_ITEMS_DEFAULT } from './contract.ts';
+import { toQueryString } from './message-request.ts';
+import { lossText, writeRun } from './message-text.ts';
+
+/** Payload bytes after which a JSON page ends before its limit: one answer stays bearable as one text. */
+const PAGE_BYTES_TARGET = 8 * 1_048_576;
+/** Text that is handed to the connection at once, in UTF-16 units. */
+const CHUNK_LENGTH_TARGET = 131_072;
+
+/** What to answer. */
+export interface MessageAnswer {
+  readonly opened: ReadDatabase;
+  readonly channel: Channel;
+  readonly reading: MessageReading;
+  /** As given in the request. */
+  readonly limit: number | undefined;
+}
+
+/** A JSON page as text, and the URL of the next one. */
+export interface JsonPage {
+  readonly text: string;
+  readonly next: string | null;
+}
+
+/** The JSON page: at most `limit` messages, fewer if their payloads get too large for one answer. */
+export async function jsonPage(answer: MessageAnswer): Promise<JsonPage> {
+  const { channel, reading, limit = PAGE_ITEMS_DEFAULT } = answer;
+  const sources = new Sources(answer);
+  const losses: string[] = [];
+  let items = '';
+  let room = limit;
+  let payloadBytes = 0;
+  let isLast = false;
+  while (!isLast && room > 0 && payloadBytes < PAGE_BYTES_TARGET) {
+    const page = await reading.nextPage(room);
+    await sources.load(page);
+    for (const entry of page.entries) {
+      if (entry.kind === 'loss') losses.push(lossText(entry, sources.of(entry.session)));
+      else items += runText(entry, sources.of(entry.session), reading.order, ',');
+    }
+    room -= page.messageCount;
+    payloadBytes += page.payloadBytes;
+    isLast = page.isLast;
+  }
+  const next = isLast ? null : nextUrl(answer);
+  const head = {
+    channel: channel.name,
+    status: statusOf(reading, losses.length > 0, isLast),
+    archivedThrough: reading.archivedThrough,
+  };
+  const text =
+    `${JSON.stringify(head).slice(0, -1)},"items":[${items.slice(0, -1)}]` +
+    `,"losses":[${losses.join(',')}],"next":${JSON.stringify(next)}}`;
+  return { text, next };
+}
+
+/**
+ * The chunks of an NDJSON answer. Its first page is read at once, so that what is wrong with the request
+ * or the database shows before the answer begins.
+ */
+export async function ndjsonChunks(answer: MessageAnswer): Promise<AsyncIterable<Buffer>> {
+  const { reading, limit } = answer;
+  const first = await reading.nextPage(limit ?? Number.MAX_SAFE_INTEGER);
+  return remainingChunks(answer, first);
+}
+
+async function* remainingChunks(answer: MessageAnswer, first: MessagePage): AsyncGenerator<Buffer> {
+  const { reading, limit = Number.MAX_SAFE_INTEGER } = answer;
+  const sources = new Sources(answer);
+  let page = first;
+  let count = 0;
+  let hasLosses = false;
+  let lastPosition: number | null = null;
+  for (;;) {
+    await sources.load(page);
+    yield* pageChunks(page, sources, reading.order);
+    count += page.messageCount;
+    hasLosses ||= page.entries.some((entry) => entry.kind === 'loss');
+    lastPosition = lastPositionIn(page, reading.order) ?? lastPosition;
+    if (page.isLast || count >= limit) break;
+    page = await reading.nextPage(limit - count);
+  }
+  const status = statusOf(reading, hasLosses, page.isLast);
+  const end = {
+    kind: 'end',
+    complete: status === 'complete',
+    status,
+    count,
+    lastPosition,
+    archivedThrough: reading.archivedThrough,
+    next: page.isLast ? null : nextUrl(answer),
+  };
+  yield Buffer.from(`${JSON.stringify(end)}\n`);
+}
+
+function* pageChunks(
+  page: MessagePage,
+  sources: Sources,
+  order: 'asc' | 'desc',
+): Generator<Buffer> {
+  let text = '';
+  for (const entry of page.entries) {
+    const source = sources.of(entry.session);
+    if (entry.kind === 'loss') {
+      text += `${lossText(entry, source)}\n`;
+      continue;
+    }
+    let writtenCount = 0;
+    while (writtenCount < entry.messageCount) {
+      const textLengthTarget = CHUNK_LENGTH_TARGET - text.length;
+      const style = { source, order, terminator: '\n', textLengthTarget };
+      const written = writeRun(entry, style, writtenCount);
+      writtenCount = written.writtenCount;
+      text += written.text;
+      if (text.length < CHUNK_LENGTH_TARGET) continue;
+      yield Buffer.from(text);
+      text = '';
+    }
+  }
+  if (text !== '') yield Buffer.from(text);
+}
+
+function runText(
+  run: MessageRun,
+  source: string | null,
+  order: 'asc' | 'desc',
+  terminator: string,
+): string {
+  const style = { source, order, terminator, textLengthTarget: Number.POSITIVE_INFINITY };
+  return writeRun(run, style, 0).text;
+}
+
+function lastPositionIn(page: MessagePage, order: 'asc' | 'desc'): number | undefined {
+  const run = page.entries.findLast((entry) => entry.kind === 'messages');
+  if (run === undefined) return undefined;
+  const first = run.segment.firstPosition + run.firstIndex;
+  return order === 'asc' ? first + run.messageCount - 1 : first;
+}
+
+/** An answer that stops at its limit says nothing of what follows, so that cannot unsettle it. */
+function statusOf(
+  reading: MessageReading,
+  hasLosses: boolean,
+  isLast: boolean,
+): 'complete' | 'partial' | 'unsettled' {
+  if (reading.unsettled !== undefined && isLast) return 'unsettled';
+  return hasLosses ? 'partial' : 'complete';
+}
+
+function nextUrl({ channel, reading, limit }: MessageAnswer): string {
+  return `/v1/channels/${channel.name}/messages?${toQueryString(reading.resume, limit)}`;
+}
+
+/** Names of publishers, asked for once per session and answer. */
+class Sources {
+  readonly #answer: MessageAnswer;
+  readonly #known = new Map<SessionId, string | null>();
+
+  constructor(answer: MessageAnswer) {
+    this.#answer = answer;
+  }
+
+  of(session: SessionId): string | null {
+    return this.#known.get(session) ?? null;
+  }
+
+  async load(page: MessagePage): Promise<void> {
+    const sessions = new Set(page.entries.map((entry: Loss | MessageRun) => entry.session));
+    const unknown = [...sessions].filter((session) => !this.#known.has(session));
+    if (unknown.length === 0) return;
+    const { opened, channel } = this.#answer;
+    const found = await loadSources(opened.database, channel, unknown);
+    for (const session of unknown) this.#known.set(session, found.get(session) ?? null);
+  }
+}

@@ -1,0 +1,90 @@
+// Messages and losses as JSON text. Hot: NDJSON of a whole channel goes through here, so the text of a
+// message is put together by hand, members that stay the same are made once per run, and nothing is
+// allocated per message but its text. The pages in JSON are made of the same texts, so that the two can
+// not disagree.
+
+import { isUtf8 } from 'node:buffer';
+import { firstPositionOf, type Loss, type MessageRun } from '#archive/mod.ts';
+import { formatInstant } from '#base/mod.ts';
+
+/** Some of a run as text. */
+export interface RunText {
+  readonly text: string;
+  /** How many messages of the run have been written by now. */
+  readonly writtenCount: number;
+}
+
+/** How to write a run. */
+export interface RunStyle {
+  /** Name of the run's publisher. */
+  readonly source: string | null;
+  readonly order: 'asc' | 'desc';
+  /** Comes after each message. */
+  readonly terminator: string;
+  /** Stops behind the message that reaches this length, in UTF-16 units. */
+  readonly textLengthTarget: number;
+}
+
+/** Goes on writing `run` where `writtenCount` messages of it are written already; at least one more. */
+export function writeRun(run: MessageRun, style: RunStyle, writtenCount: number): RunText {
+  const { segment, messageCount } = run;
+  const { bytes, payloadStarts, payloadEnds, publishedAtUs } = segment;
+  const firstPosition = firstPositionOf(run);
+  const origin = `,"session":"${run.session}","source":${JSON.stringify(style.source)},"sequence":`;
+  const archived = `","archivedAt":"${formatInstant(segment.archivedAtUs)}","encoding":"`;
+  let text = '';
+  let count = writtenCount;
+  while (count < messageCount && (text === '' || text.length < style.textLengthTarget)) {
+    const step = style.order === 'asc' ? count : messageCount - 1 - count;
+    const index = run.firstIndex + step;
+    text += `{"kind":"message","position":${firstPosition + step}${origin}${run.firstSequence + step}`;
+    text += `,"publishedAt":"${instantText(publishedAtUs[index])}${archived}`;
+    text += payloadText(bytes, payloadStarts[index], payloadEnds[index]);
+    text += style.terminator;
+    count += 1;
+  }
+  return { text, writtenCount: count };
+}
+
+/** `loss` as a JSON object. */
+export function lossText(loss: Loss, source: string | null): string {
+  const { kind, session, first, last, cause, afterPosition } = loss;
+  return JSON.stringify({
+    kind,
+    session,
+    source,
+    first,
+    last,
+    cause,
+    afterPosition,
+    detectedAt: formatInstant(loss.detectedAtUs),
+    declaredAt: formatInstant(loss.declaredAtUs),
+  });
+}
+
+const REPLACEMENT = '\ufffd';
+
+/**
+ * The rest of a message, from the value of `encoding` on. Bytes that are not UTF-8 decode to a
+ * replacement character, so only a text that contains one needs the slow look at the bytes.
+ */
+export function payloadText(bytes: Buffer, start: number, end: number): string {
+  const text = bytes.toString('utf8', start, end);
+  if (text.includes(REPLACEMENT) && !isUtf8(bytes.subarray(start, end))) {
+    return `base64","payload":"${bytes.toString('base64', start, end)}"}`;
+  }
+  return `utf8","payload":${JSON.stringify(text)}}`;
+}
+
+let cachedSecond = Number.NaN;
+let cachedText = '';
+
+/** As formatInstant; messages of one second share the text of that second. */
+function instantText(us: number): string {
+  const second = Math.floor(us / 1_000_000);
+  if (second !== cachedSecond) {
+    cachedSecond = second;
+    cachedText = formatInstant(second * 1_000_000).slice(0, -7);
+  }
+  return `${cachedText}${String(1_000_000 + us - second * 1_000_000).slice(1)}Z`;
+}

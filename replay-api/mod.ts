@@ -1,0 +1,6 @@
+// Floor 6: the replay API. History, completeness and the catalogue of the archive over HTTP.
+
+export * from './app.ts';
+export * from './contract.ts';
+export * from './server.ts';
+export { payloadText } from './message-text.ts';

@@ -1,0 +1,33 @@
+// What the routes have in common: how their schemas list problems, and instants that may be missing.
+
+import { Type, type TSchema } from 'typebox';
+import { formatInstant } from '#base/mod.ts';
+
+const PROBLEMS = {
+  400: 'A parameter is not valid; the detail names it.',
+  404: 'The archive has never heard of it.',
+  406: 'None of the accepted media types can be served.',
+  410: 'This part of the history is no longer kept.',
+  422: 'The range ends before it begins.',
+  503: 'The database is away; Retry-After says when to try again.',
+} as const;
+
+/** `responses` and the problems with these statuses. */
+export function withProblems<Responses extends Readonly<Record<number, TSchema | object>>>(
+  responses: Responses,
+  statuses: readonly (keyof typeof PROBLEMS)[],
+): Responses {
+  const problems = statuses.map((status) => [
+    status,
+    {
+      description: PROBLEMS[status],
+      content: { 'application/problem+json': { schema: Type.Ref('Problem#') } },
+    },
+  ]);
+  return { ...responses, ...Object.fromEntries(problems) } as Responses;
+}
+
+/** RFC 3339, or null for what has not happened. */
+export function nullableInstant(us: number | null): string | null {
+  return us === null ? null : formatInstant(us);
+}

@@ -1,0 +1,180 @@
+// What is recorded: channels, their sessions, their losses.
+
+import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
+import { Type } from 'typebox';
+import {
+  type ArchivedSession,
+  type Channel,
+  findChannel,
+  type ListedLoss,
+  listChannels,
+  listLosses,
+  listSessions,
+  type LossKeyset,
+  type OpenDatabase,
+  type SessionKeyset,
+} from '#archive/mod.ts';
+import { formatInstant } from '#base/mod.ts';
+import {
+  ChannelParams,
+  ChannelsQuery,
+  LossesQuery,
+  PAGE_ITEMS_DEFAULT,
+  SessionsQuery,
+} from '../contract.ts';
+import { nullableInstant, withProblems } from './answers.ts';
+import { toSessionId } from '../message-request.ts';
+
+/** Channels, sessions, losses. */
+export const catalogueRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabase }> = (
+  app,
+  { opened },
+  done,
+) => {
+  const db = opened.database;
+  app.get('/v1/channels', { schema: CHANNELS }, async (request) => {
+    const { cursor, limit = PAGE_ITEMS_DEFAULT } = request.query;
+    const channels = await listChannels(db, { after: cursor, limit });
+    const last = channels.length === limit ? channels.at(-1) : undefined;
+    return {
+      items: channels.map(channelItem),
+      next: last === undefined ? null : nextUrl('/v1/channels', last.name, request.query),
+    };
+  });
+
+  app.get('/v1/channels/:channel', { schema: CHANNEL }, async (request) =>
+    channelItem(await findChannel(db, request.params.channel)),
+  );
+
+  app.get('/v1/channels/:channel/sessions', { schema: SESSIONS }, async (request) => {
+    const { cursor, limit = PAGE_ITEMS_DEFAULT } = request.query;
+    const after = sessionKeyset(cursor);
+    const channel = await findChannel(db, request.params.channel);
+    const sessions = await listSessions(db, channel, { after, limit });
+    const last = sessions.length === limit ? sessions.at(-1) : undefined;
+    const path = `/v1/channels/${channel.name}/sessions`;
+    const key = last === undefined ? '' : `${last.openedAtUs}~${last.session}`;
+    return {
+      items: sessions.map(sessionItem),
+      next: last === undefined ? null : nextUrl(path, key, request.query),
+    };
+  });
+
+  app.get('/v1/channels/:channel/losses', { schema: LOSSES }, async (request) => {
+    const { cursor, limit = PAGE_ITEMS_DEFAULT, session } = request.query;
+    const after = lossKeyset(cursor);
+    const wanted = session === undefined ? undefined : toSessionId(session);
+    const channel = await findChannel(db, request.params.channel);
+    const losses = await listLosses(db, channel, { session: wanted, after, limit });
+    const last = losses.length === limit ? losses.at(-1) : undefined;
+    const path = `/v1/channels/${channel.name}/losses`;
+    const key = last === undefined ? '' : `${last.afterPosition}~${last.session}~${last.first}`;
+    return {
+      items: losses.map(lossItem),
+      next: last === undefined ? null : nextUrl(path, key, request.query),
+    };
+  });
+  done();
+};
+
+const CHANNELS = {
+  summary: 'List the channels',
+  description: 'By name.',
+  operationId: 'listChannels',
+  tags: ['catalogue'],
+  querystring: ChannelsQuery,
+  response: withProblems({ 200: Type.Ref('ChannelPage#') }, [400, 503]),
+} as const;
+
+const CHANNEL = {
+  summary: 'Show a channel',
+  operationId: 'getChannel',
+  tags: ['catalogue'],
+  params: ChannelParams,
+  querystring: Type.Object({}, { additionalProperties: false }),
+  response: withProblems({ 200: Type.Ref('Channel#') }, [400, 404, 503]),
+} as const;
+
+const SESSIONS = {
+  summary: 'List the sessions of a channel',
+  description: 'The latest first.',
+  operationId: 'listSessions',
+  tags: ['catalogue'],
+  params: ChannelParams,
+  querystring: SessionsQuery,
+  response: withProblems({ 200: Type.Ref('SessionPage#') }, [400, 404, 503]),
+} as const;
+
+const LOSSES = {
+  summary: 'List what was lost on a channel',
+  description: 'In the order of the channel, also what was healed later.',
+  operationId: 'listLosses',
+  tags: ['catalogue'],
+  params: ChannelParams,
+  querystring: LossesQuery,
+  response: withProblems({ 200: Type.Ref('LossPage#') }, [400, 404, 503]),
+} as const;
+
+function channelItem(channel: Channel): object {
+  const { name, group, port, dport, framing, archivedThrough, firstPosition } = channel;
+  return {
+    channel: name,
+    group,
+    port,
+    dport,
+    framing,
+    createdAt: formatInstant(channel.createdAtUs),
+    archivedThrough,
+    firstPosition,
+    publishedFrom: nullableInstant(channel.publishedFromUs),
+    publishedThrough: nullableInstant(channel.publishedThroughUs),
+  };
+}
+
+function sessionItem(session: ArchivedSession): object {
+  const { openedAtUs, seenAtUs, closedAtUs, ...rest } = session;
+  return {
+    ...rest,
+    openedAt: formatInstant(openedAtUs),
+    seenAt: formatInstant(seenAtUs),
+    closedAt: nullableInstant(closedAtUs),
+  };
+}
+
+function lossItem(loss: ListedLoss): object {
+  const { detectedAtUs, declaredAtUs, healedAtUs, ...rest } = loss;
+  return {
+    ...rest,
+    detectedAt: formatInstant(detectedAtUs),
+    declaredAt: formatInstant(declaredAtUs),
+    healedAt: nullableInstant(healedAtUs),
+  };
+}
+
+function nextUrl(
+  path: string,
+  cursor: string,
+  query: Readonly<Record<string, string | number | undefined>>,
+): string {
+  const next = new URLSearchParams({ cursor });
+  for (const [name, value] of Object.entries(query)) {
+    if (name !== 'cursor' && value !== undefined) next.set(name, String(value));
+  }
+  return `${path}?${next.toString()}`;
+}
+
+function sessionKeyset(cursor: string | undefined): SessionKeyset | undefined {
+  if (cursor === undefined) return undefined;
+  const [openedAtUs, session] = cursor.split('~');
+  return { openedAtUs: Number(openedAtUs), session: toSessionId(session) };
+}
+
+function lossKeyset(cursor: string | undefined): LossKeyset | undefined {
+  if (cursor === undefined) return undefined;
+  const [afterPosition, session, first] = cursor.split('~');
+  return {
+    afterPosition: Number(afterPosition),
+    session: toSessionId(session),
+    first: Number(first),
+  };
+}

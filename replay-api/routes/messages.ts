@@ -1,0 +1,121 @@
+// The history itself: messages as a JSON page or as NDJSON, and how complete a range of a session is.
+
+import { Readable } from 'node:stream';
+import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
+import { findChannel, type OpenDatabase, openReading, readCompleteness } from '#archive/mod.ts';
+import { BackcastError } from '#base/mod.ts';
+import { negotiate } from '../accept.ts';
+import { ChannelParams, CompletenessQuery, MessagesQuery, PAGE_ITEMS_MAX } from '../contract.ts';
+import { jsonPage, type MessageAnswer, ndjsonChunks } from '../message-answer.ts';
+import { assertNotInverted, toMessageRequest, toSessionId } from '../message-request.ts';
+import { cutWhenStalled } from '../stall.ts';
+import { withProblems } from './answers.ts';
+
+const JSON_TYPE = 'application/json';
+const NDJSON_TYPE = 'application/x-ndjson';
+
+/** Messages and completeness. */
+export const messageRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabase }> = (
+  app,
+  { opened },
+  done,
+) => {
+  app.get('/v1/channels/:channel/messages', { schema: MESSAGES }, async (request, reply) => {
+    const { limit } = request.query;
+    const type = chooseType(request.headers.accept);
+    if (type === JSON_TYPE) assertPageLimit(limit);
+    const wanted = toMessageRequest(request.query);
+    const channel = await findChannel(opened.database, request.params.channel);
+    const reading = await openReading(opened, channel, wanted);
+    const answer = { opened, channel, reading, limit };
+    void reply.header('vary', 'accept');
+    return type === JSON_TYPE ? sendPage(reply, answer) : sendLines(request, reply, answer);
+  });
+
+  app.get('/v1/channels/:channel/completeness', { schema: COMPLETENESS }, async (request) => {
+    const { first = 1, last } = request.query;
+    const session = toSessionId(request.query.session);
+    assertNotInverted('first', first, 'last', last);
+    const channel = await findChannel(opened.database, request.params.channel);
+    const found = await readCompleteness(opened.database, channel, { session, first, last });
+    const { source, state, watermark } = found.session;
+    return { ...found, channel: channel.name, session, source, state, watermark };
+  });
+  done();
+};
+
+const MESSAGES = {
+  summary: 'Read messages',
+  description:
+    'By position (`after`, `before`), by publish time (`from`, `to`, half-open), or of one session by ' +
+    'sequence (`session`, `first`, `last`, both ends included). With `Accept: application/json` a page ' +
+    'whose `next` leads to the following one; with `Accept: application/x-ndjson` everything, streamed, ' +
+    'one object per line, ending with a line of kind `end`: without it the answer was cut off. To go on ' +
+    'later, ask again with `after` = `archivedThrough`. When a lost message was published is not known; ' +
+    'an interval of publish times names every loss that may lie in it.',
+  operationId: 'readMessages',
+  tags: ['history'],
+  params: ChannelParams,
+  querystring: MessagesQuery,
+  response: withProblems(
+    {
+      200: {
+        description: 'The messages, and what is lost among them.',
+        content: {
+          [JSON_TYPE]: { schema: Type.Ref('MessagePage#') },
+          [NDJSON_TYPE]: { schema: Type.Ref('MessageLine#') },
+        },
+      },
+    },
+    [400, 404, 406, 410, 422, 503],
+  ),
+} as const;
+
+const COMPLETENESS = {
+  summary: 'Tell whether a range of a session is complete',
+  description:
+    'complete: every sequence is stored. partial: `lost` names what is not, and why. unsettled: the ' +
+    'archive has got no further than before `unsettledFrom`.',
+  operationId: 'getCompleteness',
+  tags: ['history'],
+  params: ChannelParams,
+  querystring: CompletenessQuery,
+  response: withProblems({ 200: Type.Ref('Completeness#') }, [400, 404, 422, 503]),
+} as const;
+
+function chooseType(accept: string | undefined): typeof JSON_TYPE | typeof NDJSON_TYPE {
+  const type = negotiate(accept, [JSON_TYPE, NDJSON_TYPE]);
+  if (type !== undefined) return type;
+  throw new BackcastError(
+    'BACKCAST_NOT_ACCEPTABLE',
+    `Messages are served as ${JSON_TYPE} and ${NDJSON_TYPE}. Name one of them in Accept.`,
+  );
+}
+
+function assertPageLimit(limit: number | undefined): void {
+  if (limit === undefined || limit <= PAGE_ITEMS_MAX) return;
+  throw new BackcastError(
+    'BACKCAST_RANGE_INVALID',
+    `Parameter "limit" is ${limit}: a JSON page has at most ${PAGE_ITEMS_MAX} items. Follow "next", ` +
+      `or accept ${NDJSON_TYPE}, which has no bound.`,
+  );
+}
+
+async function sendPage(reply: FastifyReply, answer: MessageAnswer): Promise<FastifyReply> {
+  const { text, next } = await jsonPage(answer);
+  if (next !== null) void reply.header('link', `<${next}>; rel="next"`);
+  return reply.type(JSON_TYPE).send(text);
+}
+
+async function sendLines(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  answer: MessageAnswer,
+): Promise<FastifyReply> {
+  const chunks = await ndjsonChunks(answer);
+  const lines = Readable.from(chunks, { objectMode: true, highWaterMark: 1 });
+  cutWhenStalled(request, reply, lines);
+  return reply.type(NDJSON_TYPE).send(lines);
+}

@@ -1,0 +1,80 @@
+// Whether this server can answer, and where to begin.
+
+import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
+import { Type } from 'typebox';
+import { ensureSchema, type OpenDatabase, readBacklog } from '#archive/mod.ts';
+import { BackcastError } from '#base/mod.ts';
+import type { Readiness } from '../contract.ts';
+
+/** Index, health, readiness. */
+export const operationRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabase }> = (
+  app,
+  { opened },
+  done,
+) => {
+  app.get('/', { schema: INDEX }, async () => ({
+    name: 'backcast' as const,
+    channels: '/v1/channels',
+    docs: '/docs',
+    openapi: '/openapi.json',
+    health: '/healthz',
+    readiness: '/readyz',
+  }));
+  app.get('/healthz', { schema: HEALTH }, async () => ({ status: 'ok' as const }));
+  app.get('/readyz', { schema: READINESS }, async (_request, reply) => {
+    const readiness = await readReadiness(opened);
+    return reply.code(readiness.status === 'ready' ? 200 : 503).send(readiness);
+  });
+  done();
+};
+
+const nothing = Type.Object({}, { additionalProperties: false });
+
+const INDEX = {
+  summary: 'Show where to begin',
+  operationId: 'getIndex',
+  tags: ['operation'],
+  querystring: nothing,
+  response: { 200: Type.Ref('Index#') },
+} as const;
+
+const HEALTH = {
+  summary: 'Tell whether the process runs',
+  operationId: 'getHealth',
+  tags: ['operation'],
+  querystring: nothing,
+  response: { 200: Type.Ref('Health#') },
+} as const;
+
+const READINESS = {
+  summary: 'Tell whether requests can be answered',
+  description:
+    'And how far the archive is behind, which does not make it unready: history is served.',
+  operationId: 'getReadiness',
+  tags: ['operation'],
+  querystring: nothing,
+  response: { 200: Type.Ref('Readiness#'), 503: Type.Ref('Readiness#') },
+} as const;
+
+async function readReadiness(opened: OpenDatabase): Promise<Readiness> {
+  try {
+    await ensureSchema(opened.database);
+    return {
+      status: 'ready',
+      database: 'reachable',
+      schema: 'current',
+      archive: await readBacklog(opened.database),
+      detail: null,
+    };
+  } catch (error) {
+    if (!(error instanceof BackcastError)) throw error;
+    const isSchema = error.code === 'BACKCAST_SCHEMA_MISSING';
+    return {
+      status: 'unready',
+      database: isSchema ? 'reachable' : 'unreachable',
+      schema: isSchema ? 'missing' : 'unknown',
+      archive: null,
+      detail: error.message,
+    };
+  }
+}

@@ -1,0 +1,69 @@
+// Listens with the replay API, and stops listening without leaving anybody hanging.
+
+import type { AddressInfo } from 'node:net';
+import { BackcastError, toError } from '#base/mod.ts';
+import { createReplayApi, type ReplayApiOptions } from './app.ts';
+
+/** Where to listen. Port 0 takes a free one. */
+export interface ReplayServerOptions extends ReplayApiOptions {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A listening API. */
+export interface ReplayServer extends AsyncDisposable {
+  /** Where it is: http://host:port, without a slash at the end. */
+  readonly url: string;
+  /** Takes no more requests, lets running answers end for CLOSE_MS_MAX, then cuts them. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** How long a running answer may go on when the server closes. */
+const CLOSE_MS_MAX = 3_000;
+
+/**
+ * Starts to listen. BACKCAST_PORT_IN_USE if somebody else does; BACKCAST_CONFIG_INVALID if the address
+ * is none of this host's or not allowed.
+ */
+export async function startReplayServer(options: ReplayServerOptions): Promise<ReplayServer> {
+  const { host, port } = options;
+  const app = await createReplayApi(options);
+  try {
+    await app.listen({ host, port, listenTextResolver: (address) => `replay API at ${address}` });
+  } catch (error) {
+    await app.close();
+    throw listenError(error, host, port);
+  }
+  const url = urlOf(host, app.server.address() as AddressInfo);
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => (closing ??= closeWithin(CLOSE_MS_MAX));
+  const closeWithin = async (closeMsMax: number): Promise<void> => {
+    const cut = setTimeout(() => app.server.closeAllConnections(), closeMsMax);
+    await app.close();
+    clearTimeout(cut);
+    options.logger.info({ url }, 'replay API closed');
+  };
+  return { url, close, [Symbol.asyncDispose]: close };
+}
+
+function urlOf(host: string, address: AddressInfo): string {
+  const shown = host.includes(':') ? `[${host}]` : host;
+  return `http://${shown}:${address.port}`;
+}
+
+function listenError(error: unknown, host: string, port: number): BackcastError {
+  const known = toError(error);
+  const code = 'code' in known ? known.code : undefined;
+  if (code === 'EADDRINUSE') {
+    return new BackcastError(
+      'BACKCAST_PORT_IN_USE',
+      `Port ${port} of ${host} is in use by another process. Stop that one or choose another port.`,
+      { cause: error },
+    );
+  }
+  return new BackcastError(
+    'BACKCAST_CONFIG_INVALID',
+    `Cannot listen on ${host} port ${port}: ${known.message}. Choose an address of this host.`,
+    { cause: error },
+  );
+}

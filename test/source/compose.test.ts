@@ -1,0 +1,118 @@
+// The container files, read as data: no engine is needed to hold that they fit each other and the
+// program.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
+import { readProject } from './tidy/project.ts';
+import { registeredCommands } from './tidy/rules-docs.ts';
+
+interface Service {
+  readonly image: string;
+  readonly build?: string;
+  readonly network_mode?: string;
+  readonly command?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly ports?: readonly string[];
+  readonly volumes?: readonly string[];
+  readonly restart?: string;
+  readonly healthcheck?: { readonly test: readonly string[] };
+  readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
+}
+
+interface Compose {
+  readonly services: Readonly<Record<string, Service>>;
+  readonly volumes: Readonly<Record<string, null>>;
+}
+
+const project = readProject(fileURLToPath(new URL('../..', import.meta.url)));
+const compose = parse(textOf('docker-compose.yml'), { merge: true }) as Compose;
+const services = Object.entries(compose.services);
+const ours = services.filter(([, { build }]) => build !== undefined);
+
+function textOf(path: string): string {
+  const text = project.texts.get(path);
+  assert.ok(text !== undefined, `${path} is missing`);
+  return text;
+}
+
+function commandOf(name: string): string | undefined {
+  return compose.services[name]?.command?.[0];
+}
+
+test('the stack is the whole path: database, registry, schema, archiver, API, publishers', () => {
+  for (const name of ['postgres', 'redis', 'migrate', 'archiver', 'replay-api']) {
+    assert.ok(compose.services[name], `${name} is missing`);
+  }
+  assert.equal(commandOf('migrate'), 'migrate');
+  assert.equal(commandOf('archiver'), 'archive');
+  assert.equal(commandOf('replay-api'), 'serve');
+  const publishers = ours.filter(([, { command }]) => command?.[0] === 'publish');
+  const channels = new Set(publishers.map(([, { command }]) => command?.[1]));
+  assert.deepEqual([publishers.length, channels.size], [3, 2]);
+});
+
+test('whatever sends or hears multicast uses the network of the host, and only that', () => {
+  for (const [name, service] of ours) {
+    const isMulticast = ['archive', 'publish'].includes(service.command?.[0] ?? '');
+    assert.equal(service.network_mode, isMulticast ? 'host' : undefined, name);
+    assert.equal('BACKCAST_INTERFACE' in (service.environment ?? {}), isMulticast, name);
+    if (isMulticast)
+      assert.equal(service.ports, undefined, `${name}: the host has no port mapping`);
+  }
+  assert.match(textOf('docker-compose.yml'), /^# Why host networking/m);
+});
+
+test('nothing is open to other hosts', () => {
+  for (const [name, { ports = [] }] of services) {
+    for (const port of ports) assert.match(port, /^127\.0\.0\.1:/, name);
+  }
+});
+
+test('nothing starts before what it needs is ready', () => {
+  for (const [name, { depends_on: needs = {} }] of services) {
+    for (const [other, { condition }] of Object.entries(needs)) {
+      const needed = compose.services[other];
+      assert.ok(needed, `${name} waits for ${other}, which does not exist`);
+      if (condition === 'service_healthy')
+        assert.ok(needed.healthcheck, `${other} tells no health`);
+      if (condition === 'service_completed_successfully') assert.equal(needed.restart, 'no', other);
+    }
+  }
+  assert.ok(compose.services['replay-api']?.healthcheck);
+});
+
+test('every volume that is mounted is declared, and the other way round', () => {
+  const mounted = services.flatMap(([, { volumes = [] }]) => volumes.map((at) => at.split(':')[0]));
+  assert.deepEqual(new Set(mounted), new Set(Object.keys(compose.volumes)));
+});
+
+test('the commands are commands of the program, with flags that it knows', () => {
+  const known = registeredCommands(project);
+  for (const [name, { command = [] }] of ours) {
+    assert.ok(known.has(command[0] ?? ''), `${name} runs ${command[0] ?? 'nothing'}`);
+    const flags = command.filter((word) => word.startsWith('--'));
+    const source = textOf(`cli/commands/${command[0] ?? ''}.ts`);
+    for (const flag of flags) assert.ok(source.includes(`${flag} `), `${name}: ${flag}`);
+  }
+});
+
+test('the settings are settings of the program', () => {
+  const documented = textOf('docs/configuration.md');
+  for (const [name, { environment = {} }] of ours) {
+    for (const variable of Object.keys(environment)) {
+      assert.ok(documented.includes(`\`${variable}\``), `${name}: ${variable}`);
+    }
+  }
+});
+
+test('the image is built in stages, runs without root, and starts the program', () => {
+  const lines = textOf('Dockerfile').split('\n');
+  assert.equal(lines.filter((line) => line.startsWith('FROM ')).length, 2);
+  const user = lines.findLastIndex((line) => line.startsWith('USER '));
+  assert.match(lines[user] ?? '', /^USER (?!root\b|0\b)/);
+  assert.ok(!lines.slice(user).some((line) => line.startsWith('RUN ')));
+  assert.ok(lines.includes('ENTRYPOINT ["/app/backcast"]'));
+  assert.ok(lines.some((line) => /npm ci .*--omit=dev/.test(line)));
+});
