@@ -12,8 +12,6 @@ import {
 import type { Outcome } from '../exit-codes.ts';
 import { renderTable } from '../table.ts';
 import { openStore } from '../store.ts';
-import { migrateToLatest } from '#archive/mod.ts';
-import { benchmarkArchive } from '#bench/archive.ts';
 
 /** What the command is told. */
 export interface BenchOptions {
@@ -44,6 +42,8 @@ export function addBenchCommand(program: Command, host: CommandHost): void {
 
 async function benchArchive(context: CommandContext, options: BenchOptions): Promise<Outcome> {
   const { config, output, note, signal } = context;
+  const { migrateToLatest } = await import('#archive/mod.ts');
+  const { benchmarkArchive } = await import('#bench/archive.ts');
   await using store = await openStore(context);
   await migrateToLatest({ url: store.url, compression: config.archiver.compression });
   const result = await benchmarkArchive({
