@@ -4,7 +4,7 @@
 
 import { toError } from '#base/mod.ts';
 import type { Config } from '#config/mod.ts';
-import type { Registry } from '#registry/mod.ts';
+import type { ReachabilityChange, Registry } from '#registry/mod.ts';
 
 /** Things told at most; a registry that is poisoned through and through fills no disk. */
 const TOLD_MAX = 1_000;
@@ -25,8 +25,7 @@ export async function openCommandRegistry(
   const registry = resources.use(
     await openRegistry(config, {
       onInvalid: ({ channel, problem }) => tellOnce(sentenceAbout(channel, problem)),
-      onReachability: ({ isReachable, reason }) =>
-        tell(isReachable ? 'registry: Redis answers' : `registry: Redis is away: ${reason}`),
+      onReachability: tellOutages(tell),
     }),
   );
   const timer = setInterval(
@@ -37,6 +36,16 @@ export async function openCommandRegistry(
   return registry;
 }
 
+/** That Redis answers is worth a word only after it did not. */
+function tellOutages(tell: (sentence: string) => void): (change: ReachabilityChange) => void {
+  let isAway = false;
+  return ({ isReachable, reason }) => {
+    if (!isReachable) tell(`registry: Redis is away: ${reason}`);
+    else if (isAway) tell('registry: Redis answers again');
+    isAway = !isReachable;
+  };
+}
+
 async function reconcile(
   registry: Registry,
   tell: (sentence: string) => void,
@@ -45,7 +54,7 @@ async function reconcile(
   try {
     const { restoredChannels, conflicts } = await registry.reconcile();
     if (restoredChannels.length > 0)
-      tell(`registry: it had lost ${restoredChannels.join(', ')}, which are restored`);
+      tell(`registry: restored what it had lost: ${restoredChannels.join(', ')}`);
     for (const { channel, problem } of conflicts) tellOnce(sentenceAbout(channel, problem));
   } catch (error) {
     tellOnce(`registry: ${toError(error).message}`);
