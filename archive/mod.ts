@@ -9,6 +9,7 @@ export type { AuditProblemKind } from './audit-queries.ts';
 export * from './channels.ts';
 export * from './connect.ts';
 export * from './database-types.ts';
+export * from './describe-schema.ts';
 export * from './embedded/mod.ts';
 export * from './leases.ts';
 export * from './migrate.ts';

@@ -10,6 +10,7 @@ import { BATCH_BYTES_MAX, type ChannelAddress } from '#base/mod.ts';
 import { ChannelPublisher, ChannelSubscriber } from '#client/mod.ts';
 import { redact, type Config } from '#config/mod.ts';
 import { Archiver } from '#ingest/mod.ts';
+import { packetBytesOf } from '#multicast/udp/mod.ts';
 import type { Registry } from '#registry/mod.ts';
 import { type ReplayServer, startReplayServer } from '#replay-api/mod.ts';
 
@@ -109,6 +110,7 @@ export function openPublisher(
   const faults = faultsOf(config);
   return ChannelPublisher.open({
     ...config.publisher,
+    packetBytesMax: packetBytesMaxOf(config),
     address,
     interfaceAddress: config.interface,
     ...(source === undefined ? {} : { source }),
@@ -130,6 +132,12 @@ export function openSubscriber(
     sourceExpiryMs: SOURCE_EXPIRY_MS,
     ...(faults === undefined ? {} : { faults }),
   });
+}
+
+/** The largest packet that publishers of this host send. */
+export function packetBytesMaxOf(config: Config): number {
+  const { packetBytesMax } = config.publisher;
+  return packetBytesMax === 'auto' ? packetBytesOf(config.interface) : packetBytesMax;
 }
 
 function faultsOf(config: Config): string | undefined {

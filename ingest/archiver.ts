@@ -98,7 +98,7 @@ export class Archiver implements AsyncDisposable {
     this.#stopping.abort();
     for (const thread of this.#threads) tell(thread, { kind: 'stop' });
     const ended = Promise.all(this.#threads.map((thread) => thread.ended)).then(() => true);
-    const isClean = await Promise.race([ended, delay(STOP_MS_MAX, false)]);
+    const isClean = await Promise.race([ended, delay(STOP_MS_MAX, false, { ref: false })]);
     if (!isClean) {
       this.#options.log.warn({}, 'threads did not stop in time and are ended');
       await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));

@@ -1,0 +1,124 @@
+// Plans over four hundred daily partitions, one of them full: what looks cheap on a fresh database must
+// stay so after a year. The partitions are made by SQL, which the appender's clock does not allow.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { makeChannel, openTestDatabase } from '#test/support/archive.ts';
+import { createTestDatabase, execute } from '#test/support/postgres.ts';
+import type { TestDatabase } from '#test/support/postgres.ts';
+
+const DAYS = 400;
+const DAY_MESSAGES = 100;
+/** Day 200 has a segment for each of its messages, from position 20,001 on. */
+const FULL_DAY = 200;
+const FULL_DAY_SEGMENTS = 2_000;
+/** The day that holds position 20,050. */
+const WINDOW = `archived_at >= '2020-07-19Z' AND archived_at < '2020-07-20Z'`;
+
+let archive: TestDatabase;
+
+function makePartitions(): string {
+  return `
+DO $$ DECLARE start timestamptz; BEGIN
+  FOR day IN 0..${DAYS - 1} LOOP
+    start := '2020-01-01Z'::timestamptz + day * interval '24 hours';
+    EXECUTE format('CREATE TABLE segments_t%s PARTITION OF segments FOR VALUES FROM (%L) TO (%L)',
+                   day, start, start + interval '24 hours');
+    EXECUTE format(
+      'CREATE TABLE segment_sessions_t%s PARTITION OF segment_sessions FOR VALUES FROM (%L) TO (%L)',
+      day, start, start + interval '24 hours');
+  END LOOP;
+END $$`;
+}
+
+function makeSegments(channelId: number): string {
+  return `
+WITH segment AS (
+  SELECT day, '2020-01-01Z'::timestamptz + day * interval '24 hours' AS start,
+         CASE WHEN day <= ${FULL_DAY} THEN 1 ELSE ${1 + FULL_DAY_SEGMENTS - DAY_MESSAGES} END
+           + day * ${DAY_MESSAGES} + part AS first,
+         CASE WHEN day = ${FULL_DAY} THEN 1 ELSE ${DAY_MESSAGES} END AS messages
+  FROM generate_series(0, ${DAYS - 1}) AS day,
+       generate_series(0, CASE WHEN day = ${FULL_DAY} THEN ${FULL_DAY_SEGMENTS - 1} ELSE 0 END) AS part),
+bounds AS (
+  INSERT INTO partition_bounds
+  SELECT start, min(first), max(first + messages - 1), start, start, ${channelId}
+  FROM segment GROUP BY start),
+index AS (
+  INSERT INTO segment_sessions
+  SELECT 7, first, first + messages - 1, first, start + interval '1 hour', ${channelId}
+  FROM segment)
+INSERT INTO segments
+SELECT first, start + interval '1 hour', start, start, messages, ${channelId},
+       messages, ARRAY[7], ARRAY[first], ARRAY[messages],
+       array_fill(start, ARRAY[messages]), array_fill('x'::bytea, ARRAY[messages])
+FROM segment`;
+}
+
+interface PlanNode {
+  readonly 'Node Type': string;
+  readonly 'Relation Name'?: string;
+  readonly Plans?: readonly PlanNode[];
+}
+
+async function planOf(query: string): Promise<PlanNode[]> {
+  const [row] = await execute(archive.url, `EXPLAIN (FORMAT JSON) ${query}`);
+  const [{ Plan }] = row['QUERY PLAN'] as [{ Plan: PlanNode }];
+  const flatten = (node: PlanNode): PlanNode[] => [node, ...(node.Plans ?? []).flatMap(flatten)];
+  return flatten(Plan);
+}
+
+function scans(nodes: readonly PlanNode[], table: string): PlanNode[] {
+  return nodes.filter((node) => node['Relation Name']?.startsWith(`${table}_t`) ?? false);
+}
+
+describe('over four hundred partitions', () => {
+  before(async () => {
+    archive = await createTestDatabase();
+    await using opened = openTestDatabase(archive.url);
+    const { channelId } = await makeChannel(opened, 'orders');
+    await execute(archive.url, makePartitions(), makeSegments(channelId), 'ANALYZE');
+  });
+
+  after(async () => {
+    await archive[Symbol.asyncDispose]();
+  });
+
+  test('segments by position within the bounds of their day touch one partition by its key', async () => {
+    const nodes = await planOf(
+      `SELECT * FROM segments WHERE channel_id = 1 AND ${WINDOW}
+       AND first_position BETWEEN 20050 - 4095 AND 20050 ORDER BY first_position`,
+    );
+    const found = scans(nodes, 'segments');
+    assert.deepEqual(
+      found.map((node) => node['Relation Name']),
+      ['segments_t200'],
+    );
+    assert.ok(!nodes.some((node) => node['Node Type'] === 'Seq Scan'));
+  });
+
+  test('the sparse index by session within the bounds of its day touches one partition', async () => {
+    const nodes = await planOf(
+      `SELECT * FROM segment_sessions WHERE channel_id = 1 AND session_id = 7 AND ${WINDOW}
+       AND first_sequence <= 20050 AND last_sequence >= 20050`,
+    );
+    assert.equal(scans(nodes, 'segment_sessions').length, 1);
+    assert.ok(!nodes.some((node) => node['Node Type'] === 'Seq Scan'));
+  });
+
+  test('messages_between reads the blocks of one partition among four hundred', async () => {
+    const [counted] = await execute(
+      archive.url,
+      "SELECT count(*)::int AS messages FROM messages_between('orders', 20050, 20060)",
+    );
+    assert.deepEqual(counted, { messages: 11 });
+    const touched = await execute(
+      archive.url,
+      'BEGIN',
+      "SELECT count(*) FROM messages_between('orders', 20050, 20060)",
+      `SELECT DISTINCT relation::regclass::text AS name FROM pg_locks
+     WHERE pid = pg_backend_pid() AND relation::regclass::text ~ '^segments_t\\d+$'`,
+    );
+    assert.deepEqual(touched, [{ name: 'segments_t200' }]);
+  });
+});

@@ -1,0 +1,88 @@
+// What the migrations make: that the committed picture of it is current, and that the rules hold under
+// which the same tables can be spread over several servers by channel_id.
+
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { test } from 'node:test';
+import { describeSchema } from '#archive/mod.ts';
+import { openTestDatabase } from '#test/support/archive.ts';
+import { createEmptyDatabase, createTestDatabase, execute } from '#test/support/postgres.ts';
+
+const OWN_TABLES = `
+  c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+  AND NOT c.relispartition AND c.relname NOT LIKE 'kysely%'`;
+
+async function namesWhere(query: string): Promise<unknown[]> {
+  await using cloned = await createTestDatabase();
+  return (await execute(cloned.url, query)).map((row) => row['name']);
+}
+
+test('archive/schema.sql is what the migrations make', async () => {
+  await using migrated = await createEmptyDatabase('none');
+  await using opened = openTestDatabase(migrated.url);
+  const committed = await readFile(new URL(import.meta.resolve('#archive/schema.sql')), 'utf8');
+  const written = committed.slice(committed.indexOf('CREATE TABLE'));
+  assert.equal(written, await describeSchema(opened.database), 'run npm run schema');
+});
+
+test('every table but channels has channel_id int NOT NULL', async () => {
+  const lacking = await namesWhere(`
+    SELECT c.relname AS name FROM pg_class c WHERE ${OWN_TABLES}
+      AND NOT EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid
+        AND a.attname = 'channel_id' AND a.atttypid = 'int'::regtype AND a.attnotnull)`);
+  assert.deepEqual(lacking, []);
+});
+
+test('every primary key and unique constraint contains channel_id', async () => {
+  const lacking = await namesWhere(`
+    SELECT k.conname AS name FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+    WHERE ${OWN_TABLES} AND k.contype IN ('p', 'u') AND NOT EXISTS (
+      SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid
+        AND a.attname = 'channel_id' AND a.attnum = ANY (k.conkey))`);
+  assert.deepEqual(lacking, ['channels_name_unique']);
+});
+
+test('only channels draws its key from a counter', async () => {
+  const counted = await namesWhere(`
+    SELECT c.relname AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+    WHERE ${OWN_TABLES} AND a.attidentity <> ''`);
+  assert.deepEqual(counted, ['channels']);
+});
+
+test('there are no triggers but those of foreign keys', async () => {
+  const triggers = await namesWhere('SELECT tgname AS name FROM pg_trigger WHERE NOT tgisinternal');
+  assert.deepEqual(triggers, []);
+});
+
+test('no foreign key goes from one channel table to another', async () => {
+  const between = await namesWhere(`
+    SELECT conname AS name FROM pg_constraint
+    WHERE contype = 'f' AND confrelid <> 'channels'::regclass`);
+  assert.deepEqual(between, []);
+});
+
+test('every constraint has a name that was given to it', async () => {
+  const unnamed = await namesWhere(`
+    SELECT k.conname AS name FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+    WHERE ${OWN_TABLES} AND k.contype <> 'n'
+      AND k.conname !~ ('^' || c.relname || '_([a-z]+_)?(pk|fk|check|unique)$')`);
+  assert.deepEqual(unnamed, []);
+});
+
+const STORAGES = [
+  { compression: 'none', storage: 'e', method: '' },
+  { compression: 'pglz', storage: 'x', method: 'p' },
+] as const;
+
+for (const { compression, storage, method } of STORAGES) {
+  test(`with compression ${compression} the arrays of every partition are stored so`, async () => {
+    await using migrated = await createEmptyDatabase(compression);
+    const columns = await execute(
+      migrated.url,
+      `SELECT DISTINCT a.attstorage::text AS storage, a.attcompression::text AS method
+       FROM pg_attribute a JOIN pg_inherits i ON i.inhrelid = a.attrelid
+       WHERE i.inhparent = 'segments'::regclass AND a.attname IN ('payload', 'published_at')`,
+    );
+    assert.deepEqual(columns, [{ storage, method }]);
+  });
+}
