@@ -1,8 +1,8 @@
 // The files of the embedded server below the home folder, and the state they can be in:
 //
 //   postgres/password    made first, 0600, never changed
-//   postgres/data        made by initdb under another name and renamed when complete, so that a start
-//                        that is cut short leaves nothing half made
+//   postgres/data        made by initdb under another name and renamed when complete, so that a
+//                        start that is cut short leaves nothing half made
 //   postgres/port        the port of the last start, taken again if it is free
 //   postgres/server.log  what the server prints; the previous one is kept once
 //
@@ -43,7 +43,9 @@ export function clusterPaths(homeDir: string): ClusterPaths {
   };
 }
 
-/** Makes the folder and the password. Throws BACKCAST_HOME_UNUSABLE if the home cannot be written. */
+/**
+ * Makes the folder and the password. Throws BACKCAST_HOME_UNUSABLE if the home cannot be written.
+ */
 export async function prepareFolder(homeDir: string, paths: ClusterPaths): Promise<void> {
   try {
     await makeFolders(resolve(homeDir));
@@ -125,9 +127,9 @@ async function freePort(port: number): Promise<number | undefined> {
 }
 
 /**
- * Returns when no server runs on these files. One that is on its way down (its parent was killed) is
- * waited for; a lock file whose process is gone, or is another program that got the same number, is
- * removed. Throws BACKCAST_POSTGRES_START when a server stays.
+ * Returns when no server runs on these files. One that is on its way down (its parent was killed)
+ * is waited for; a lock file whose process is gone, or is another program that got the same number,
+ * is removed. Throws BACKCAST_POSTGRES_START when a server stays.
  */
 export async function clearLockFile(paths: ClusterPaths): Promise<void> {
   const lockFile = join(paths.data, 'postmaster.pid');

@@ -1,6 +1,6 @@
-// Starts and stops a PostgreSQL server of our own on the files below a home folder: the database of a
-// run that was given no DATABASE_URL, and of the tests. A real server, reached over TCP on 127.0.0.1
-// with a random password. Where its files are: cluster.ts; as whom it runs: identity.ts.
+// Starts and stops a PostgreSQL server of our own on the files below a home folder: the database of
+// a run that was given no DATABASE_URL, and of the tests. A real server, reached over TCP on
+// 127.0.0.1 with a random password. Where its files are: cluster.ts; as whom it runs: identity.ts.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -31,7 +31,9 @@ import { serverOptions } from './settings.ts';
 const NAME = 'backcast';
 /** Long enough for crash recovery of the log that `max_wal_size` allows. */
 const START_MS_MAX = 120_000;
-/** A clean stop writes a checkpoint; when that takes longer the log is replayed at the next start. */
+/**
+ * A clean stop writes a checkpoint; when that takes longer the log is replayed at the next start.
+ */
 const STOP_MS_MAX = 4_000;
 const POLL_MS = 10;
 const PORT_TRIES = 3;
@@ -142,7 +144,8 @@ async function spawnServerProgram(
   const [first = program, ...rest] = [...identity.prefix, program, ...args];
   const logFile = await openLog(paths);
   try {
-    // A session of its own: Ctrl-C in the terminal is for us, who stop the server when all is flushed.
+    // A session of its own: Ctrl-C in the terminal is for us, who stop the server when all is
+    // flushed.
     const child = spawn(first, rest, {
       cwd: '/',
       detached: true,
@@ -195,7 +198,10 @@ function runningServer(
   };
 }
 
-/** SIGINT is PostgreSQL's fast shutdown, SIGQUIT its immediate one: safe, but recovers at next start. */
+/**
+ * SIGINT is PostgreSQL's fast shutdown, SIGQUIT its immediate one: safe, but recovers at next
+ * start.
+ */
 async function stopProcess(child: ChildProcess): Promise<void> {
   const exit = exitOf(child);
   for (const signal of ['SIGINT', 'SIGQUIT', 'SIGKILL'] as const) {

@@ -1,5 +1,5 @@
-// What the migrations make: that the committed picture of it is current, and that the rules hold under
-// which the same tables can be spread over several servers by channel_id.
+// What the migrations make: that the committed picture of it is current, and that the rules hold
+// under which the same tables can be spread over several servers by channel_id.
 
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
