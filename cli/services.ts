@@ -1,8 +1,7 @@
 // The long-running parts as the commands start them: logger, archiver, replay API, publisher and subscriber,
 // each made from the configuration. One place, so that `up`, `archive`, `serve`, `publish` and `bench` agree.
 
-import { hostname } from 'node:os';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, hostname } from 'node:os';
 import pino, { type Logger } from 'pino';
 import pretty from 'pino-pretty';
 import { openDatabase } from '#archive/mod.ts';
@@ -10,6 +9,7 @@ import { BATCH_BYTES_MAX, type ChannelAddress } from '#base/mod.ts';
 import { ChannelPublisher, ChannelSubscriber } from '#client/mod.ts';
 import type { Config } from '#config/mod.ts';
 import { Archiver } from '#ingest/mod.ts';
+import { packetBytesOf } from '#multicast/udp/mod.ts';
 import type { Registry } from '#registry/mod.ts';
 import { type ReplayServer, startReplayServer } from '#replay-api/mod.ts';
 
@@ -97,6 +97,7 @@ export function openPublisher(
   const faults = faultsOf(config);
   return ChannelPublisher.open({
     ...config.publisher,
+    packetBytesMax: packetBytesMaxOf(config),
     address,
     interfaceAddress: config.interface,
     ...(source === undefined ? {} : { source }),
@@ -118,6 +119,12 @@ export function openSubscriber(
     sourceExpiryMs: SOURCE_EXPIRY_MS,
     ...(faults === undefined ? {} : { faults }),
   });
+}
+
+/** The largest packet that publishers of this host send. */
+export function packetBytesMaxOf(config: Config): number {
+  const { packetBytesMax } = config.publisher;
+  return packetBytesMax === 'auto' ? packetBytesOf(config.interface) : packetBytesMax;
 }
 
 function faultsOf(config: Config): string | undefined {

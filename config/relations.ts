@@ -1,6 +1,6 @@
 // What must hold between settings that are each right on their own. Pure.
 
-import { isMulticastGroup } from '#base/mod.ts';
+import { isMulticastGroup, PACKET_BYTES_DEFAULT } from '#base/mod.ts';
 import type { Config } from './schema.ts';
 
 /** What does not fit together in `config`; an empty list if all does. */
@@ -9,7 +9,9 @@ export function checkRelations(config: Config): string[] {
 }
 
 function checkPublisher({ publisher }: Config): string[] {
-  const { messageBytesMax, windowBytes, packetBytesMax, windowPackets } = publisher;
+  const { messageBytesMax, windowBytes, windowPackets } = publisher;
+  const isAuto = publisher.packetBytesMax === 'auto';
+  const packetBytesMax = isAuto ? PACKET_BYTES_DEFAULT : publisher.packetBytesMax;
   const problems: string[] = [];
   if (messageBytesMax > windowBytes)
     problems.push(
