@@ -17,6 +17,7 @@ const TRANSIENT_CLASSES = new Set([
 ]);
 
 const TRANSIENT_STATES = new Set([
+  '25006', // read-only: this server is not the primary any more, or not yet
   '55P03', // lock_timeout
   '25P03', // idle_in_transaction_session_timeout
   '25P04', // transaction_timeout

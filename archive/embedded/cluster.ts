@@ -43,24 +43,23 @@ export function clusterPaths(homeDir: string): ClusterPaths {
   };
 }
 
-/**
- * Makes the folder and the password. Throws BACKCAST_HOME_UNUSABLE if the home cannot be written.
- */
+/** Makes the folder and the password, and removes what a start that was cut short left behind. */
 export async function prepareFolder(homeDir: string, paths: ClusterPaths): Promise<void> {
-  try {
-    await makeFolders(resolve(homeDir));
-    await mkdir(paths.dir, { mode: 0o700 }).catch(ignoreExisting);
-    const secret = randomBytes(24).toString('base64url');
-    await writeFile(paths.password, secret, { mode: 0o600, flag: 'wx' }).catch(ignoreExisting);
-    await rm(paths.dataNew, { recursive: true, force: true });
-  } catch (cause) {
-    throw new BackcastError(
-      'BACKCAST_HOME_UNUSABLE',
-      `the home folder ${resolve(homeDir)} cannot be written: ${toError(cause).message}. ` +
-        'Set BACKCAST_HOME to a folder that this user may write.',
-      { cause },
-    );
-  }
+  await makeFolders(resolve(homeDir));
+  await mkdir(paths.dir, { mode: 0o700 }).catch(ignoreExisting);
+  const secret = randomBytes(24).toString('base64url');
+  await writeFile(paths.password, secret, { mode: 0o600, flag: 'wx' }).catch(ignoreExisting);
+  await rm(paths.dataNew, { recursive: true, force: true });
+}
+
+/** What a failure of any file below the home folder means to the user. */
+export function homeError(homeDir: string, cause: unknown): BackcastError {
+  return new BackcastError(
+    'BACKCAST_HOME_UNUSABLE',
+    `the home folder ${resolve(homeDir)} cannot be used: ${toError(cause).message}. ` +
+      'Set BACKCAST_HOME to a folder that belongs to this user.',
+    { cause },
+  );
 }
 
 /** Not mkdir's own `recursive`, which in Node 24 never returns for a folder in /proc. */

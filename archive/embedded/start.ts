@@ -17,6 +17,7 @@ import {
   clusterPaths,
   forgetPort,
   hasData,
+  homeError,
   isReady,
   openLog,
   prepareFolder,
@@ -72,10 +73,20 @@ interface Installation {
 export async function startEmbeddedPostgres(
   options: EmbeddedPostgresOptions,
 ): Promise<EmbeddedPostgres> {
-  const log = options.log ?? (() => undefined);
-  const paths = clusterPaths(options.homeDir);
+  try {
+    return await startServer(options.homeDir, options.log ?? (() => undefined));
+  } catch (error) {
+    throw error instanceof BackcastError ? error : homeError(options.homeDir, error);
+  }
+}
+
+async function startServer(
+  homeDir: string,
+  log: (sentence: string) => void,
+): Promise<EmbeddedPostgres> {
+  const paths = clusterPaths(homeDir);
   const binaries = await findPostgresBinaries();
-  await prepareFolder(options.homeDir, paths);
+  await prepareFolder(homeDir, paths);
   await clearLockFile(paths);
   const identity = await chooseIdentity(binaries.postgres, paths.dir);
   const installation = { binaries, identity, paths };
