@@ -3,6 +3,7 @@
 
 export { Appender, headAfter } from './append.ts';
 export type { AppenderOptions } from './append.ts';
+export * from './archiver-name.ts';
 export * from './audit.ts';
 export { AUDIT_PROBLEMS } from './audit-queries.ts';
 export type { AuditProblemKind } from './audit-queries.ts';

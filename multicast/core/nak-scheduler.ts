@@ -18,12 +18,15 @@ import {
   RECEIVE_GAPS_MAX,
 } from '#base/mod.ts';
 import { feedbackDelayMs } from './feedback-delay.ts';
+import { RoundTrip } from './round-trip.ts';
 
-/** Without a confirmation the NAK or the NCF was lost: ask again. Far above a LAN's round trip. */
+/** Without a confirmation for this long the NAK or the NCF was lost: far above a LAN's round trip. */
 export const NAK_REPEAT_MS = 50;
-/** With a confirmation the repair may queue behind others: wait longer, doubling up to four times. */
+const NAK_REPEAT_MS_MAX = 250;
+/** With a confirmation the repair may queue behind others: wait longer, and longer each time. */
 export const NAK_DATA_MS = 100;
-const NAK_DATA_DOUBLINGS_MAX = 2;
+/** A publisher that ends lingers for seconds: it must hear of what is missing several times in them. */
+const NAK_DATA_MS_MAX = 400;
 /** Requests beyond the bound on outstanding ones wait this long for others to be answered. */
 const NAK_PACING_MS = 5;
 const OUTSTANDING_SQNS_MAX = NAK_SQNS_MAX * NAK_PACKETS_OUTSTANDING_MAX;
@@ -36,7 +39,12 @@ interface Missing {
   last: number;
   state: State;
   deadlineMs: number;
-  readonly detectedAtMs: number;
+  expiresAtMs: number;
+  /** When a NAK of ours first asked for it; NaN before. */
+  askedAtMs: number;
+  asks: number;
+  /** When the first confirmation came; NaN before. */
+  promisedAtMs: number;
   confirmations: number;
 }
 
@@ -51,6 +59,11 @@ export class NakScheduler {
   readonly #random: Random;
   readonly #repairTimeoutMs: number;
   readonly #missing: Missing[] = [];
+  readonly #ncfTrip = new RoundTrip({
+    timeoutMsMin: NAK_REPEAT_MS,
+    timeoutMsMax: NAK_REPEAT_MS_MAX,
+  });
+  readonly #dataTrip = new RoundTrip({ timeoutMsMin: NAK_DATA_MS, timeoutMsMax: NAK_DATA_MS_MAX });
   #nextDeadlineMs = Number.POSITIVE_INFINITY;
   #suppressed = 0;
 
@@ -92,17 +105,22 @@ export class NakScheduler {
       last,
       state: 'back_off',
       deadlineMs,
-      detectedAtMs: nowMs,
+      expiresAtMs: nowMs + this.#repairTimeoutMs,
+      askedAtMs: Number.NaN,
+      asks: 0,
+      promisedAtMs: Number.NaN,
       confirmations: 0,
     });
-    this.#wakeAt(deadlineMs);
+    this.wakeAt(deadlineMs);
   }
 
   /** The packet arrived: false if it was not missing. */
-  arrived(sqn: number): boolean {
+  arrived(sqn: number, nowMs: number): boolean {
     const index = this.#find(sqn);
     const range = this.#missing[index];
     if (range === undefined || range.first > sqn) return false;
+    if (range.confirmations > 0) this.#dataTrip.sample(nowMs - range.promisedAtMs);
+    else if (range.asks === 1) this.#dataTrip.sample(nowMs - range.askedAtMs);
     if (range.first === range.last) this.#missing.splice(index, 1);
     else if (range.first === sqn) range.first += 1;
     else if (range.last === sqn) range.last -= 1;
@@ -130,11 +148,15 @@ export class NakScheduler {
   confirmed(sqns: readonly number[], nowMs: number): void {
     this.#overRuns(sqns, (range) => {
       if (range.state === 'back_off') this.#suppressed += range.last - range.first + 1;
-      const doublings = Math.min(range.confirmations, NAK_DATA_DOUBLINGS_MAX);
+      if (range.confirmations === 0) {
+        range.promisedAtMs = nowMs;
+        if (range.asks === 1) this.#ncfTrip.sample(nowMs - range.askedAtMs);
+      }
       range.state = 'wait_data';
-      range.deadlineMs = nowMs + NAK_DATA_MS * 2 ** doublings;
+      range.deadlineMs =
+        nowMs + Math.min(NAK_DATA_MS_MAX, this.#dataTrip.timeoutMs * 2 ** range.confirmations);
       range.confirmations += 1;
-      this.#wakeAt(range.deadlineMs);
+      this.wakeAt(range.deadlineMs);
     });
   }
 
@@ -144,9 +166,19 @@ export class NakScheduler {
       if (range.state !== 'back_off') return;
       this.#suppressed += range.last - range.first + 1;
       range.state = 'wait_ncf';
-      range.deadlineMs = nowMs + NAK_REPEAT_MS;
-      this.#wakeAt(range.deadlineMs);
+      range.deadlineMs = nowMs + this.#ncfTrip.timeoutMs;
+      this.wakeAt(range.deadlineMs);
     });
+  }
+
+  /** Gives everything missing `byMs` more before it is given up. */
+  postponeExpiry(byMs: number): void {
+    for (const range of this.#missing) range.expiresAtMs += byMs;
+  }
+
+  /** There may be something to do at `deadlineMs` already: requests that waited for an SPM may go. */
+  wakeAt(deadlineMs: number): void {
+    this.#nextDeadlineMs = Math.min(this.#nextDeadlineMs, deadlineMs);
   }
 
   /** Lets time pass; returns the ranges given up. `canAsk` false postpones requests (no SPM heard yet). */
@@ -163,16 +195,11 @@ export class NakScheduler {
     return givenUp;
   }
 
+  /** Holes are detected in order, so those whose time is over come first. */
   #giveUp(nowMs: number): SqnRange[] {
-    const givenUp: SqnRange[] = [];
-    for (let index = 0; index < this.#missing.length; index += 1) {
-      const range = this.#missing[index];
-      if (range === undefined || nowMs - range.detectedAtMs < this.#repairTimeoutMs) continue;
-      givenUp.push({ first: range.first, last: range.last });
-      this.#missing.splice(index, 1);
-      index -= 1;
-    }
-    return givenUp;
+    const isOver = (range: Missing): boolean => range.expiresAtMs <= nowMs;
+    const fresh = this.#missing.find((range) => !isOver(range));
+    return this.abandonBelow(fresh?.first ?? Number.POSITIVE_INFINITY);
   }
 
   #askForDue(nowMs: number, ask: (sqns: number[]) => void): void {
@@ -195,7 +222,9 @@ export class NakScheduler {
       }
       room -= range.last - range.first + 1;
       range.state = 'wait_ncf';
-      range.deadlineMs = nowMs + NAK_REPEAT_MS;
+      range.deadlineMs = nowMs + this.#ncfTrip.timeoutMs;
+      if (range.asks === 0) range.askedAtMs = nowMs;
+      range.asks += 1;
     }
     if (batch.length > 0) ask(batch);
   }
@@ -211,20 +240,11 @@ export class NakScheduler {
   #earliest(canAsk: boolean): number {
     let earliestMs = Number.POSITIVE_INFINITY;
     for (const range of this.#missing) {
-      const giveUpAtMs = range.detectedAtMs + this.#repairTimeoutMs;
-      const isWaiting = canAsk || range.state !== 'back_off';
-      earliestMs = Math.min(earliestMs, isWaiting ? range.deadlineMs : giveUpAtMs, giveUpAtMs);
+      const hasDeadline = canAsk || range.state !== 'back_off';
+      if (hasDeadline) earliestMs = Math.min(earliestMs, range.deadlineMs);
+      earliestMs = Math.min(earliestMs, range.expiresAtMs);
     }
     return earliestMs;
-  }
-
-  /** Requests that waited for an SPM may go now. */
-  wake(): void {
-    this.#nextDeadlineMs = Number.NEGATIVE_INFINITY;
-  }
-
-  #wakeAt(deadlineMs: number): void {
-    this.#nextDeadlineMs = Math.min(this.#nextDeadlineMs, deadlineMs);
   }
 
   /** Calls `change` for exactly the missing packets among `sqns`, splitting ranges where needed. */
