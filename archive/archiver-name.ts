@@ -26,7 +26,7 @@ export async function claimArchiverName(url: string, holder: string): Promise<As
         `SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS "isOurs"`,
         [applicationName],
       );
-      if (answer.rows[0]?.isOurs === true) return { [Symbol.asyncDispose]: dispose };
+      if (answer.rows[0]?.isOurs) return { [Symbol.asyncDispose]: dispose };
       if (waitedMs >= WAIT_MS_MAX) throw nameTaken(holder);
       await delay(RETRY_MS);
     }

@@ -64,7 +64,12 @@ export class Shard {
   async run(): Promise<void> {
     const renewal = setInterval(() => void this.#renew(), LEASE_MS / 3);
     try {
-      await this.#writer.run(this.#drainDeadline.signal);
+      const isDrained = await this.#writer.run(this.#drainDeadline.signal);
+      if (!isDrained) {
+        const hint =
+          'what was heard last is not committed; the next start asks the publishers for it';
+        this.#log('warn', 'stopped while the database was away', { hint });
+      }
     } finally {
       clearInterval(renewal);
       this.#stopping.abort();
