@@ -137,7 +137,8 @@ export class PositionReading implements MessageReading {
   }
 
   async #lossesOf(before: SequenceRange, isLast: boolean): Promise<readonly Loss[]> {
-    const places = placesBetween(before, this.#rest, this.order, isLast);
+    const all = placesBetween(before, this.#rest, this.order, isLast);
+    const places = { ...all, first: Math.max(all.first, this.#plan.positions.first - 1) };
     if (places.first > places.last) return [];
     const { db, channelId, losses } = this.#plan;
     if (losses === undefined) return lossesByPlace(db, channelId, places);

@@ -8,7 +8,6 @@ import type { ArchiveDatabase } from './connect.ts';
 import { sessionText } from './database-types.ts';
 import type { ArchivedSession } from './read.ts';
 import type { Loss } from './read-entries.ts';
-import type { ArchivedInterval } from './read-segments.ts';
 import { instantValue, rowsOf, sessionKey } from './read-sql.ts';
 
 /**
@@ -43,8 +42,8 @@ export interface TimeHull {
   readonly first: number;
   /** All messages after this position were published after the interval. */
   readonly last: number;
-  /** When the messages up to `last` were archived. */
-  readonly archived: ArchivedInterval;
+  /** The messages up to `last` were archived before this instant. */
+  readonly archivedEndUs: number;
 }
 
 /**
@@ -64,7 +63,7 @@ export async function lossesByTime(
     WHERE l.channel_id = ${channelId} AND l.healed_at IS NULL
       AND l.detected_at >= ${instantValue(hull.startUs - CLOCK_SKEW_US)}
       AND (l.after_position <= ${lastPlace}
-        OR s.opened_at < ${instantValue(hull.archived.endUs)} AND ${followsMessageWithin(hull)})
+        OR s.opened_at < ${instantValue(hull.archivedEndUs)} AND ${followsMessageWithin(hull)})
     ORDER BY l.after_position, l.session_id, l.first_sequence`.execute(db),
   );
 }
@@ -87,6 +86,7 @@ export async function lossesBySequence(
   session: ArchivedSession,
   sequences: SequenceRange,
 ): Promise<Loss[]> {
+  if (sequences.first > sequences.last) return [];
   const rows = await rowsOf(
     sql<Loss>`SELECT ${lossColumns} FROM losses AS l
     WHERE l.channel_id = ${channelId} AND l.session_id = ${sessionKey(session.session)}

@@ -12,12 +12,15 @@ import { installProblems, sendProblem } from './plugins/problems.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
 import { messageRoutes } from './routes/messages.ts';
 import { operationRoutes } from './routes/operation.ts';
+import { STALL_MS_MAX } from './stall.ts';
 import { strictValidatorCompiler } from './strict-query.ts';
 
 /** What the API is made of. The database stays the caller's to close. */
 export interface ReplayApiOptions {
   readonly database: OpenDatabase;
   readonly logger: FastifyBaseLogger;
+  /** How long a reader of a stream may take nothing before it is cut off; STALL_MS_MAX if not given. */
+  readonly stallMsMax?: number;
 }
 
 /** A whole request must be in within this time: it is a line and a few headers. */
@@ -59,9 +62,9 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   });
   for (const schema of SHARED_SCHEMAS) app.addSchema(schema);
   await installOpenApi(app);
-  const { database: opened } = options;
+  const { database: opened, stallMsMax = STALL_MS_MAX } = options;
   await app.register(catalogueRoutes, { opened });
-  await app.register(messageRoutes, { opened });
+  await app.register(messageRoutes, { opened, stallMsMax });
   await app.register(operationRoutes, { opened });
   await serveOpenApi(app);
   await app.ready();

@@ -1,6 +1,6 @@
 // Answers a request for messages: one JSON page, or NDJSON of everything. Both walk the same pages of the
-// archive and end by saying whether they are complete. Between two pages no connection is held, and the
-// next page is read only when the last has been taken, so that a slow reader costs memory for one page.
+// archive and end by saying whether they are complete. No connection is held while a page is sent, and
+// only the page after it is fetched ahead, so that a slow reader costs memory for two pages.
 
 import {
   type Channel,
@@ -87,12 +87,14 @@ async function* remainingChunks(answer: MessageAnswer, first: MessagePage): Asyn
   let lastPosition: number | null = null;
   for (;;) {
     await sources.load(page);
-    yield* pageChunks(page, sources, reading.order);
     count += page.messageCount;
     hasLosses ||= page.entries.some((entry) => entry.kind === 'loss');
     lastPosition = lastPositionIn(page, reading.order) ?? lastPosition;
-    if (page.isLast || count >= limit) break;
-    page = await reading.nextPage(limit - count);
+    const isEnd = page.isLast || count >= limit;
+    const following = isEnd ? undefined : fetchAhead(reading, limit - count);
+    yield* pageChunks(page, sources, reading.order);
+    if (following === undefined) break;
+    page = await following;
   }
   const status = statusOf(reading, hasLosses, page.isLast);
   const end = {
@@ -105,6 +107,13 @@ async function* remainingChunks(answer: MessageAnswer, first: MessagePage): Asyn
     next: page.isLast ? null : nextUrl(answer),
   };
   yield Buffer.from(`${JSON.stringify(end)}\n`);
+}
+
+/** The page after this one, while this one is being sent. Its failure is felt where it is awaited. */
+function fetchAhead(reading: MessageReading, messagesMax: number): Promise<MessagePage> {
+  const page = reading.nextPage(messagesMax);
+  page.catch(() => undefined);
+  return page;
 }
 
 function* pageChunks(

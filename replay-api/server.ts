@@ -20,6 +20,8 @@ export interface ReplayServer extends AsyncDisposable {
 
 /** How long a running answer may go on when the server closes. */
 const CLOSE_MS_MAX = 3_000;
+/** How soon a connection is closed after its last answer when the server closes. */
+const SWEEP_MS = 20;
 
 /**
  * Starts to listen. BACKCAST_PORT_IN_USE if somebody else does; BACKCAST_CONFIG_INVALID if the address
@@ -38,8 +40,11 @@ export async function startReplayServer(options: ReplayServerOptions): Promise<R
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => (closing ??= closeWithin(CLOSE_MS_MAX));
   const closeWithin = async (closeMsMax: number): Promise<void> => {
+    // A connection whose answer ends now would be kept for the next request, which is not to come.
+    const sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS);
     const cut = setTimeout(() => app.server.closeAllConnections(), closeMsMax);
     await app.close();
+    clearInterval(sweep);
     clearTimeout(cut);
     options.logger.info({ url }, 'replay API closed');
   };

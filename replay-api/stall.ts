@@ -8,14 +8,14 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 export const STALL_MS_MAX = 10_000;
 
 /**
- * Ends the connection of `request` when its reader takes not a byte for STALL_MS_MAX while something is
+ * Ends the connection of `request` when its reader takes not a byte for `stallMsMax` while something is
  * waiting to be sent; waiting for the database does not count. `lines` stops being read with it.
  */
 export function cutWhenStalled(
   request: FastifyRequest,
   reply: FastifyReply,
   lines: Readable,
-  stallMsMax: number = STALL_MS_MAX,
+  stallMsMax: number,
 ): void {
   const response = reply.raw;
   // The socket's own timer knows what the kernel has taken, and starts afresh with every byte of it.

@@ -143,16 +143,19 @@ export class World {
     return { machine, events, node };
   }
 
-  /** A node stops in the middle of everything: it neither hears nor sends from now on. */
-  crash(node: number): void {
-    const crashed = this.#nodes[node];
-    if (crashed !== undefined) crashed.isUp = false;
+  /** A node stops in the middle of everything: it neither hears nor sends until it is woken. */
+  stop(node: number): void {
+    this.#node(node).isUp = false;
+  }
+
+  /** A stopped node goes on as it was; what was sent to it meanwhile is lost. */
+  wake(node: number): void {
+    this.#node(node).isUp = true;
   }
 
   /** Hands a datagram to a node past the network: what a forger on the same link could send. */
   inject(to: number, bytes: Uint8Array, from: Remote = FORGER): void {
-    const node = this.#nodes[to];
-    assert(node !== undefined, 'a datagram goes to a node of the world');
+    const node = this.#node(to);
     node.machine.handleDatagram(bytes, from, this.nowMs);
     this.#drain(node);
   }
@@ -184,6 +187,12 @@ export class World {
   #add(machine: Machine, port: number, onEvents: () => void): void {
     const address = addressOf(this.#nodes.length);
     this.#nodes.push({ machine, address, port, onEvents, isUp: true });
+  }
+
+  #node(index: number): Node {
+    const node = this.#nodes[index];
+    assert(node !== undefined, 'a node of the world has an index in it');
+    return node;
   }
 
   #nextAtMs(): number {

@@ -185,11 +185,7 @@ export class NakScheduler {
   handleTimeout(nowMs: number, canAsk: boolean, ask: (sqns: number[]) => void): SqnRange[] {
     if (nowMs < this.#nextDeadlineMs) return [];
     const givenUp = this.#giveUp(nowMs);
-    for (const range of this.#missing) {
-      if (range.state === 'back_off' || range.deadlineMs > nowMs) continue;
-      range.state = 'back_off';
-      range.deadlineMs = nowMs + feedbackDelayMs(this.#random);
-    }
+    this.#retry(nowMs);
     if (canAsk) this.#askForDue(nowMs, ask);
     this.#nextDeadlineMs = this.#earliest(canAsk);
     return givenUp;
@@ -202,29 +198,39 @@ export class NakScheduler {
     return this.abandonBelow(fresh?.first ?? Number.POSITIVE_INFINITY);
   }
 
+  /** Requests without an answer go back, with one delay for all: what was asked together stays together. */
+  #retry(nowMs: number): void {
+    const deadlineMs = nowMs + feedbackDelayMs(this.#random);
+    for (const range of this.#missing) {
+      if (range.state === 'back_off' || range.deadlineMs > nowMs) continue;
+      range.state = 'back_off';
+      range.deadlineMs = deadlineMs;
+    }
+  }
+
+  /** A range is cut where a NAK is full, and nowhere else, so that NAKs stay full when it is asked again. */
   #askForDue(nowMs: number, ask: (sqns: number[]) => void): void {
     let room = OUTSTANDING_SQNS_MAX - this.#outstanding();
     let batch: number[] = [];
     for (let index = 0; index < this.#missing.length; index += 1) {
       const range = this.#missing[index];
       if (range === undefined || range.state !== 'back_off' || range.deadlineMs > nowMs) continue;
-      if (room <= 0) {
+      const end = Math.min(range.last + 1, range.first + NAK_SQNS_MAX - batch.length);
+      if (end - range.first > room) {
         range.deadlineMs = nowMs + NAK_PACING_MS;
         continue;
       }
-      if (range.last - range.first + 1 > room) this.#cut(index, range.first + room);
-      for (let sqn = range.first; sqn <= range.last; sqn += 1) {
-        batch.push(sqn);
-        if (batch.length === NAK_SQNS_MAX) {
-          ask(batch);
-          batch = [];
-        }
-      }
-      room -= range.last - range.first + 1;
+      if (end <= range.last) this.#cut(index, end);
+      for (let sqn = range.first; sqn < end; sqn += 1) batch.push(sqn);
+      room -= end - range.first;
       range.state = 'wait_ncf';
       range.deadlineMs = nowMs + this.#ncfTrip.timeoutMs;
       if (range.asks === 0) range.askedAtMs = nowMs;
       range.asks += 1;
+      if (batch.length === NAK_SQNS_MAX) {
+        ask(batch);
+        batch = [];
+      }
     }
     if (batch.length > 0) ask(batch);
   }

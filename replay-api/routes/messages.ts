@@ -2,7 +2,7 @@
 
 import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
 import { findChannel, type OpenDatabase, openReading, readCompleteness } from '#archive/mod.ts';
 import { BackcastError } from '#base/mod.ts';
@@ -16,10 +16,17 @@ import { withProblems } from './answers.ts';
 const JSON_TYPE = 'application/json';
 const NDJSON_TYPE = 'application/x-ndjson';
 
+/** What these routes are made of. */
+export interface MessageRoutesOptions {
+  readonly opened: OpenDatabase;
+  /** How long a reader of a stream may take nothing before it is cut off. */
+  readonly stallMsMax: number;
+}
+
 /** Messages and completeness. */
-export const messageRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabase }> = (
+export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> = (
   app,
-  { opened },
+  { opened, stallMsMax },
   done,
 ) => {
   app.get('/v1/channels/:channel/messages', { schema: MESSAGES }, async (request, reply) => {
@@ -31,7 +38,10 @@ export const messageRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabase 
     const reading = await openReading(opened, channel, wanted);
     const answer = { opened, channel, reading, limit };
     void reply.header('vary', 'accept');
-    return type === JSON_TYPE ? sendPage(reply, answer) : sendLines(request, reply, answer);
+    if (type === JSON_TYPE) return sendPage(reply, answer);
+    const lines = await streamLines(answer);
+    cutWhenStalled(request, reply, lines, stallMsMax);
+    return reply.type(NDJSON_TYPE).send(lines);
   });
 
   app.get('/v1/channels/:channel/completeness', { schema: COMPLETENESS }, async (request) => {
@@ -109,13 +119,7 @@ async function sendPage(reply: FastifyReply, answer: MessageAnswer): Promise<Fas
   return reply.type(JSON_TYPE).send(text);
 }
 
-async function sendLines(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  answer: MessageAnswer,
-): Promise<FastifyReply> {
+async function streamLines(answer: MessageAnswer): Promise<Readable> {
   const chunks = await ndjsonChunks(answer);
-  const lines = Readable.from(chunks, { objectMode: true, highWaterMark: 1 });
-  cutWhenStalled(request, reply, lines);
-  return reply.type(NDJSON_TYPE).send(lines);
+  return Readable.from(chunks, { objectMode: true, highWaterMark: 1 });
 }

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { type RunningCommand, runBackcast, startBackcast } from '#test/support/cli.ts';
 import { createTestFolder } from '#test/support/folder.ts';
@@ -62,8 +63,8 @@ test('what is published by hand is archived and comes back byte for byte', async
 test('subscribe hears live what publish says, without any registry', async () => {
   const address = ['--group', '239.255.77.7:37707', '--dport', '7777'];
   const subscribe = startBackcast(['subscribe', 'live', ...address, '--count', '3']);
-  const lines = createInterface(subscribe.stderr);
-  await once(lines, 'line');
+  const heard = text(subscribe.stdout);
+  await once(createInterface(subscribe.stderr), 'line');
   const publish = await runBackcast([
     'publish',
     'live',
@@ -74,9 +75,9 @@ test('subscribe hears live what publish says, without any registry', async () =>
     '50',
   ]);
   assert.equal(publish.end, 0, publish.stderr);
-  const heard: string[] = [];
-  for await (const line of createInterface(subscribe.stdout)) heard.push(line);
-  const messages = heard
+  const messages = (await heard)
+    .trim()
+    .split('\n')
     .map((line) => JSON.parse(line) as { kind: string; sequence: number; payload: string })
     .filter(({ kind }) => kind === 'message');
   assert.deepEqual(

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { NAK_PACKETS_OUTSTANDING_MAX, NAK_SQNS_MAX, RECEIVE_GAPS_MAX } from '#base/mod.ts';
+import {
+  NAK_PACKETS_OUTSTANDING_MAX,
+  NAK_SQNS_MAX,
+  RECEIVE_GAPS_MAX,
+  seededRandom,
+} from '#base/mod.ts';
 import { NAK_BACKOFF_MS_MAX } from '#multicast/core/feedback-delay.ts';
 import {
   NAK_DATA_MS,
@@ -218,6 +223,35 @@ test('what the window left behind is abandoned exactly to its edge', () => {
     assert.deepEqual(scheduler.abandonBelow(edge), abandoned);
     assert.equal(scheduler.first, first);
   }
+});
+
+test('what was asked for together is asked for again together', () => {
+  const random = seededRandom(7);
+  const scheduler = newScheduler(random);
+  for (let hole = 0; hole < 20; hole += 1) scheduler.add(hole * 2, hole * 2, 0);
+  scheduler.overheard(
+    Array.from({ length: 20 }, (_, hole) => hole * 2),
+    0,
+  );
+  const sizes = pass(scheduler, 400).asked.map((text) => text.split(' ').length - 1);
+  assert.ok(sizes.length >= 5);
+  assert.deepEqual(new Set(sizes), new Set([20]));
+});
+
+test('however long nobody answers, NAKs stay full', () => {
+  const scheduler = newScheduler(seededRandom(8), 60_000);
+  scheduler.add(1, 5_000, 0);
+  pass(scheduler, 5_000);
+  const sizes: number[] = [];
+  for (let nowMs = 5_001; nowMs < 6_000; nowMs += 1) {
+    scheduler.handleTimeout(nowMs, true, (sqns) => {
+      sizes.push(sqns.length);
+      scheduler.confirmed(sqns, nowMs);
+    });
+  }
+  assert.ok(sizes.length > 0);
+  const short = sizes.filter((size) => size < NAK_SQNS_MAX).length;
+  assert.ok(short * 10 < sizes.length, sizes.join(' '));
 });
 
 test('requests beyond the bound wait until earlier ones are answered', () => {
