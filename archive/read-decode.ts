@@ -29,7 +29,9 @@ export interface ArchivedSegment {
   readonly archivedAtUs: number;
   /** In order; their lengths add up to `messageCount`. */
   readonly runs: readonly SegmentRun[];
-  /** Holds every payload: message `index` is the bytes [payloadStarts[index], payloadEnds[index]). */
+  /**
+   * Holds every payload: message `index` is the bytes [payloadStarts[index], payloadEnds[index]).
+   */
   readonly bytes: Buffer;
   readonly payloadStarts: Uint32Array;
   readonly payloadEnds: Uint32Array;

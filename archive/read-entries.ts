@@ -1,5 +1,6 @@
-// What a page of messages is made of: runs of messages of one session, and losses where they lie between
-// them. Pure: cuts segments to what was asked for and puts the losses in their places. Knows no SQL.
+// What a page of messages is made of: runs of messages of one session, and losses where they lie
+// between them. Pure: cuts segments to what was asked for and puts the losses in their places.
+// Knows no SQL.
 
 import type { LossCause, SequenceRange, SessionId } from '#base/mod.ts';
 import type { ArchivedSegment } from './read-decode.ts';
@@ -137,8 +138,9 @@ export function cutRun(run: MessageRun, count: number, from: 'start' | 'end'): M
 }
 
 /**
- * `runs` with `losses` between them, both in ascending order. `lastOf` gives the last place (position or
- * sequence) of a run, `placeOf` the place after which a loss comes; a run that spans it is cut in two.
+ * `runs` with `losses` between them, both in ascending order. `lastOf` gives the last place
+ * (position or sequence) of a run, `placeOf` the place after which a loss comes; a run that spans
+ * it is cut in two.
  */
 export function interleave(
   runs: readonly MessageRun[],

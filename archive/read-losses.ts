@@ -1,6 +1,6 @@
-// Losses that lie inside an answer: declared, not healed, at the place where their messages would have
-// come. By position that is the head of the channel when the loss was declared; by sequence it is the
-// sequences themselves.
+// Losses that lie inside an answer: declared, not healed, at the place where their messages would
+// have come. By position that is the head of the channel when the loss was declared; by sequence it
+// is the sequences themselves.
 
 import { type RawBuilder, sql } from 'kysely';
 import type { SequenceRange } from '#base/mod.ts';
@@ -11,8 +11,8 @@ import type { Loss } from './read-entries.ts';
 import { instantValue, rowsOf, sessionKey } from './read-sql.ts';
 
 /**
- * How far the clocks of publishers and archiver are trusted to agree when a loss is compared with an
- * interval of publish times. Hosts on one network keep NTP time to a few milliseconds.
+ * How far the clocks of publishers and archiver are trusted to agree when a loss is compared with
+ * an interval of publish times. Hosts on one network keep NTP time to a few milliseconds.
  */
 const CLOCK_SKEW_US = 1_000_000;
 
@@ -47,9 +47,9 @@ export interface TimeHull {
 }
 
 /**
- * The losses whose messages may have been published within the interval of `hull`, by place. Nobody knows
- * when a lost message was published, but not after its loss was detected, and not before the message that
- * precedes it in its session. A loss is left out only if that excludes it.
+ * The losses whose messages may have been published within the interval of `hull`, by place. Nobody
+ * knows when a lost message was published, but not after its loss was detected, and not before the
+ * message that precedes it in its session. A loss is left out only if that excludes it.
  */
 export async function lossesByTime(
   db: ArchiveDatabase,
@@ -77,8 +77,8 @@ function followsMessageWithin(hull: TimeHull): RawBuilder<boolean> {
 }
 
 /**
- * The losses of one session that touch `sequences`, cut to them, in order. What lies before the first
- * sequence that the archive accounts for counts as lost too: it came too late to hear it.
+ * The losses of one session that touch `sequences`, cut to them, in order. What lies before the
+ * first sequence that the archive accounts for counts as lost too: it came too late to hear it.
  */
 export async function lossesBySequence(
   db: ArchiveDatabase,

@@ -1,6 +1,6 @@
-// Begins a reading of messages: settles what the answer covers before its first page. The head of the
-// channel is read first, and nothing beyond it is served, so that an answer never runs ahead of the
-// losses and watermarks that belong to it.
+// Begins a reading of messages: settles what the answer covers before its first page. The head of
+// the channel is read first, and nothing beyond it is served, so that an answer never runs ahead of
+// the losses and watermarks that belong to it.
 
 import type { SequenceRange } from '#base/mod.ts';
 import type { OpenDatabase } from './connect.ts';
@@ -28,8 +28,8 @@ const INSTANT_US_MAX = Number.MAX_SAFE_INTEGER;
 
 /**
  * Begins to read what `request` asks for from `channel`, as findChannel has just returned it.
- * BACKCAST_SESSION_UNKNOWN if the channel never had the session; BACKCAST_HISTORY_GONE if the answer
- * would begin with messages that are no longer kept.
+ * BACKCAST_SESSION_UNKNOWN if the channel never had the session; BACKCAST_HISTORY_GONE if the
+ * answer would begin with messages that are no longer kept.
  */
 export function openReading(
   opened: ReadDatabase,

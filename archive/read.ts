@@ -1,7 +1,7 @@
-// Reads what the archive knows about channels, sessions and losses: the lists behind history and audit.
-// Messages are read by read-messages.ts. Lists are walked by key, never by counting rows off, so that a
-// page costs the same wherever it lies and nothing moves under the reader. Instants are microseconds
-// since 1970.
+// Reads what the archive knows about channels, sessions and losses: the lists behind history and
+// audit. Messages are read by read-messages.ts. Lists are walked by key, never by counting rows
+// off, so that a page costs the same wherever it lies and nothing moves under the reader. Instants
+// are microseconds since 1970.
 
 import { type RawBuilder, sql } from 'kysely';
 import { BackcastError, type ChannelAddress, type LossCause, type SessionId } from '#base/mod.ts';
