@@ -41,7 +41,8 @@ export interface ArchivedSegment {
 
 /** The columns that `decodeSegments` expects, in this order. */
 export const SEGMENT_COLUMNS =
-  'first_position, message_count, archived_at, run_session, run_first, run_length, published_at, payload';
+  'first_position, message_count, archived_at, run_session, run_first, run_length, ' +
+  'published_at, payload';
 
 const COLUMN_COUNT = 8;
 const FILE_HEADER_BYTES = 19;
