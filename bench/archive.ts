@@ -85,7 +85,7 @@ export async function benchmarkArchive(
       url: options.databaseUrl,
       applicationName: 'backcast bench',
       statementTimeoutMs: 60_000,
-      poolSizeMax: 2,
+      poolConnectionsMax: 2,
     }),
   );
   const archiver = resources.use(await startArchiver(options, channel, address));

@@ -126,7 +126,7 @@ export class Archiver implements AsyncDisposable {
       url: databaseUrl,
       applicationName: `backcast archiver ${holder}`,
       statementTimeoutMs: 10_000,
-      poolSizeMax: 1,
+      poolConnectionsMax: 1,
     });
     await ensureSchema(this.#database.database);
     this.#name = await claimArchiverName(databaseUrl, holder);

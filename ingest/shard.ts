@@ -46,7 +46,7 @@ export class Shard {
     const applicationName = `backcast archiver ${settings.holder}`;
     const url = settings.databaseUrl;
     const open = this.#resources.use(
-      openDatabase({ url, applicationName, statementTimeoutMs: 10_000, poolSizeMax: 2 }),
+      openDatabase({ url, applicationName, statementTimeoutMs: 10_000, poolConnectionsMax: 2 }),
     );
     const appender = this.#resources.use(new Appender({ url, applicationName }));
     this.#database = open.database;
