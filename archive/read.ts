@@ -176,6 +176,25 @@ export async function findSession(
   );
 }
 
+/**
+ * At most `limit` sessions that may still bring messages published before `endUs`, as far as the
+ * sessions themselves can tell: open, and not heard since or with messages outstanding.
+ */
+export function listUnsettledSessions(
+  db: ArchiveDatabase,
+  channel: Channel,
+  endUs: number,
+  limit: number,
+): Promise<ArchivedSession[]> {
+  return rowsOf(
+    selectSessions(db, channel)
+      .where('state', '=', 'open')
+      .where(sql<boolean>`(seen_at < ${instantValue(endUs)} OR lead > watermark)`)
+      .limit(limit)
+      .execute(),
+  );
+}
+
 /** The names of publishers by session; a session without a name is left out. */
 export async function loadSources(
   db: ArchiveDatabase,
