@@ -1,5 +1,5 @@
-// The tables as Kysely sees them. Instants are read as microseconds (connect.ts) and written as
-// RFC 3339 text. A session_id has 63 bits and is never read as a number: select `sessionText` of it.
+// The tables as Kysely sees them. Instants are read as microseconds (connect.ts) and written as RFC
+// 3339 text. A session_id has 63 bits and is never read as a number: select `sessionText` of it.
 
 import { sql } from 'kysely';
 import type { ColumnType, Generated, RawBuilder } from 'kysely';
@@ -125,7 +125,9 @@ export interface ArchiveTables {
   messages: MessagesView;
 }
 
-/** A session_id column (qualified if need be) as the 16 hex digits that name the session everywhere. */
+/**
+ * A session_id column (qualified if need be) as the 16 hex digits that name the session everywhere.
+ */
 export function sessionText(column: string): RawBuilder<SessionId> {
   return sql<SessionId>`lpad(to_hex(${sql.ref(column)}), 16, '0')`;
 }

@@ -1,6 +1,6 @@
-// A program for whoever changes the schema: migrates an empty embedded database and writes down what
-// came out, as archive/schema.sql. A review then shows what a migration does; a test holds that the
-// file is current.
+// A program for whoever changes the schema: migrates an empty embedded database and writes down
+// what came out, as archive/schema.sql. A review then shows what a migration does; a test holds
+// that the file is current.
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

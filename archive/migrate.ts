@@ -1,5 +1,5 @@
-// Brings a database to the current schema, and tells whether it is there. Any number of processes may
-// migrate at once: one does the work, the others wait for it and find nothing left to do.
+// Brings a database to the current schema, and tells whether it is there. Any number of processes
+// may migrate at once: one does the work, the others wait for it and find nothing left to do.
 
 import { sql } from 'kysely';
 import { Migrator } from 'kysely/migration';

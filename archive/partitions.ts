@@ -1,6 +1,6 @@
-// Makes the daily partitions of the two large tables ahead of time. A day is a UTC day of archived_at;
-// what falls on a day without partition goes to the DEFAULT partition and is found all the same, only
-// slower to drop. Idempotent, and safe when several processes do it at once.
+// Makes the daily partitions of the two large tables ahead of time. A day is a UTC day of
+// archived_at; what falls on a day without partition goes to the DEFAULT partition and is found all
+// the same, only slower to drop. Idempotent, and safe when several processes do it at once.
 
 import { sql } from 'kysely';
 import { toDatabaseError, sqlStateOf } from './sqlstate.ts';
@@ -24,7 +24,8 @@ export interface PartitionsResult {
 
 /**
  * Makes what is missing of the partitions for the UTC day of `wallMs` and the following days. Never
- * waits long behind a reader (2 s); then it throws BACKCAST_DATABASE_UNREACHABLE and can be called again.
+ * waits long behind a reader (2 s); then it throws BACKCAST_DATABASE_UNREACHABLE and can be called
+ * again.
  */
 export async function ensurePartitions(
   database: ArchiveDatabase,
@@ -47,7 +48,9 @@ export async function ensurePartitions(
   return { created, blocked };
 }
 
-/** The name of the partition of `table` for the UTC day that contains `wallMs`: segments_p20261122. */
+/**
+ * The name of the partition of `table` for the UTC day that contains `wallMs`: segments_p20261122.
+ */
 export function partitionName(table: PartitionedTable, wallMs: number): string {
   return `${table}_p${new Date(wallMs).toISOString().slice(0, 10).replaceAll('-', '')}`;
 }

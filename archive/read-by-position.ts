@@ -1,6 +1,6 @@
-// Reads messages in the order of the channel. Walks from day to day through the partition map, so that a
-// fetch touches one partition, and places the losses between the messages. A position is never skipped:
-// positions are dense, so a hole in what comes back means that history was dropped.
+// Reads messages in the order of the channel. Walks from day to day through the partition map, so
+// that a fetch touches one partition, and places the losses between the messages. A position is
+// never skipped: positions are dense, so a hole in what comes back means that history was dropped.
 
 import type { Pool } from 'pg';
 import type { SequenceRange } from '#base/mod.ts';
@@ -77,7 +77,9 @@ export class PositionReading implements MessageReading {
     return makePage(this.#interleave(runs, losses), this.order, isLast);
   }
 
-  /** Reads on from one end of the rest, and takes what it has read, or found empty, off the rest. */
+  /**
+   * Reads on from one end of the rest, and takes what it has read, or found empty, off the rest.
+   */
   async #fetchRuns(messagesMax: number): Promise<MessageRun[]> {
     const { pool, channelId, partitions, published, request } = this.#plan;
     const { order } = request;
@@ -105,7 +107,10 @@ export class PositionReading implements MessageReading {
     else this.#rest = { ...this.#rest, last: read.first - 1 };
   }
 
-  /** No day holds the next position: with an interval of publish times that is how days are left out. */
+  /**
+   * No day holds the next position: with an interval of publish times that is how days are left
+   * out.
+   */
   #skipUnstored(): void {
     const { partitions, published } = this.#plan;
     const next = nextStored(partitions, this.#rest, this.order);
@@ -137,7 +142,8 @@ export class PositionReading implements MessageReading {
   }
 
   async #lossesOf(before: SequenceRange, isLast: boolean): Promise<readonly Loss[]> {
-    const places = placesBetween(before, this.#rest, this.order, isLast);
+    const all = placesBetween(before, this.#rest, this.order, isLast);
+    const places = { ...all, first: Math.max(all.first, this.#plan.positions.first - 1) };
     if (places.first > places.last) return [];
     const { db, channelId, losses } = this.#plan;
     if (losses === undefined) return lossesByPlace(db, channelId, places);
@@ -151,7 +157,9 @@ export class PositionReading implements MessageReading {
     return interleave(runs, losses, lastPositionOf, (loss) => this.#placeOf(loss));
   }
 
-  /** Within an interval of publish times, a loss from outside its positions stands at their edge. */
+  /**
+   * Within an interval of publish times, a loss from outside its positions stands at their edge.
+   */
   #placeOf(loss: Loss): number {
     const { first, last } = this.#plan.positions;
     return Math.max(first - 1, Math.min(loss.afterPosition, Math.max(first - 1, last)));
@@ -169,8 +177,9 @@ function reach(
 }
 
 /**
- * The places of losses that belong to a page which took `before` down to `after`. A loss after position P
- * comes with position P + 1, in both orders; the last page also has those at its own end.
+ * The places of losses that belong to a page which took `before` down to `after`. A loss after
+ * position P comes with position P + 1, in both orders; the last page also has those at its own
+ * end.
  */
 function placesBetween(
   before: SequenceRange,

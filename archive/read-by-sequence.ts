@@ -1,6 +1,6 @@
 // Reads messages of one session in the order of their sequences, through the sparse index
-// `segment_sessions`. Every sequence that is asked for and settled comes as a message or inside a loss;
-// one that is neither means that history was dropped.
+// `segment_sessions`. Every sequence that is asked for and settled comes as a message or inside a
+// loss; one that is neither means that history was dropped.
 
 import { type RawBuilder, sql } from 'kysely';
 import type { Pool } from 'pg';
@@ -50,7 +50,10 @@ interface IndexEntry {
 
 /** Index rows looked at for one page. */
 const INDEX_ENTRIES_MAX = 64;
-/** How far the clocks of the archiver and of the database may disagree about when a session was opened. */
+/**
+ * How far the clocks of the archiver and of the database may disagree about when a session was
+ * opened.
+ */
 const CLOCK_SKEW_US = 3_600_000_000;
 
 /** A reading of sequences, see MessageReading. */
@@ -88,7 +91,10 @@ export class SequenceReading implements MessageReading {
     return makePage(page, this.order, isLast);
   }
 
-  /** The messages that `entries` point at, ascending; takes them, and what lies between, off the rest. */
+  /**
+   * The messages that `entries` point at, ascending; takes them, and what lies between, off the
+   * rest.
+   */
   async #fetchRuns(entries: readonly IndexEntry[], messagesMax: number): Promise<MessageRun[]> {
     if (entries.length === 0) return [];
     const { pool, channelId, request } = this.#plan;
@@ -162,7 +168,9 @@ export class SequenceReading implements MessageReading {
   }
 }
 
-/** Of `entries`, those that are needed for `messagesMax` messages if nothing between them is lost. */
+/**
+ * Of `entries`, those that are needed for `messagesMax` messages if nothing between them is lost.
+ */
 function trimEntries(
   entries: readonly IndexEntry[],
   sequences: SequenceRange,

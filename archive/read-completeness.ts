@@ -1,7 +1,7 @@
-// Answers whether a range of a session is all there. Three answers: complete; partial, with exactly the
-// ranges that are lost and why; unsettled, because the archive has not got that far. Rests on what every
-// committed transaction of the archiver keeps: from firstArchived to the watermark each sequence is
-// stored or declared lost. The audit proves that; this only reads it.
+// Answers whether a range of a session is all there. Three answers: complete; partial, with exactly
+// the ranges that are lost and why; unsettled, because the archive has not got that far. Rests on
+// what every committed transaction of the archiver keeps: from firstArchived to the watermark each
+// sequence is stored or declared lost. The audit proves that; this only reads it.
 
 import type { LossCause, SequenceRange, SessionId } from '#base/mod.ts';
 import type { ArchiveDatabase } from './connect.ts';

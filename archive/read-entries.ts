@@ -1,5 +1,6 @@
-// What a page of messages is made of: runs of messages of one session, and losses where they lie between
-// them. Pure: cuts segments to what was asked for and puts the losses in their places. Knows no SQL.
+// What a page of messages is made of: runs of messages of one session, and losses where they lie
+// between them. Pure: cuts segments to what was asked for and puts the losses in their places.
+// Knows no SQL.
 
 import type { LossCause, SequenceRange, SessionId } from '#base/mod.ts';
 import type { ArchivedSegment } from './read-decode.ts';
@@ -111,13 +112,13 @@ function skip(
   segment: ArchivedSegment,
   start: number,
   end: number,
-  interval: { readonly startUs: number; readonly endUs: number },
+  published: { readonly startUs: number; readonly endUs: number },
   within: boolean,
 ): number {
   const instants = segment.publishedAtUs;
   let index = start;
   while (index < end) {
-    const isWithin = instants[index] >= interval.startUs && instants[index] < interval.endUs;
+    const isWithin = instants[index] >= published.startUs && instants[index] < published.endUs;
     if (isWithin !== within) break;
     index += 1;
   }
@@ -137,8 +138,9 @@ export function cutRun(run: MessageRun, count: number, from: 'start' | 'end'): M
 }
 
 /**
- * `runs` with `losses` between them, both in ascending order. `lastOf` gives the last place (position or
- * sequence) of a run, `placeOf` the place after which a loss comes; a run that spans it is cut in two.
+ * `runs` with `losses` between them, both in ascending order. `lastOf` gives the last place
+ * (position or sequence) of a run, `placeOf` the place after which a loss comes; a run that spans
+ * it is cut in two.
  */
 export function interleave(
   runs: readonly MessageRun[],

@@ -1,6 +1,6 @@
-// Losses that lie inside an answer: declared, not healed, at the place where their messages would have
-// come. By position that is the head of the channel when the loss was declared; by sequence it is the
-// sequences themselves.
+// Losses that lie inside an answer: declared, not healed, at the place where their messages would
+// have come. By position that is the head of the channel when the loss was declared; by sequence it
+// is the sequences themselves.
 
 import { type RawBuilder, sql } from 'kysely';
 import type { SequenceRange } from '#base/mod.ts';
@@ -8,12 +8,11 @@ import type { ArchiveDatabase } from './connect.ts';
 import { sessionText } from './database-types.ts';
 import type { ArchivedSession } from './read.ts';
 import type { Loss } from './read-entries.ts';
-import type { ArchivedInterval } from './read-segments.ts';
 import { instantValue, rowsOf, sessionKey } from './read-sql.ts';
 
 /**
- * How far the clocks of publishers and archiver are trusted to agree when a loss is compared with an
- * interval of publish times. Hosts on one network keep NTP time to a few milliseconds.
+ * How far the clocks of publishers and archiver are trusted to agree when a loss is compared with
+ * an interval of publish times. Hosts on one network keep NTP time to a few milliseconds.
  */
 const CLOCK_SKEW_US = 1_000_000;
 
@@ -43,14 +42,14 @@ export interface TimeHull {
   readonly first: number;
   /** All messages after this position were published after the interval. */
   readonly last: number;
-  /** When the messages up to `last` were archived. */
-  readonly archived: ArchivedInterval;
+  /** The messages up to `last` were archived before this instant. */
+  readonly archivedEndUs: number;
 }
 
 /**
- * The losses whose messages may have been published within the interval of `hull`, by place. Nobody knows
- * when a lost message was published, but not after its loss was detected, and not before the message that
- * precedes it in its session. A loss is left out only if that excludes it.
+ * The losses whose messages may have been published within the interval of `hull`, by place. Nobody
+ * knows when a lost message was published, but not after its loss was detected, and not before the
+ * message that precedes it in its session. A loss is left out only if that excludes it.
  */
 export async function lossesByTime(
   db: ArchiveDatabase,
@@ -64,7 +63,7 @@ export async function lossesByTime(
     WHERE l.channel_id = ${channelId} AND l.healed_at IS NULL
       AND l.detected_at >= ${instantValue(hull.startUs - CLOCK_SKEW_US)}
       AND (l.after_position <= ${lastPlace}
-        OR s.opened_at < ${instantValue(hull.archived.endUs)} AND ${followsMessageWithin(hull)})
+        OR s.opened_at < ${instantValue(hull.archivedEndUs)} AND ${followsMessageWithin(hull)})
     ORDER BY l.after_position, l.session_id, l.first_sequence`.execute(db),
   );
 }
@@ -78,8 +77,8 @@ function followsMessageWithin(hull: TimeHull): RawBuilder<boolean> {
 }
 
 /**
- * The losses of one session that touch `sequences`, cut to them, in order. What lies before the first
- * sequence that the archive accounts for counts as lost too: it came too late to hear it.
+ * The losses of one session that touch `sequences`, cut to them, in order. What lies before the
+ * first sequence that the archive accounts for counts as lost too: it came too late to hear it.
  */
 export async function lossesBySequence(
   db: ArchiveDatabase,
@@ -87,6 +86,7 @@ export async function lossesBySequence(
   session: ArchivedSession,
   sequences: SequenceRange,
 ): Promise<Loss[]> {
+  if (sequences.first > sequences.last) return [];
   const rows = await rowsOf(
     sql<Loss>`SELECT ${lossColumns} FROM losses AS l
     WHERE l.channel_id = ${channelId} AND l.session_id = ${sessionKey(session.session)}

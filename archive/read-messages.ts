@@ -1,6 +1,6 @@
-// Begins a reading of messages: settles what the answer covers before its first page. The head of the
-// channel is read first, and nothing beyond it is served, so that an answer never runs ahead of the
-// losses and watermarks that belong to it.
+// Begins a reading of messages: settles what the answer covers before its first page. The head of
+// the channel is read first, and nothing beyond it is served, so that an answer never runs ahead of
+// the losses and watermarks that belong to it.
 
 import type { SequenceRange } from '#base/mod.ts';
 import type { OpenDatabase } from './connect.ts';
@@ -22,14 +22,14 @@ import { mayStillReceive, positionsOfInterval, type PublishedInterval } from './
 /** What reading messages needs of an open database. */
 export type ReadDatabase = Pick<OpenDatabase, 'database' | 'pool'>;
 
-/** Instants beyond these are not told apart: the years 1 and 2255 are far enough for a publish time. */
-const INSTANT_US_MIN = -62_135_596_800_000_000;
+/** Instants beyond these, the years 1700 and 2255, are not told apart: no publisher lives there. */
+const INSTANT_US_MIN = -8_520_336_000_000_000;
 const INSTANT_US_MAX = Number.MAX_SAFE_INTEGER;
 
 /**
  * Begins to read what `request` asks for from `channel`, as findChannel has just returned it.
- * BACKCAST_SESSION_UNKNOWN if the channel never had the session; BACKCAST_HISTORY_GONE if the answer
- * would begin with messages that are no longer kept.
+ * BACKCAST_SESSION_UNKNOWN if the channel never had the session; BACKCAST_HISTORY_GONE if the
+ * answer would begin with messages that are no longer kept.
  */
 export function openReading(
   opened: ReadDatabase,
@@ -106,7 +106,7 @@ async function openInterval(
   const hull = await positionsOfInterval(db, channelId, partitions, archivedThrough, published);
   const positions = boundedPositions(request, hull);
   const until = partitions.filter((partition) => partition.firstPosition <= hull.last);
-  const archived = archivedInterval(until.length === 0 ? partitions.slice(0, 1) : until);
+  const archivedEndUs = until.length === 0 ? INSTANT_US_MIN : archivedInterval(until).endUs;
   const mayReceive =
     request.publishedToUs !== undefined && (await mayStillReceive(db, channelId, published.endUs));
   return new PositionReading({
@@ -118,7 +118,11 @@ async function openInterval(
     positions,
     partitions: partitions.filter((partition) => touches(partition, published)),
     published,
-    losses: await lossesByTime(db, channelId, { startUs: published.startUs, ...hull, archived }),
+    losses: await lossesByTime(db, channelId, {
+      startUs: published.startUs,
+      ...hull,
+      archivedEndUs,
+    }),
     unsettled: mayReceive ? { fromSequence: undefined } : undefined,
   });
 }

@@ -1,10 +1,13 @@
-// What the readings by position and by sequence have in common: the shape of a page, and cutting what was
-// fetched to the number of messages asked for.
+// What the readings by position and by sequence have in common: the shape of a page, and cutting
+// what was fetched to the number of messages asked for.
 
 import { BackcastError, type SessionId } from '#base/mod.ts';
 import { cutRun, type MessageRun, type PageEntry, payloadBytesOf } from './read-entries.ts';
 
-/** Some of an answer, in its order: about a mebibyte of payloads, or the number of messages asked for. */
+/**
+ * Some of an answer, in its order: about a mebibyte of payloads, or the number of messages asked
+ * for.
+ */
 export interface MessagePage {
   readonly entries: readonly PageEntry[];
   readonly messageCount: number;
@@ -15,21 +18,27 @@ export interface MessagePage {
 
 /** Reads an answer page by page. Between pages it holds no connection and no lock. */
 export interface MessageReading {
-  /** Messages with positions up to this one were archived when the reading began; none beyond is read. */
+  /**
+   * Messages with positions up to this one were archived when the reading began; none beyond is
+   * read.
+   */
   readonly archivedThrough: number;
   /** Whether no message that is missing from this answer can still come, and if not, from where. */
   readonly unsettled: Unsettled | undefined;
   readonly order: 'asc' | 'desc';
   /**
-   * The next at most `messagesMax` messages and the losses among them. Not to be called again after the
-   * last page. BACKCAST_HISTORY_GONE if stored messages of the answer have been dropped meanwhile.
+   * The next at most `messagesMax` messages and the losses among them. Not to be called again after
+   * the last page. BACKCAST_HISTORY_GONE if stored messages of the answer have been dropped
+   * meanwhile.
    */
   nextPage(messagesMax: number): Promise<MessagePage>;
   /** The request that goes on behind the pages read so far. */
   readonly resume: MessageRequest;
 }
 
-/** Why an answer may not be final, and the first sequence concerned where it is about one session. */
+/**
+ * Why an answer may not be final, and the first sequence concerned where it is about one session.
+ */
 export interface Unsettled {
   readonly fromSequence: number | undefined;
 }

@@ -1,6 +1,6 @@
-// Which partitions a read must touch. Tables are cut into days by `archived_at`, positions are not: the
-// small map `partition_bounds` says which positions and publish times lie in which day. Without it, every
-// lookup would open every day that is kept. Pure, but for the query that loads the map.
+// Which partitions a read must touch. Tables are cut into days by `archived_at`, positions are not:
+// the small map `partition_bounds` says which positions and publish times lie in which day. Without
+// it, every lookup would open every day that is kept. Pure, but for the query that loads the map.
 
 import type { SequenceRange } from '#base/mod.ts';
 import type { ArchiveDatabase } from './connect.ts';
@@ -24,7 +24,9 @@ export interface PartitionWindow {
   readonly positions: SequenceRange;
 }
 
-/** Every day of the channel that holds something, by first position. At most one row per day kept. */
+/**
+ * Every day of the channel that holds something, by first position. At most one row per day kept.
+ */
 export function loadPartitionBounds(
   db: ArchiveDatabase,
   channelId: number,
@@ -52,9 +54,9 @@ export function archivedInterval(partitions: readonly PartitionBounds[]): Archiv
 }
 
 /**
- * The days that hold the end of `positions` where reading goes on: its first for 'asc', its last for
- * 'desc'. The window's positions reach to where another day begins. Undefined if no day holds that
- * position; `nextStored` says where the next one is that does.
+ * The days that hold the end of `positions` where reading goes on: its first for 'asc', its last
+ * for 'desc'. The window's positions reach to where another day begins. Undefined if no day holds
+ * that position; `nextStored` says where the next one is that does.
  */
 export function partitionWindow(
   partitions: readonly PartitionBounds[],

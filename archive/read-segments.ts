@@ -1,7 +1,7 @@
-// Fetches segments by COPY in binary format: the text form of a bytea[] costs more to parse than all the
-// rest of a read. COPY takes no parameters, so everything that goes into its text is made here from
-// numbers and instants. A fetch takes a connection, reads a bounded amount into memory and gives the
-// connection back: nobody holds one while a reader is slow.
+// Fetches segments by COPY in binary format: the text form of a bytea[] costs more to parse than
+// all the rest of a read. COPY takes no parameters, so everything that goes into its text is made
+// here from numbers and instants. A fetch takes a connection, reads a bounded amount into memory
+// and gives the connection back: nobody holds one while a reader is slow.
 
 import type { Pool } from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
@@ -15,14 +15,21 @@ import {
 import { type ArchivedSegment, decodeSegments, SEGMENT_COLUMNS } from './read-decode.ts';
 import { explained } from './read-sql.ts';
 
-/** Payload bytes after which a fetch takes no further segment: about one segment of the target size. */
+/**
+ * Payload bytes after which a fetch takes no further segment: about one segment of the target size.
+ */
 const FETCH_BYTES_TARGET = 1_048_576;
 /** Segments in one fetch: enough for a page of small ones, from a channel with little traffic. */
 const FETCH_SEGMENTS_MAX = 256;
-/** Until a fetch has its answer. Beyond any sane read of a megabyte; ends waiting for a silent server. */
+/**
+ * Until a fetch has its answer. Beyond any sane read of a megabyte; ends waiting for a silent
+ * server.
+ */
 const FETCH_DEADLINE_MS = 15_000;
 
-/** An interval of `archived_at`, half-open, in microseconds: the partitions that a fetch may touch. */
+/**
+ * An interval of `archived_at`, half-open, in microseconds: the partitions that a fetch may touch.
+ */
 export interface ArchivedInterval {
   readonly startUs: number;
   readonly endUs: number;
@@ -40,8 +47,8 @@ export interface SegmentQuery {
 }
 
 /**
- * The next segments that reach into `positions`, in the order asked for: at least one if there is one,
- * and no more than the limits of a fetch. An empty answer says that there are none.
+ * The next segments that reach into `positions`, in the order asked for: at least one if there is
+ * one, and no more than the limits of a fetch. An empty answer says that there are none.
  */
 export async function fetchSegments(pool: Pool, query: SegmentQuery): Promise<ArchivedSegment[]> {
   const { positions, order } = query;
@@ -65,7 +72,10 @@ export interface SegmentsAtQuery {
   readonly order: 'asc' | 'desc';
 }
 
-/** The first of these segments in the order asked for: at least one if there is one, within the limits. */
+/**
+ * The first of these segments in the order asked for: at least one if there is one, within the
+ * limits.
+ */
 export async function fetchSegmentsAt(
   pool: Pool,
   query: SegmentsAtQuery,

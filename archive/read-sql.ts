@@ -1,4 +1,5 @@
-// What the reads share of SQL: parameters that the driver would spoil, and what becomes of a failure.
+// What the reads share of SQL: parameters that the driver would spoil, and what becomes of a
+// failure.
 
 import { type RawBuilder, sql } from 'kysely';
 import { AssertionError, formatInstant, type SessionId } from '#base/mod.ts';

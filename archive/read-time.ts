@@ -1,6 +1,6 @@
-// Where an interval of publish times lies among the positions, and whether anything may still come into
-// it. Positions are in order of arrival at the archiver and publishers have their own clocks, so an
-// interval of publish times is not a range of positions; but it lies within one.
+// Where an interval of publish times lies among the positions, and whether anything may still come
+// into it. Positions are in order of arrival at the archiver and publishers have their own clocks,
+// so an interval of publish times is not a range of positions; but it lies within one.
 
 import { type RawBuilder, sql } from 'kysely';
 import { SEGMENT_MESSAGES_MAX, type SequenceRange } from '#base/mod.ts';
@@ -15,28 +15,29 @@ export interface PublishedInterval {
 }
 
 /**
- * The positions from the first segment that reaches into the interval to the last one. Everything before
- * was published before it, everything after was published after it. If nothing lies in the interval,
- * `last` < `first`, and what is lost in between lies after the positions `last` to `first` − 1.
+ * The positions from the first segment that reaches into the interval to the last one. Everything
+ * before was published before it, everything after was published after it. If nothing lies in the
+ * interval, `last` < `first`, and what is lost in between lies after the positions `last` to
+ * `first` − 1.
  */
 export async function positionsOfInterval(
   db: ArchiveDatabase,
   channelId: number,
   partitions: readonly PartitionBounds[],
   archivedThrough: number,
-  interval: PublishedInterval,
+  published: PublishedInterval,
 ): Promise<SequenceRange> {
   let first: number | undefined;
   for (const partition of partitions) {
-    if (partition.maxPublishedAtUs < interval.startUs) continue;
-    const reaches = sql`max_published_at >= ${instantValue(interval.startUs)}`;
+    if (partition.maxPublishedAtUs < published.startUs) continue;
+    const reaches = sql`max_published_at >= ${instantValue(published.startUs)}`;
     first = (await segmentEdge(db, channelId, partition, reaches, 'asc'))?.first;
     if (first !== undefined) break;
   }
   let last: number | undefined;
   for (const partition of partitions.toReversed()) {
-    if (partition.minPublishedAtUs >= interval.endUs) continue;
-    const reaches = sql`min_published_at < ${instantValue(interval.endUs)}`;
+    if (partition.minPublishedAtUs >= published.endUs) continue;
+    const reaches = sql`min_published_at < ${instantValue(published.endUs)}`;
     last = (await segmentEdge(db, channelId, partition, reaches, 'desc'))?.last;
     if (last !== undefined) break;
   }
@@ -68,9 +69,9 @@ async function segmentEdge(
 }
 
 /**
- * Whether messages published before `endUs` may still come: `endUs` lies in the future, or a session that
- * is open has not been heard since, or has messages outstanding that may be older. A publisher that the
- * archive has never heard of cannot be counted in.
+ * Whether messages published before `endUs` may still come: `endUs` lies in the future, or a
+ * session that is open has not been heard since, or has messages outstanding that may be older. A
+ * publisher that the archive has never heard of cannot be counted in.
  */
 export async function mayStillReceive(
   db: ArchiveDatabase,

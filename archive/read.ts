@@ -1,7 +1,7 @@
-// Reads what the archive knows about channels, sessions and losses: the lists behind history and audit.
-// Messages are read by read-messages.ts. Lists are walked by key, never by counting rows off, so that a
-// page costs the same wherever it lies and nothing moves under the reader. Instants are microseconds
-// since 1970.
+// Reads what the archive knows about channels, sessions and losses: the lists behind history and
+// audit. Messages are read by read-messages.ts. Lists are walked by key, never by counting rows
+// off, so that a page costs the same wherever it lies and nothing moves under the reader. Instants
+// are microseconds since 1970.
 
 import { type RawBuilder, sql } from 'kysely';
 import { BackcastError, type ChannelAddress, type LossCause, type SessionId } from '#base/mod.ts';
@@ -153,7 +153,8 @@ export function listSessions(
 function behindSession(after: SessionKeyset | undefined): RawBuilder<boolean> {
   if (after === undefined) return sql<boolean>`true`;
   const { openedAtUs, session } = after;
-  return sql<boolean>`(opened_at, session_id) < (${instantValue(openedAtUs)}, ${sessionKey(session)})`;
+  return sql<boolean>`(opened_at, session_id)
+    < (${instantValue(openedAtUs)}, ${sessionKey(session)})`;
 }
 
 /** A session of a channel; BACKCAST_SESSION_UNKNOWN if the archive never heard it there. */

@@ -5,6 +5,8 @@ import { assert } from './assert.ts';
 
 /** UDP payload that fits an Ethernet frame: 1500 − 20 (IP) − 8 (UDP). Larger packets would be fragmented by IP, where one lost piece loses all. */
 export const PACKET_BYTES_DEFAULT = 1_472;
+/** Where the interface allows larger packets, they are used up to a jumbo frame: 9,000 − 28. Beyond, one lost packet costs too much. */
+export const PACKET_BYTES_AUTO_MAX = 8_972;
 /** Room for the headers, options and at least a few bytes of data. */
 export const PACKET_BYTES_MIN = 256;
 /** 65,535 − 20 − 8: the largest UDP payload that IPv4 carries. */

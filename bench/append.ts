@@ -3,8 +3,8 @@
 //
 //   node bench/append.ts [--seconds 5] [--connections 1] [--compression auto|lz4|pglz|none]
 //
-// On the server of DATABASE_URL, in a database of its own that is dropped afterwards; without it, on an
-// embedded server in a temporary folder. Prints one line of JSON.
+// On the server of DATABASE_URL, in a database of its own that is dropped afterwards; without it,
+// on an embedded server in a temporary folder. Prints one line of JSON.
 
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -18,10 +18,10 @@ import {
   ensureChannel,
   migrateToLatest,
   openDatabase,
-  SegmentBuilder,
   startEmbeddedPostgres,
 } from '#archive/mod.ts';
 import type { ArchiveBatch, Compression } from '#archive/mod.ts';
+import { SegmentBuilder } from '#archive/segment/mod.ts';
 import { sessionFromWords } from '#base/mod.ts';
 import type { SessionId } from '#base/mod.ts';
 

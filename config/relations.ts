@@ -1,6 +1,6 @@
 // What must hold between settings that are each right on their own. Pure.
 
-import { isMulticastGroup } from '#base/mod.ts';
+import { isMulticastGroup, PACKET_BYTES_DEFAULT } from '#base/mod.ts';
 import { smallestWindow } from '#multicast/core/mod.ts';
 import type { Config } from './schema.ts';
 
@@ -11,8 +11,10 @@ export function checkRelations(config: Config): string[] {
 
 /** What the publisher machine asserts of itself, here said before anything is started. */
 function checkPublisher({ publisher }: Config): string[] {
-  const { messageBytesMax, windowBytes, packetBytesMax, windowPackets } = publisher;
-  const smallest = smallestWindow(publisher);
+  const { messageBytesMax, windowBytes, windowPackets } = publisher;
+  const isAuto = publisher.packetBytesMax === 'auto';
+  const packetBytesMax = isAuto ? PACKET_BYTES_DEFAULT : publisher.packetBytesMax;
+  const smallest = smallestWindow({ messageBytesMax, packetBytesMax });
   const problems: string[] = [];
   if (windowBytes < smallest.bytes)
     problems.push(

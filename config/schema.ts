@@ -8,7 +8,6 @@ import {
   BATCH_AGE_MS_DEFAULT,
   BATCH_MESSAGES_MAX,
   MESSAGE_BYTES_DEFAULT_MAX,
-  PACKET_BYTES_DEFAULT,
   PACKET_BYTES_MAX,
   PACKET_BYTES_MIN,
   PUBLISH_BYTES_PER_SEC_DEFAULT,
@@ -111,11 +110,16 @@ const PUBLISHER = Type.Object({
     range: [65_536, GIBIBYTE],
     default: TRANSMIT_WINDOW_BYTES_DEFAULT,
   }),
-  packetBytesMax: integer({
-    description: 'Largest UDP payload; above 1472, Ethernet without jumbo frames splits it.',
-    range: [PACKET_BYTES_MIN, PACKET_BYTES_MAX],
-    default: PACKET_BYTES_DEFAULT,
-  }),
+  packetBytesMax: Type.Union(
+    [Type.Literal('auto'), Type.Integer({ minimum: PACKET_BYTES_MIN, maximum: PACKET_BYTES_MAX })],
+    {
+      description:
+        'Largest UDP payload; `auto`: what the interface carries in one piece, 8972 at most. ' +
+        'A larger one than that is split, and lost as a whole with any piece.',
+      default: 'auto',
+      env: 'BACKCAST_PACKET_BYTES',
+    },
+  ),
   messageBytesMax: integer({
     description: 'Largest message.',
     range: [1, 64 * 1_048_576],

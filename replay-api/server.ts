@@ -14,16 +14,20 @@ export interface ReplayServerOptions extends ReplayApiOptions {
 export interface ReplayServer extends AsyncDisposable {
   /** Where it is: http://host:port, without a slash at the end. */
   readonly url: string;
-  /** Takes no more requests, lets running answers end for CLOSE_MS_MAX, then cuts them. Idempotent. */
+  /**
+   * Takes no more requests, lets running answers end for CLOSE_MS_MAX, then cuts them. Idempotent.
+   */
   close(): Promise<void>;
 }
 
 /** How long a running answer may go on when the server closes. */
 const CLOSE_MS_MAX = 3_000;
+/** How soon a connection is closed after its last answer when the server closes. */
+const SWEEP_MS = 20;
 
 /**
- * Starts to listen. BACKCAST_PORT_IN_USE if somebody else does; BACKCAST_CONFIG_INVALID if the address
- * is none of this host's or not allowed.
+ * Starts to listen. BACKCAST_PORT_IN_USE if somebody else does; BACKCAST_CONFIG_INVALID if the
+ * address is none of this host's or not allowed.
  */
 export async function startReplayServer(options: ReplayServerOptions): Promise<ReplayServer> {
   const { host, port } = options;
@@ -38,8 +42,11 @@ export async function startReplayServer(options: ReplayServerOptions): Promise<R
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => (closing ??= closeWithin(CLOSE_MS_MAX));
   const closeWithin = async (closeMsMax: number): Promise<void> => {
+    // A connection whose answer ends now would be kept for the next request, which is not to come.
+    const sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS);
     const cut = setTimeout(() => app.server.closeAllConnections(), closeMsMax);
     await app.close();
+    clearInterval(sweep);
     clearTimeout(cut);
     options.logger.info({ url }, 'replay API closed');
   };

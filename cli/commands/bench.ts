@@ -11,9 +11,8 @@ import {
 } from '../command.ts';
 import type { Outcome } from '../exit-codes.ts';
 import { renderTable } from '../table.ts';
+import { packetBytesMaxOf } from '../services.ts';
 import { openStore } from '../store.ts';
-import { migrateToLatest } from '#archive/mod.ts';
-import { benchmarkArchive } from '#bench/archive.ts';
 
 /** What the command is told. */
 export interface BenchOptions {
@@ -36,6 +35,7 @@ export function addBenchCommand(program: Command, host: CommandHost): void {
     .option('--messages <count>', 'messages to send', wholeNumber(1), MESSAGES_DEFAULT)
     .option('--size <bytes>', 'bytes of a message', wholeNumber(0), SIZE_BYTES_DEFAULT)
     .option('--publishers <count>', 'publishers that send at once', wholeNumber(1), 1)
+    .addOption(settingOption('--packet-bytes <bytes>', 'publisher.packetBytesMax'))
     .addOption(settingOption('--database-url <url>', 'databaseUrl'))
     .addOption(settingOption('--compression <method>', 'archiver.compression'));
   runs(command, host, benchArchive);
@@ -44,6 +44,8 @@ export function addBenchCommand(program: Command, host: CommandHost): void {
 
 async function benchArchive(context: CommandContext, options: BenchOptions): Promise<Outcome> {
   const { config, output, note, signal } = context;
+  const { migrateToLatest } = await import('#archive/mod.ts');
+  const { benchmarkArchive } = await import('#bench/mod.ts');
   await using store = await openStore(context);
   await migrateToLatest({ url: store.url, compression: config.archiver.compression });
   const result = await benchmarkArchive({
@@ -52,7 +54,7 @@ async function benchArchive(context: CommandContext, options: BenchOptions): Pro
     messages: options.messages,
     payloadBytes: options.size,
     publisherCount: options.publishers,
-    packetBytesMax: config.publisher.packetBytesMax,
+    packetBytesMax: packetBytesMaxOf(config),
     signal,
     onProgress: (archived, elapsedMs) => {
       const perSecond = Math.round((archived * 1000) / elapsedMs);

@@ -18,12 +18,22 @@ import {
   RECEIVE_GAPS_MAX,
 } from '#base/mod.ts';
 import { feedbackDelayMs } from './feedback-delay.ts';
+import { RoundTrip } from './round-trip.ts';
 
-/** Without a confirmation the NAK or the NCF was lost: ask again. Far above a LAN's round trip. */
+/** Without a confirmation for this long the NAK or the NCF was lost. At least a few stalls of an event loop. */
 export const NAK_REPEAT_MS = 50;
-/** With a confirmation the repair may queue behind others: wait longer, doubling up to four times. */
+const NAK_REPEAT_BOUNDS = { timeoutMsFirst: NAK_REPEAT_MS, timeoutMsMin: 20, timeoutMsMax: 250 };
+/** Between two requests that go unanswered: seldom enough for a dead publisher, often enough at 80 % loss. */
+const NAK_UNANSWERED_MS = 100;
+/** With a confirmation the repair may queue behind others: wait longer, doubling each time. */
 export const NAK_DATA_MS = 100;
-const NAK_DATA_DOUBLINGS_MAX = 2;
+/** A publisher that ends lingers for seconds: it must hear of what is missing several times in them. */
+const NAK_DATA_MS_MAX = 400;
+const NAK_DATA_BOUNDS = {
+  timeoutMsFirst: NAK_DATA_MS,
+  timeoutMsMin: 40,
+  timeoutMsMax: NAK_DATA_MS_MAX,
+};
 /** Requests beyond the bound on outstanding ones wait this long for others to be answered. */
 const NAK_PACING_MS = 5;
 const OUTSTANDING_SQNS_MAX = NAK_SQNS_MAX * NAK_PACKETS_OUTSTANDING_MAX;
@@ -37,6 +47,11 @@ interface Missing {
   state: State;
   deadlineMs: number;
   expiresAtMs: number;
+  /** When a NAK of ours first asked for it; NaN before. */
+  askedAtMs: number;
+  asks: number;
+  /** When the first confirmation came; NaN before. */
+  promisedAtMs: number;
   confirmations: number;
 }
 
@@ -51,6 +66,8 @@ export class NakScheduler {
   readonly #random: Random;
   readonly #repairTimeoutMs: number;
   readonly #missing: Missing[] = [];
+  readonly #ncfTrip = new RoundTrip(NAK_REPEAT_BOUNDS);
+  readonly #dataTrip = new RoundTrip(NAK_DATA_BOUNDS);
   #nextDeadlineMs = Number.POSITIVE_INFINITY;
   #suppressed = 0;
 
@@ -93,16 +110,21 @@ export class NakScheduler {
       state: 'back_off',
       deadlineMs,
       expiresAtMs: nowMs + this.#repairTimeoutMs,
+      askedAtMs: Number.NaN,
+      asks: 0,
+      promisedAtMs: Number.NaN,
       confirmations: 0,
     });
     this.wakeAt(deadlineMs);
   }
 
   /** The packet arrived: false if it was not missing. */
-  arrived(sqn: number): boolean {
+  arrived(sqn: number, nowMs: number): boolean {
     const index = this.#find(sqn);
     const range = this.#missing[index];
     if (range === undefined || range.first > sqn) return false;
+    if (range.confirmations > 0) this.#dataTrip.sample(nowMs - range.promisedAtMs);
+    else if (range.asks === 1) this.#dataTrip.sample(nowMs - range.askedAtMs);
     if (range.first === range.last) this.#missing.splice(index, 1);
     else if (range.first === sqn) range.first += 1;
     else if (range.last === sqn) range.last -= 1;
@@ -130,9 +152,13 @@ export class NakScheduler {
   confirmed(sqns: readonly number[], nowMs: number): void {
     this.#overRuns(sqns, (range) => {
       if (range.state === 'back_off') this.#suppressed += range.last - range.first + 1;
-      const doublings = Math.min(range.confirmations, NAK_DATA_DOUBLINGS_MAX);
+      if (range.confirmations === 0) {
+        range.promisedAtMs = nowMs;
+        if (range.asks === 1) this.#ncfTrip.sample(nowMs - range.askedAtMs);
+      }
       range.state = 'wait_data';
-      range.deadlineMs = nowMs + NAK_DATA_MS * 2 ** doublings;
+      range.deadlineMs =
+        nowMs + Math.min(NAK_DATA_MS_MAX, this.#dataTrip.timeoutMs * 2 ** range.confirmations);
       range.confirmations += 1;
       this.wakeAt(range.deadlineMs);
     });
@@ -144,7 +170,7 @@ export class NakScheduler {
       if (range.state !== 'back_off') return;
       this.#suppressed += range.last - range.first + 1;
       range.state = 'wait_ncf';
-      range.deadlineMs = nowMs + NAK_REPEAT_MS;
+      range.deadlineMs = nowMs + this.#repeatMs(range.asks);
       this.wakeAt(range.deadlineMs);
     });
   }
@@ -202,13 +228,21 @@ export class NakScheduler {
       for (let sqn = range.first; sqn < end; sqn += 1) batch.push(sqn);
       room -= end - range.first;
       range.state = 'wait_ncf';
-      range.deadlineMs = nowMs + NAK_REPEAT_MS;
+      range.deadlineMs = nowMs + this.#repeatMs(range.asks);
+      if (range.asks === 0) range.askedAtMs = nowMs;
+      range.asks += 1;
       if (batch.length === NAK_SQNS_MAX) {
         ask(batch);
         batch = [];
       }
     }
     if (batch.length > 0) ask(batch);
+  }
+
+  /** Unanswered requests are repeated at growing distances: a publisher that is gone is left alone. */
+  #repeatMs(asks: number): number {
+    const { timeoutMs } = this.#ncfTrip;
+    return Math.max(timeoutMs, Math.min(NAK_UNANSWERED_MS, timeoutMs * 2 ** asks));
   }
 
   #outstanding(): number {

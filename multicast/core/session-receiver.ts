@@ -201,7 +201,7 @@ export class SessionReceiver {
 
   /** Whether `sqn` is wanted; notes what it reveals as missing. */
   #accept(sqn: number, nowMs: number): boolean {
-    if (sqn <= this.#lead) return this.#missing.arrived(sqn);
+    if (sqn <= this.#lead) return this.#missing.arrived(sqn, nowMs);
     if (sqn > this.#lead + 1) this.#detect(this.#lead + 1, sqn - 1, nowMs);
     this.#lead = sqn;
     return true;

@@ -3,5 +3,6 @@
 
 export * from './clock.ts';
 export * from './driver.ts';
+export * from './interface-mtu.ts';
 export * from './loss-injector.ts';
 export * from './socket.ts';

@@ -1,8 +1,9 @@
-// The history itself: messages as a JSON page or as NDJSON, and how complete a range of a session is.
+// The history itself: messages as a JSON page or as NDJSON, and how complete a range of a session
+// is.
 
 import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
 import { findChannel, type OpenDatabase, openReading, readCompleteness } from '#archive/mod.ts';
 import { BackcastError } from '#base/mod.ts';
@@ -16,10 +17,17 @@ import { withProblems } from './answers.ts';
 const JSON_TYPE = 'application/json';
 const NDJSON_TYPE = 'application/x-ndjson';
 
+/** What these routes are made of. */
+export interface MessageRoutesOptions {
+  readonly opened: OpenDatabase;
+  /** How long a reader of a stream may take nothing before it is cut off. */
+  readonly stallMsMax: number;
+}
+
 /** Messages and completeness. */
-export const messageRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabase }> = (
+export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> = (
   app,
-  { opened },
+  { opened, stallMsMax },
   done,
 ) => {
   app.get('/v1/channels/:channel/messages', { schema: MESSAGES }, async (request, reply) => {
@@ -31,7 +39,10 @@ export const messageRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabase 
     const reading = await openReading(opened, channel, wanted);
     const answer = { opened, channel, reading, limit };
     void reply.header('vary', 'accept');
-    return type === JSON_TYPE ? sendPage(reply, answer) : sendLines(request, reply, answer);
+    if (type === JSON_TYPE) return sendPage(reply, answer);
+    const lines = await streamLines(answer);
+    cutWhenStalled(request, reply, lines, stallMsMax);
+    return reply.type(NDJSON_TYPE).send(lines);
   });
 
   app.get('/v1/channels/:channel/completeness', { schema: COMPLETENESS }, async (request) => {
@@ -49,12 +60,13 @@ export const messageRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabase 
 const MESSAGES = {
   summary: 'Read messages',
   description:
-    'By position (`after`, `before`), by publish time (`from`, `to`, half-open), or of one session by ' +
-    'sequence (`session`, `first`, `last`, both ends included). With `Accept: application/json` a page ' +
-    'whose `next` leads to the following one; with `Accept: application/x-ndjson` everything, streamed, ' +
-    'one object per line, ending with a line of kind `end`: without it the answer was cut off. To go on ' +
-    'later, ask again with `after` = `archivedThrough`. When a lost message was published is not known; ' +
-    'an interval of publish times names every loss that may lie in it.',
+    'By position (`after`, `before`), by publish time (`from`, `to`, half-open), or of one ' +
+    'session by sequence (`session`, `first`, `last`, both ends included). With `Accept: ' +
+    'application/json` a page whose `next` leads to the following one; with `Accept: ' +
+    'application/x-ndjson` everything, streamed, one object per line, ending with a line of ' +
+    'kind `end`: without it the answer was cut off. To go on later, ask again with `after` = ' +
+    '`archivedThrough`. When a lost message was published is not known; an interval of publish ' +
+    'times names every loss that may lie in it.',
   operationId: 'readMessages',
   tags: ['history'],
   params: ChannelParams,
@@ -76,8 +88,8 @@ const MESSAGES = {
 const COMPLETENESS = {
   summary: 'Tell whether a range of a session is complete',
   description:
-    'complete: every sequence is stored. partial: `lost` names what is not, and why. unsettled: the ' +
-    'archive has got no further than before `unsettledFrom`.',
+    'complete: every sequence is stored. partial: `lost` names what is not, and why. unsettled: ' +
+    'the archive has got no further than before `unsettledFrom`.',
   operationId: 'getCompleteness',
   tags: ['history'],
   params: ChannelParams,
@@ -98,8 +110,8 @@ function assertPageLimit(limit: number | undefined): void {
   if (limit === undefined || limit <= PAGE_ITEMS_MAX) return;
   throw new BackcastError(
     'BACKCAST_RANGE_INVALID',
-    `Parameter "limit" is ${limit}: a JSON page has at most ${PAGE_ITEMS_MAX} items. Follow "next", ` +
-      `or accept ${NDJSON_TYPE}, which has no bound.`,
+    `Parameter "limit" is ${limit}: a JSON page has at most ${PAGE_ITEMS_MAX} items. ` +
+      `Follow "next", or accept ${NDJSON_TYPE}, which has no bound.`,
   );
 }
 
@@ -109,13 +121,7 @@ async function sendPage(reply: FastifyReply, answer: MessageAnswer): Promise<Fas
   return reply.type(JSON_TYPE).send(text);
 }
 
-async function sendLines(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  answer: MessageAnswer,
-): Promise<FastifyReply> {
+async function streamLines(answer: MessageAnswer): Promise<Readable> {
   const chunks = await ndjsonChunks(answer);
-  const lines = Readable.from(chunks, { objectMode: true, highWaterMark: 1 });
-  cutWhenStalled(request, reply, lines);
-  return reply.type(NDJSON_TYPE).send(lines);
+  return Readable.from(chunks, { objectMode: true, highWaterMark: 1 });
 }

@@ -1,7 +1,7 @@
-// Real PostgreSQL for tests: one server for the whole run, one database per test, cloned from a template
-// that was migrated once. The server is the one that global-setup.ts started; a test file that is run
-// alone starts its own and stops it after its last test. TEST_DATABASE_URL names another server to use,
-// whose user must be allowed to create databases.
+// Real PostgreSQL for tests: one server for the whole run, one database per test, cloned from a
+// template that was migrated once. The server is the one that global-setup.ts started; a test file
+// that is run alone starts its own and stops it after its last test. TEST_DATABASE_URL names
+// another server to use, whose user must be allowed to create databases.
 
 import { after } from 'node:test';
 import { migrateToLatest } from '#archive/mod.ts';

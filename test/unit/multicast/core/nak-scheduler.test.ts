@@ -55,7 +55,7 @@ test('a hole is asked for after its back-off, and again when no confirmation com
 test('a packet that arrives during the back-off is never asked for', () => {
   const scheduler = newScheduler();
   scheduler.add(5, 5, 0);
-  assert.equal(scheduler.arrived(5), true);
+  assert.equal(scheduler.arrived(5, 0), true);
   assert.deepEqual(pass(scheduler, 5_000), { asked: [], givenUp: [] });
 });
 
@@ -70,8 +70,8 @@ test('an arrival takes exactly its packet out of a hole', () => {
   for (const [arrived, rest] of rows) {
     const scheduler = newScheduler();
     scheduler.add(5, 9, 0);
-    for (const sqn of arrived) assert.equal(scheduler.arrived(sqn), true);
-    for (const sqn of [...arrived, 4, 10]) assert.equal(scheduler.arrived(sqn), false);
+    for (const sqn of arrived) assert.equal(scheduler.arrived(sqn, 0), true);
+    for (const sqn of [...arrived, 4, 10]) assert.equal(scheduler.arrived(sqn, 0), false);
     assert.deepEqual(pass(scheduler, backedOffMs).asked, [`${backedOffMs}: ${rest}`]);
   }
 });
@@ -140,7 +140,7 @@ test('a hole is given up at its timeout, in any state, and named exactly', () =>
   for (const state of ['back_off', 'wait_ncf', 'wait_data']) {
     const scheduler = newScheduler();
     scheduler.add(5, 9, 0);
-    scheduler.arrived(7);
+    scheduler.arrived(7, 0);
     if (state === 'wait_ncf') scheduler.overheard([5, 6, 8, 9], 999);
     if (state === 'wait_data') scheduler.confirmed([5, 6, 8, 9], 999);
     assert.deepEqual(pass(scheduler, REPAIR_TIMEOUT_MS - 0.1).givenUp, []);
@@ -233,7 +233,7 @@ test('what was asked for together is asked for again together', () => {
     Array.from({ length: 20 }, (_, hole) => hole * 2),
     0,
   );
-  const sizes = pass(scheduler, 400).asked.map((text) => text.split(' ').length - 1);
+  const sizes = pass(scheduler, 700).asked.map((text) => text.split(' ').length - 1);
   assert.ok(sizes.length >= 5);
   assert.deepEqual(new Set(sizes), new Set([20]));
 });
@@ -259,7 +259,7 @@ test('requests beyond the bound wait until earlier ones are answered', () => {
   scheduler.add(1, OUTSTANDING_MAX + 100, 0);
   const { asked } = pass(scheduler, backedOffMs + 40);
   assert.equal(asked.length, NAK_PACKETS_OUTSTANDING_MAX);
-  for (let sqn = 1; sqn <= 100; sqn += 1) scheduler.arrived(sqn);
+  for (let sqn = 1; sqn <= 100; sqn += 1) scheduler.arrived(sqn, 0);
   const more = pass(scheduler, backedOffMs + 45).asked.join(' ');
   assert.ok(more.endsWith(` ${OUTSTANDING_MAX + 100}`), more.slice(0, 80));
 });

@@ -1,7 +1,7 @@
 // The binary forms of the few PostgreSQL types that segments consist of. Big-endian throughout.
 //
-//   array of one dimension   0 dimensions (1) · 4 has nulls (0) · 8 element type · 12 count · 16 lower
-//                            bound (1) · 20 then per element: length (4 bytes), value
+//   array of one dimension   0 dimensions (1) · 4 has nulls (0) · 8 element type · 12 count ·
+//                            16 lower bound (1) · 20 then per element: length (4 bytes), value
 //   empty array              0 dimensions (0) · 4 has nulls (0) · 8 element type
 //   timestamptz              microseconds since 2000-01-01T00:00:00Z, 8 bytes
 //   bigint                   8 bytes; a session has 63 bits and is read as its two words

@@ -1,0 +1,222 @@
+// Channels, sessions, losses, completeness, and where to begin.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { SessionId } from '#base/mod.ts';
+import { type Delivery, instantAt, type SentMessage } from '#test/support/filled-archive.ts';
+import { openTestApi, type TestApi } from '#test/support/replay-api.ts';
+
+const SESSIONS = ['0000000000000001', '0000000000000002', '7fffffffffffffff'] as SessionId[];
+const [EARLY, , LATE] = SESSIONS;
+
+let api: TestApi;
+before(async () => {
+  api = await openTestApi();
+  for (const name of ['b', 'A', 'a.b', 'a-b', 'a_b']) {
+    await api.addChannel({ name, deliveries: [] });
+  }
+  await api.addChannel({
+    name: 'orders',
+    deliveries: [
+      ...SESSIONS.map((session, index) => segment(sent(session, 1, index))),
+      loss(EARLY, 2, 5),
+      loss(EARLY, 6, 6),
+      loss(LATE, 2, 2),
+      segment(sent(LATE, 3, 10)),
+    ],
+    sessions: new Map(
+      SESSIONS.map((session, index) => [session, { openedAtUs: instantAt(index), lead: 9 }]),
+    ),
+  });
+});
+after(() => api[Symbol.asyncDispose]());
+
+function sent(session: SessionId, sequence: number, seconds: number): SentMessage {
+  return { session, sequence, publishedAtUs: instantAt(seconds), payload: Buffer.from('x') };
+}
+
+function segment(message: SentMessage): Delivery {
+  return { kind: 'segment', archivedAtUs: message.publishedAtUs, messages: [message] };
+}
+
+function loss(session: SessionId, first: number, last: number): Delivery {
+  return { kind: 'loss', session, first, last, cause: 'late_join', detectedAtUs: instantAt(5) };
+}
+
+interface Listed {
+  readonly items: Record<string, unknown>[];
+  readonly next: string | null;
+}
+
+async function ask<Body>(path: string): Promise<Body> {
+  const answer = await api.get(path);
+  assert.equal(answer.status, 200, answer.text);
+  return JSON.parse(answer.text) as Body;
+}
+
+async function walk(path: string): Promise<Record<string, unknown>[]> {
+  const items: Record<string, unknown>[] = [];
+  for (let next: string | null = path; next !== null; ) {
+    const page: Listed = await ask<Listed>(next);
+    items.push(...page.items);
+    next = page.next;
+  }
+  return items;
+}
+
+test('channels are listed by name, whatever the page', async () => {
+  const names = ['A', 'a-b', 'a.b', 'a_b', 'b', 'orders'];
+  for (const limit of [1, 2, 100]) {
+    const channels = await walk(`/v1/channels?limit=${limit}`);
+    assert.deepEqual(
+      channels.map((channel) => channel['channel']),
+      names,
+    );
+  }
+});
+
+test('a channel says how far it is archived', async () => {
+  const { createdAt, ...channel } = await ask<Record<string, unknown>>('/v1/channels/orders');
+  assert.match(String(createdAt), /^\d{4}-.*\.\d{6}Z$/);
+  assert.deepEqual(channel, {
+    channel: 'orders',
+    group: '239.255.0.1',
+    port: 7500,
+    dport: 7500,
+    framing: 'native',
+    archivedThrough: 4,
+    firstPosition: 1,
+    publishedFrom: '2026-11-20T12:00:00.000000Z',
+    publishedThrough: '2026-11-20T12:00:10.000000Z',
+  });
+});
+
+test('a channel without messages has no bounds', async () => {
+  const channel = await ask<Record<string, unknown>>('/v1/channels/b');
+  assert.deepEqual([channel['archivedThrough'], channel['firstPosition']], [0, null]);
+});
+
+test('sessions are listed latest first, whatever the page', async () => {
+  for (const limit of [1, 2, 100]) {
+    const sessions = await walk(`/v1/channels/orders/sessions?limit=${limit}`);
+    assert.deepEqual(
+      sessions.map((one) => one['session']),
+      SESSIONS.toReversed(),
+    );
+  }
+});
+
+test('a session says what the archive accounts for', async () => {
+  const [session] = await walk('/v1/channels/orders/sessions?limit=1');
+  assert.deepEqual(session, {
+    session: LATE,
+    source: 'source-ffff',
+    tsi: '010203040506:7500',
+    state: 'open',
+    firstArchived: 1,
+    watermark: 3,
+    lead: 9,
+    openedAt: '2026-11-20T12:00:02.000000Z',
+    seenAt: '2026-11-20T13:00:00.000000Z',
+    closedAt: null,
+  });
+});
+
+test('losses are listed in the order of the channel, also those of one session', async () => {
+  for (const limit of [1, 2, 100]) {
+    const losses = await walk(`/v1/channels/orders/losses?limit=${limit}`);
+    const shown = losses.map((one) => [one['session'], one['first'], one['last']]);
+    assert.deepEqual(shown, [
+      [EARLY, 2, 5],
+      [EARLY, 6, 6],
+      [LATE, 2, 2],
+    ]);
+    const own = await walk(`/v1/channels/orders/losses?session=${EARLY}&limit=${limit}`);
+    assert.equal(own.length, 2);
+  }
+});
+
+test('a healed loss stays in the list and leaves the messages', async () => {
+  await api.addChannel({
+    name: 'healed',
+    deliveries: [segment(sent(EARLY, 1, 0)), loss(EARLY, 2, 2)],
+  });
+  const db = api.opened.database;
+  await db
+    .updateTable('losses')
+    .set({ healed_at: '2026-11-20T13:00:00Z', healed_by: 'standby' })
+    .where('channel_id', '=', (eb) =>
+      eb.selectFrom('channels').select('channel_id').where('name', '=', 'healed'),
+    )
+    .execute();
+  const [listed] = await walk('/v1/channels/healed/losses');
+  assert.deepEqual(
+    [listed['healedAt'], listed['healedBy']],
+    ['2026-11-20T13:00:00.000000Z', 'standby'],
+  );
+  const page = await ask<{ losses: unknown[] }>('/v1/channels/healed/messages');
+  assert.deepEqual(page.losses, []);
+});
+
+interface Completeness {
+  readonly status: string;
+  readonly lost: unknown[];
+  readonly storedCount: number;
+  readonly lostCount: number;
+  readonly unsettledFrom: number | null;
+  readonly first: number;
+  readonly last: number;
+}
+
+function completeness(session: SessionId, range: string): Promise<Completeness> {
+  return ask(`/v1/channels/orders/completeness?session=${session}${range}`);
+}
+
+test('a range that is stored is complete', async () => {
+  const found = await completeness(LATE, '&first=3&last=3');
+  assert.deepEqual([found.status, found.storedCount, found.lost], ['complete', 1, []]);
+});
+
+test('a range with losses is partial, with exactly what is missing of it', async () => {
+  const found = await completeness(EARLY, '&first=1&last=4');
+  assert.equal(found.status, 'partial');
+  assert.deepEqual(found.lost, [{ first: 2, last: 4, cause: 'late_join' }]);
+  assert.deepEqual([found.storedCount, found.lostCount, found.unsettledFrom], [1, 3, null]);
+});
+
+test('a range beyond the watermark is unsettled from there', async () => {
+  const found = await completeness(LATE, '&first=2&last=5');
+  assert.deepEqual([found.status, found.unsettledFrom], ['unsettled', 4]);
+  assert.deepEqual([found.storedCount, found.lostCount], [1, 1]);
+  const beyond = await completeness(LATE, '&first=7&last=8');
+  assert.deepEqual([beyond.status, beyond.unsettledFrom, beyond.storedCount], ['unsettled', 7, 0]);
+});
+
+test('without bounds, the question is about all that is known to exist', async () => {
+  const found = await completeness(LATE, '');
+  assert.deepEqual([found.first, found.last, found.status], [1, 9, 'unsettled']);
+});
+
+test('what was published before the archive heard a session is missing from it', async () => {
+  await api.addChannel({ name: 'joined', deliveries: [segment(sent(EARLY, 8, 0))] });
+  const path = `/v1/channels/joined/completeness?session=${EARLY}&first=5&last=8`;
+  const found = await ask<Completeness>(path);
+  assert.deepEqual(found.lost, [{ first: 5, last: 7, cause: 'late_join' }]);
+  const read = await ask<{ status: string; losses: unknown[] }>(
+    `/v1/channels/joined/messages?session=${EARLY}&first=5&last=8`,
+  );
+  assert.deepEqual([read.status, read.losses.length], ['partial', 1]);
+});
+
+test('the index leads everywhere', async () => {
+  const index = await ask<Record<string, string>>('/');
+  for (const name of ['channels', 'openapi', 'health', 'readiness']) {
+    assert.equal((await api.get(index[name])).status, 200, name);
+  }
+});
+
+test('readiness tells how far the archive is behind', async () => {
+  const ready = await ask<{ status: string; archive: Record<string, number> }>('/readyz');
+  assert.equal(ready.status, 'ready');
+  assert.equal(ready.archive['messagesOutstanding'], 3 + 8 + 6);
+});
