@@ -62,7 +62,10 @@ export const RECEIVER_COUNTERS = {
     'Data packets and source path messages without a session, which this framing needs.',
   ),
   late: counter('packets', 'Packets of sessions that are over.'),
-  sessionsRefused: counter('packets', 'Packets of new sessions beyond the bound on sessions.'),
+  sessionsRefused: counter(
+    'packets',
+    'Packets of new sessions beyond the bound on sessions, or of a session that has another TSI.',
+  ),
   sessionsOpened: counter('sessions', 'Sessions heard for the first time.'),
 } as const satisfies Record<string, CounterDescription>;
 

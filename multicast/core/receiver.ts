@@ -50,11 +50,11 @@ export class Receiver implements Machine {
   readonly #reader = new PacketReader();
   readonly #peers = new Map<number, Peer[]>();
   readonly #dormant = new Map<SessionId, Dormant>();
+  readonly #followed = new Set<SessionId>();
   readonly #finished = new Set<SessionId>();
   readonly #transmits: Transmit[] = [];
   #events: ReceiverEvent[] = [];
   #eventHead = 0;
-  #peerCount = 0;
   #lastPeer: Peer | undefined;
   #nextDeadlineMs = Number.POSITIVE_INFINITY;
 
@@ -74,7 +74,7 @@ export class Receiver implements Machine {
 
   /** Sessions being followed. */
   get sessionCount(): number {
-    return this.#peerCount;
+    return this.#followed.size;
   }
 
   /** Sessions that are over and remembered, so that they go on where they were left, or open nothing. */
@@ -193,7 +193,7 @@ export class Receiver implements Machine {
       this.counters.late += 1;
       return undefined;
     }
-    if (this.#peerCount >= RECEIVE_SESSIONS_MAX) {
+    if (this.#followed.has(session) || this.#followed.size >= RECEIVE_SESSIONS_MAX) {
       this.counters.sessionsRefused += 1;
       return undefined;
     }
@@ -217,7 +217,7 @@ export class Receiver implements Machine {
     });
     const key = peerKey(reader);
     this.#peers.set(key, [...(this.#peers.get(key) ?? []), peer]);
-    this.#peerCount += 1;
+    this.#followed.add(session);
     this.counters.sessionsOpened += 1;
     this.#events.push({ kind: 'opened', session, tsi: peer.tsi });
     return peer;
@@ -238,7 +238,7 @@ export class Receiver implements Machine {
   #end(peer: Peer): void {
     const cause = peer.isFinished ? 'fin' : 'expired';
     if (cause === 'expired') peer.abandon();
-    this.#peerCount -= 1;
+    this.#followed.delete(peer.session);
     if (this.#lastPeer === peer) this.#lastPeer = undefined;
     this.#events.push({ kind: 'closed', session: peer.session, cause });
     if (cause === 'fin') {

@@ -137,6 +137,13 @@ test('the text of a TSI is 12 hex digits, a dot and the port', () => {
   assert.deepEqual(event, { kind: 'opened', session: SESSION_ID, tsi: '0a0b0c0d0e0f.4369' });
 });
 
+test('a session belongs to one TSI: from another it is refused, not told twice', () => {
+  const receiver = newReceiver();
+  hear(receiver, 0, first, dataPacket({ sqn: 0, sequence: 1, transport: { tsiSport: 1 } }), second);
+  assert.deepEqual(told(receiver), ['opened', 'messages 1-1', 'messages 2-2']);
+  assert.equal(receiver.counters.sessionsRefused, 1);
+});
+
 test('a restarted publisher on the same TSI is a new session, and the old one is over', () => {
   const receiver = newReceiver();
   hear(receiver, 0, first, dataPacket({ sqn: 0, sequence: 1, session: NEXT_SESSION }), second);
