@@ -156,7 +156,7 @@ class Pair {
       scheduler.add(first, this.#lead, nowMs);
       model.add(first, this.#lead, nowMs);
     } else if (next.kind === 'arrived') {
-      assert.equal(scheduler.arrived(number), model.entries.delete(number));
+      assert.equal(scheduler.arrived(number, nowMs), model.entries.delete(number));
     } else if (next.kind === 'confirmed') {
       scheduler.confirmed(sqns, nowMs);
       model.confirmed(sqns, nowMs);
