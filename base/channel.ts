@@ -17,11 +17,11 @@ export interface ChannelAddress {
 
 const NAME = /^[A-Za-z0-9._-]{1,128}$/;
 const PATTERN = /^[A-Za-z0-9._*-]{1,128}$/;
-const IPV4 = /^(25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$/;
+const IPV4 = /^(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(\.(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}$/;
 
-/** Whether `text` can name a channel: 1 to 128 of A–Z a–z 0–9 . _ - */
+/** Whether `text` can name a channel: 1 to 128 of A–Z a–z 0–9 . _ - but not `.` or `..`, which URLs drop. */
 export function isChannelName(text: string): boolean {
-  return NAME.test(text);
+  return NAME.test(text) && text !== '.' && text !== '..';
 }
 
 /** Whether `text` can be a pattern of channel names: a name in which `*` stands for any run of characters. */
