@@ -112,13 +112,13 @@ function skip(
   segment: ArchivedSegment,
   start: number,
   end: number,
-  interval: { readonly startUs: number; readonly endUs: number },
+  published: { readonly startUs: number; readonly endUs: number },
   within: boolean,
 ): number {
   const instants = segment.publishedAtUs;
   let index = start;
   while (index < end) {
-    const isWithin = instants[index] >= interval.startUs && instants[index] < interval.endUs;
+    const isWithin = instants[index] >= published.startUs && instants[index] < published.endUs;
     if (isWithin !== within) break;
     index += 1;
   }

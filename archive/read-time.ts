@@ -25,19 +25,19 @@ export async function positionsOfInterval(
   channelId: number,
   partitions: readonly PartitionBounds[],
   archivedThrough: number,
-  interval: PublishedInterval,
+  published: PublishedInterval,
 ): Promise<SequenceRange> {
   let first: number | undefined;
   for (const partition of partitions) {
-    if (partition.maxPublishedAtUs < interval.startUs) continue;
-    const reaches = sql`max_published_at >= ${instantValue(interval.startUs)}`;
+    if (partition.maxPublishedAtUs < published.startUs) continue;
+    const reaches = sql`max_published_at >= ${instantValue(published.startUs)}`;
     first = (await segmentEdge(db, channelId, partition, reaches, 'asc'))?.first;
     if (first !== undefined) break;
   }
   let last: number | undefined;
   for (const partition of partitions.toReversed()) {
-    if (partition.minPublishedAtUs >= interval.endUs) continue;
-    const reaches = sql`min_published_at < ${instantValue(interval.endUs)}`;
+    if (partition.minPublishedAtUs >= published.endUs) continue;
+    const reaches = sql`min_published_at < ${instantValue(published.endUs)}`;
     last = (await segmentEdge(db, channelId, partition, reaches, 'desc'))?.last;
     if (last !== undefined) break;
   }

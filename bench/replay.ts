@@ -1,6 +1,6 @@
 // How fast the replay API streams history as NDJSON: messages of 140 bytes, JSON inside JSON, as a
-// pessimist would choose them, since every quote must be escaped. Run it against a database that may be
-// filled: `node bench/replay.ts postgres://… [messages]`. Prints one JSON object.
+// pessimist would choose them, since every quote must be escaped. Run it against a database that
+// may be filled: `node bench/replay.ts postgres://… [messages]`. Prints one JSON object.
 
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -17,6 +17,7 @@ import {
 } from '#archive/mod.ts';
 import { SegmentBuilder } from '#archive/segment/mod.ts';
 import { assert, seededRandom, randomSessionId, SEGMENT_MESSAGES_MAX } from '#base/mod.ts';
+import { SegmentBuilder } from '#archive/segment/mod.ts';
 import { startReplayServer } from '#replay-api/mod.ts';
 
 const [url, messagesText = '1000000'] = process.argv.slice(2);

@@ -1,5 +1,6 @@
-// Chooses the media type of an answer from the Accept header (RFC 9110, section 12.5.1): the offered type
-// with the highest quality, where the most specific range that matches an offer decides about it.
+// Chooses the media type of an answer from the Accept header (RFC 9110, section 12.5.1): the
+// offered type with the highest quality, where the most specific range that matches an offer
+// decides about it.
 
 interface MediaRange {
   readonly type: string;
@@ -8,8 +9,8 @@ interface MediaRange {
 }
 
 /**
- * The best of `offers` for `accept`, the first among equals; undefined if none is acceptable. No header
- * accepts everything; a range that cannot be read is passed over.
+ * The best of `offers` for `accept`, the first among equals; undefined if none is acceptable. No
+ * header accepts everything; a range that cannot be read is passed over.
  */
 export function negotiate<Offer extends string>(
   accept: string | undefined,

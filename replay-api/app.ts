@@ -1,5 +1,5 @@
-// Builds the replay API: everything but listening, so that tests and other servers can have it without a
-// port. Reads the archive and nothing else; writes nothing anywhere.
+// Builds the replay API: everything but listening, so that tests and other servers can have it
+// without a port. Reads the archive and nothing else; writes nothing anywhere.
 
 import { randomUUID } from 'node:crypto';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
@@ -19,7 +19,9 @@ import { strictValidatorCompiler } from './strict-query.ts';
 export interface ReplayApiOptions {
   readonly database: OpenDatabase;
   readonly logger: FastifyBaseLogger;
-  /** How long a reader of a stream may take nothing before it is cut off; STALL_MS_MAX if not given. */
+  /**
+   * How long a reader of a stream may take nothing before it is cut off; STALL_MS_MAX if not given.
+   */
   readonly stallMsMax?: number;
 }
 
@@ -30,8 +32,11 @@ const KEEP_ALIVE_MS = 30_000;
 /** No request has a body; this much of one is read before it is refused. */
 const BODY_BYTES_MAX = 1_024;
 const HEADER_BYTES_MAX = 16_384;
-/** Longer than any parameter can be, so that too long a name is refused by the contract, in its words. */
-const PARAMETER_LENGTH_MAX = 1_024;
+/**
+ * Longer than any parameter can be, so that too long a name is refused by the contract, in its
+ * words.
+ */
+const PARAMETER_CHARACTERS_MAX = 1_024;
 
 /** The API, ready to be listened with or injected into. Closing it leaves the database open. */
 export async function createReplayApi(options: ReplayApiOptions): Promise<FastifyInstance> {
@@ -48,7 +53,7 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: 'idle',
     return503OnClosing: true,
-    routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX, caseSensitive: true },
+    routerOptions: { maxParamLength: PARAMETER_CHARACTERS_MAX, caseSensitive: true },
     http: { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: REQUEST_MS_MAX },
     frameworkErrors: (error, request, reply) => {
       const problem = new BackcastError('BACKCAST_RANGE_INVALID', error.message);

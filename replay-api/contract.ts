@@ -1,13 +1,17 @@
-// The contract of the replay API: every shape that goes in or comes out, in one place. The same schemas
-// check requests, write answers and make the OpenAPI document. Positions and sequences are JSON numbers
-// (they never exceed 2^53 − 1), sessions are strings, instants are RFC 3339 in UTC with six decimals.
+// The contract of the replay API: every shape that goes in or comes out, in one place. The same
+// schemas check requests, write answers and make the OpenAPI document. Positions and sequences are
+// JSON numbers (they never exceed 2^53 − 1), sessions are strings, instants are RFC 3339 in UTC
+// with six decimals.
 
 import { Type, type Static, type TSchema } from 'typebox';
 import { ERRORS, LOSS_CAUSES, SEQUENCE_MAX } from '#base/mod.ts';
 
 /** Items in a JSON page if the request does not say. */
 export const PAGE_ITEMS_DEFAULT = 100;
-/** Items in a JSON page at most: what a reader can hold at once without thinking; NDJSON has no bound. */
+/**
+ * Items in a JSON page at most: what a reader can hold at once without thinking; NDJSON has no
+ * bound.
+ */
 export const PAGE_ITEMS_MAX = 10_000;
 
 const closed = { additionalProperties: false };
@@ -135,18 +139,21 @@ export const MessageItem = Type.Object(
     archivedAt: instant('When the database had it for good.'),
     encoding: oneOf(
       ['utf8', 'base64'] as const,
-      'utf8: `payload` is the text whose UTF-8 bytes were published. base64: the bytes are no UTF-8.',
+      'utf8: `payload` is the text whose bytes were published. base64: the bytes are no UTF-8.',
     ),
     payload: Type.String(),
   },
   { $id: 'Message', ...closed },
 );
 
-const list = (item: string, id: string) =>
-  Type.Object({ items: Type.Array(Type.Ref(`${item}#`)), next }, { $id: id, ...closed });
+const list = (schemaName: string, id: string) =>
+  Type.Object({ items: Type.Array(Type.Ref(`${schemaName}#`)), next }, { $id: id, ...closed });
 
+/** A page of channels. */
 export const ChannelPage = list('Channel', 'ChannelPage');
+/** A page of sessions. */
 export const SessionPage = list('Session', 'SessionPage');
+/** A page of losses. */
 export const LossPage = list('ListedLoss', 'LossPage');
 
 /** A page of messages in JSON. */
@@ -300,14 +307,17 @@ const cursor = (pattern: string) =>
     Type.String({ pattern, description: 'Goes on where a page ended: see its `next`.' }),
   );
 
+/** Which channels. */
 export const ChannelsQuery = Type.Object(
   { cursor: cursor('^[A-Za-z0-9._-]{1,128}$'), limit },
   closed,
 );
+/** Which sessions. */
 export const SessionsQuery = Type.Object(
   { cursor: cursor('^[0-9]{1,16}~[0-7][0-9a-f]{15}$'), limit },
   closed,
 );
+/** Which losses. */
 export const LossesQuery = Type.Object(
   {
     session: Type.Optional(Type.String(SESSION_TEXT)),
@@ -337,8 +347,8 @@ export const MessagesQuery = Type.Object(
         minimum: 1,
         maximum: SEQUENCE_MAX,
         description:
-          `Messages in the answer. JSON: ${PAGE_ITEMS_DEFAULT} if not given, ${PAGE_ITEMS_MAX} at ` +
-          'most. NDJSON: all if not given.',
+          `Messages in the answer. JSON: ${PAGE_ITEMS_DEFAULT} if not given, at most ` +
+          `${PAGE_ITEMS_MAX}. NDJSON: all if not given.`,
         examples: [10],
       }),
     ),
@@ -359,5 +369,4 @@ export const CompletenessQuery = Type.Object(
 );
 
 export type MessagesQuery = Static<typeof MessagesQuery>;
-export type Completeness = Static<typeof CompletenessAnswer>;
 export type Readiness = Static<typeof Readiness>;

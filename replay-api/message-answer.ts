@@ -1,6 +1,7 @@
-// Answers a request for messages: one JSON page, or NDJSON of everything. Both walk the same pages of the
-// archive and end by saying whether they are complete. No connection is held while a page is sent, and
-// only the page after it is fetched ahead, so that a slow reader costs memory for two pages.
+// Answers a request for messages: one JSON page, or NDJSON of everything. Both walk the same pages
+// of the archive and end by saying whether they are complete. No connection is held while a page is
+// sent, and only the page after it is fetched ahead, so that a slow reader costs memory for two
+// pages.
 
 import {
   type Channel,
@@ -16,10 +17,13 @@ import { PAGE_ITEMS_DEFAULT } from './contract.ts';
 import { toQueryString } from './message-request.ts';
 import { lossText, writeRun } from './message-text.ts';
 
-/** Payload bytes after which a JSON page ends before its limit: one answer stays bearable as one text. */
+/**
+ * Payload bytes after which a JSON page ends before its limit: one answer stays bearable as one
+ * text.
+ */
 const PAGE_BYTES_TARGET = 8 * 1_048_576;
 /** Text that is handed to the connection at once, in UTF-16 units. */
-const CHUNK_LENGTH_TARGET = 131_072;
+const CHUNK_CHARACTERS_TARGET = 131_072;
 
 /** What to answer. */
 export interface MessageAnswer {
@@ -36,7 +40,9 @@ export interface JsonPage {
   readonly next: string | null;
 }
 
-/** The JSON page: at most `limit` messages, fewer if their payloads get too large for one answer. */
+/**
+ * The JSON page: at most `limit` messages, fewer if their payloads get too large for one answer.
+ */
 export async function jsonPage(answer: MessageAnswer): Promise<JsonPage> {
   const { channel, reading, limit = PAGE_ITEMS_DEFAULT } = answer;
   const sources = new Sources(answer);
@@ -69,8 +75,8 @@ export async function jsonPage(answer: MessageAnswer): Promise<JsonPage> {
 }
 
 /**
- * The chunks of an NDJSON answer. Its first page is read at once, so that what is wrong with the request
- * or the database shows before the answer begins.
+ * The chunks of an NDJSON answer. Its first page is read at once, so that what is wrong with the
+ * request or the database shows before the answer begins.
  */
 export async function ndjsonChunks(answer: MessageAnswer): Promise<AsyncIterable<Buffer>> {
   const { reading, limit } = answer;
@@ -109,7 +115,9 @@ async function* remainingChunks(answer: MessageAnswer, first: MessagePage): Asyn
   yield Buffer.from(`${JSON.stringify(end)}\n`);
 }
 
-/** The page after this one, while this one is being sent. Its failure is felt where it is awaited. */
+/**
+ * The page after this one, while this one is being sent. Its failure is felt where it is awaited.
+ */
 function fetchAhead(reading: MessageReading, messagesMax: number): Promise<MessagePage> {
   const page = reading.nextPage(messagesMax);
   page.catch(() => undefined);
@@ -130,12 +138,12 @@ function* pageChunks(
     }
     let writtenCount = 0;
     while (writtenCount < entry.messageCount) {
-      const textLengthTarget = CHUNK_LENGTH_TARGET - text.length;
-      const style = { source, order, terminator: '\n', textLengthTarget };
+      const charactersTarget = CHUNK_CHARACTERS_TARGET - text.length;
+      const style = { source, order, terminator: '\n', charactersTarget };
       const written = writeRun(entry, style, writtenCount);
       writtenCount = written.writtenCount;
       text += written.text;
-      if (text.length < CHUNK_LENGTH_TARGET) continue;
+      if (text.length < CHUNK_CHARACTERS_TARGET) continue;
       yield Buffer.from(text);
       text = '';
     }
@@ -149,7 +157,7 @@ function runText(
   order: 'asc' | 'desc',
   terminator: string,
 ): string {
-  const style = { source, order, terminator, textLengthTarget: Number.POSITIVE_INFINITY };
+  const style = { source, order, terminator, charactersTarget: Number.POSITIVE_INFINITY };
   return writeRun(run, style, 0).text;
 }
 

@@ -1,5 +1,6 @@
-// What the parameters of a request for messages mean together, and the URL that says the same again from
-// another place. Refuses combinations that contradict each other, naming both, before any database call.
+// What the parameters of a request for messages mean together, and the URL that says the same again
+// from another place. Refuses combinations that contradict each other, naming both, before any
+// database call.
 
 import type { MessageRequest } from '#archive/mod.ts';
 import {

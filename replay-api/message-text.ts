@@ -1,7 +1,7 @@
-// Messages and losses as JSON text. Hot: NDJSON of a whole channel goes through here, so the text of a
-// message is put together by hand, members that stay the same are made once per run, and nothing is
-// allocated per message but its text. The pages in JSON are made of the same texts, so that the two can
-// not disagree.
+// Messages and losses as JSON text. Hot: NDJSON of a whole channel goes through here, so the text
+// of a message is put together by hand, members that stay the same are made once per run, and
+// nothing is allocated per message but its text. The pages in JSON are made of the same texts, so
+// that the two can not disagree.
 
 import { isUtf8 } from 'node:buffer';
 import { firstPositionOf, type Loss, type MessageRun } from '#archive/mod.ts';
@@ -22,10 +22,12 @@ export interface RunStyle {
   /** Comes after each message. */
   readonly terminator: string;
   /** Stops behind the message that reaches this length, in UTF-16 units. */
-  readonly textLengthTarget: number;
+  readonly charactersTarget: number;
 }
 
-/** Goes on writing `run` where `writtenCount` messages of it are written already; at least one more. */
+/**
+ * Goes on writing `run` where `writtenCount` messages of it are written already; at least one more.
+ */
 export function writeRun(run: MessageRun, style: RunStyle, writtenCount: number): RunText {
   const { segment, messageCount } = run;
   const { bytes, payloadStarts, payloadEnds, publishedAtUs } = segment;
@@ -34,10 +36,11 @@ export function writeRun(run: MessageRun, style: RunStyle, writtenCount: number)
   const archived = `","archivedAt":"${formatInstant(segment.archivedAtUs)}","encoding":"`;
   let text = '';
   let count = writtenCount;
-  while (count < messageCount && (text === '' || text.length < style.textLengthTarget)) {
+  while (count < messageCount && (text === '' || text.length < style.charactersTarget)) {
     const step = style.order === 'asc' ? count : messageCount - 1 - count;
     const index = run.firstIndex + step;
-    text += `{"kind":"message","position":${firstPosition + step}${origin}${run.firstSequence + step}`;
+    text += `{"kind":"message","position":${firstPosition + step}`;
+    text += `${origin}${run.firstSequence + step}`;
     text += `,"publishedAt":"${instantText(publishedAtUs[index])}${archived}`;
     text += payloadText(bytes, payloadStarts[index], payloadEnds[index]);
     text += style.terminator;

@@ -14,7 +14,9 @@ export interface ReplayServerOptions extends ReplayApiOptions {
 export interface ReplayServer extends AsyncDisposable {
   /** Where it is: http://host:port, without a slash at the end. */
   readonly url: string;
-  /** Takes no more requests, lets running answers end for CLOSE_MS_MAX, then cuts them. Idempotent. */
+  /**
+   * Takes no more requests, lets running answers end for CLOSE_MS_MAX, then cuts them. Idempotent.
+   */
   close(): Promise<void>;
 }
 
@@ -24,8 +26,8 @@ const CLOSE_MS_MAX = 3_000;
 const SWEEP_MS = 20;
 
 /**
- * Starts to listen. BACKCAST_PORT_IN_USE if somebody else does; BACKCAST_CONFIG_INVALID if the address
- * is none of this host's or not allowed.
+ * Starts to listen. BACKCAST_PORT_IN_USE if somebody else does; BACKCAST_CONFIG_INVALID if the
+ * address is none of this host's or not allowed.
  */
 export async function startReplayServer(options: ReplayServerOptions): Promise<ReplayServer> {
   const { host, port } = options;

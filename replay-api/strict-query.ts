@@ -1,6 +1,7 @@
-// Checks path and query parameters against the contract before anything else happens. Stricter than the
-// usual coercion, which would take "1e3" and " 7" for numbers and the last of two values for the only
-// one: a request that is not understood to the letter is refused, naming the parameter and what it wants.
+// Checks path and query parameters against the contract before anything else happens. Stricter than
+// the usual coercion, which would take "1e3" and " 7" for numbers and the last of two values for
+// the only one: a request that is not understood to the letter is refused, naming the parameter and
+// what it wants.
 
 import type { FastifySchemaCompiler } from 'fastify';
 import type { TSchema } from 'typebox';
@@ -21,7 +22,9 @@ interface ParametersSchema {
   readonly required?: readonly string[];
 }
 
-/** Makes Fastify check parameters with checkParameters. Only parameters: the API takes no bodies. */
+/**
+ * Makes Fastify check parameters with checkParameters. Only parameters: the API takes no bodies.
+ */
 export const strictValidatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   const code = httpPart === 'params' ? 'BACKCAST_CHANNEL_NAME' : 'BACKCAST_RANGE_INVALID';
   return (given: Readonly<Record<string, unknown>>) => {
@@ -34,7 +37,9 @@ export const strictValidatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema
   };
 };
 
-/** `given` with integers as numbers; throws a BackcastError with `code` at the first that is wrong. */
+/**
+ * `given` with integers as numbers; throws a BackcastError with `code` at the first that is wrong.
+ */
 export function checkParameters(
   schema: ParametersSchema,
   given: Readonly<Record<string, unknown>>,

@@ -20,13 +20,20 @@ import {
 import { feedbackDelayMs } from './feedback-delay.ts';
 import { RoundTrip } from './round-trip.ts';
 
-/** Without a confirmation for this long the NAK or the NCF was lost: far above a LAN's round trip. */
+/** Without a confirmation for this long the NAK or the NCF was lost. At least a few stalls of an event loop. */
 export const NAK_REPEAT_MS = 50;
-const NAK_REPEAT_MS_MAX = 250;
-/** With a confirmation the repair may queue behind others: wait longer, and longer each time. */
+const NAK_REPEAT_BOUNDS = { timeoutMsFirst: NAK_REPEAT_MS, timeoutMsMin: 20, timeoutMsMax: 250 };
+/** Between two requests that go unanswered: seldom enough for a dead publisher, often enough at 80 % loss. */
+const NAK_UNANSWERED_MS = 100;
+/** With a confirmation the repair may queue behind others: wait longer, doubling each time. */
 export const NAK_DATA_MS = 100;
 /** A publisher that ends lingers for seconds: it must hear of what is missing several times in them. */
 const NAK_DATA_MS_MAX = 400;
+const NAK_DATA_BOUNDS = {
+  timeoutMsFirst: NAK_DATA_MS,
+  timeoutMsMin: 40,
+  timeoutMsMax: NAK_DATA_MS_MAX,
+};
 /** Requests beyond the bound on outstanding ones wait this long for others to be answered. */
 const NAK_PACING_MS = 5;
 const OUTSTANDING_SQNS_MAX = NAK_SQNS_MAX * NAK_PACKETS_OUTSTANDING_MAX;
@@ -59,11 +66,8 @@ export class NakScheduler {
   readonly #random: Random;
   readonly #repairTimeoutMs: number;
   readonly #missing: Missing[] = [];
-  readonly #ncfTrip = new RoundTrip({
-    timeoutMsMin: NAK_REPEAT_MS,
-    timeoutMsMax: NAK_REPEAT_MS_MAX,
-  });
-  readonly #dataTrip = new RoundTrip({ timeoutMsMin: NAK_DATA_MS, timeoutMsMax: NAK_DATA_MS_MAX });
+  readonly #ncfTrip = new RoundTrip(NAK_REPEAT_BOUNDS);
+  readonly #dataTrip = new RoundTrip(NAK_DATA_BOUNDS);
   #nextDeadlineMs = Number.POSITIVE_INFINITY;
   #suppressed = 0;
 
@@ -166,7 +170,7 @@ export class NakScheduler {
       if (range.state !== 'back_off') return;
       this.#suppressed += range.last - range.first + 1;
       range.state = 'wait_ncf';
-      range.deadlineMs = nowMs + this.#ncfTrip.timeoutMs;
+      range.deadlineMs = nowMs + this.#repeatMs(range.asks);
       this.wakeAt(range.deadlineMs);
     });
   }
@@ -224,7 +228,7 @@ export class NakScheduler {
       for (let sqn = range.first; sqn < end; sqn += 1) batch.push(sqn);
       room -= end - range.first;
       range.state = 'wait_ncf';
-      range.deadlineMs = nowMs + this.#ncfTrip.timeoutMs;
+      range.deadlineMs = nowMs + this.#repeatMs(range.asks);
       if (range.asks === 0) range.askedAtMs = nowMs;
       range.asks += 1;
       if (batch.length === NAK_SQNS_MAX) {
@@ -233,6 +237,12 @@ export class NakScheduler {
       }
     }
     if (batch.length > 0) ask(batch);
+  }
+
+  /** Unanswered requests are repeated at growing distances: a publisher that is gone is left alone. */
+  #repeatMs(asks: number): number {
+    const { timeoutMs } = this.#ncfTrip;
+    return Math.max(timeoutMs, Math.min(NAK_UNANSWERED_MS, timeoutMs * 2 ** asks));
   }
 
   #outstanding(): number {

@@ -2,16 +2,22 @@
 // trip and its variation, as TCP does it (RFC 6298, section 2). A publisher whose repairs queue, or a host
 // whose processor is busy, answers late; asking again meanwhile would only add to the load.
 
+/** How long to wait, whatever was learnt. */
+export interface RoundTripBounds {
+  /** Before the first answer. */
+  readonly timeoutMsFirst: number;
+  readonly timeoutMsMin: number;
+  readonly timeoutMsMax: number;
+}
+
 /** Learns from round trips; says how long the next one may take. */
 export class RoundTrip {
-  readonly #timeoutMsMin: number;
-  readonly #timeoutMsMax: number;
+  readonly #bounds: RoundTripBounds;
   #smoothedMs: number | undefined;
   #variationMs = 0;
 
-  constructor(bounds: { readonly timeoutMsMin: number; readonly timeoutMsMax: number }) {
-    this.#timeoutMsMin = bounds.timeoutMsMin;
-    this.#timeoutMsMax = bounds.timeoutMsMax;
+  constructor(bounds: RoundTripBounds) {
+    this.#bounds = bounds;
   }
 
   /** An answer came `ms` after the question. */
@@ -25,9 +31,11 @@ export class RoundTrip {
     this.#smoothedMs += (ms - this.#smoothedMs) / 8;
   }
 
-  /** Smoothed round trip plus four variations, within the bounds; the lower bound before any answer. */
+  /** Smoothed round trip plus four variations, within the bounds. */
   get timeoutMs(): number {
-    const learntMs = (this.#smoothedMs ?? 0) + 4 * this.#variationMs;
-    return Math.min(this.#timeoutMsMax, Math.max(this.#timeoutMsMin, learntMs));
+    const { timeoutMsFirst, timeoutMsMin, timeoutMsMax } = this.#bounds;
+    if (this.#smoothedMs === undefined) return timeoutMsFirst;
+    const learntMs = this.#smoothedMs + 4 * this.#variationMs;
+    return Math.min(timeoutMsMax, Math.max(timeoutMsMin, learntMs));
   }
 }

@@ -1,5 +1,6 @@
-// Describes the API in OpenAPI 3.1, made from the contract, and serves it as a document and as a page. The
-// page is served from here with everything it needs: a host that reaches no other network shows it too.
+// Describes the API in OpenAPI 3.1, made from the contract, and serves it as a document and as a
+// page. The page is served from here with everything it needs: a host that reaches no other network
+// shows it too.
 
 import swagger from '@fastify/swagger';
 import reference from '@scalar/fastify-api-reference';
@@ -31,9 +32,9 @@ export async function installOpenApi(app: FastifyInstance): Promise<void> {
 }
 
 const DESCRIPTION =
-  'History of channels that are broadcast over multicast. Every sequence number of a session is ' +
-  'accounted for: a message is stored, or declared lost with a cause, or not settled yet, and each ' +
-  'answer says which. Answers are never silently short.';
+  'History of channels that are broadcast over multicast. Every sequence number of a session ' +
+  'is accounted for: a message is stored, or declared lost with a cause, or not settled yet, ' +
+  'and each answer says which. Answers are never silently short.';
 
 /** Serves the document and the page. */
 export async function serveOpenApi(app: FastifyInstance): Promise<void> {

@@ -1,6 +1,6 @@
-// Turns every failure into problem+json (RFC 9457) with a code from the registry of errors, also those
-// that happen before a route is found. Must be installed before any route: what is registered earlier
-// would keep the framework's own answers.
+// Turns every failure into problem+json (RFC 9457) with a code from the registry of errors, also
+// those that happen before a route is found. Must be installed before any route: what is registered
+// earlier would keep the framework's own answers.
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { BackcastError, ERRORS, toError } from '#base/mod.ts';
@@ -48,7 +48,10 @@ export function sendProblem(
   return reply.code(status).type('application/problem+json').send(text);
 }
 
-/** What went wrong in our words. A failure that nobody foresaw is a bug, and its details stay in the log. */
+/**
+ * What went wrong in our words. A failure that nobody foresaw is a bug, and its details stay in the
+ * log.
+ */
 function toProblemError(error: unknown): BackcastError {
   if (error instanceof BackcastError) return error;
   const status = httpStatusIn(error);

@@ -1,4 +1,5 @@
-// What the routes have in common: how their schemas list problems, and instants that may be missing.
+// What the routes have in common: how their schemas list problems, and instants that may be
+// missing.
 
 import { Type, type TSchema } from 'typebox';
 import { formatInstant } from '#base/mod.ts';

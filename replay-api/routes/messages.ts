@@ -1,4 +1,5 @@
-// The history itself: messages as a JSON page or as NDJSON, and how complete a range of a session is.
+// The history itself: messages as a JSON page or as NDJSON, and how complete a range of a session
+// is.
 
 import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
@@ -59,12 +60,13 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
 const MESSAGES = {
   summary: 'Read messages',
   description:
-    'By position (`after`, `before`), by publish time (`from`, `to`, half-open), or of one session by ' +
-    'sequence (`session`, `first`, `last`, both ends included). With `Accept: application/json` a page ' +
-    'whose `next` leads to the following one; with `Accept: application/x-ndjson` everything, streamed, ' +
-    'one object per line, ending with a line of kind `end`: without it the answer was cut off. To go on ' +
-    'later, ask again with `after` = `archivedThrough`. When a lost message was published is not known; ' +
-    'an interval of publish times names every loss that may lie in it.',
+    'By position (`after`, `before`), by publish time (`from`, `to`, half-open), or of one ' +
+    'session by sequence (`session`, `first`, `last`, both ends included). With `Accept: ' +
+    'application/json` a page whose `next` leads to the following one; with `Accept: ' +
+    'application/x-ndjson` everything, streamed, one object per line, ending with a line of ' +
+    'kind `end`: without it the answer was cut off. To go on later, ask again with `after` = ' +
+    '`archivedThrough`. When a lost message was published is not known; an interval of publish ' +
+    'times names every loss that may lie in it.',
   operationId: 'readMessages',
   tags: ['history'],
   params: ChannelParams,
@@ -86,8 +88,8 @@ const MESSAGES = {
 const COMPLETENESS = {
   summary: 'Tell whether a range of a session is complete',
   description:
-    'complete: every sequence is stored. partial: `lost` names what is not, and why. unsettled: the ' +
-    'archive has got no further than before `unsettledFrom`.',
+    'complete: every sequence is stored. partial: `lost` names what is not, and why. unsettled: ' +
+    'the archive has got no further than before `unsettledFrom`.',
   operationId: 'getCompleteness',
   tags: ['history'],
   params: ChannelParams,
@@ -108,8 +110,8 @@ function assertPageLimit(limit: number | undefined): void {
   if (limit === undefined || limit <= PAGE_ITEMS_MAX) return;
   throw new BackcastError(
     'BACKCAST_RANGE_INVALID',
-    `Parameter "limit" is ${limit}: a JSON page has at most ${PAGE_ITEMS_MAX} items. Follow "next", ` +
-      `or accept ${NDJSON_TYPE}, which has no bound.`,
+    `Parameter "limit" is ${limit}: a JSON page has at most ${PAGE_ITEMS_MAX} items. ` +
+      `Follow "next", or accept ${NDJSON_TYPE}, which has no bound.`,
   );
 }
 

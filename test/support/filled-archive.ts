@@ -1,6 +1,6 @@
-// Fills a channel of a test database with exactly the rows that an archiver would have written for a
-// given course of deliveries: segments, index, losses, sessions, bounds, head. Plain INSERTs, so that a
-// test of reading does not rest on the code that writes, and can choose every instant.
+// Fills a channel of a test database with exactly the rows that an archiver would have written for
+// a given course of deliveries: segments, index, losses, sessions, bounds, head. Plain INSERTs, so
+// that a test of reading does not rest on the code that writes, and can choose every instant.
 
 import { Client } from 'pg';
 import { formatInstant, type LossCause, type SessionId, sessionToBigInt } from '#base/mod.ts';

@@ -65,7 +65,7 @@ export function linesOf(text: string): Record<string, unknown>[] {
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
-/** The bytes that an item of an answer stands for. */
-export function bytesOf(item: Readonly<Record<string, unknown>>): Buffer {
-  return Buffer.from(String(item['payload']), item['encoding'] as BufferEncoding);
+/** The bytes that a message of an answer stands for. */
+export function bytesOf(message: Readonly<Record<string, unknown>>): Buffer {
+  return Buffer.from(String(message['payload']), message['encoding'] as BufferEncoding);
 }

@@ -197,7 +197,7 @@ test('without bounds, the question is about all that is known to exist', async (
   assert.deepEqual([found.first, found.last, found.status], [1, 9, 'unsettled']);
 });
 
-test('what was published before the archive accounts for a session is missing, not complete', async () => {
+test('what was published before the archive heard a session is missing from it', async () => {
   await api.addChannel({ name: 'joined', deliveries: [segment(sent(EARLY, 8, 0))] });
   const path = `/v1/channels/joined/completeness?session=${EARLY}&first=5&last=8`;
   const found = await ask<Completeness>(path);

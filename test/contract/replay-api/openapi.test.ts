@@ -1,5 +1,5 @@
-// The document is consistent OpenAPI 3.1, describes every route, and what it gives as examples answers as
-// it says. The page that shows it loads nothing from elsewhere.
+// The document is consistent OpenAPI 3.1, describes every route, and what it gives as examples
+// answers as it says. The page that shows it loads nothing from elsewhere.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -58,7 +58,7 @@ function isValid(schema: object, value: unknown): boolean {
   return Schema.Check(root, value);
 }
 
-test('operations have names of their own, and declare exactly the parameters of their paths', () => {
+test('operations have names of their own, and declare the parameters of their paths', () => {
   assert.equal(document.openapi, '3.1.0');
   const names = operations().map(({ operation }) => operation.operationId);
   assert.equal(new Set(names).size, names.length);

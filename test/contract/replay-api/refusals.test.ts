@@ -194,12 +194,35 @@ test('an address that is none is not found', async () => {
   }
 });
 
+const ACCEPTABLE: readonly (readonly [string, RegExp])[] = [
+  ['', /^application\/json/],
+  ['*/*', /^application\/json/],
+  ['application/*', /^application\/json/],
+  ['APPLICATION/JSON; charset=utf-8', /^application\/json/],
+  ['application/x-ndjson, application/json', /^application\/json/],
+  ['text/html, application/json;q=0.1', /^application\/json/],
+  ['application/x-ndjson', /^application\/x-ndjson/],
+  ['application/json;q=0.5, application/x-ndjson', /^application\/x-ndjson/],
+  ['application/json;q=0, */*', /^application\/x-ndjson/],
+  ['*/*;q=0.1, application/x-ndjson;q=0.2', /^application\/x-ndjson/],
+  ['application/*;q=0, application/x-ndjson', /^application\/x-ndjson/],
+];
+
+for (const [accept, type] of ACCEPTABLE) {
+  test(`Accept "${accept}" gets ${type.source}`, async () => {
+    assert.match((await api.get(MESSAGES, accept)).type, type);
+  });
+}
+
 test('media types other than the two are not acceptable', async () => {
   for (const accept of [
     'text/html',
     'text/*',
     'application/json;q=0',
     'application/xml, text/csv',
+    'application/json;q=2',
+    'json',
+    ',,;',
   ]) {
     assert.equal((await refusal(MESSAGES, accept)).code, 'BACKCAST_NOT_ACCEPTABLE', accept);
   }
@@ -265,7 +288,7 @@ test('everything that is malformed is refused without the database', async () =>
   await app.close();
 });
 
-test('without the database, requests are to be tried again and the process is healthy', async () => {
+test('without the database requests are to be tried again, the process is healthy', async () => {
   await using away = openDatabase({
     url: 'postgres://nobody@127.0.0.1:1/none',
     poolConnectionsMax: 1,

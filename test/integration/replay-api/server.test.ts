@@ -1,4 +1,5 @@
-// The API as a server: listening, closing, readers that stall or leave, a database that goes and comes.
+// The API as a server: listening, closing, readers that stall or leave, a database that goes and
+// comes.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,6 +1,7 @@
-// Reading against a model: random courses of deliveries (interleaved publishers, losses, days, publish
-// times out of order) are read in random ways and page sizes; the model picks the same from a plain list.
-// Losses in an interval of publish times are a matter of judgement and have tests of their own.
+// Reading against a model: random courses of deliveries (interleaved publishers, losses, days,
+// publish times out of order) are read in random ways and page sizes; the model picks the same from
+// a plain list. Losses in an interval of publish times are a matter of judgement and have tests of
+// their own.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -151,7 +152,9 @@ interface Expected {
   readonly text: string;
 }
 
-/** What should come, in order, as text: "position:session:sequence" and "lost session first–last". */
+/**
+ * What should come, in order, as text: "position:session:sequence" and "lost session first–last".
+ */
 function expected(course: Course, wanted: MessageRequest): string[] {
   const found =
     wanted.kind === 'sequences' ? expectedOf(course, wanted) : expectedAt(course, wanted);

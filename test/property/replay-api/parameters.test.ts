@@ -1,5 +1,5 @@
-// Whatever stands in a query, the answer is one of those that the contract names: no crash, no surprise
-// from the database, and nothing malformed taken for something else.
+// Whatever stands in a query, the answer is one of those that the contract names: no crash, no
+// surprise from the database, and nothing malformed taken for something else.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
