@@ -17,7 +17,6 @@ import {
 } from '#archive/mod.ts';
 import { SegmentBuilder } from '#archive/segment/mod.ts';
 import { assert, seededRandom, randomSessionId, SEGMENT_MESSAGES_MAX } from '#base/mod.ts';
-import { SegmentBuilder } from '#archive/segment/mod.ts';
 import { startReplayServer } from '#replay-api/mod.ts';
 
 const [url, messagesText = '1000000'] = process.argv.slice(2);
