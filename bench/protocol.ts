@@ -1,5 +1,6 @@
-// Measures the protocol machines alone, in memory, on one core: publisher → packets → receiver → events,
-// without sockets and without copies. Prints one line per case with what each half costs, in processor time.
+// Measures the protocol machines alone, in memory, on one core: publisher → packets → receiver →
+// events, without sockets and without copies. Prints one line per case with what each half costs,
+// in processor time.
 //
 //   node bench/protocol.ts
 //   node --cpu-prof --cpu-prof-dir=/tmp bench/protocol.ts      to see where the time goes
@@ -20,7 +21,10 @@ const RATE_UNBOUNDED = 1e15;
 const AT_US = 1_767_225_600_000_000;
 const REMOTE = { address: '10.0.0.1', port: 40_000 };
 
-/** Processor time of this thread: other work on the machine does not count, collecting garbage mostly does. */
+/**
+ * Processor time of this thread: other work on the machine does not count, collecting garbage
+ * mostly does.
+ */
 function cpuMs(): number {
   const { user, system } = process.threadCpuUsage();
   return (user + system) / 1_000;
