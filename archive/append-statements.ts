@@ -1,11 +1,13 @@
-// The statements of an append, each with its parameters. Values travel as arrays that the server unnests,
-// so that a statement has the same text whatever the size of the batch. None calls a function in
-// ON CONFLICT: a distributed PostgreSQL evaluates that clause on another node and refuses.
+// The statements of an append, each with its parameters. Values travel as arrays that the server
+// unnests, so that a statement has the same text whatever the size of the batch. None calls a
+// function in ON CONFLICT: a distributed PostgreSQL evaluates that clause on another node and
+// refuses.
 
 import { assert, formatInstant } from '#base/mod.ts';
 import type { SessionId } from '#base/mod.ts';
+import type { Segment } from '#archive/segment/mod.ts';
 import { sessionParameter } from './database-types.ts';
-import type { ArchiveBatch, Segment } from './types.ts';
+import type { ArchiveBatch } from './types.ts';
 
 /** A statement and its parameters. */
 export interface Statement {
@@ -82,7 +84,9 @@ interface SequenceSpan {
   lastSequence: number;
 }
 
-/** Per session the first and last sequence in a segment; delivery is in order, so runs only grow. */
+/**
+ * Per session the first and last sequence in a segment; delivery is in order, so runs only grow.
+ */
 function sequenceSpans(segment: Segment): SequenceSpan[] {
   const spans = new Map<SessionId, SequenceSpan>();
   for (const { session, firstSequence, length } of segment.runs) {
@@ -99,7 +103,10 @@ function sequenceSpans(segment: Segment): SequenceSpan[] {
   return [...spans.values()];
 }
 
-/** Only the holder of the lease writes a channel's bounds: what it reads here cannot change under it. */
+/**
+ * Only the holder of the lease writes a channel's bounds: what it reads here cannot change under
+ * it.
+ */
 function upsertPartitionBounds(batch: ArchiveBatch, archivedAtUs: number): Statement {
   const day = Math.floor(archivedAtUs / DAY_US) * DAY_US;
   const last = batch.segments[batch.segments.length - 1];
@@ -171,8 +178,8 @@ ON CONFLICT (channel_id, session_id) DO UPDATE SET
 }
 
 /**
- * A loss that stands already stays as it is: a batch without segments may be repeated after a COMMIT
- * whose answer was lost, and the fence alone cannot tell.
+ * A loss that stands already stays as it is: a batch without segments may be repeated after a
+ * COMMIT whose answer was lost, and the fence alone cannot tell.
  */
 function insertLosses({ channelId, losses }: ArchiveBatch, archivedAtUs: number): Statement {
   return {

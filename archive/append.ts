@@ -1,14 +1,14 @@
 // Makes batches durable: one batch, one transaction, on one connection of its own.
 //
-//   BEGIN, fence        UPDATE leases … WHERE epoch = mine AND head = expected   one row, or nothing is ours
+//   BEGIN, fence        UPDATE leases … WHERE epoch = mine AND head = expected: one row, or stop
 //   COPY                the segments, archived_at = the transaction's time
 //   index and state     segment_sessions, partition_bounds, sessions, losses
 //   COMMIT              acknowledged: archived
 //
-// The fence is the serialisation (the row is locked until COMMIT), the idempotence (a batch that is in
-// already finds another head) and the exclusion of an archiver that lost its lease. A connection on
-// which anything went wrong is cut, never repaired. When the answer to COMMIT is lost, the head says
-// on a new connection whether it happened.
+// The fence is the serialisation (the row is locked until COMMIT), the idempotence (a batch that is
+// in already finds another head) and the exclusion of an archiver that lost its lease. A connection
+// on which anything went wrong is cut, never repaired. When the answer to COMMIT is lost, the head
+// says on a new connection whether it happened.
 
 import { finished } from 'node:stream/promises';
 import { from as copyFrom } from 'pg-copy-streams';
@@ -30,7 +30,10 @@ export interface AppenderOptions {
   readonly deadlineMs?: number;
 }
 
-/** Longer than the server's own limits below, so that the server's answer comes first when there is one. */
+/**
+ * Longer than the server's own limits below, so that the server's answer comes first when there is
+ * one.
+ */
 const DEADLINE_MS_DEFAULT = 30_000;
 const LIMITS = { statementMs: 20_000, lockMs: 5_000, idleMs: 20_000 };
 
@@ -45,10 +48,10 @@ export class Appender implements AsyncDisposable {
   }
 
   /**
-   * Commits `batch` as a whole or not at all. Throws BACKCAST_DATABASE_UNREACHABLE when it is not known
-   * to be committed and may succeed later: repeat it verbatim, it is never written twice. Throws
-   * BACKCAST_SCHEMA_MISSING or BACKCAST_DATABASE_REFUSED when repeating is of no use. Settles within
-   * the deadline.
+   * Commits `batch` as a whole or not at all. Throws BACKCAST_DATABASE_UNREACHABLE when it is not
+   * known to be committed and may succeed later: repeat it verbatim, it is never written twice.
+   * Throws BACKCAST_SCHEMA_MISSING or BACKCAST_DATABASE_REFUSED when repeating is of no use.
+   * Settles within the deadline.
    */
   async append(batch: ArchiveBatch): Promise<AppendResult> {
     assert(!this.#isBusy, 'an appender writes one batch at a time');
@@ -154,7 +157,9 @@ async function fence(
   return update.rows[0]?.archived_at;
 }
 
-/** Everything is handed to the socket at once: it lies in the segments already and is not copied. */
+/**
+ * Everything is handed to the socket at once: it lies in the segments already and is not copied.
+ */
 async function copySegments(
   client: Client,
   batch: ArchiveBatch,
@@ -178,7 +183,7 @@ async function findOutcome(client: Client, batch: ArchiveBatch): Promise<AppendR
   const { epoch, head } = lease.rows[0] ?? { epoch: -1, head: -1 };
   if (epoch !== batch.epoch) return { outcome: 'fenced' };
   if (head === batch.expectedHead) {
-    const message = `it is not known yet whether a batch of channel ${batch.channelId} was committed.`;
+    const message = `a batch of channel ${batch.channelId} is not known to be committed yet.`;
     throw new BackcastError('BACKCAST_DATABASE_UNREACHABLE', message);
   }
   if (head !== headAfter(batch)) return { outcome: 'fenced' };
@@ -189,7 +194,8 @@ async function findArchivedAt(client: Client, batch: ArchiveBatch): Promise<numb
   const found = await client.query<{ archived_at: number }>(
     `SELECT archived_at FROM segments
      WHERE channel_id = $1 AND first_position = $2
-       AND archived_at >= (SELECT max(partition_start) FROM partition_bounds WHERE channel_id = $1)`,
+       AND archived_at >=
+           (SELECT max(partition_start) FROM partition_bounds WHERE channel_id = $1)`,
     [batch.channelId, batch.expectedHead + 1],
   );
   const [row] = found.rows;

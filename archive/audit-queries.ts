@@ -1,7 +1,7 @@
-// The questions of the auditor in SQL, for one channel each. They read what is stored, the runs and the
-// arrays of the segments themselves, and compare the indexes and bounds with that, never the reverse.
-// Every row of an answer is a problem: kind, session (or null), first and last, both included, of
-// sequences where there is a session and of positions where there is none.
+// The questions of the auditor in SQL, for one channel each. They read what is stored, the runs and
+// the arrays of the segments themselves, and compare the indexes and bounds with that, never the
+// reverse. Every row of an answer is a problem: kind, session (or null), first and last, both
+// included, of sequences where there is a session and of positions where there is none.
 
 import { sql } from 'kysely';
 import type { RawBuilder } from 'kysely';
@@ -33,7 +33,9 @@ export const AUDIT_PROBLEMS = {
 /** One of the kinds above. */
 export type AuditProblemKind = keyof typeof AUDIT_PROBLEMS;
 
-/** Problems listed per question: enough to see the extent, bounded for an archive that is in ruins. */
+/**
+ * Problems listed per question: enough to see the extent, bounded for an archive that is in ruins.
+ */
 export const PROBLEMS_PER_QUESTION_MAX = 1_000;
 
 type Question = (channelId: number) => RawBuilder<ProblemRow>;
@@ -63,7 +65,9 @@ function runs(channelId: number): RawBuilder<unknown> {
     WHERE segment.channel_id = ${channelId}`;
 }
 
-/** Stored and lost together are exactly what the session's row says, and are apart from each other. */
+/**
+ * Stored and lost together are exactly what the session's row says, and are apart from each other.
+ */
 function accounting(channelId: number): RawBuilder<ProblemRow> {
   return sql<ProblemRow>`
     WITH run AS (${runs(channelId)}),
@@ -79,7 +83,9 @@ function accounting(channelId: number): RawBuilder<ProblemRow> {
       FROM sessions WHERE channel_id = ${channelId}),
     account AS (
       SELECT session_id,
-             coalesce(stored, '{}') AS stored, coalesce(lost, '{}') AS lost, coalesce(due, '{}') AS due
+             coalesce(due, '{}') AS due,
+             coalesce(stored, '{}') AS stored,
+             coalesce(lost, '{}') AS lost
       FROM due FULL JOIN stored USING (session_id) FULL JOIN lost USING (session_id)),
     problem AS (
       SELECT 'hole' AS kind, session_id, unnest(due - (stored + lost)) AS range FROM account
@@ -145,7 +151,10 @@ function positions(channelId: number): RawBuilder<ProblemRow> {
     SELECT kind, NULL AS session, first, last FROM problem ORDER BY first, kind ${LIMIT}`;
 }
 
-/** Each segment's arrays have as many elements as it has messages, and the sizes and times it states. */
+/**
+ * Each segment's arrays have as many elements as it has messages, and the sizes and times it
+ * states.
+ */
 function segmentArrays(channelId: number): RawBuilder<ProblemRow> {
   return sql<ProblemRow>`
     SELECT 'segment_damaged' AS kind, NULL AS session,
@@ -177,7 +186,9 @@ function segmentArrays(channelId: number): RawBuilder<ProblemRow> {
     ORDER BY segment.first_position ${LIMIT}`;
 }
 
-/** The sparse index has exactly one row per segment and session, with its first and last sequence. */
+/**
+ * The sparse index has exactly one row per segment and session, with its first and last sequence.
+ */
 function sessionIndex(channelId: number): RawBuilder<ProblemRow> {
   return sql<ProblemRow>`
     WITH run AS (${runs(channelId)}),

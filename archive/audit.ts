@@ -1,7 +1,8 @@
 // The auditor: proves from the stored rows that every sequence is accounted for. For each session,
-// stored and lost are apart and together exactly [first_archived, watermark]; the positions of a channel
-// are 1 through its head; what helps to find rows agrees with the rows. Reads one channel at a time in
-// one snapshot, so that it can run beside a writing archiver. Its cost is one reading of all messages.
+// stored and lost are apart and together exactly [first_archived, watermark]; the positions of a
+// channel are 1 through its head; what helps to find rows agrees with the rows. Reads one channel
+// at a time in one snapshot, so that it can run beside a writing archiver. Its cost is one reading
+// of all messages.
 
 import { sql } from 'kysely';
 import type { Transaction } from 'kysely';
@@ -13,7 +14,10 @@ import type { ArchiveDatabase } from './connect.ts';
 import type { ArchiveTables } from './database-types.ts';
 import { toDatabaseError } from './sqlstate.ts';
 
-/** Something that does not add up: these sequences of `session`, or these positions if there is none. */
+/**
+ * Something that does not add up: these sequences of `session`, or these positions if there is
+ * none.
+ */
 export interface AuditProblem {
   readonly kind: AuditProblemKind;
   readonly session?: SessionId;

@@ -9,8 +9,8 @@ import { toDatabaseError } from './sqlstate.ts';
 import type { SessionProgress } from './types.ts';
 
 /**
- * The id of the channel `name`, which is made known, with its lease row, if it is not yet. A changed
- * address is taken over. Idempotent, and safe when several archivers do it at once.
+ * The id of the channel `name`, which is made known, with its lease row, if it is not yet. A
+ * changed address is taken over. Idempotent, and safe when several archivers do it at once.
  */
 export async function ensureChannel(
   database: ArchiveDatabase,
@@ -48,9 +48,9 @@ export async function ensureChannel(
 const SESSION_MEMORY = '7 days';
 
 /**
- * The sessions of a channel that may be heard again, in no particular order: the open ones, and those
- * last heard within SESSION_MEMORY. An archiver that did not know a session that is over would take its
- * last heartbeats for a new one.
+ * The sessions of a channel that may be heard again, in no particular order: the open ones, and
+ * those last heard within SESSION_MEMORY. An archiver that did not know a session that is over
+ * would take its last heartbeats for a new one.
  */
 export async function loadSessions(
   database: ArchiveDatabase,

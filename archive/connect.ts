@@ -1,6 +1,6 @@
-// Opens PostgreSQL: a pool under Kysely for reading and the small statements, and single connections for
-// those who write. Decides how values arrive: bigint as a number that is asserted to be safe, timestamptz
-// as microseconds since 1970, bytea as Buffer.
+// Opens PostgreSQL: a pool under Kysely for reading and the small statements, and single
+// connections for those who write. Decides how values arrive: bigint as a number that is asserted
+// to be safe, timestamptz as microseconds since 1970, bytea as Buffer.
 
 import { Socket } from 'node:net';
 import { Kysely, PostgresDialect } from 'kysely';
@@ -35,7 +35,7 @@ export interface ConnectionOptions {
 
 /** The same for a pool. */
 export interface DatabaseOptions extends ConnectionOptions {
-  readonly poolSizeMax: number;
+  readonly poolConnectionsMax: number;
 }
 
 const CONNECT_MS_MAX = 10_000;
@@ -52,11 +52,12 @@ export function openDatabase(options: DatabaseOptions): OpenDatabase {
   const pool = new Pool({
     ...connectionConfig(options),
     min: 0,
-    max: options.poolSizeMax,
+    max: options.poolConnectionsMax,
     idleTimeoutMillis: IDLE_MS_MAX,
     allowExitOnIdle: false,
   });
-  // An idle connection that dies is replaced at the next statement: nothing to do, but unheard it kills.
+  // An idle connection that dies is replaced at the next statement: nothing to do, but unheard it
+  // kills.
   pool.on('error', () => undefined);
   const database = new Kysely<ArchiveTables>({
     dialect: new PostgresDialect({ pool: explainedPool(pool, where) }),
@@ -83,7 +84,9 @@ function explainedPool(pool: Pool, where: string): PostgresPool {
 /** A connection that one writer has for itself. */
 export interface DedicatedConnection {
   readonly client: Client;
-  /** Cuts it at once; whatever runs on it fails. For a connection that cannot be trusted any more. */
+  /**
+   * Cuts it at once; whatever runs on it fails. For a connection that cannot be trusted any more.
+   */
   destroy(): void;
   /** Says goodbye to the server and waits for it. */
   end(): Promise<void>;
@@ -164,7 +167,8 @@ function unreachableError(where: string, error: unknown): BackcastError {
   return new BackcastError(
     'BACKCAST_DATABASE_UNREACHABLE',
     `PostgreSQL at ${where} cannot be reached: ${rootMessage(error)}. ` +
-      'Check that it runs there and that DATABASE_URL names the right host, user, password and database.',
+      'Check that it runs there and that DATABASE_URL has the right host, user, password and ' +
+      'database.',
     { cause: error },
   );
 }

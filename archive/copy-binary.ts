@@ -1,6 +1,7 @@
-// Rows of `segments` in the format of COPY … (FORMAT binary): a signature, per row the number of columns
-// and per column its length and value, and an end mark. Gives a list of pieces instead of one buffer,
-// so that the payloads, nearly all of the bytes, go to the socket from where the builder wrote them.
+// Rows of `segments` in the format of COPY … (FORMAT binary): a signature, per row the number of
+// columns and per column its length and value, and an end mark. Gives a list of pieces instead of
+// one buffer, so that the payloads, nearly all of the bytes, go to the socket from where the
+// builder wrote them.
 
 import { assert, sessionToWords } from '#base/mod.ts';
 import type { SessionId } from '#base/mod.ts';
@@ -14,13 +15,14 @@ import {
   writeArrayHeader,
   writeInstant,
   writeInt8,
-} from './binary-fields.ts';
-import type { Segment } from './types.ts';
+} from '#archive/segment/mod.ts';
+import type { Segment } from '#archive/segment/mod.ts';
 
 /** The statement that takes what copySegmentRows gives. */
 export const COPY_SEGMENTS =
-  'COPY segments (channel_id, first_position, message_count, payload_bytes, run_session, run_first, ' +
-  'run_length, min_published_at, max_published_at, archived_at, published_at, payload) ' +
+  'COPY segments (channel_id, first_position, message_count, payload_bytes, ' +
+  'run_session, run_first, run_length, min_published_at, max_published_at, archived_at, ' +
+  'published_at, payload) ' +
   'FROM STDIN (FORMAT binary)';
 
 const COLUMNS = 12;
@@ -31,7 +33,10 @@ const NARROW_ELEMENT_BYTES = 8;
 /** Column count and the eight scalar columns with their lengths. */
 const SCALARS_BYTES = 2 + 2 * (4 + 4) + 5 * (4 + 8);
 
-/** The pieces to send, in order. They refer to the fields of `segments`, which must not change meanwhile. */
+/**
+ * The pieces to send, in order. They refer to the fields of `segments`, which must not change
+ * meanwhile.
+ */
 export function copySegmentRows(
   channelId: number,
   archivedAtUs: number,

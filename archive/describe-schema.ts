@@ -1,12 +1,15 @@
 // Writes a database's schema down as SQL, from the catalog and not from the migrations: what the
-// migrations really made. The text is the same on every supported version of PostgreSQL. Leaves out the
-// tables of the migrator and the daily partitions, which only repeat their parents.
+// migrations really made. The text is the same on every supported version of PostgreSQL. Leaves out
+// the tables of the migrator and the daily partitions, which only repeat their parents.
 
 import { sql } from 'kysely';
 import type { ArchiveDatabase } from './connect.ts';
 import { toDatabaseError } from './sqlstate.ts';
 
-/** Tables with columns, constraints and indexes, then functions, then views; each in the order of names. */
+/**
+ * Tables with columns, constraints and indexes, then functions, then views; each in the order of
+ * names.
+ */
 export async function describeSchema(database: ArchiveDatabase): Promise<string> {
   try {
     const tables = await describeTables(database);
@@ -34,11 +37,12 @@ SELECT c.relname AS name,
        (SELECT array_agg(
           quote_ident(a.attname) || ' ' || format_type(a.atttypid, a.atttypmod)
           || CASE WHEN a.attstorage <> t.typstorage
-                  THEN ' STORAGE ' || CASE a.attstorage WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN'
-                                                        WHEN 'p' THEN 'PLAIN' ELSE 'EXTENDED' END
+                  THEN ' STORAGE '
+                       || CASE a.attstorage WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN'
+                                            WHEN 'p' THEN 'PLAIN' ELSE 'EXTENDED' END
                   ELSE '' END
-          || CASE a.attcompression WHEN 'l' THEN ' COMPRESSION lz4' WHEN 'p' THEN ' COMPRESSION pglz'
-                                   ELSE '' END
+          || CASE a.attcompression WHEN 'l' THEN ' COMPRESSION lz4'
+                                   WHEN 'p' THEN ' COMPRESSION pglz' ELSE '' END
           || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END
           || CASE a.attidentity WHEN 'a' THEN ' GENERATED ALWAYS AS IDENTITY' ELSE '' END
           || coalesce(' DEFAULT ' || pg_get_expr(d.adbin, d.adrelid), '')

@@ -1,6 +1,6 @@
-// A program for whoever changes the schema: migrates an empty embedded database and writes down what
-// came out, as archive/schema.sql. A review then shows what a migration does; a test holds that the
-// file is current.
+// A program for whoever changes the schema: migrates an empty embedded database and writes down
+// what came out, as archive/schema.sql. A review then shows what a migration does; a test holds
+// that the file is current.
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -20,7 +20,7 @@ try {
   await migrateToLatest({ url: postgres.url, compression: 'none' });
   await using opened = openDatabase({
     url: postgres.url,
-    poolSizeMax: 1,
+    poolConnectionsMax: 1,
     applicationName: 'backcast schema',
     statementTimeoutMs: 10_000,
   });

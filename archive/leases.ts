@@ -1,7 +1,7 @@
-// Who writes a channel. A lease has a holder, an end and an epoch; taking it raises the epoch, and the
-// epoch is what every append is fenced by. So the end only decides when another may take over: a holder
-// that is late loses nothing, one that was replaced can no longer write, however its clock runs. Ends are
-// reckoned by the clock of the database alone.
+// Who writes a channel. A lease has a holder, an end and an epoch; taking it raises the epoch, and
+// the epoch is what every append is fenced by. So the end only decides when another may take over:
+// a holder that is late loses nothing, one that was replaced can no longer write, however its clock
+// runs. Ends are reckoned by the clock of the database alone.
 
 import { sql } from 'kysely';
 import type { ArchiveDatabase } from './connect.ts';
@@ -64,7 +64,9 @@ export async function renewLeases(
   }
 }
 
-/** Gives the channel up, so that another need not wait for the end. Nothing happens if it was taken. */
+/**
+ * Gives the channel up, so that another need not wait for the end. Nothing happens if it was taken.
+ */
 export async function releaseLease(database: ArchiveDatabase, lease: HeldLease): Promise<void> {
   try {
     await sql`

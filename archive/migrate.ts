@@ -1,5 +1,5 @@
-// Brings a database to the current schema, and tells whether it is there. Any number of processes may
-// migrate at once: one does the work, the others wait for it and find nothing left to do.
+// Brings a database to the current schema, and tells whether it is there. Any number of processes
+// may migrate at once: one does the work, the others wait for it and find nothing left to do.
 
 import { sql } from 'kysely';
 import { Migrator } from 'kysely/migration';
@@ -33,7 +33,7 @@ export async function migrateToLatest(options: {
 }): Promise<MigrateResult> {
   await using opened = openDatabase({
     url: options.url,
-    poolSizeMax: 1,
+    poolConnectionsMax: 1,
     applicationName: 'backcast migrate',
     statementTimeoutMs: STATEMENT_TIMEOUT_MS,
   });

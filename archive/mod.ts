@@ -1,8 +1,9 @@
-// Floor 4: the store. Channels, sessions, segments and losses in PostgreSQL: how they are written, read
-// back and audited, and the embedded server for those who have none.
+// Floor 4: the store. Channels, sessions, segments and losses in PostgreSQL: how they are written,
+// read back and audited, and the embedded server for those who have none.
 
 export { Appender, headAfter } from './append.ts';
 export type { AppenderOptions } from './append.ts';
+export * from './archiver-name.ts';
 export * from './audit.ts';
 export { AUDIT_PROBLEMS } from './audit-queries.ts';
 export type { AuditProblemKind } from './audit-queries.ts';
@@ -29,7 +30,5 @@ export type {
   SequenceRequest,
   Unsettled,
 } from './read-page.ts';
-export * from './segment-builder.ts';
-export * from './segment-decode.ts';
 export * from './sqlstate.ts';
 export * from './types.ts';

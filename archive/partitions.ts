@@ -1,6 +1,6 @@
-// Makes the daily partitions of the two large tables ahead of time. A day is a UTC day of archived_at;
-// what falls on a day without partition goes to the DEFAULT partition and is found all the same, only
-// slower to drop. Idempotent, and safe when several processes do it at once.
+// Makes the daily partitions of the two large tables ahead of time. A day is a UTC day of
+// archived_at; what falls on a day without partition goes to the DEFAULT partition and is found all
+// the same, only slower to drop. Idempotent, and safe when several processes do it at once.
 
 import { sql } from 'kysely';
 import { toDatabaseError, sqlStateOf } from './sqlstate.ts';
@@ -10,7 +10,7 @@ import type { ArchiveDatabase } from './connect.ts';
 export const PARTITION_DAYS_AHEAD = 7;
 
 const DAY_MS = 86_400_000;
-const LOCK_TIMEOUT = '2s';
+const LOCK_TIMEOUT_MS = 2_000;
 const TABLES = ['segments', 'segment_sessions'] as const;
 
 type PartitionedTable = (typeof TABLES)[number];
@@ -24,7 +24,8 @@ export interface PartitionsResult {
 
 /**
  * Makes what is missing of the partitions for the UTC day of `wallMs` and the following days. Never
- * waits long behind a reader (2 s); then it throws BACKCAST_DATABASE_UNREACHABLE and can be called again.
+ * waits long behind a reader (2 s); then it throws BACKCAST_DATABASE_UNREACHABLE and can be called
+ * again.
  */
 export async function ensurePartitions(
   database: ArchiveDatabase,
@@ -47,7 +48,9 @@ export async function ensurePartitions(
   return { created, blocked };
 }
 
-/** The name of the partition of `table` for the UTC day that contains `wallMs`: segments_p20261122. */
+/**
+ * The name of the partition of `table` for the UTC day that contains `wallMs`: segments_p20261122.
+ */
 export function partitionName(table: PartitionedTable, wallMs: number): string {
   return `${table}_p${new Date(wallMs).toISOString().slice(0, 10).replaceAll('-', '')}`;
 }
@@ -75,7 +78,7 @@ async function createPartition(
   const to = new Date(startMs + DAY_MS).toISOString();
   try {
     await database.transaction().execute(async (transaction) => {
-      await sql.raw(`SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'`).execute(transaction);
+      await sql.raw(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`).execute(transaction);
       await sql.raw(`CREATE TABLE ${name} (LIKE ${table} INCLUDING ALL)`).execute(transaction);
       await sql
         .raw(

@@ -1,8 +1,7 @@
 // Bytes of a binary COPY of segment rows → segments whose messages are reached by index. Pure and
 // total over what PostgreSQL sends; anything else is a bug and asserted. Hot: a message costs two
-// array reads, never an object. Unlike MessageReader, which walks a segment once from its start,
-// this reaches into it anywhere and in both directions. Format of the whole: PostgreSQL manual,
-// "COPY, Binary Format":
+// array reads, never an object, and a segment is entered anywhere and in both directions. Format of
+// the whole: PostgreSQL manual, "COPY, Binary Format":
 //
 //   file    signature 11 · flags 4 · extension length 4 · tuples · int16 −1
 //   tuple   int16 fields, then per field: int32 length (−1 = NULL) · bytes
@@ -11,15 +10,17 @@ import { assert } from '#base/mod.ts';
 import {
   ARRAY_HEADER_BYTES,
   BYTEA_TYPE,
+  decodeInstant,
+  decodeInt8,
+  decodeRuns,
   ELEMENT_HEADER_BYTES,
   readArrayHeader,
   readInstant,
   TIMESTAMPTZ_TYPE,
   viewOf,
   WIDE_ELEMENT_BYTES,
-} from './binary-fields.ts';
-import { decodeInstant, decodeInt8, decodeRuns } from './segment-decode.ts';
-import type { SegmentRun } from './types.ts';
+} from '#archive/segment/mod.ts';
+import type { SegmentRun } from '#archive/segment/mod.ts';
 
 /** One row of `segments`. Message `index` has position `firstPosition + index`. */
 export interface ArchivedSegment {

@@ -153,8 +153,8 @@ export function listSessions(
 function behindSession(after: SessionKeyset | undefined): RawBuilder<boolean> {
   if (after === undefined) return sql<boolean>`true`;
   const { openedAtUs, session } = after;
-  return sql<boolean>`(opened_at, session_id)
-    < (${instantValue(openedAtUs)}, ${sessionKey(session)})`;
+  const key = sql`(${instantValue(openedAtUs)}, ${sessionKey(session)})`;
+  return sql<boolean>`(opened_at, session_id) < ${key}`;
 }
 
 /** A session of a channel; BACKCAST_SESSION_UNKNOWN if the archive never heard it there. */

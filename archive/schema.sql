@@ -159,7 +159,8 @@ WHERE s.channel_id = $1
 ) found
 WHERE found.position BETWEEN $4 AND $5
 ORDER BY found.position
-$query$ USING wanted, lowest, beyond, messages_between.first_position, messages_between.last_position;
+$query$ USING wanted, lowest, beyond,
+              messages_between.first_position, messages_between.last_position;
 END
 $function$;
 

@@ -1,6 +1,6 @@
 // What an error of PostgreSQL means for us: may the same statement succeed later, is the schema
-// missing, or is something wrong for good. SQLSTATEs: PostgreSQL 18, appendix A. Nothing here decides by
-// the code of a duplicate key, which a distributed server does not pass on.
+// missing, or is something wrong for good. SQLSTATEs: PostgreSQL 18, appendix A. Nothing here
+// decides by the code of a duplicate key, which a distributed server does not pass on.
 
 import { BackcastError, rootMessage, toError } from '#base/mod.ts';
 import type { ErrorCode } from '#base/mod.ts';
@@ -17,6 +17,7 @@ const TRANSIENT_CLASSES = new Set([
 ]);
 
 const TRANSIENT_STATES = new Set([
+  '25006', // read-only: this server is not the primary any more, or not yet
   '55P03', // lock_timeout
   '25P03', // idle_in_transaction_session_timeout
   '25P04', // transaction_timeout
@@ -39,7 +40,10 @@ export function sqlStateOf(error: unknown): string | undefined {
   return /^[0-9A-Z]{5}$/.test(code) && !/^E[A-Z]{4}$/.test(code) ? code : undefined;
 }
 
-/** Whether and how the failure passes. An error without SQLSTATE is one of the connection: transient. */
+/**
+ * Whether and how the failure passes. An error without SQLSTATE is one of the connection:
+ * transient.
+ */
 export function failureKind(error: unknown): FailureKind {
   const state = sqlStateOf(error);
   if (state === undefined) return 'transient';

@@ -1,40 +1,13 @@
-// The values that go into the store and come out of it: segments, what is known of sessions, losses, and
-// the batch of all three that becomes one transaction.
+// The values that go into the store beside segments: what is known of sessions, losses, and the
+// batch of all three that becomes one transaction.
 
 import type { LossCause, SessionId } from '#base/mod.ts';
-
-/** Consecutive positions that hold consecutive sequences of one session. */
-export interface SegmentRun {
-  readonly session: SessionId;
-  readonly firstSequence: number;
-  /** Messages, at least 1. */
-  readonly length: number;
-}
+import type { Segment } from '#archive/segment/mod.ts';
 
 /**
- * Messages at consecutive positions of one channel, as PostgreSQL stores them. The two fields are the
- * binary forms of `bytea[]` and `timestamptz[]`: written by SegmentBuilder, read by MessageReader,
- * passed through by everybody in between.
+ * How far the archive is with a session. At every commit [firstArchived, watermark] is accounted
+ * for.
  */
-export interface Segment {
-  readonly firstPosition: number;
-  readonly messageCount: number;
-  /** Sum of the payloads' lengths. */
-  readonly payloadBytes: number;
-  /** In the order of positions; their lengths add up to messageCount. */
-  readonly runs: readonly SegmentRun[];
-  readonly minPublishedAtUs: number;
-  readonly maxPublishedAtUs: number;
-  readonly payloadField: Uint8Array;
-  readonly publishedAtField: Uint8Array;
-}
-
-/** A segment that has been archived. */
-export interface StoredSegment extends Segment {
-  readonly archivedAtUs: number;
-}
-
-/** How far the archive is with a session. At every commit [firstArchived, watermark] is accounted for. */
 export interface SessionProgress {
   readonly session: SessionId;
   /** The publisher's name, once known. */
@@ -73,15 +46,17 @@ export interface ArchiveBatch {
   readonly epoch: number;
   /** Head of the channel before this batch. */
   readonly expectedHead: number;
-  /** In the order of positions, the first at expectedHead + 1. May be empty: then the head stays. */
+  /**
+   * In the order of positions, the first at expectedHead + 1. May be empty: then the head stays.
+   */
   readonly segments: readonly Segment[];
   readonly sessions: readonly SessionProgress[];
   readonly losses: readonly DeclaredLoss[];
 }
 
 /**
- * What became of a batch. `committed`: durable, and `head` is the last position. `fenced`: nothing was
- * written, another archiver has the channel now.
+ * What became of a batch. `committed`: durable, and `head` is the last position. `fenced`: nothing
+ * was written, another archiver has the channel now.
  */
 export type AppendResult =
   | { readonly outcome: 'committed'; readonly head: number; readonly archivedAtUs: number }

@@ -14,8 +14,8 @@ import {
   migrateToLatest,
   openDatabase,
   type OpenDatabase,
-  SegmentBuilder,
 } from '#archive/mod.ts';
+import { SegmentBuilder } from '#archive/segment/mod.ts';
 import { assert, seededRandom, randomSessionId, SEGMENT_MESSAGES_MAX } from '#base/mod.ts';
 import { startReplayServer } from '#replay-api/mod.ts';
 
@@ -33,7 +33,7 @@ async function measure(): Promise<void> {
   await migrateToLatest({ url });
   await using opened = openDatabase({
     url,
-    poolSizeMax: 8,
+    poolConnectionsMax: 8,
     applicationName: 'backcast bench replay',
     statementTimeoutMs: 60_000,
   });

@@ -3,7 +3,7 @@
 // says how it ended; errors, signals and exit codes are the frame's.
 
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { assert, BackcastError } from '#base/mod.ts';
+import { assert } from '#base/mod.ts';
 import { loadConfig, SETTINGS, type Config, type FlagValue } from '#config/mod.ts';
 import { exitCodesHelp, type Outcome } from './exit-codes.ts';
 import type { Output } from './output.ts';
@@ -82,11 +82,6 @@ export function wholeNumber(minimum: number): (text: string) => number {
       throw new InvalidArgumentError(`It is not a whole number from ${minimum} on.`);
     return value;
   };
-}
-
-/** The error of a command whose part is not there yet. */
-export function notInThisBuild(name: string): BackcastError {
-  return new BackcastError('BACKCAST_USAGE', `\`${name}\` is not part of this build`);
 }
 
 /**

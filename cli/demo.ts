@@ -1,4 +1,5 @@
-// Three publishers on two channels that say something plausible, so that a first look shows live traffic.
+// Three publishers on two channels that say something plausible, so that a first look shows live
+// traffic.
 
 import { randomBelow } from '#base/mod.ts';
 import type { ChannelPublisher } from '#client/mod.ts';

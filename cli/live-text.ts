@@ -1,4 +1,5 @@
-// A live message, loss or change of session as a line of JSON, with the names that the replay API uses.
+// A live message, loss or change of session as a line of JSON, with the names that the replay API
+// uses.
 
 import { formatInstant } from '#base/mod.ts';
 import type { LiveItem } from '#client/mod.ts';

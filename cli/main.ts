@@ -35,7 +35,7 @@ const host: CommandHost = {
   signal: stop.signal,
   note: (line) => process.stderr.write(`${line}\n`),
   finish: (end) => {
-    outcome = end;
+    outcome = end === 'interrupted' ? interruption() : end;
   },
 };
 
@@ -61,11 +61,16 @@ function listen(signal: 'SIGINT' | 'SIGTERM', end: Outcome): void {
 function conclude(error: unknown): Outcome {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 'ok' : 'usage';
   if (error instanceof OutputClosed) return 'ok';
-  const reason: unknown = stop.signal.aborted ? stop.signal.reason : undefined;
-  if (reason instanceof OutputClosed) return 'ok';
-  if (reason instanceof Interruption && isAbort(error)) return reason.outcome;
+  if (stop.signal.aborted && isAbort(error)) return interruption();
   process.stderr.write(describeError(error, isVerbose));
   return outcomeOf(error);
+}
+
+/** How a command ended that was told to stop: by which signal, or because nobody reads any more. */
+function interruption(): Outcome {
+  const reason: unknown = stop.signal.reason;
+  if (reason instanceof OutputClosed) return 'ok';
+  return reason instanceof Interruption ? reason.outcome : 'interrupted';
 }
 
 function isAbort(error: unknown): boolean {

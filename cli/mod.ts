@@ -4,5 +4,6 @@
 export { addressOf } from './channel-argument.ts';
 export { EXIT_CODES, outcomeOf } from './exit-codes.ts';
 export { createProgram } from './program.ts';
+export { openCommandRegistry } from './registry.ts';
 export { describeError } from './report.ts';
 export { renderTable } from './table.ts';

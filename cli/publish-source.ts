@@ -1,4 +1,5 @@
-// Where `publish` takes its messages from: lines of standard input, or made-up ones at a steady rate.
+// Where `publish` takes its messages from: lines of standard input, or made-up ones at a steady
+// rate.
 
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -41,7 +42,10 @@ export async function publishLines(
   return count;
 }
 
-/** Publishes `count` messages of `size` bytes, `rate` a second or as fast as they go; returns how many. */
+/**
+ * Publishes `count` messages of `size` bytes, `rate` a second or as fast as they go; returns how
+ * many.
+ */
 export async function publishMadeUp(
   publisher: ChannelPublisher,
   options: { readonly count: number; readonly size: number; readonly rate?: number },

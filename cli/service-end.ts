@@ -3,8 +3,8 @@
 import { BackcastError } from '#base/mod.ts';
 
 /**
- * Waits until `signal` fires, and resolves. A part that rejects rejects this too; a part that resolves has
- * ended by itself, which a running service does not survive: BACKCAST_POSTGRES_START.
+ * Waits until `signal` fires, and resolves. A part that rejects rejects this too; a part that
+ * resolves has ended by itself, which a running service does not survive: BACKCAST_POSTGRES_START.
  */
 export async function endOf(
   signal: AbortSignal,
@@ -24,6 +24,7 @@ export async function endOf(
 
 function endedByItself(): never {
   const message =
-    'The embedded PostgreSQL has ended by itself; its log in the home folder says why. Start again when that is mended.';
+    'The embedded PostgreSQL has ended by itself; its log in the home folder says why. ' +
+    'Start again when that is mended.';
   throw new BackcastError('BACKCAST_POSTGRES_START', message);
 }

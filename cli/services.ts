@@ -1,13 +1,14 @@
-// The long-running parts as the commands start them: logger, archiver, replay API, publisher and subscriber,
-// each made from the configuration. One place, so that `up`, `archive`, `serve`, `publish` and `bench` agree.
+// The long-running parts as the commands start them: logger, archiver, replay API, publisher and
+// subscriber, each made from the configuration. One place, so that `up`, `archive`, `serve`,
+// `publish` and `bench` agree.
 
 import { availableParallelism, hostname } from 'node:os';
-import pino, { type Logger } from 'pino';
+import pino, { type DestinationStream, type Logger } from 'pino';
 import pretty from 'pino-pretty';
 import { openDatabase } from '#archive/mod.ts';
 import { BATCH_BYTES_MAX, type ChannelAddress } from '#base/mod.ts';
 import { ChannelPublisher, ChannelSubscriber } from '#client/mod.ts';
-import type { Config } from '#config/mod.ts';
+import { redact, type Config } from '#config/mod.ts';
 import { Archiver } from '#ingest/mod.ts';
 import { packetBytesOf } from '#multicast/udp/mod.ts';
 import type { Registry } from '#registry/mod.ts';
@@ -20,13 +21,25 @@ const API_STATEMENT_MS_MAX = 15_000;
 /** More threads than this do not help one channel, and few hosts have so many busy ones. */
 const SHARDS_AUTO_MAX = 4;
 
-/** A logger to standard error: JSON, or for eyes on a terminal. */
+/**
+ * A logger to standard error: JSON, or for eyes on a terminal. At level debug, it first tells the
+ * configuration without its passwords.
+ */
 export function createLogger(config: Config): Logger {
-  const isPretty = config.log.pretty === 'auto' ? process.stderr.isTTY : config.log.pretty;
-  const options = { level: config.log.level };
-  if (!isPretty) return pino(options, pino.destination({ dest: 2, sync: true }));
-  const ignore = 'pid,hostname';
-  return pino(options, pretty({ destination: 2, sync: true, ignore, translateTime: 'HH:MM:ss.l' }));
+  const log = pino({ level: config.log.level }, logStream(config));
+  log.debug({ config: redact(config) }, 'configuration');
+  return log;
+}
+
+function logStream({ log }: Config): DestinationStream {
+  const isPretty = log.pretty === 'auto' ? process.stderr.isTTY : log.pretty;
+  if (!isPretty) return pino.destination({ dest: 2, sync: true });
+  return pretty({
+    destination: 2,
+    sync: true,
+    ignore: 'pid,hostname',
+    translateTime: 'HH:MM:ss.l',
+  });
 }
 
 /** Starts the archiver that `config` describes. Errors: those of Archiver.start. */
@@ -67,7 +80,7 @@ export async function startApi(
     url: databaseUrl,
     applicationName: 'backcast replay API',
     statementTimeoutMs: API_STATEMENT_MS_MAX,
-    poolSizeMax: API_CONNECTIONS_MAX,
+    poolConnectionsMax: API_CONNECTIONS_MAX,
   });
   try {
     const { host, port } = config.api;

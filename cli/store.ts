@@ -1,5 +1,6 @@
-// The database that a command works on: the configured one, else the embedded server of the home folder,
-// which is joined if another command has started it and started for the while of this command if not.
+// The database that a command works on: the configured one, else the embedded server of the home
+// folder, which is joined if another command has started it and started for the while of this
+// command if not.
 
 import type { CommandContext } from './command.ts';
 
@@ -12,8 +13,8 @@ export interface Store extends AsyncDisposable {
 }
 
 /**
- * Finds or starts the database. Throws BACKCAST_HOME_UNUSABLE and BACKCAST_POSTGRES_START; says nothing of
- * whether a configured server can be reached.
+ * Finds or starts the database. Throws BACKCAST_HOME_UNUSABLE and BACKCAST_POSTGRES_START; says
+ * nothing of whether a configured server can be reached.
  */
 export async function openStore(context: CommandContext): Promise<Store> {
   const { databaseUrl, home } = context.config;

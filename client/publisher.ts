@@ -4,14 +4,18 @@
 
 import { hostname } from 'node:os';
 import {
-  assert,
   BackcastError,
   type ChannelAddress,
   randomBelow,
   randomSessionId,
   type SessionId,
 } from '#base/mod.ts';
-import { Publisher, type PublisherCounters, type PublisherOptions } from '#multicast/core/mod.ts';
+import {
+  Publisher,
+  type PublisherCounters,
+  type PublisherOptions,
+  smallestWindow,
+} from '#multicast/core/mod.ts';
 import {
   Driver,
   injectFaults,
@@ -171,13 +175,11 @@ export class ChannelPublisher implements AsyncDisposable {
 
 /** A message must fit the half of the window that may wait to be sent. */
 function checkWindow(options: OpenPublisherOptions): void {
-  const { messageBytesMax, packetBytesMax, windowPackets, windowBytes } = options;
-  const fragmentBytes = packetBytesMax - 128;
-  assert(fragmentBytes > 0, 'a packet has room for its headers');
-  const messagePackets = Math.ceil(messageBytesMax / fragmentBytes) + 1;
-  if (messageBytesMax * 2 <= windowBytes && messagePackets * 2 <= windowPackets) return;
+  const { messageBytesMax, windowPackets, windowBytes } = options;
+  const smallest = smallestWindow(options);
+  if (windowPackets >= smallest.packets && windowBytes >= smallest.bytes) return;
   const message =
-    `A message of publisher.messageBytesMax = ${messageBytesMax} bytes takes ${messagePackets} packets; the window ` +
-    `(publisher.windowPackets = ${windowPackets}, publisher.windowBytes = ${windowBytes}) must hold twice that.`;
+    `Messages of publisher.messageBytesMax = ${messageBytesMax} bytes need a window of ${smallest.packets} packets ` +
+    `and ${smallest.bytes} bytes at least; publisher.windowPackets is ${windowPackets} and publisher.windowBytes ${windowBytes}.`;
   throw new BackcastError('BACKCAST_CONFIG_INVALID', message);
 }

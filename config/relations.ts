@@ -1,6 +1,7 @@
 // What must hold between settings that are each right on their own. Pure.
 
 import { isMulticastGroup, PACKET_BYTES_DEFAULT } from '#base/mod.ts';
+import { smallestWindow } from '#multicast/core/mod.ts';
 import type { Config } from './schema.ts';
 
 /** What does not fit together in `config`; an empty list if all does. */
@@ -8,20 +9,23 @@ export function checkRelations(config: Config): string[] {
   return [...checkPublisher(config), ...checkRegistry(config), ...checkChannels(config)];
 }
 
+/** What the publisher machine asserts of itself, here said before anything is started. */
 function checkPublisher({ publisher }: Config): string[] {
   const { messageBytesMax, windowBytes, windowPackets } = publisher;
   const isAuto = publisher.packetBytesMax === 'auto';
   const packetBytesMax = isAuto ? PACKET_BYTES_DEFAULT : publisher.packetBytesMax;
+  const smallest = smallestWindow({ messageBytesMax, packetBytesMax });
   const problems: string[] = [];
-  if (messageBytesMax > windowBytes)
+  if (windowBytes < smallest.bytes)
     problems.push(
-      `\`publisher.messageBytesMax\` ${messageBytesMax} is more than \`publisher.windowBytes\` ` +
-        `${windowBytes}: such a message could not be repaired`,
+      `\`publisher.messageBytesMax\` ${messageBytesMax} needs \`publisher.windowBytes\` of ` +
+        `${smallest.bytes} at least, not ${windowBytes}: such a message could not be repaired`,
     );
-  if (messageBytesMax > (packetBytesMax - 128) * windowPackets)
+  if (windowPackets < smallest.packets)
     problems.push(
       `\`publisher.messageBytesMax\` ${messageBytesMax} does not fit \`publisher.windowPackets\` ` +
-        `${windowPackets} of \`publisher.packetBytesMax\` ${packetBytesMax}`,
+        `${windowPackets} of \`publisher.packetBytesMax\` ${packetBytesMax}: it needs ` +
+        `${smallest.packets} at least`,
     );
   return problems;
 }

@@ -114,7 +114,8 @@ const PUBLISHER = Type.Object({
     [Type.Literal('auto'), Type.Integer({ minimum: PACKET_BYTES_MIN, maximum: PACKET_BYTES_MAX })],
     {
       description:
-        'Largest UDP payload; `auto`: what the interface carries in one piece, 8972 at most. A larger one than that is split, and lost as a whole with any piece.',
+        'Largest UDP payload; `auto`: what the interface carries in one piece, 8972 at most. ' +
+        'A larger one than that is split, and lost as a whole with any piece.',
       default: 'auto',
       env: 'BACKCAST_PACKET_BYTES',
     },

@@ -7,7 +7,13 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { ensurePartitions, ensureSchema, openDatabase, type OpenDatabase } from '#archive/mod.ts';
+import {
+  claimArchiverName,
+  ensurePartitions,
+  ensureSchema,
+  openDatabase,
+  type OpenDatabase,
+} from '#archive/mod.ts';
 import { BackcastError, type ChannelAddress, matchesChannelPattern, toError } from '#base/mod.ts';
 import type { Registry } from '#registry/mod.ts';
 import type { RecorderCounters } from './channel-recorder.ts';
@@ -52,6 +58,7 @@ export class Archiver implements AsyncDisposable {
   readonly #loops: Promise<void>[] = [];
   readonly #waiting = new Map<string, () => void>();
   #database: OpenDatabase | undefined;
+  #name: AsyncDisposable | undefined;
 
   private constructor(options: ArchiverOptions) {
     this.#options = options;
@@ -60,7 +67,8 @@ export class Archiver implements AsyncDisposable {
 
   /**
    * Starts recording. Resolves when the channels that the registry knows now have been handed to the
-   * threads. Errors: BACKCAST_DATABASE_UNREACHABLE, BACKCAST_SCHEMA_MISSING and those of the registry.
+   * threads. Errors: BACKCAST_DATABASE_UNREACHABLE, BACKCAST_SCHEMA_MISSING,
+   * BACKCAST_LEASE_HELD and those of the registry.
    */
   static async start(options: ArchiverOptions): Promise<Archiver> {
     const archiver = new Archiver(options);
@@ -103,7 +111,9 @@ export class Archiver implements AsyncDisposable {
       this.#options.log.warn({}, 'threads did not stop in time and are ended');
       await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
     }
+    this.#logTotals();
     await Promise.allSettled(this.#loops);
+    await this.#name?.[Symbol.asyncDispose]();
     await this.#database?.close();
   }
 
@@ -117,9 +127,10 @@ export class Archiver implements AsyncDisposable {
       url: databaseUrl,
       applicationName: `backcast archiver ${holder}`,
       statementTimeoutMs: 10_000,
-      poolSizeMax: 1,
+      poolConnectionsMax: 1,
     });
     await ensureSchema(this.#database.database);
+    this.#name = await claimArchiverName(databaseUrl, holder);
     await this.#makePartitions();
     for (let index = 0; index < shardCount; index += 1) this.#threads.push(this.#startThread());
     await this.#discover();
@@ -195,6 +206,15 @@ export class Archiver implements AsyncDisposable {
 
   #fail(error: Error): void {
     this.#failed.reject(error);
+  }
+
+  /** What it took: the one place where repairs that went well are told. */
+  #logTotals(): void {
+    for (const [channel, { archivedMessages, receiver }] of Object.entries(this.counters)) {
+      const { packetsReceived, packetsMissed, repairsReceived, naksSent, messagesLost } = receiver;
+      const packets = { packetsReceived, packetsMissed, repairsReceived, naksSent };
+      this.#options.log.info({ channel, archivedMessages, ...packets, messagesLost }, 'recorded');
+    }
   }
 
   /** Repeats `work` until the archiver stops. A failure is logged once, and once more when it is over. */

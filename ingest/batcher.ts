@@ -9,13 +9,8 @@
 // A batch ends between two packets, never inside one, so that a session's resume point is exact.
 
 import { assert, type SessionId, SEQUENCE_MAX } from '#base/mod.ts';
-import {
-  type ArchiveBatch,
-  type DeclaredLoss,
-  type Segment,
-  SegmentBuilder,
-  type SessionProgress,
-} from '#archive/mod.ts';
+import type { ArchiveBatch, DeclaredLoss, SessionProgress } from '#archive/mod.ts';
+import { type Segment, SegmentBuilder } from '#archive/segment/mod.ts';
 import type { MessagesDelivered, MessagesLost, ReceiverEvent } from '#multicast/core/mod.ts';
 import { NativeBlockReader } from '#multicast/wire/mod.ts';
 

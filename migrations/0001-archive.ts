@@ -1,7 +1,7 @@
-// The whole store of version 0.1. Rules kept here, so that the same tables can be spread over several
-// servers by channel_id: every table but `channels` has channel_id, every key contains it, keys are
-// natural, constraints are named, there are no triggers, and storage attributes are set before any
-// partition exists.
+// The whole store of version 0.1. Rules kept here, so that the same tables can be spread over
+// several servers by channel_id: every table but `channels` has channel_id, every key contains it,
+// keys are natural, constraints are named, there are no triggers, and storage attributes are set
+// before any partition exists.
 
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
@@ -32,7 +32,8 @@ CREATE TABLE channels (
   created_at timestamptz NOT NULL DEFAULT now(),
   name text NOT NULL CONSTRAINT channels_name_unique UNIQUE,
   group_address text NOT NULL,
-  framing text NOT NULL CONSTRAINT channels_framing_check CHECK (framing IN ('native', 'raw', 'zmq'))
+  framing text NOT NULL
+    CONSTRAINT channels_framing_check CHECK (framing IN ('native', 'raw', 'zmq'))
 )`;
 
 const LEASES = `
@@ -62,7 +63,8 @@ CREATE TABLE sessions (
   CONSTRAINT sessions_pk PRIMARY KEY (channel_id, session_id),
   CONSTRAINT sessions_session_check CHECK (session_id > 0),
   CONSTRAINT sessions_state_check CHECK (state IN ('open', 'closed', 'expired')),
-  CONSTRAINT sessions_watermark_check CHECK (first_archived >= 1 AND watermark >= first_archived - 1)
+  CONSTRAINT sessions_watermark_check
+    CHECK (first_archived >= 1 AND watermark >= first_archived - 1)
 )`;
 
 const SEGMENTS = `
@@ -183,9 +185,10 @@ SELECT c.name AS channel,
 FROM segments s
 JOIN channels c ON c.channel_id = s.channel_id${MESSAGE_SOURCE}`;
 
-// The view computes a position, so a condition on it reaches no index. Here the segments are found by
-// the position of their first message, and the partitions by the bounds kept beside them. Dynamic SQL,
-// because only a plan made for the actual bounds leaves the other partitions out from the start.
+// The view computes a position, so a condition on it reaches no index. Here the segments are found
+// by the position of their first message, and the partitions by the bounds kept beside them.
+// Dynamic SQL, because only a plan made for the actual bounds leaves the other partitions out from
+// the start.
 const MESSAGES_BETWEEN = `
 CREATE FUNCTION messages_between(channel text, first_position bigint, last_position bigint)
 RETURNS TABLE (
@@ -216,7 +219,8 @@ WHERE s.channel_id = $1
 ) found
 WHERE found.position BETWEEN $4 AND $5
 ORDER BY found.position
-$query$ USING wanted, lowest, beyond, messages_between.first_position, messages_between.last_position;
+$query$ USING wanted, lowest, beyond,
+              messages_between.first_position, messages_between.last_position;
 END
 $$`;
 

@@ -1,5 +1,5 @@
-// Every change of the schema, in order. A migration is never edited once it is released; the names are
-// what the database remembers.
+// Every change of the schema, in order. A migration is never edited once it is released; the names
+// are what the database remembers.
 
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';

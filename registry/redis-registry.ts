@@ -135,13 +135,14 @@ class RedisRegistry implements Registry {
   async announce(session: SessionAnnouncement): Promise<void> {
     requireChannelName(session.channel);
     this.#announced.set(announcementKey(session), session);
-    await this.#lease(session);
+    await whileAway(this.#lease(session));
   }
 
   async withdraw(channel: string, session: SessionId): Promise<void> {
     requireChannelName(channel);
     this.#announced.delete(announcementKey({ channel, session }));
-    await this.#connection.run((redis) => redis.hdel(this.#sessionsKey(channel), session));
+    const key = this.#sessionsKey(channel);
+    await whileAway(this.#connection.run((redis) => redis.hdel(key, session)));
   }
 
   async sessions(channel: string): Promise<readonly SessionAnnouncement[]> {
@@ -285,6 +286,16 @@ function isAboutTheStore(error: unknown): error is BackcastError {
     error instanceof BackcastError &&
     (error.code === 'BACKCAST_REDIS_UNREACHABLE' || error.code === 'BACKCAST_REGISTRY_INVALID')
   );
+}
+
+/** Lets an outage pass: leases are renewed when Redis is back, and run out by themselves. */
+async function whileAway(attempt: Promise<unknown>): Promise<void> {
+  try {
+    await attempt;
+  } catch (error) {
+    if (!(error instanceof BackcastError) || error.code !== 'BACKCAST_REDIS_UNREACHABLE')
+      throw error;
+  }
 }
 
 function conflictText(outcome: string, text: string): string {

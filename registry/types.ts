@@ -52,7 +52,10 @@ export interface Registry extends AsyncDisposable {
   lookup(channel: string): Promise<ChannelAddress | undefined>;
   /** Every channel with a usable address. Unusable entries go to `onInvalid`. */
   list(): Promise<ReadonlyMap<string, ChannelAddress>>;
-  /** Says that `session` is there, or renews its lease. It is forgotten when the lease runs out. */
+  /**
+   * Says that `session` is there, or renews its lease. It is forgotten when the lease runs out.
+   * While the store is away this succeeds all the same: `reconcile` makes up for it.
+   */
   announce(session: SessionAnnouncement): Promise<void>;
   /** Ends the lease of `session`. Harmless if there is none. */
   withdraw(channel: string, session: SessionId): Promise<void>;

@@ -1,5 +1,5 @@
-// Judges what a receiver told against what was published: per session every sequence exactly once, in
-// order, as message or as loss, and every message with the bytes it was published with.
+// Judges what a receiver told against what was published: per session every sequence exactly once,
+// in order, as message or as loss, and every message with the bytes it was published with.
 
 import { type SessionId } from '#base/mod.ts';
 import type { ReceiverEvent } from '#multicast/core/mod.ts';
@@ -18,19 +18,26 @@ export interface SessionVerdict {
   readonly closed: 'fin' | 'expired' | undefined;
 }
 
-/** Throws, with the place, at the first thing that breaks the promise; else says what was accounted for. */
+/**
+ * Throws, with the place, at the first thing that breaks the promise; else says what was accounted
+ * for.
+ */
 export function checkEvents(
   events: readonly ReceiverEvent[],
   published: Published,
 ): Map<SessionId, SessionVerdict> {
   const verdicts = new Map<SessionId, SessionVerdict>();
+  const open = new Set<SessionId>();
   for (const event of events) {
+    if (event.kind === 'opened') open.add(event.session);
     if (event.kind === 'opened' || event.kind === 'source') continue;
     const before = verdicts.get(event.session);
     if (event.kind === 'closed') {
+      open.delete(event.session);
       if (before !== undefined) verdicts.set(event.session, { ...before, closed: event.cause });
       continue;
     }
+    if (!open.has(event.session)) throw new Error(`${event.kind} of ${event.session}, not open`);
     const count =
       event.kind === 'messages' ? event.messageCount : event.lastSequence - event.firstSequence + 1;
     const expected = before?.nextSequence ?? event.firstSequence;
@@ -60,8 +67,14 @@ function checkBytes(
   for (let sequence = event.firstSequence; reader.next(); sequence += 1) {
     const payload = event.bytes.subarray(reader.payloadStart, reader.payloadEnd);
     const original = payloads[sequence - 1];
-    const isSame =
-      original?.length === payload.length && original.every((byte, at) => byte === payload[at]);
-    if (!isSame) throw new Error(`message ${sequence} of ${event.session} has other bytes`);
+    if (original === undefined || !isSame(original, payload)) {
+      throw new Error(`message ${sequence} of ${event.session} has other bytes`);
+    }
   }
+}
+
+function isSame(one: Uint8Array, other: Uint8Array): boolean {
+  if (one.length !== other.length) return false;
+  for (let at = 0; at < one.length; at += 1) if (one[at] !== other[at]) return false;
+  return true;
 }

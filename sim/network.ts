@@ -1,5 +1,6 @@
-// A network that exists only in memory and time: carries datagrams between addresses with loss, duplicates,
-// delay and, through delay, reordering, all drawn from one seed. The same seed gives the same run.
+// A network that exists only in memory and time: carries datagrams between addresses with loss,
+// duplicates, delay and, through delay, reordering, all drawn from one seed. The same seed gives
+// the same run.
 
 import type { Random } from '#base/mod.ts';
 
@@ -32,6 +33,10 @@ export interface NetworkCounters {
 export class Network {
   readonly counters: NetworkCounters = { sent: 0, lost: 0, duplicated: 0, delivered: 0 };
   faults: NetworkFaults;
+  /**
+   * Datagrams for which this holds are lost as well: an outage, or exactly the packet a test means.
+   */
+  drops: (bytes: Uint8Array, to: number) => boolean = () => false;
   readonly #random: Random;
   readonly #queue: InFlight[] = [];
   #order = 0;
@@ -49,7 +54,7 @@ export class Network {
   /** Sends `bytes` to node `to`; what becomes of it is up to the faults. */
   send(bytes: Uint8Array, to: number, from: InFlight['from'], nowMs: number): void {
     this.counters.sent += 1;
-    if (this.#random() < this.faults.loss) {
+    if (this.#random() < this.faults.loss || this.drops(bytes, to)) {
       this.counters.lost += 1;
       return;
     }

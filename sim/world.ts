@@ -1,8 +1,9 @@
-// One deterministic world in which the real publishers and receivers talk over a simulated network. Time is
-// a variable that jumps to the next deadline. One channel; nodes have addresses 10.0.0.1, 10.0.0.2 …, a
-// publisher hears NAKs on its own port, receivers hear the group.
+// One deterministic world in which the real publishers and receivers talk over a simulated network.
+// Time is a variable that jumps to the next deadline. One channel; nodes have addresses 10.0.0.1,
+// 10.0.0.2 …, a publisher hears NAKs on its own port, receivers hear the group.
 
 import {
+  assert,
   type ChannelAddress,
   MESSAGE_BYTES_DEFAULT_MAX,
   type Random,
@@ -13,10 +14,12 @@ import {
 import {
   type Machine,
   Publisher,
+  type PublisherEvent,
   type PublisherOptions,
   Receiver,
   type ReceiverEvent,
   type ReceiverOptions,
+  type Remote,
   type ResumePoint,
 } from '#multicast/core/mod.ts';
 import { Network, type NetworkFaults } from './network.ts';
@@ -29,9 +32,13 @@ export const SIMULATED_CHANNEL: ChannelAddress = {
   framing: 'native',
 };
 
+/** Steps without the clock moving, after which a machine's deadline is taken to be stuck. */
+const STEPS_AT_ONCE_MAX = 10_000;
 const PUBLISHER_PORT_FIRST = 40_000;
 /** Wall clock of the world at time zero: 2026-01-01T00:00:00Z in microseconds. */
 const WALL_CLOCK_US = 1_767_225_600_000_000;
+
+const FORGER: Remote = { address: '10.66.6.6', port: 666 };
 
 interface Node {
   readonly machine: Machine;
@@ -46,6 +53,8 @@ export interface SimulatedPublisher {
   readonly machine: Publisher;
   readonly session: SessionId;
   readonly node: number;
+  /** When it could take messages again, and when it was over. */
+  readonly events: PublisherEvent[];
 }
 
 /** A receiver in the world, with all that it told. */
@@ -75,7 +84,8 @@ export class World {
   /** Adds a publisher with a new session. */
   addPublisher(options: Partial<PublisherOptions> = {}): SimulatedPublisher {
     const index = this.#nodes.length;
-    const session = randomSessionId(this.random);
+    const session = options.session ?? randomSessionId(this.random);
+    const events: PublisherEvent[] = [];
     const machine = new Publisher(
       {
         address: SIMULATED_CHANNEL,
@@ -101,9 +111,11 @@ export class World {
       this.nowMs,
     );
     this.#add(machine, PUBLISHER_PORT_FIRST + index, () => {
-      while (machine.pollEvent() !== undefined);
+      for (let event = machine.pollEvent(); event !== undefined; event = machine.pollEvent()) {
+        events.push(event);
+      }
     });
-    return { machine, session, node: index };
+    return { machine, session, node: index, events };
   }
 
   /** Adds a receiver; `resume` are sessions it takes over. */
@@ -131,17 +143,31 @@ export class World {
     return { machine, events, node };
   }
 
-  /** A node stops in the middle of everything: it neither hears nor sends from now on. */
-  crash(node: number): void {
-    const crashed = this.#nodes[node];
-    if (crashed !== undefined) crashed.isUp = false;
+  /** A node stops in the middle of everything: it neither hears nor sends until it is woken. */
+  stop(node: number): void {
+    this.#node(node).isUp = false;
+  }
+
+  /** A stopped node goes on as it was; what was sent to it meanwhile is lost. */
+  wake(node: number): void {
+    this.#node(node).isUp = true;
+  }
+
+  /** Hands a datagram to a node past the network: what a forger on the same link could send. */
+  inject(to: number, bytes: Uint8Array, from: Remote = FORGER): void {
+    const node = this.#node(to);
+    node.machine.handleDatagram(bytes, from, this.nowMs);
+    this.#drain(node);
   }
 
   /** Lets the world run until `untilMs`, or until `isDone` holds. */
   run(untilMs: number, isDone: () => boolean = () => false): void {
     this.#drainAll();
-    while (this.nowMs < untilMs && !isDone()) {
-      this.nowMs = Math.min(untilMs, Math.max(this.nowMs, this.#nextAtMs()));
+    for (let steps = 0; this.nowMs < untilMs && !isDone(); steps += 1) {
+      const nextMs = Math.min(untilMs, Math.max(this.nowMs, this.#nextAtMs()));
+      if (nextMs > this.nowMs) steps = 0;
+      assert(steps < STEPS_AT_ONCE_MAX, 'handling a deadline moves it');
+      this.nowMs = nextMs;
       for (;;) {
         const datagram = this.network.receive(this.nowMs);
         if (datagram === undefined) break;
@@ -161,6 +187,12 @@ export class World {
   #add(machine: Machine, port: number, onEvents: () => void): void {
     const address = addressOf(this.#nodes.length);
     this.#nodes.push({ machine, address, port, onEvents, isUp: true });
+  }
+
+  #node(index: number): Node {
+    const node = this.#nodes[index];
+    assert(node !== undefined, 'a node of the world has an index in it');
+    return node;
   }
 
   #nextAtMs(): number {

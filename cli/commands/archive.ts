@@ -3,10 +3,9 @@
 import type { Command } from 'commander';
 import { explain, runs, settingOption, type CommandContext, type CommandHost } from '../command.ts';
 import type { Outcome } from '../exit-codes.ts';
-import { createLogger, startArchiver } from '../services.ts';
+import { openCommandRegistry } from '../registry.ts';
 import { openStore } from '../store.ts';
 import { endOf } from '../service-end.ts';
-import { openRegistry } from '#registry/mod.ts';
 
 /** Adds the command. */
 export function addArchiveCommand(program: Command, host: CommandHost): void {
@@ -28,11 +27,13 @@ export function addArchiveCommand(program: Command, host: CommandHost): void {
 }
 
 async function archive(context: CommandContext): Promise<Outcome> {
-  const log = createLogger(context.config);
+  const { createLogger, startArchiver } = await import('../services.ts');
+  const { config } = context;
+  const log = createLogger(config);
   await using resources = new AsyncDisposableStack();
   const store = resources.use(await openStore(context));
-  const registry = resources.use(await openRegistry(context.config));
-  const archiver = resources.use(await startArchiver(context.config, store.url, registry, log));
+  const registry = await openCommandRegistry(config, resources, (line) => log.warn(line));
+  const archiver = resources.use(await startArchiver(config, store.url, registry, log));
   await endOf(context.signal, [archiver.failed, store.exited]);
   return 'ok';
 }

@@ -13,8 +13,6 @@ import type { Outcome } from '../exit-codes.ts';
 import { renderTable } from '../table.ts';
 import { packetBytesMaxOf } from '../services.ts';
 import { openStore } from '../store.ts';
-import { migrateToLatest } from '#archive/mod.ts';
-import { benchmarkArchive } from '#bench/archive.ts';
 
 /** What the command is told. */
 export interface BenchOptions {
@@ -46,6 +44,8 @@ export function addBenchCommand(program: Command, host: CommandHost): void {
 
 async function benchArchive(context: CommandContext, options: BenchOptions): Promise<Outcome> {
   const { config, output, note, signal } = context;
+  const { migrateToLatest } = await import('#archive/mod.ts');
+  const { benchmarkArchive } = await import('#bench/mod.ts');
   await using store = await openStore(context);
   await migrateToLatest({ url: store.url, compression: config.archiver.compression });
   const result = await benchmarkArchive({

@@ -18,9 +18,7 @@ import {
 } from '../command.ts';
 import type { Outcome } from '../exit-codes.ts';
 import { publishLines, publishMadeUp } from '../publish-source.ts';
-import { openPublisher } from '../services.ts';
-import { announced } from '../announced.ts';
-import { openRegistry } from '#registry/mod.ts';
+import { openCommandRegistry } from '../registry.ts';
 
 /** What the command is told. */
 export interface PublishOptions extends AddressOptions {
@@ -65,11 +63,14 @@ async function publish(
   const given = addressOf(options);
   requireNative(given ?? { framing: options.framing ?? 'native' });
   await using resources = new AsyncDisposableStack();
-  const registry = given ?? resources.use(await openRegistry(context.config));
+  const { config, note } = context;
+  const { openPublisher } = await import('../services.ts');
+  const { announced } = await import('../announced.ts');
+  const registry = given ?? (await openCommandRegistry(config, resources, note));
   const address = 'group' in registry ? registry : await registry.resolve(channel);
-  const publisher = resources.use(await openPublisher(context.config, address, options.source));
+  const publisher = resources.use(await openPublisher(config, address, options.source));
   if (!('group' in registry)) {
-    resources.use(await announced(registry, channel, publisher, context.config));
+    resources.use(await announced(registry, channel, publisher, config));
   }
   const count =
     options.count === undefined
@@ -77,6 +78,6 @@ async function publish(
       : await publishMadeUp(publisher, { ...options, count: options.count }, context.signal);
   const session = publisher.session;
   await resources.disposeAsync();
-  context.note(`published ${count} messages to ${channel}, session ${session}`);
+  note(`published ${count} messages to ${channel}, session ${session}`);
   return context.signal.aborted ? 'interrupted' : 'ok';
 }

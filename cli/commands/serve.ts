@@ -3,7 +3,6 @@
 import type { Command } from 'commander';
 import { explain, runs, settingOption, type CommandContext, type CommandHost } from '../command.ts';
 import type { Outcome } from '../exit-codes.ts';
-import { createLogger, startApi } from '../services.ts';
 import { openStore } from '../store.ts';
 import { endOf } from '../service-end.ts';
 
@@ -20,6 +19,7 @@ export function addServeCommand(program: Command, host: CommandHost): void {
 }
 
 async function serve(context: CommandContext): Promise<Outcome> {
+  const { createLogger, startApi } = await import('../services.ts');
   const log = createLogger(context.config);
   await using resources = new AsyncDisposableStack();
   const store = resources.use(await openStore(context));

@@ -17,9 +17,7 @@ import {
   type CommandHost,
 } from '../command.ts';
 import type { Outcome } from '../exit-codes.ts';
-import { liveText } from '../live-text.ts';
-import { openSubscriber } from '../services.ts';
-import { openRegistry } from '#registry/mod.ts';
+import { openCommandRegistry } from '../registry.ts';
 
 /** What the command is told. */
 export interface SubscribeOptions extends AddressOptions {
@@ -53,13 +51,16 @@ async function subscribe(
   const given = addressOf(options);
   requireNative(given ?? { framing: options.framing ?? 'native' });
   await using resources = new AsyncDisposableStack();
-  const registry = given ?? resources.use(await openRegistry(context.config));
+  const { config, note } = context;
+  const { openSubscriber } = await import('../services.ts');
+  const { liveText } = await import('../live-text.ts');
+  const registry = given ?? (await openCommandRegistry(config, resources, note));
   const address = 'group' in registry ? registry : await registry.resolve(channel);
-  const subscriber = resources.use(await openSubscriber(context.config, address));
+  const subscriber = resources.use(await openSubscriber(config, address));
   context.signal.addEventListener('abort', () => void subscriber[Symbol.asyncDispose](), {
     once: true,
   });
-  context.note(`listening to ${channel} on ${address.group}:${address.port}`);
+  note(`listening to ${channel} on ${address.group}:${address.port}`);
   let count = 0;
   for await (const live of subscriber) {
     if (live.kind === 'message') count += 1;

@@ -3,12 +3,9 @@
 import type { Command } from 'commander';
 import { explain, runs, settingOption, type CommandContext, type CommandHost } from '../command.ts';
 import type { Outcome } from '../exit-codes.ts';
-import { startDemo } from '../demo.ts';
+import { openCommandRegistry } from '../registry.ts';
 import { endOf } from '../service-end.ts';
-import { createLogger, startApi, startArchiver } from '../services.ts';
 import { openStore } from '../store.ts';
-import { migrateToLatest } from '#archive/mod.ts';
-import { openRegistry } from '#registry/mod.ts';
 
 /** What the command is told. */
 export interface UpOptions {
@@ -37,15 +34,18 @@ export function addUpCommand(program: Command, host: CommandHost): void {
 
 async function up(context: CommandContext, options: UpOptions): Promise<Outcome> {
   const { config, note, signal } = context;
+  const { createLogger, startApi, startArchiver } = await import('../services.ts');
+  const { migrateToLatest } = await import('#archive/mod.ts');
   const log = createLogger(config);
   await using resources = new AsyncDisposableStack();
   const store = resources.use(await openStore(context));
   const { compression } = config.archiver;
   await migrateToLatest({ url: store.url, compression });
-  const registry = resources.use(await openRegistry(config));
+  const registry = await openCommandRegistry(config, resources, (line) => log.warn(line));
   const api = resources.use(await startApi(config, store.url, log));
   const archiver = resources.use(await startArchiver(config, store.url, registry, log));
   if (options.demo === true && !signal.aborted) {
+    const { startDemo } = await import('../demo.ts');
     resources.use(await startDemo(config, registry, archiver));
   }
   note('');

@@ -40,11 +40,11 @@ export const RECEIVER_COUNTERS = {
   packetsMissed: counter('packets', 'Packet numbers found missing, each counted once.'),
   duplicates: counter(
     'packets',
-    'Data packets that were there already, or came after they were given up.',
+    'Data packets that were there already, were given up before, or lie before the first one wanted.',
   ),
   beyondWindow: counter(
     'packets',
-    'Data packets dropped because they lie too far ahead of the first hole.',
+    'Packets dropped because they lie, or claim that others lie, too far ahead of the first hole.',
   ),
   naksSent: counter('packets', 'NAK packets sent; the copy to the group is not counted.'),
   nakSqnsSent: counter('requests', 'Packet numbers asked for in those NAKs.'),
@@ -57,9 +57,15 @@ export const RECEIVER_COUNTERS = {
   ),
   corruptBlocks: counter('packets', 'Packets whose content is not a block of messages.'),
   otherChannel: counter('packets', 'Packets of other channels on the same group and port.'),
-  foreign: counter('packets', 'Data packets without a session, which this framing needs.'),
+  foreign: counter(
+    'packets',
+    'Data packets and source path messages without a session, which this framing needs.',
+  ),
   late: counter('packets', 'Packets of sessions that are over.'),
-  sessionsRefused: counter('packets', 'Packets of new sessions beyond the bound on sessions.'),
+  sessionsRefused: counter(
+    'packets',
+    'Packets of new sessions beyond the bound on sessions, or of a session that has another TSI.',
+  ),
   sessionsOpened: counter('sessions', 'Sessions heard for the first time.'),
 } as const satisfies Record<string, CounterDescription>;
 

@@ -13,7 +13,7 @@ export const SPM_AMBIENT_MS = 200;
 /** After opening or closing: three copies, so that 5 % loss leaves one in 8,000 unheard. */
 const BURST_COUNT = 3;
 const BURST_DISTANCE_MS = 20;
-/** Distances after the last data: a lost tail is noticed within 50 ms, and within 750 ms if four are lost. */
+/** Distances after the last data, the first one twice: a lost tail shows after 50 ms, and after 800 ms if four SPMs are lost as well. */
 const QUIET_MS: readonly number[] = [50, 100, 200, 400, 800, 1_600];
 /** A quiet publisher's steady heartbeat: often enough to tell it from a dead one within seconds. */
 export const HEARTBEAT_MS_MAX = 2_000;

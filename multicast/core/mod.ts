@@ -6,3 +6,4 @@ export * from './publisher.ts';
 export * from './receiver.ts';
 export * from './receiver-event.ts';
 export type { JoinMode } from './session-receiver.ts';
+export * from './window-size.ts';

@@ -18,12 +18,22 @@ import {
   RECEIVE_GAPS_MAX,
 } from '#base/mod.ts';
 import { feedbackDelayMs } from './feedback-delay.ts';
+import { RoundTrip } from './round-trip.ts';
 
-/** Without a confirmation the NAK or the NCF was lost: ask again. Far above a LAN's round trip. */
+/** Without a confirmation for this long the NAK or the NCF was lost. At least a few stalls of an event loop. */
 export const NAK_REPEAT_MS = 50;
-/** With a confirmation the repair may queue behind others: wait longer, doubling up to four times. */
+const NAK_REPEAT_BOUNDS = { timeoutMsFirst: NAK_REPEAT_MS, timeoutMsMin: 20, timeoutMsMax: 250 };
+/** Between two requests that go unanswered: seldom enough for a dead publisher, often enough at 80 % loss. */
+const NAK_UNANSWERED_MS = 100;
+/** With a confirmation the repair may queue behind others: wait longer, doubling each time. */
 export const NAK_DATA_MS = 100;
-const NAK_DATA_DOUBLINGS_MAX = 2;
+/** A publisher that ends lingers for seconds: it must hear of what is missing several times in them. */
+const NAK_DATA_MS_MAX = 400;
+const NAK_DATA_BOUNDS = {
+  timeoutMsFirst: NAK_DATA_MS,
+  timeoutMsMin: 40,
+  timeoutMsMax: NAK_DATA_MS_MAX,
+};
 /** Requests beyond the bound on outstanding ones wait this long for others to be answered. */
 const NAK_PACING_MS = 5;
 const OUTSTANDING_SQNS_MAX = NAK_SQNS_MAX * NAK_PACKETS_OUTSTANDING_MAX;
@@ -36,7 +46,12 @@ interface Missing {
   last: number;
   state: State;
   deadlineMs: number;
-  readonly detectedAtMs: number;
+  expiresAtMs: number;
+  /** When a NAK of ours first asked for it; NaN before. */
+  askedAtMs: number;
+  asks: number;
+  /** When the first confirmation came; NaN before. */
+  promisedAtMs: number;
   confirmations: number;
 }
 
@@ -51,6 +66,8 @@ export class NakScheduler {
   readonly #random: Random;
   readonly #repairTimeoutMs: number;
   readonly #missing: Missing[] = [];
+  readonly #ncfTrip = new RoundTrip(NAK_REPEAT_BOUNDS);
+  readonly #dataTrip = new RoundTrip(NAK_DATA_BOUNDS);
   #nextDeadlineMs = Number.POSITIVE_INFINITY;
   #suppressed = 0;
 
@@ -92,17 +109,22 @@ export class NakScheduler {
       last,
       state: 'back_off',
       deadlineMs,
-      detectedAtMs: nowMs,
+      expiresAtMs: nowMs + this.#repairTimeoutMs,
+      askedAtMs: Number.NaN,
+      asks: 0,
+      promisedAtMs: Number.NaN,
       confirmations: 0,
     });
-    this.#wakeAt(deadlineMs);
+    this.wakeAt(deadlineMs);
   }
 
   /** The packet arrived: false if it was not missing. */
-  arrived(sqn: number): boolean {
+  arrived(sqn: number, nowMs: number): boolean {
     const index = this.#find(sqn);
     const range = this.#missing[index];
     if (range === undefined || range.first > sqn) return false;
+    if (range.confirmations > 0) this.#dataTrip.sample(nowMs - range.promisedAtMs);
+    else if (range.asks === 1) this.#dataTrip.sample(nowMs - range.askedAtMs);
     if (range.first === range.last) this.#missing.splice(index, 1);
     else if (range.first === sqn) range.first += 1;
     else if (range.last === sqn) range.last -= 1;
@@ -130,11 +152,15 @@ export class NakScheduler {
   confirmed(sqns: readonly number[], nowMs: number): void {
     this.#overRuns(sqns, (range) => {
       if (range.state === 'back_off') this.#suppressed += range.last - range.first + 1;
-      const doublings = Math.min(range.confirmations, NAK_DATA_DOUBLINGS_MAX);
+      if (range.confirmations === 0) {
+        range.promisedAtMs = nowMs;
+        if (range.asks === 1) this.#ncfTrip.sample(nowMs - range.askedAtMs);
+      }
       range.state = 'wait_data';
-      range.deadlineMs = nowMs + NAK_DATA_MS * 2 ** doublings;
+      range.deadlineMs =
+        nowMs + Math.min(NAK_DATA_MS_MAX, this.#dataTrip.timeoutMs * 2 ** range.confirmations);
       range.confirmations += 1;
-      this.#wakeAt(range.deadlineMs);
+      this.wakeAt(range.deadlineMs);
     });
   }
 
@@ -144,60 +170,79 @@ export class NakScheduler {
       if (range.state !== 'back_off') return;
       this.#suppressed += range.last - range.first + 1;
       range.state = 'wait_ncf';
-      range.deadlineMs = nowMs + NAK_REPEAT_MS;
-      this.#wakeAt(range.deadlineMs);
+      range.deadlineMs = nowMs + this.#repeatMs(range.asks);
+      this.wakeAt(range.deadlineMs);
     });
+  }
+
+  /** Gives everything missing `byMs` more before it is given up. */
+  postponeExpiry(byMs: number): void {
+    for (const range of this.#missing) range.expiresAtMs += byMs;
+  }
+
+  /** There may be something to do at `deadlineMs` already: requests that waited for an SPM may go. */
+  wakeAt(deadlineMs: number): void {
+    this.#nextDeadlineMs = Math.min(this.#nextDeadlineMs, deadlineMs);
   }
 
   /** Lets time pass; returns the ranges given up. `canAsk` false postpones requests (no SPM heard yet). */
   handleTimeout(nowMs: number, canAsk: boolean, ask: (sqns: number[]) => void): SqnRange[] {
     if (nowMs < this.#nextDeadlineMs) return [];
     const givenUp = this.#giveUp(nowMs);
-    for (const range of this.#missing) {
-      if (range.state === 'back_off' || range.deadlineMs > nowMs) continue;
-      range.state = 'back_off';
-      range.deadlineMs = nowMs + feedbackDelayMs(this.#random);
-    }
+    this.#retry(nowMs);
     if (canAsk) this.#askForDue(nowMs, ask);
     this.#nextDeadlineMs = this.#earliest(canAsk);
     return givenUp;
   }
 
+  /** Holes are detected in order, so those whose time is over come first. */
   #giveUp(nowMs: number): SqnRange[] {
-    const givenUp: SqnRange[] = [];
-    for (let index = 0; index < this.#missing.length; index += 1) {
-      const range = this.#missing[index];
-      if (range === undefined || nowMs - range.detectedAtMs < this.#repairTimeoutMs) continue;
-      givenUp.push({ first: range.first, last: range.last });
-      this.#missing.splice(index, 1);
-      index -= 1;
-    }
-    return givenUp;
+    const isOver = (range: Missing): boolean => range.expiresAtMs <= nowMs;
+    const fresh = this.#missing.find((range) => !isOver(range));
+    return this.abandonBelow(fresh?.first ?? Number.POSITIVE_INFINITY);
   }
 
+  /** Requests without an answer go back, with one delay for all: what was asked together stays together. */
+  #retry(nowMs: number): void {
+    const deadlineMs = nowMs + feedbackDelayMs(this.#random);
+    for (const range of this.#missing) {
+      if (range.state === 'back_off' || range.deadlineMs > nowMs) continue;
+      range.state = 'back_off';
+      range.deadlineMs = deadlineMs;
+    }
+  }
+
+  /** A range is cut where a NAK is full, and nowhere else, so that NAKs stay full when it is asked again. */
   #askForDue(nowMs: number, ask: (sqns: number[]) => void): void {
     let room = OUTSTANDING_SQNS_MAX - this.#outstanding();
     let batch: number[] = [];
     for (let index = 0; index < this.#missing.length; index += 1) {
       const range = this.#missing[index];
       if (range === undefined || range.state !== 'back_off' || range.deadlineMs > nowMs) continue;
-      if (room <= 0) {
+      const end = Math.min(range.last + 1, range.first + NAK_SQNS_MAX - batch.length);
+      if (end - range.first > room) {
         range.deadlineMs = nowMs + NAK_PACING_MS;
         continue;
       }
-      if (range.last - range.first + 1 > room) this.#cut(index, range.first + room);
-      for (let sqn = range.first; sqn <= range.last; sqn += 1) {
-        batch.push(sqn);
-        if (batch.length === NAK_SQNS_MAX) {
-          ask(batch);
-          batch = [];
-        }
-      }
-      room -= range.last - range.first + 1;
+      if (end <= range.last) this.#cut(index, end);
+      for (let sqn = range.first; sqn < end; sqn += 1) batch.push(sqn);
+      room -= end - range.first;
       range.state = 'wait_ncf';
-      range.deadlineMs = nowMs + NAK_REPEAT_MS;
+      range.deadlineMs = nowMs + this.#repeatMs(range.asks);
+      if (range.asks === 0) range.askedAtMs = nowMs;
+      range.asks += 1;
+      if (batch.length === NAK_SQNS_MAX) {
+        ask(batch);
+        batch = [];
+      }
     }
     if (batch.length > 0) ask(batch);
+  }
+
+  /** Unanswered requests are repeated at growing distances: a publisher that is gone is left alone. */
+  #repeatMs(asks: number): number {
+    const { timeoutMs } = this.#ncfTrip;
+    return Math.max(timeoutMs, Math.min(NAK_UNANSWERED_MS, timeoutMs * 2 ** asks));
   }
 
   #outstanding(): number {
@@ -211,20 +256,11 @@ export class NakScheduler {
   #earliest(canAsk: boolean): number {
     let earliestMs = Number.POSITIVE_INFINITY;
     for (const range of this.#missing) {
-      const giveUpAtMs = range.detectedAtMs + this.#repairTimeoutMs;
-      const isWaiting = canAsk || range.state !== 'back_off';
-      earliestMs = Math.min(earliestMs, isWaiting ? range.deadlineMs : giveUpAtMs, giveUpAtMs);
+      const hasDeadline = canAsk || range.state !== 'back_off';
+      if (hasDeadline) earliestMs = Math.min(earliestMs, range.deadlineMs);
+      earliestMs = Math.min(earliestMs, range.expiresAtMs);
     }
     return earliestMs;
-  }
-
-  /** Requests that waited for an SPM may go now. */
-  wake(): void {
-    this.#nextDeadlineMs = Number.NEGATIVE_INFINITY;
-  }
-
-  #wakeAt(deadlineMs: number): void {
-    this.#nextDeadlineMs = Math.min(this.#nextDeadlineMs, deadlineMs);
   }
 
   /** Calls `change` for exactly the missing packets among `sqns`, splitting ranges where needed. */

@@ -2,12 +2,7 @@
 // tells messages and losses in sequence order. Does not know which packets are missing or why time passes
 // (session-receiver). Holds one unfinished big message at most.
 
-import {
-  type LossCause,
-  MESSAGE_BYTES_DEFAULT_MAX,
-  PACKET_BYTES_MAX,
-  type SessionId,
-} from '#base/mod.ts';
+import { type LossCause, PACKET_BYTES_MAX, SEQUENCE_MAX, type SessionId } from '#base/mod.ts';
 import { countMessages } from '#multicast/wire/mod.ts';
 import type { ReceiverCounters } from './counters.ts';
 import type { HeldFragment } from './receive-window.ts';
@@ -29,23 +24,27 @@ export class OrderedDelivery {
   readonly #emit: (event: ReceiverEvent) => void;
   readonly #apduBytesMax: number;
   #nextSequence: number | undefined;
+  #resumeSqn: number | undefined;
   #holeCause: LossCause | undefined;
+  /** Of a hole that nothing else explains. Before the first message it lies in how the session began. */
+  #plainCause: LossCause;
   #reassembly: Reassembly | undefined;
 
   constructor(options: {
     readonly session: SessionId;
     /** The first sequence not accounted for; undefined starts with whatever comes first. */
     readonly nextSequence: number | undefined;
-    /** Why sequences before the first delivered one are missing, should they be. */
-    readonly firstHoleCause: LossCause;
-    readonly messageBytesMax?: number;
+    /** The packet in which it starts, if it is known: what lies before is then no late join. */
+    readonly resumeSqn: number | undefined;
+    readonly messageBytesMax: number;
     readonly counters: ReceiverCounters;
     readonly emit: (event: ReceiverEvent) => void;
   }) {
     this.#session = options.session;
     this.#nextSequence = options.nextSequence;
-    this.#holeCause = options.firstHoleCause;
-    this.#apduBytesMax = (options.messageBytesMax ?? MESSAGE_BYTES_DEFAULT_MAX) + PACKET_BYTES_MAX;
+    this.#resumeSqn = options.resumeSqn;
+    this.#plainCause = options.resumeSqn === undefined ? 'late_join' : 'repair_expired';
+    this.#apduBytesMax = options.messageBytesMax + PACKET_BYTES_MAX;
     this.#counters = options.counters;
     this.#emit = options.emit;
   }
@@ -53,6 +52,11 @@ export class OrderedDelivery {
   /** The first sequence not accounted for, once known. */
   get nextSequence(): number | undefined {
     return this.#nextSequence;
+  }
+
+  /** The packet from which on a later receiver needs everything; undefined while that is not known. */
+  get resumeSqn(): number | undefined {
+    return this.#resumeSqn;
   }
 
   /** The next packet in order. `sqn` is unwrapped; `bytes` are kept only while a big message needs them. */
@@ -75,13 +79,14 @@ export class OrderedDelivery {
   /** Packets were given up here. The sequences they held become known with the next packet or SPM. */
   hole(cause: LossCause): void {
     this.#reassembly = undefined;
-    this.#holeCause ??= cause;
+    if (this.#resumeSqn !== undefined) this.#holeCause ??= cause;
   }
 
   /** All packets before `nextSqn` are accounted for, and `sequence` is the first message after them. */
   settled(sequence: number, nextSqn: number): void {
-    if (this.#nextSequence === undefined) this.#nextSequence = sequence;
-    else if (this.#nextSequence < sequence) this.#reconcile(sequence, nextSqn);
+    this.#nextSequence ??= sequence;
+    if (this.#nextSequence < sequence) this.#reconcile(sequence, nextSqn);
+    else if (this.#nextSequence === sequence) this.#resumeSqn ??= nextSqn;
   }
 
   #block(
@@ -93,13 +98,15 @@ export class OrderedDelivery {
     end: number,
   ): void {
     const messageCount = countMessages(bytes, start, end);
-    if (messageCount <= 0) {
+    const isSound = messageCount > 0 && sequence <= SEQUENCE_MAX - messageCount + 1;
+    if (!isSound) {
       this.#counters.corruptBlocks += 1;
-      this.#holeCause ??= 'corrupt';
+      this.hole('corrupt');
       return;
     }
     if (!this.#reconcile(sequence, firstSqn)) return;
     this.#nextSequence = sequence + messageCount;
+    this.#resumeSqn = nextSqn;
     this.#counters.messagesDelivered += messageCount;
     this.#emit({
       kind: 'messages',
@@ -114,19 +121,15 @@ export class OrderedDelivery {
   }
 
   #piece(sqn: number, sequence: number, bytes: Uint8Array, fragment: HeldFragment): void {
-    if (fragment.startBytes === 0 && fragment.apduBytes <= this.#apduBytesMax) {
-      const { apduBytes } = fragment;
-      this.#reassembly = { firstSqn: sqn, apduBytes, sequence, pieces: [], filledBytes: 0 };
-    }
+    if (fragment.startBytes === 0) this.#startReassembly(sqn, sequence, fragment.apduBytes);
     const reassembly = this.#reassembly;
     const isNext =
       reassembly !== undefined &&
       reassembly.firstSqn === fragment.firstSqn &&
       reassembly.apduBytes === fragment.apduBytes &&
       reassembly.filledBytes === fragment.startBytes;
-    if (!isNext) {
+    if (!isNext || bytes.length === 0) {
       this.#reassembly = undefined;
-      this.#holeCause ??= 'corrupt';
       return;
     }
     reassembly.pieces.push(bytes);
@@ -135,6 +138,13 @@ export class OrderedDelivery {
     this.#reassembly = undefined;
     const apdu = joined(reassembly);
     this.#block(reassembly.firstSqn, sqn + 1, reassembly.sequence, apdu, 0, apdu.length);
+  }
+
+  /** A big message begins: what is missing before it is known now. */
+  #startReassembly(firstSqn: number, sequence: number, apduBytes: number): void {
+    this.#reassembly = undefined;
+    if (!this.#reconcile(sequence, firstSqn) || apduBytes > this.#apduBytesMax) return;
+    this.#reassembly = { firstSqn, apduBytes, sequence, pieces: [], filledBytes: 0 };
   }
 
   /** Declares what lies between the last message and `sequence`; false if `sequence` lies behind it. */
@@ -146,17 +156,19 @@ export class OrderedDelivery {
     }
     if (sequence > expected) {
       this.#counters.messagesLost += sequence - expected;
-      this.#nextSequence = sequence;
       this.#emit({
         kind: 'lost',
         session: this.#session,
         firstSequence: expected,
         lastSequence: sequence - 1,
-        cause: this.#holeCause ?? 'corrupt',
+        cause: this.#holeCause ?? this.#plainCause,
         nextSqn,
       });
     }
+    this.#nextSequence = sequence;
+    this.#resumeSqn = nextSqn;
     this.#holeCause = undefined;
+    this.#plainCause = 'corrupt';
     return true;
   }
 }

@@ -29,7 +29,7 @@ export class PacketBuilder {
   readonly #sessionWords: { readonly high: number; readonly low: number };
   #slab = new Uint8Array(0);
   #slabUsedBytes = 0;
-  #open: Uint8Array | undefined;
+  #isOpen = false;
   #firstSequence = 0;
 
   constructor(transport: TransportSession, session: SessionId, packetBytesMax: number) {
@@ -40,7 +40,7 @@ export class PacketBuilder {
 
   /** Whether messages wait in a packet that is not taken yet. */
   get isOpen(): boolean {
-    return this.#open !== undefined;
+    return this.#isOpen;
   }
 
   /** Whether a message of this size shares packets with others; a larger one goes through `split`. */
@@ -50,27 +50,23 @@ export class PacketBuilder {
 
   /** Adds a message to the open packet, opening one if needed; false if it has no room: take it first. */
   append(payload: Uint8Array, publishedAtUs: number, sequence: number): boolean {
-    if (this.#open === undefined) {
-      this.#open = this.#allocate();
-      this.#writer.start(this.#open, this.#headerBytes);
+    if (!this.#isOpen) {
+      this.#reserve();
+      const start = this.#slabUsedBytes;
+      this.#writer.start(this.#slab, start + this.#headerBytes, start + this.#packetBytesMax);
       this.#firstSequence = sequence;
+      this.#isOpen = true;
     }
     return this.#writer.append(payload, publishedAtUs);
   }
 
   /** Closes the open packet as number `sqn`, or gives undefined if there is none. */
   take(sqn: number, trail: number): Uint8Array | undefined {
-    const open = this.#open;
-    if (open === undefined) return undefined;
-    const packetBytes = this.#writer.end;
-    this.#open = undefined;
-    this.#slabUsedBytes += packetBytes;
-    const packet = open.subarray(0, packetBytes);
-    finishData(
-      packet,
-      this.#header(sqn, trail, this.#firstSequence),
-      packetBytes - this.#headerBytes,
-    );
+    if (!this.#isOpen) return undefined;
+    this.#isOpen = false;
+    const packet = this.#use(this.#writer.end - this.#slabUsedBytes);
+    const header = this.#header(sqn, trail, this.#firstSequence);
+    finishData(packet, header, packet.length - this.#headerBytes);
     return packet;
   }
 
@@ -80,7 +76,7 @@ export class PacketBuilder {
     publishedAtUs: number,
     at: { readonly sequence: number; readonly firstSqn: number; readonly trail: number },
   ): Uint8Array[] {
-    assert(this.#open === undefined, 'a big message starts in a packet of its own');
+    assert(!this.#isOpen, 'a big message starts in a packet of its own');
     const apdu = new Uint8Array(singleMessageBlockBytes(payload.length));
     this.#writer.start(apdu, 0);
     const isAppended = this.#writer.append(payload, publishedAtUs);
@@ -90,8 +86,8 @@ export class PacketBuilder {
     const packets: Uint8Array[] = [];
     for (let start = 0; start < apduBytes; start += chunkBytes) {
       const tsdu = apdu.subarray(start, Math.min(start + chunkBytes, apduBytes));
-      const packet = this.#allocate().subarray(0, this.#fragmentHeaderBytes + tsdu.length);
-      this.#slabUsedBytes += packet.length;
+      this.#reserve();
+      const packet = this.#use(this.#fragmentHeaderBytes + tsdu.length);
       packet.set(tsdu, this.#fragmentHeaderBytes);
       const fragment = { firstSqn: wrapSqn(at.firstSqn), startBytes: start, apduBytes };
       const header = this.#header(at.firstSqn + packets.length, at.trail, at.sequence, fragment);
@@ -116,11 +112,17 @@ export class PacketBuilder {
     };
   }
 
-  #allocate(): Uint8Array {
-    if (this.#slabUsedBytes + this.#packetBytesMax > this.#slab.length) {
-      this.#slab = new Uint8Array(Math.max(SLAB_BYTES, this.#packetBytesMax));
-      this.#slabUsedBytes = 0;
-    }
-    return this.#slab.subarray(this.#slabUsedBytes, this.#slabUsedBytes + this.#packetBytesMax);
+  /** Makes sure that the slab has room for one packet. */
+  #reserve(): void {
+    if (this.#slabUsedBytes + this.#packetBytesMax <= this.#slab.length) return;
+    this.#slab = new Uint8Array(Math.max(SLAB_BYTES, this.#packetBytesMax));
+    this.#slabUsedBytes = 0;
+  }
+
+  /** The next `bytes` of the slab. Each packet starts aligned, for the sake of its checksum. */
+  #use(bytes: number): Uint8Array {
+    const packet = this.#slab.subarray(this.#slabUsedBytes, this.#slabUsedBytes + bytes);
+    this.#slabUsedBytes = (this.#slabUsedBytes + bytes + 7) & ~7;
+    return packet;
   }
 }

@@ -129,6 +129,12 @@ export class Peer {
     this.#options.counters.naksSuppressed += this.#receiver.naksSuppressed - before;
   }
 
+  /** Nothing could be heard for `lateMs`: silence in that time counts against nobody. */
+  overslept(lateMs: number, nowMs: number): void {
+    this.#heardAtMs = Math.min(nowMs, this.#heardAtMs + lateMs);
+    this.#receiver.overslept(lateMs);
+  }
+
   /** Lets time pass. */
   handleTimeout(nowMs: number): void {
     if (nowMs >= this.#expiresAtMs) this.#isExpired = true;

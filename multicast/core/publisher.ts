@@ -13,6 +13,7 @@ import {
   assert,
   type ChannelAddress,
   NAK_SQNS_MAX,
+  RECEIVE_WINDOW_PACKETS_MAX,
   type SessionId,
   unreachable,
 } from '#base/mod.ts';
@@ -31,6 +32,7 @@ import { ncfPacket, spmPacket } from './publisher-packets.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import { RepairScheduler } from './repair-scheduler.ts';
 import { TransmitWindow } from './transmit-window.ts';
+import { smallestWindow } from './window-size.ts';
 
 /** What a publisher is made of. */
 export interface PublisherOptions {
@@ -101,6 +103,15 @@ export class Publisher implements Machine {
 
   constructor(options: PublisherOptions, nowMs: number) {
     const firstSqn = options.firstSqn ?? 0;
+    const smallest = smallestWindow(options);
+    assert(
+      options.windowPackets >= smallest.packets && options.windowBytes >= smallest.bytes,
+      'half the window holds the largest message',
+    );
+    assert(
+      options.windowPackets <= RECEIVE_WINDOW_PACKETS_MAX,
+      'receivers can hold all that a publisher can repair',
+    );
     this.#options = options;
     this.#nowMs = nowMs;
     this.#window = new TransmitWindow({
@@ -197,11 +208,11 @@ export class Publisher implements Machine {
   get nextDeadlineMs(): number {
     if (this.#state === 'closed') return Number.POSITIVE_INFINITY;
     let deadlineMs = Math.min(this.#heartbeat.nextAtMs, this.#flushAtMs, this.#spmAskedAtMs);
-    deadlineMs = Math.min(deadlineMs, this.#lingerUntilMs);
-    if (this.#sentLead < this.#window.lead)
-      deadlineMs = Math.min(deadlineMs, this.#dataRate.readyAtMs);
-    if (this.#repairs.length > 0) deadlineMs = Math.min(deadlineMs, this.#repairRate.readyAtMs);
-    return deadlineMs;
+    const hasRepairs = this.#repairs.length > 0;
+    deadlineMs = Math.min(deadlineMs, hasRepairs ? this.#lingerEndMs : this.#lingerUntilMs);
+    if (hasRepairs) deadlineMs = Math.min(deadlineMs, this.#repairRate.readyAtMs);
+    const mayUseDataRate = hasRepairs || this.#sentLead < this.#window.lead;
+    return mayUseDataRate ? Math.min(deadlineMs, this.#dataRate.readyAtMs) : deadlineMs;
   }
 
   #appendInline(payload: Uint8Array, publishedAtUs: number, nowMs: number): void {
@@ -351,7 +362,8 @@ export class Publisher implements Machine {
         this.#lingerEndMs = this.#nowMs + this.#options.lingerMs * LINGER_EXTENSIONS_MAX;
         return;
       case 'lingering':
-        if (this.#nowMs < this.#lingerUntilMs || this.#repairs.length > 0) return;
+        if (this.#nowMs < this.#lingerUntilMs) return;
+        if (this.#repairs.length > 0 && this.#nowMs < this.#lingerEndMs) return;
         this.#state = 'closed';
         this.#window.clear();
         this.#events.push({ kind: 'closed' });

@@ -38,6 +38,9 @@ interface Dormant {
   readonly expiresAtMs: number;
 }
 
+/** A deadline met this late means that the process stood still: stopped, suspended, or starved. */
+const ASLEEP_MS_MIN = 1_000;
+
 /** One receiver on one channel. */
 export class Receiver implements Machine {
   readonly counters: ReceiverCounters = newReceiverCounters();
@@ -47,11 +50,11 @@ export class Receiver implements Machine {
   readonly #reader = new PacketReader();
   readonly #peers = new Map<number, Peer[]>();
   readonly #dormant = new Map<SessionId, Dormant>();
+  readonly #followed = new Set<SessionId>();
   readonly #finished = new Set<SessionId>();
   readonly #transmits: Transmit[] = [];
   #events: ReceiverEvent[] = [];
   #eventHead = 0;
-  #peerCount = 0;
   #lastPeer: Peer | undefined;
   #nextDeadlineMs = Number.POSITIVE_INFINITY;
 
@@ -71,7 +74,12 @@ export class Receiver implements Machine {
 
   /** Sessions being followed. */
   get sessionCount(): number {
-    return this.#peerCount;
+    return this.#followed.size;
+  }
+
+  /** Sessions that are over and remembered, so that they go on where they were left, or open nothing. */
+  get rememberedCount(): number {
+    return this.#finished.size + this.#dormant.size;
   }
 
   /** Takes any datagram: nothing in it can do more than move a counter unless it is a packet of ours. */
@@ -96,15 +104,18 @@ export class Receiver implements Machine {
   /** Lets time pass. */
   handleTimeout(nowMs: number): void {
     if (nowMs < this.#nextDeadlineMs) return;
-    let deadlineMs = Number.POSITIVE_INFINITY;
+    const lateMs = nowMs - this.#nextDeadlineMs;
+    if (lateMs >= ASLEEP_MS_MIN) this.#overslept(lateMs, nowMs);
+    this.#nextDeadlineMs = Number.POSITIVE_INFINITY;
+    let isAnyOver = false;
     for (const peers of this.#peers.values()) {
       for (const peer of peers) {
         peer.handleTimeout(nowMs);
-        deadlineMs = Math.min(deadlineMs, peer.nextDeadlineMs);
+        isAnyOver ||= peer.isOver;
+        this.#wakeAt(peer.nextDeadlineMs);
       }
     }
-    this.#nextDeadlineMs = deadlineMs;
-    this.#retire();
+    if (isAnyOver) this.#retire();
     this.#expireDormant(nowMs);
   }
 
@@ -134,8 +145,15 @@ export class Receiver implements Machine {
 
   #handleDownstream(bytes: Uint8Array, remote: Remote, nowMs: number): void {
     const reader = this.#reader;
+    if (!reader.hasSession) {
+      this.counters.foreign += 1;
+      return;
+    }
     let peer = this.#findPeer();
-    if (peer?.isSameSession(reader) === false) peer = this.#replace(peer);
+    if (peer?.isSameSession(reader) === false) {
+      this.#succeed(peer);
+      peer = undefined;
+    }
     peer ??= this.#admit(remote, nowMs);
     if (peer === undefined) return;
     if (reader.kind === 'spm') peer.handleSpm(reader, remote, nowMs);
@@ -158,30 +176,24 @@ export class Receiver implements Machine {
   }
 
   /** Another session on the same TSI: the publisher restarted, and the old session will not come back. */
-  #replace(peer: Peer): Peer | undefined {
-    if (!this.#reader.hasSession) return peer;
+  #succeed(peer: Peer): void {
     const session = sessionFromWords(this.#reader.sessionHigh, this.#reader.sessionLow);
-    if (this.#finished.has(session)) return undefined;
+    if (this.#finished.has(session)) return;
     peer.expire();
     this.#retire();
     this.#dormant.delete(peer.session);
-    this.#finished.add(peer.session);
-    return undefined;
+    this.#finish(peer.session);
   }
 
   /** Takes up a session never heard, or heard again; undefined if it may not be followed. */
   #admit(remote: Remote, nowMs: number): Peer | undefined {
     const reader = this.#reader;
-    if (!reader.hasSession) {
-      this.counters.foreign += 1;
-      return undefined;
-    }
     const session = sessionFromWords(reader.sessionHigh, reader.sessionLow);
     if (this.#finished.has(session)) {
       this.counters.late += 1;
       return undefined;
     }
-    if (this.#peerCount >= RECEIVE_SESSIONS_MAX) {
+    if (this.#followed.has(session) || this.#followed.size >= RECEIVE_SESSIONS_MAX) {
       this.counters.sessionsRefused += 1;
       return undefined;
     }
@@ -205,7 +217,7 @@ export class Receiver implements Machine {
     });
     const key = peerKey(reader);
     this.#peers.set(key, [...(this.#peers.get(key) ?? []), peer]);
-    this.#peerCount += 1;
+    this.#followed.add(session);
     this.counters.sessionsOpened += 1;
     this.#events.push({ kind: 'opened', session, tsi: peer.tsi });
     return peer;
@@ -226,16 +238,31 @@ export class Receiver implements Machine {
   #end(peer: Peer): void {
     const cause = peer.isFinished ? 'fin' : 'expired';
     if (cause === 'expired') peer.abandon();
-    this.#peerCount -= 1;
+    this.#followed.delete(peer.session);
     if (this.#lastPeer === peer) this.#lastPeer = undefined;
     this.#events.push({ kind: 'closed', session: peer.session, cause });
     if (cause === 'fin') {
-      this.#finished.add(peer.session);
-      trimOldest(this.#finished);
+      this.#finish(peer.session);
     } else if (peer.resumePoint !== undefined) {
       const expiresAtMs = Number.POSITIVE_INFINITY;
       this.#dormant.set(peer.session, { resume: peer.resumePoint, expiresAtMs });
       trimOldest(this.#dormant);
+    }
+  }
+
+  /** Packets of this session open nothing any more. */
+  #finish(session: SessionId): void {
+    this.#finished.add(session);
+    trimOldest(this.#finished);
+  }
+
+  /** The process stood still: what was not heard meanwhile is nobody's fault. */
+  #overslept(lateMs: number, nowMs: number): void {
+    for (const peers of this.#peers.values()) {
+      for (const peer of peers) peer.overslept(lateMs, nowMs);
+    }
+    for (const [session, { resume, expiresAtMs }] of this.#dormant) {
+      this.#dormant.set(session, { resume, expiresAtMs: expiresAtMs + lateMs });
     }
   }
 

@@ -44,7 +44,7 @@ export class SessionReceiver {
   readonly #window = new ReceiveWindow();
   readonly #missing: NakScheduler;
   readonly #delivery: OrderedDelivery;
-  #lost: LostRange[] = [];
+  readonly #lost: LostRange[] = [];
   #hasStarted = false;
   #next = 0;
   #lead = 0;
@@ -62,7 +62,7 @@ export class SessionReceiver {
     this.#delivery = new OrderedDelivery({
       ...options,
       nextSequence: resume?.nextSequence ?? (options.join === 'window' ? 1 : undefined),
-      firstHoleCause: resume === undefined ? 'late_join' : 'repair_expired',
+      resumeSqn: resume?.nextSqn,
     });
   }
 
@@ -81,16 +81,11 @@ export class SessionReceiver {
     return this.#isFin;
   }
 
-  /** Whether packets are missing, held or lost between next and lead. */
-  get hasHole(): boolean {
-    return this.#next <= this.#lead;
-  }
-
-  /** Where to resume this session later, or undefined while nothing is known. */
+  /** Where to resume this session later, or undefined while nothing was told of it. */
   get resumePoint(): ResumePoint | undefined {
-    const { nextSequence } = this.#delivery;
-    if (nextSequence === undefined || !this.#hasStarted) return this.#options.resume;
-    return { session: this.#options.session, nextSequence, nextSqn: this.#next };
+    const { nextSequence, resumeSqn } = this.#delivery;
+    if (nextSequence === undefined || resumeSqn === undefined) return undefined;
+    return { session: this.#options.session, nextSequence, nextSqn: resumeSqn };
   }
 
   /** A time at or before the next thing to do here. */
@@ -105,7 +100,10 @@ export class SessionReceiver {
 
   /** Takes the data packet that `reader` has read from `bytes`. */
   handleData(reader: PacketReader, bytes: Uint8Array, nowMs: number): void {
-    if (!this.#hasStarted) this.#start(reader.sqn, reader.trail, reader.sqn);
+    if (!this.#hasStarted) {
+      if (this.#isRepairOfThePast(reader)) return;
+      this.#start(reader.sqn, reader.trail, reader.sqn);
+    }
     const sqn = unwrapSqn(reader.sqn, this.#lead);
     const trail = unwrapSqn(reader.trail, sqn);
     if (trail > sqn) {
@@ -131,19 +129,23 @@ export class SessionReceiver {
       this.#counters.malformed += 1;
       return;
     }
-    if (this.#spmSqn === undefined) this.#missing.wake();
+    if (!this.#window.reaches(lead, Math.max(this.#next, trail))) {
+      this.#counters.beyondWindow += 1;
+      return;
+    }
+    if (this.#spmSqn === undefined) this.#missing.wakeAt(nowMs);
     this.#spmSqn = reader.sqn;
     this.#counters.spmsReceived += 1;
     this.#advanceTrail(trail);
-    if (lead > this.#lead && this.#window.reaches(lead, this.#next) && !this.#missing.isFull) {
+    if (lead > this.#lead && !this.#missing.isFull) {
       this.#detect(this.#lead + 1, lead, nowMs);
       this.#lead = lead;
     }
-    if (reader.hasSession && !(lead < this.#spmLead)) {
+    if (lead <= this.#lead) {
       this.#spmLead = lead;
       this.#spmSequence = reader.sequence;
+      this.#isFin = reader.isFin;
     }
-    this.#isFin = reader.isFin && lead <= this.#lead;
     this.#deliver();
   }
 
@@ -156,6 +158,11 @@ export class SessionReceiver {
     }
     if (reader.kind === 'ncf') this.#missing.confirmed(sqns, nowMs);
     else this.#missing.overheard(sqns, nowMs);
+  }
+
+  /** Nothing could be heard for `lateMs`: repairs get that much more time. */
+  overslept(lateMs: number): void {
+    this.#missing.postponeExpiry(lateMs);
   }
 
   /** Lets time pass: asks for what is due, gives up what took too long. */
@@ -184,9 +191,17 @@ export class SessionReceiver {
     this.#lead = this.#next - 1;
   }
 
+  /** What another receiver asked for says nothing of where the session stands now. */
+  #isRepairOfThePast(reader: PacketReader): boolean {
+    const { join, resume } = this.#options;
+    if (reader.kind !== 'rdata' || join !== 'live' || resume !== undefined) return false;
+    this.#counters.duplicates += 1;
+    return true;
+  }
+
   /** Whether `sqn` is wanted; notes what it reveals as missing. */
   #accept(sqn: number, nowMs: number): boolean {
-    if (sqn <= this.#lead) return this.#missing.arrived(sqn);
+    if (sqn <= this.#lead) return this.#missing.arrived(sqn, nowMs);
     if (sqn > this.#lead + 1) this.#detect(this.#lead + 1, sqn - 1, nowMs);
     this.#lead = sqn;
     return true;
@@ -225,10 +240,9 @@ export class SessionReceiver {
     this.#deliver();
   }
 
+  /** Holes are given up from the oldest on, so lost ranges come in order. */
   #lose(ranges: readonly SqnRange[], cause: LossCause): void {
-    if (ranges.length === 0) return;
     for (const { first, last } of ranges) this.#lost.push({ first, last, cause });
-    this.#lost.sort((a, b) => a.first - b.first);
   }
 
   /** Hands on everything from `next` up to the first packet still missing. */

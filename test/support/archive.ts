@@ -1,17 +1,12 @@
-// Builds what tests archive: channels with a lease, segments from lists of messages, whole batches that
-// account for every sequence, and the way back from a database to the list of messages.
+// Builds what tests archive: channels with a lease, segments from lists of messages, whole batches
+// that account for every sequence, and the way back from a database to the list of messages.
 
-import {
-  acquireLease,
-  Appender,
-  ensureChannel,
-  headAfter,
-  MessageReader,
-  openDatabase,
-  SegmentBuilder,
-} from '#archive/mod.ts';
-import type { ArchiveBatch, OpenDatabase, Segment, SessionProgress } from '#archive/mod.ts';
+import { acquireLease, Appender, ensureChannel, headAfter, openDatabase } from '#archive/mod.ts';
+import type { ArchiveBatch, OpenDatabase, SessionProgress } from '#archive/mod.ts';
+import { SegmentBuilder } from '#archive/segment/mod.ts';
+import type { Segment } from '#archive/segment/mod.ts';
 import type { SessionId } from '#base/mod.ts';
+import { MessageReader } from './message-reader.ts';
 
 /** One message as tests write and compare it. */
 export interface TestMessage {
@@ -26,14 +21,21 @@ export interface PlacedMessage extends TestMessage {
   readonly position: number;
 }
 
+/** Two sessions, the second the largest number there is. */
 export const SESSION_A = '0000000000000a01' as SessionId;
+/** The other one. */
 export const SESSION_B = '7fffffffffffffff' as SessionId;
 /** 2026-11-22T10:13:20.123457Z */
 export const PUBLISHED_AT_US = 1_795_342_400_123_457;
 
 /** A pool on `url` with settings fit for a test. */
 export function openTestDatabase(url: string): OpenDatabase {
-  return openDatabase({ url, poolSizeMax: 4, applicationName: 'test', statementTimeoutMs: 20_000 });
+  return openDatabase({
+    url,
+    poolConnectionsMax: 4,
+    applicationName: 'test',
+    statementTimeoutMs: 20_000,
+  });
 }
 
 /** An appender on `url`. */
@@ -76,7 +78,10 @@ export function segmentOf(firstPosition: number, messages: readonly TestMessage[
   return builder.finish(firstPosition);
 }
 
-/** A batch of one segment per list, with the progress of the sessions in it: complete from the first on. */
+/**
+ * A batch of one segment per list, with the progress of the sessions in it: complete from the first
+ * on.
+ */
 export function batchOf(
   place: { readonly channelId: number; readonly epoch: number; readonly expectedHead: number },
   ...lists: readonly (readonly TestMessage[])[]

@@ -1,15 +1,16 @@
-// Stands between a PostgreSQL connection and its server and harms one connection at a chosen message of
-// the client, counted from 1 (the startup message). Later connections pass unharmed. The traffic is real;
-// only the network fails.
+// Stands between a PostgreSQL connection and its server and harms one connection at a chosen
+// message of the client, counted from 1 (the startup message). Later connections pass unharmed. The
+// traffic is real; only the network fails.
 
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 
 /**
- * `lost`: close both sides without forwarding the message. `cut`: forward the message, then close both sides at once. `deaf`: forward it, let the server answer,
- * and close both sides instead of passing the answer on. `stall`: forward nothing more in either
- * direction, and keep the connection.
+ * `lost`: close both sides without forwarding the message. `cut`: forward the message, then close
+ * both sides at once. `deaf`: forward it, let the server answer, and close both sides instead of
+ * passing the answer on. `stall`: forward nothing more in either direction, and keep the
+ * connection.
  */
 export type Harm = 'lost' | 'cut' | 'deaf' | 'stall';
 
@@ -99,7 +100,10 @@ function harmConnection(
   });
 }
 
-/** Finds the ends of client messages: length, then body; with a type byte in front but for the first. */
+/**
+ * Finds the ends of client messages: length, then body; with a type byte in front but for the
+ * first.
+ */
 class MessageCounter {
   count = 0;
   #header: number[] = [];

@@ -1,5 +1,5 @@
-// A program for tests that kill the parent of an embedded server: starts one on the home folder of its
-// argument, prints its process id and then does nothing more.
+// A program for tests that kill the parent of an embedded server: starts one on the home folder of
+// its argument, prints its process id and then does nothing more.
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// What `npm test` starts once for all test files, and stops when they are done: node:test calls these
-// two functions in the process of the runner, and the test processes inherit its environment.
+// What `npm test` starts once for all test files, and stops when they are done: node:test calls
+// these two functions in the process of the runner, and the test processes inherit its environment.
 
 import { REDIS_VARIABLE, startRedisForTests } from './redis.ts';
 import { SERVER_VARIABLE, startTestServer, TEMPLATE_VARIABLE } from './postgres-server.ts';

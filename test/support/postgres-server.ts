@@ -1,5 +1,5 @@
-// Starts the PostgreSQL that tests use and migrates a template database on it. Knows nothing of tests:
-// global-setup.ts starts one for a whole run, postgres.ts one for a file that is run alone.
+// Starts the PostgreSQL that tests use and migrates a template database on it. Knows nothing of
+// tests: global-setup.ts starts one for a whole run, postgres.ts one for a file that is run alone.
 
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';

@@ -1,7 +1,7 @@
-// Real PostgreSQL for tests: one server for the whole run, one database per test, cloned from a template
-// that was migrated once. The server is the one that global-setup.ts started; a test file that is run
-// alone starts its own and stops it after its last test. TEST_DATABASE_URL names another server to use,
-// whose user must be allowed to create databases.
+// Real PostgreSQL for tests: one server for the whole run, one database per test, cloned from a
+// template that was migrated once. The server is the one that global-setup.ts started; a test file
+// that is run alone starts its own and stops it after its last test. TEST_DATABASE_URL names
+// another server to use, whose user must be allowed to create databases.
 
 import { after } from 'node:test';
 import { migrateToLatest } from '#archive/mod.ts';
@@ -44,15 +44,15 @@ async function createDatabase(server: TestServer, from: string): Promise<TestDat
     url: withDatabase(server.url, name),
     name,
     [Symbol.asyncDispose]: async () => {
-      // A hook that runs behind the one below finds the server gone, and its database with it.
-      if (isOwnServerStopped) return;
+      if (isServerGone) return;
       await execute(server.url, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
     },
   };
 }
 
 let server: Promise<TestServer> | undefined;
-let isOwnServerStopped = false;
+/** The server of a file that is run alone stops before the file's own `after` hooks are called. */
+let isServerGone = false;
 
 function theServer(): Promise<TestServer> {
   server ??= findServer();
@@ -70,6 +70,6 @@ async function findServer(): Promise<TestServer> {
 
 after(async () => {
   const running = await server?.catch(() => undefined);
-  isOwnServerStopped = process.env[SERVER_VARIABLE] === undefined;
+  isServerGone = [SERVER_VARIABLE, 'TEST_DATABASE_URL'].every((name) => !(name in process.env));
   await running?.[Symbol.asyncDispose]();
 });

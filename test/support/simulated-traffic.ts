@@ -2,7 +2,9 @@
 // was published for the checker.
 
 import { randomBelow, type SessionId } from '#base/mod.ts';
-import type { SimulatedPublisher, World } from '#sim/mod.ts';
+import type { ReceiverEvent, ResumePoint } from '#multicast/core/mod.ts';
+import { type PacketKind, PacketReader } from '#multicast/wire/mod.ts';
+import type { NetworkFaults, SimulatedPublisher, SimulatedReceiver, World } from '#sim/mod.ts';
 
 /** What was published so far, by session; message n at index n − 1. */
 export type Ledger = Map<SessionId, Uint8Array[]>;
@@ -42,4 +44,53 @@ export function publishOne(
   if (outcome !== 'accepted') return false;
   payloads.push(payload);
   return true;
+}
+
+/** A network that loses, repeats and reorders nothing. */
+export const CALM: NetworkFaults = { loss: 0, duplicate: 0, delayMsMin: 0.1, delayMsMax: 0.1 };
+
+/** Publishes `count` messages one by one, each in a packet of its own, `everyMs` apart (2 by default). */
+export function publishEach(
+  world: World,
+  publisher: SimulatedPublisher,
+  ledger: Ledger,
+  options: { readonly count: number; readonly bytes?: number; readonly everyMs?: number },
+): void {
+  for (let published = 0; published < options.count; published += 1) {
+    if (!publishOne(world, publisher, ledger, options.bytes ?? 100)) {
+      throw new Error('a calm publisher does not block');
+    }
+    world.run(world.nowMs + (options.everyMs ?? 2));
+  }
+}
+
+/** Lets the network lose each datagram for which `chance` gives more than a draw; counts them by kind. */
+export function loseBy(
+  world: World,
+  chance: (reader: PacketReader, to: number) => number,
+): Record<PacketKind, number> {
+  const lost = { spm: 0, odata: 0, rdata: 0, nak: 0, ncf: 0, spmr: 0, other: 0 };
+  const reader = new PacketReader();
+  world.network.drops = (bytes, to) => {
+    if (reader.read(bytes) !== undefined) return false;
+    const isLost = world.random() < chance(reader, to);
+    if (isLost) lost[reader.kind] += 1;
+    return isLost;
+  };
+  return lost;
+}
+
+/** Where a receiver's session stands by what it told last: what a restarted receiver is given. */
+export function resumePointOf({ events }: SimulatedReceiver, session: SessionId): ResumePoint {
+  const last = events.findLast((event) => event.session === session && isAccount(event));
+  if (last === undefined || !isAccount(last)) throw new Error('nothing was told of the session');
+  const isLost = last.kind === 'lost';
+  const nextSequence = isLost ? last.lastSequence + 1 : last.firstSequence + last.messageCount;
+  return { session, nextSequence, nextSqn: last.nextSqn };
+}
+
+function isAccount(
+  event: ReceiverEvent,
+): event is Extract<ReceiverEvent, { kind: 'messages' | 'lost' }> {
+  return event.kind === 'messages' || event.kind === 'lost';
 }

@@ -1,6 +1,7 @@
-// The network fails at every single message that an append sends, in several ways, and the caller does
-// what it is told: repeats the batch verbatim. Whatever happened, the auditor then finds the batch stored
-// exactly once. A message count of the healthy append is taken first, so that none is left out.
+// The network fails at every single message that an append sends, in several ways, and the caller
+// does what it is told: repeats the batch verbatim. Whatever happened, the auditor then finds the
+// batch stored exactly once. A message count of the healthy append is taken first, so that none is
+// left out.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -85,7 +86,7 @@ const HARMS = ['lost', 'cut', 'deaf'] as const satisfies Harm[];
 for (const [what, makeBatch] of Object.entries(BATCHES)) {
   for (const harm of HARMS) {
     for (const refusals of [0, 1]) {
-      test(`a batch ${what} is stored once: ${harm} at any message, ${refusals} refusals`, async () => {
+      test(`a batch ${what} is stored once: ${harm} anywhere, ${refusals} refusals`, async () => {
         await using cloned = await createTestDatabase();
         await using opened = openTestDatabase(cloned.url);
         const messages = await countMessages(cloned.url, await makeBatch(opened, 'healthy'));

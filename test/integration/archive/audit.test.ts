@@ -1,5 +1,5 @@
-// A healthy archive is made by the appender; then SQL does to it, one thing at a time, what a bug or a
-// hand could do, and the auditor has to name exactly that.
+// A healthy archive is made by the appender; then SQL does to it, one thing at a time, what a bug
+// or a hand could do, and the auditor has to name exactly that.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -18,8 +18,8 @@ import {
 import { createTestDatabase, execute } from '#test/support/postgres.ts';
 
 /**
- * Positions 1–12 in three segments of four. Session A is 1–3, 6, 7 and 9 of nine, with a loss of 4–5
- * and one of 8; session B is 1–6.
+ * Positions 1–12 in three segments of four. Session A is 1–3, 6, 7 and 9 of nine, with a loss of
+ * 4–5 and one of 8; session B is 1–6.
  */
 async function fillArchive(url: string, opened: OpenDatabase): Promise<void> {
   const place = await makeChannel(opened, 'orders');

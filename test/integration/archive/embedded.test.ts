@@ -1,5 +1,6 @@
-// Starts real servers in folders of their own. As root, a folder that others may enter is served as the
-// user nobody and one that they may not in a user namespace: both are tried, whoever runs the tests.
+// Starts real servers in folders of their own. As root, a folder that others may enter is served as
+// the user nobody and one that they may not in a user namespace: both are tried, whoever runs the
+// tests.
 
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
@@ -11,7 +12,7 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { startEmbeddedPostgres } from '#archive/mod.ts';
-import { makeLinks } from '../../../archive/embedded/binaries.ts';
+import { makeLinks } from '#archive/embedded/binaries.ts';
 import { execute } from '#test/support/postgres.ts';
 
 interface TestHome extends AsyncDisposable {
@@ -77,7 +78,7 @@ test('a home that others may enter from now on still serves its data', async () 
   assert.deepEqual(await execute(open.url, 'SELECT 1 AS one'), [{ one: 1 }]);
 });
 
-test('nothing is left behind when the parent is killed, and the next start finds the data', async () => {
+test('a killed parent leaves nothing behind, and the next start finds the data', async () => {
   await using home = await makeHome(0o755);
   const holder = fileURLToPath(import.meta.resolve('#test/support/embedded-holder.ts'));
   const parent = spawn(process.execPath, [holder, home.dir], {

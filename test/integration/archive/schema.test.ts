@@ -1,10 +1,10 @@
-// What the migrations make: that the committed picture of it is current, and that the rules hold under
-// which the same tables can be spread over several servers by channel_id.
+// What the migrations make: that the committed picture of it is current, and that the rules hold
+// under which the same tables can be spread over several servers by channel_id.
 
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { describeSchema } from '#archive/mod.ts';
+import { describeSchema, migrateToLatest } from '#archive/mod.ts';
 import { openTestDatabase } from '#test/support/archive.ts';
 import { createEmptyDatabase, createTestDatabase, execute } from '#test/support/postgres.ts';
 
@@ -86,3 +86,25 @@ for (const { compression, storage, method } of STORAGES) {
     assert.deepEqual(columns, [{ storage, method }]);
   });
 }
+
+test('lz4 is used where the server has it and refused where not, never replaced', async () => {
+  await using empty = await createEmptyDatabase();
+  const has = await execute(
+    empty.url,
+    "SELECT 1 FROM pg_settings WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)",
+  );
+  const migrating = migrateToLatest({ url: empty.url, compression: 'lz4' });
+  if (has.length === 0) {
+    await assert.rejects(migrating, { code: 'BACKCAST_DATABASE_REFUSED', message: /lz4/ });
+    const made = await execute(empty.url, "SELECT 1 FROM pg_class WHERE relname = 'segments'");
+    assert.deepEqual(made, [], 'nothing is left half made');
+  } else {
+    await migrating;
+    const columns = await execute(
+      empty.url,
+      `SELECT attcompression::text AS method FROM pg_attribute
+       WHERE attrelid = 'segments'::regclass AND attname = 'payload'`,
+    );
+    assert.deepEqual(columns, [{ method: 'l' }]);
+  }
+});

@@ -18,6 +18,7 @@ test('100,000 messages of three publishers survive 5 % loss in each direction', 
     [1, 2, 3].map((number) =>
       scene.openPublisher({
         source: `gateway-${number}`,
+        rateBytesPerSec: 4_000_000,
         faults: `receive-loss=0.05,send-loss=0.05,seed=${number}`,
       }),
     ),
@@ -37,12 +38,10 @@ test('100,000 messages of three publishers survive 5 % loss in each direction', 
   const counters = archiver.counters[scene.channel]?.receiver;
   assert.ok(counters !== undefined);
   const sent = publishers.reduce((sum, it) => sum + it.counters.packetsSent, 0);
-  const lost = sent * (1 - 0.95 * 0.95);
-  assert.ok(
-    counters.packetsMissed > lost / 2,
-    `only ${counters.packetsMissed} packets were missed`,
-  );
-  assert.ok(counters.nakSqnsSent <= 2 * lost, `${counters.nakSqnsSent} requests for ${lost} lost`);
+  const { packetsMissed, nakSqnsSent } = counters;
+  const injected = sent * (1 - 0.95 * 0.95);
+  assert.ok(packetsMissed > 0.8 * injected, `${packetsMissed} missed, ${injected} dropped`);
+  assert.ok(nakSqnsSent <= 2 * packetsMissed, `${nakSqnsSent} requests for ${packetsMissed} lost`);
 });
 
 test('the last message of a burst is archived within a second although its packet is lost', async () => {

@@ -73,6 +73,21 @@ test('while Redis is away, what has been answered is answered', async () => {
   assert.deepEqual(changes, [true, false, true]);
 });
 
+test('a session announced while Redis is away is announced when it is back', async () => {
+  await using registry = await open();
+  await registry.resolve('orders');
+  await redis.kill();
+  await registry.announce(SESSION);
+  await registry.announce({ ...SESSION, session: '1111111111111111' as SessionId });
+  await registry.withdraw('orders', '1111111111111111' as SessionId);
+  await assert.rejects(registry.sessions('orders'), { code: 'BACKCAST_REDIS_UNREACHABLE' });
+  await redis.restart();
+  await until('it is announced', async () => {
+    return (await registry.reconcile()).renewedSessionCount === 1;
+  });
+  assert.deepEqual(await registry.sessions('orders'), [SESSION]);
+});
+
 test('a restart while Redis is away knows its channels from the cache file', async () => {
   await using folder = await createTestFolder();
   const cachePath = join(folder.path, 'cache.json');

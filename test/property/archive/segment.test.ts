@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { MessageReader, SegmentBuilder } from '#archive/mod.ts';
+import { SegmentBuilder } from '#archive/segment/mod.ts';
 import { SEGMENT_MESSAGES_MAX } from '#base/mod.ts';
 import type { SessionId } from '#base/mod.ts';
 import { messagesOf, readSegment, SESSION_A, SESSION_B, segmentOf } from '#test/support/archive.ts';
@@ -117,13 +117,4 @@ test('a builder that was reset knows nothing of its last segment', () => {
   assert.deepEqual(segment.runs, [{ session: SESSION_A, firstSequence: 8, length: 1 }]);
   assert.equal(segment.maxPublishedAtUs, 50);
   assert.deepEqual(readSegment(segment)[0].payload, Buffer.from('fi'));
-});
-
-test('a segment whose runs do not cover its messages is not read', () => {
-  const segment = segmentOf(1, messagesOf(SESSION_A, 1, 3));
-  const reader = new MessageReader();
-  reader.open({ ...segment, runs: [{ session: SESSION_A, firstSequence: 1, length: 2 }] });
-  reader.next();
-  reader.next();
-  assert.throws(() => reader.next(), { name: 'AssertionError' });
 });

@@ -1,5 +1,5 @@
-// The SQL in the source, held to a rule that only a distributed PostgreSQL would enforce at run time:
-// what an upsert sets is the proposed value itself, never a computed one.
+// The SQL in the source, held to a rule that only a distributed PostgreSQL would enforce at run
+// time: what an upsert sets is the proposed value itself, never a computed one.
 
 import assert from 'node:assert/strict';
 import { glob, readFile } from 'node:fs/promises';

@@ -143,6 +143,7 @@ const WRONG: readonly [string, RegExp][] = [
   ['registry: { pool: { ports: [9, 2] } }', /ends before it begins/],
   ['registry: { kind: redis }', /`redisUrl` \(REDIS_URL\) is not given/],
   ['publisher: { windowBytes: 65536 }', /could not be repaired/],
+  ['publisher: { windowPackets: 1489 }', /it needs 1490 at least/],
   ['publisher: { windowPackets: 16 }', /does not fit `publisher\.windowPackets` 16/],
   ['channels: [{ name: a, group: 10.0.0.1, port: 1 }]', /`channels\[0\]\.group`: "10\.0\.0\.1"/],
   ['channels: [{ name: a, group: 239.0.0.01, port: 1 }]', /`channels\[0\]\.group`/],

@@ -1,8 +1,8 @@
 // Collects messages into a segment, already in the form in which PostgreSQL takes it: payloads and
-// publish times are written straight into the binary fields, so that an append only has to send them.
-// Hot path: append runs for every message of the archiver. It allocates nothing but, now and then, a
-// larger buffer, and a view when the bytes come from another buffer than the last time. Measured by
-// bench/append.ts.
+// publish times are written straight into the binary fields, so that an append only has to send
+// them. Hot path: append runs for every message of the archiver. It allocates nothing but, now and
+// then, a larger buffer, and a view when the bytes come from another buffer than the last time.
+// Measured by bench/append.ts.
 
 import {
   assert,
@@ -31,8 +31,8 @@ const PAYLOAD_FIELD_BYTES_MAX = 1_000_000_000;
 const WORD_COPY_BYTES_MAX = 160;
 
 /**
- * One segment at a time. The buffers are used again: a finished segment is valid until `reset`, so keep
- * a builder aside until its segment is committed.
+ * One segment at a time. The buffers are used again: a finished segment is valid until `reset`, so
+ * keep a builder aside until its segment is committed.
  */
 export class SegmentBuilder {
   #payload: Uint8Array = new Uint8Array(PAYLOAD_FIELD_BYTES_FIRST);
@@ -70,8 +70,8 @@ export class SegmentBuilder {
   }
 
   /**
-   * Copies the message in `bytes` from `start` to `end`; an empty one is a message. Its position is the
-   * next one. `publishedAtUs` is a whole number. At most SEGMENT_MESSAGES_MAX times.
+   * Copies the message in `bytes` from `start` to `end`; an empty one is a message. Its position is
+   * the next one. `publishedAtUs` is a whole number. At most SEGMENT_MESSAGES_MAX times.
    */
   append(
     session: SessionId,
@@ -92,7 +92,10 @@ export class SegmentBuilder {
     this.#messageCount += 1;
   }
 
-  /** The segment at `firstPosition`, of at least one message; its fields are views that end at `reset`. */
+  /**
+   * The segment at `firstPosition`, of at least one message; its fields are views that end at
+   * `reset`.
+   */
   finish(firstPosition: number): Segment {
     const count = this.#messageCount;
     assert(count > 0, 'a segment has at least one message');

@@ -1,6 +1,5 @@
-// Reads segments back, message by message, from the fields that segment-builder.ts wrote and PostgreSQL
-// returned in binary. Hot path of every replay: a step allocates nothing; the payload is named by where
-// it lies in the field.
+// Reads a segment back message by message, straight along its fields: the plain opposite of the
+// builder, for tests to compare with. The product reads by index instead.
 
 import { assert } from '#base/mod.ts';
 import type { SessionId } from '#base/mod.ts';
@@ -8,21 +7,20 @@ import {
   ARRAY_HEADER_BYTES,
   BYTEA_TYPE,
   ELEMENT_HEADER_BYTES,
-  INT4_TYPE,
-  INT8_TYPE,
   readArrayHeader,
   readInstant,
-  readInt8,
-  readSession,
   TIMESTAMPTZ_TYPE,
   viewOf,
   WIDE_ELEMENT_BYTES,
-} from './binary-fields.ts';
-import type { Segment, SegmentRun } from './types.ts';
+} from '#archive/segment/mod.ts';
+import type { Segment, SegmentRun } from '#archive/segment/mod.ts';
 
 const EMPTY = new Uint8Array(0);
 
-/** Steps through the messages of one segment after another. Before the first `next` nothing is valid. */
+/**
+ * Steps through the messages of one segment after another. Before the first `next` nothing is
+ * valid.
+ */
 export class MessageReader {
   #runs: readonly SegmentRun[] = [];
   #runIndex = -1;
@@ -109,39 +107,4 @@ export class MessageReader {
     this.#sequence = run.firstSequence;
     this.#runLeft = run.length;
   }
-}
-
-/** The runs of a segment from the binary forms of run_session, run_first and run_length. */
-export function decodeRuns(
-  runSession: Uint8Array,
-  runFirst: Uint8Array,
-  runLength: Uint8Array,
-): SegmentRun[] {
-  const sessions = viewOf(runSession);
-  const firsts = viewOf(runFirst);
-  const lengths = viewOf(runLength);
-  const count = readArrayHeader(sessions, INT8_TYPE);
-  assert(readArrayHeader(firsts, INT8_TYPE) === count, 'each run has a first sequence');
-  assert(readArrayHeader(lengths, INT4_TYPE) === count, 'each run has a length');
-  const runs: SegmentRun[] = [];
-  for (let index = 0; index < count; index += 1) {
-    const wideAt = ARRAY_HEADER_BYTES + index * WIDE_ELEMENT_BYTES + ELEMENT_HEADER_BYTES;
-    const narrowAt = ARRAY_HEADER_BYTES + index * 8 + ELEMENT_HEADER_BYTES;
-    runs.push({
-      session: readSession(sessions, wideAt),
-      firstSequence: readInt8(firsts, wideAt),
-      length: lengths.getInt32(narrowAt),
-    });
-  }
-  return runs;
-}
-
-/** The safe integer in the binary form of a bigint. */
-export function decodeInt8(field: Uint8Array): number {
-  return readInt8(viewOf(field), 0);
-}
-
-/** Microseconds since 1970 from the binary form of a timestamptz. */
-export function decodeInstant(field: Uint8Array): number {
-  return readInstant(viewOf(field), 0);
 }

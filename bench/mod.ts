@@ -1,0 +1,4 @@
+// Measurements of the product on the machine at hand. May import anything; only the command line
+// imports it.
+
+export { benchmarkArchive } from './archive.ts';

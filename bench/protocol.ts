@@ -1,0 +1,151 @@
+// Measures the protocol machines alone, in memory, on one core: publisher → packets → receiver →
+// events, without sockets and without copies. Prints one line per case with what each half costs,
+// in processor time.
+//
+//   node bench/protocol.ts
+//   node --cpu-prof --cpu-prof-dir=/tmp bench/protocol.ts      to see where the time goes
+
+import {
+  MESSAGE_BYTES_DEFAULT_MAX,
+  PACKET_BYTES_DEFAULT,
+  randomSessionId,
+  seededRandom,
+} from '#base/mod.ts';
+import { Publisher, Receiver } from '#multicast/core/mod.ts';
+import { SIMULATED_CHANNEL } from '#sim/mod.ts';
+
+const ROUND_PACKETS = 2_000;
+const WARM_UP_MS = 300;
+const MEASURED_MS = 1_000;
+const RATE_UNBOUNDED = 1e15;
+const AT_US = 1_767_225_600_000_000;
+const REMOTE = { address: '10.0.0.1', port: 40_000 };
+
+/**
+ * Processor time of this thread: other work on the machine does not count, collecting garbage
+ * mostly does.
+ */
+function cpuMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1_000;
+}
+
+interface Case {
+  readonly name: string;
+  readonly payloadBytes: number;
+  /** Every nth packet arrives ten packets late; 0 for none. */
+  readonly lateEvery: number;
+}
+
+const CASES: readonly Case[] = [
+  { name: 'small messages', payloadBytes: 140, lateEvery: 0 },
+  { name: 'one message per packet', payloadBytes: 1_400, lateEvery: 0 },
+  { name: 'fragments', payloadBytes: 100_000, lateEvery: 0 },
+  { name: 'small messages, 1 in 50 late', payloadBytes: 140, lateEvery: 50 },
+];
+
+interface Cost {
+  packets: number;
+  messages: number;
+  publishMs: number;
+  receiveMs: number;
+}
+
+/** One publisher and one receiver, driven by hand. */
+class Pipe {
+  readonly #publisher: Publisher;
+  readonly #receiver: Receiver;
+  readonly #payload: Uint8Array;
+  readonly #lateEvery: number;
+  #nowMs = 0;
+
+  constructor({ payloadBytes, lateEvery }: Case) {
+    const random = seededRandom(1);
+    this.#payload = new Uint8Array(payloadBytes).fill(7);
+    this.#lateEvery = lateEvery;
+    this.#publisher = new Publisher(
+      {
+        address: SIMULATED_CHANNEL,
+        session: randomSessionId(random),
+        source: 'bench',
+        transport: { gsiHigh: 1, gsiLow: 2, tsiSport: 3, dataDport: SIMULATED_CHANNEL.dport },
+        nla: REMOTE.address,
+        nakPort: REMOTE.port,
+        packetBytesMax: PACKET_BYTES_DEFAULT,
+        messageBytesMax: MESSAGE_BYTES_DEFAULT_MAX,
+        windowPackets: 65_536,
+        windowBytes: 64 * 1_048_576,
+        rateBytesPerSec: RATE_UNBOUNDED,
+        flushMs: 1,
+        lingerMs: 0,
+      },
+      0,
+    );
+    this.#receiver = new Receiver({
+      address: SIMULATED_CHANNEL,
+      join: 'window',
+      random,
+      messageBytesMax: MESSAGE_BYTES_DEFAULT_MAX,
+      repairTimeoutMs: 30_000,
+      sourceExpiryMs: 30_000,
+    });
+  }
+
+  /** Publishes about ROUND_PACKETS packets, then hands them over. */
+  round(cost: Cost): void {
+    this.#nowMs += 1;
+    const startedAtMs = cpuMs();
+    const packets: Uint8Array[] = [];
+    while (packets.length < ROUND_PACKETS) {
+      this.#publisher.publish(this.#payload, AT_US, this.#nowMs);
+      for (let next = this.#publisher.pollTransmit(); next !== undefined; ) {
+        packets.push(next.bytes);
+        next = this.#publisher.pollTransmit();
+      }
+    }
+    const publishedAtMs = cpuMs();
+    this.#delay(packets);
+    const before = this.#receiver.counters.messagesDelivered;
+    for (const packet of packets) {
+      this.#receiver.handleDatagram(packet, REMOTE, this.#nowMs);
+      while (this.#receiver.pollEvent() !== undefined);
+    }
+    cost.receiveMs += cpuMs() - publishedAtMs;
+    cost.publishMs += publishedAtMs - startedAtMs;
+    cost.packets += packets.length;
+    cost.messages += this.#receiver.counters.messagesDelivered - before;
+  }
+
+  #delay(packets: Uint8Array[]): void {
+    if (this.#lateEvery === 0) return;
+    for (let at = this.#lateEvery; at + 10 < packets.length; at += this.#lateEvery) {
+      packets.splice(at + 10, 0, ...packets.splice(at, 1));
+    }
+  }
+}
+
+function perSec(count: number, ms: number): string {
+  return Math.round((count * 1_000) / ms)
+    .toLocaleString('en')
+    .padStart(10);
+}
+
+function measure(benchCase: Case): string {
+  const pipe = new Pipe(benchCase);
+  const run = (forMs: number): Cost => {
+    const cost = { packets: 0, messages: 0, publishMs: 0, receiveMs: 0 };
+    while (cost.publishMs + cost.receiveMs < forMs) pipe.round(cost);
+    return cost;
+  };
+  run(WARM_UP_MS);
+  const { packets, messages, publishMs, receiveMs } = run(MEASURED_MS);
+  return [
+    benchCase.name.padEnd(30),
+    `${perSec(packets, publishMs + receiveMs)} packets/s`,
+    `${perSec(messages, publishMs + receiveMs)} messages/s`,
+    `publish ${((publishMs * 1_000) / packets).toFixed(2)} µs/packet`,
+    `receive ${((receiveMs * 1_000) / packets).toFixed(2)} µs/packet`,
+  ].join('  ');
+}
+
+for (const benchCase of CASES) process.stdout.write(`${measure(benchCase)}\n`);

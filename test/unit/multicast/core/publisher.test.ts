@@ -1,0 +1,401 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { isSessionId, RECEIVE_WINDOW_PACKETS_MAX } from '#base/mod.ts';
+import { Publisher, type PublisherOptions } from '#multicast/core/mod.ts';
+import type { PacketReader } from '#multicast/wire/mod.ts';
+import { packetOf, readPacket, TRANSPORT } from '#test/support/packets.ts';
+import { CHANNEL, hear, nakPacket, SESSION_ID } from '#test/support/session-packets.ts';
+import { writeSpmr } from '#multicast/wire/mod.ts';
+
+const AT_US = 1_795_345_858_887_986;
+const LINGER_MS = 1_000;
+const UDP_HEADER_BYTES = 28;
+
+function newPublisher(options: Partial<PublisherOptions> = {}): Publisher {
+  assert.ok(isSessionId(SESSION_ID));
+  return new Publisher(
+    {
+      address: CHANNEL,
+      session: SESSION_ID,
+      source: 'gateway-7',
+      transport: TRANSPORT,
+      nla: '192.168.1.7',
+      nakPort: 40_001,
+      packetBytesMax: 300,
+      messageBytesMax: 1_000,
+      windowPackets: 16,
+      windowBytes: 1_000_000,
+      rateBytesPerSec: 1_000_000_000,
+      flushMs: 1,
+      lingerMs: LINGER_MS,
+      ...options,
+    },
+    0,
+  );
+}
+
+/** A packet as short text: `odata 5`, `rdata 5`, `spm 0-5`, `ncf 5 6`. */
+function textOf(reader: PacketReader): string {
+  if (reader.kind === 'spm')
+    return `spm ${reader.trail}-${reader.lead}${reader.isFin ? ' fin' : ''}`;
+  const sqns = reader.kind === 'ncf' ? reader.sqnList.subarray(0, reader.sqnCount) : [reader.sqn];
+  return `${reader.kind} ${[...sqns].join(' ')}`;
+}
+
+/** All that may leave now. */
+function drain(publisher: Publisher): string[] {
+  const texts: string[] = [];
+  for (let next = publisher.pollTransmit(); next !== undefined; next = publisher.pollTransmit()) {
+    assert.deepEqual([next.address, next.port], [CHANNEL.group, CHANNEL.port]);
+    texts.push(textOf(readPacket(next.bytes)));
+  }
+  return texts;
+}
+
+/** Runs the deadlines up to `untilMs`; what left, without the SPMs unless they are asked for. */
+function run(publisher: Publisher, untilMs: number, withSpms = false): string[] {
+  const texts = drain(publisher);
+  for (let steps = 0; publisher.nextDeadlineMs <= untilMs; steps += 1) {
+    assert.ok(steps < 10_000, 'a deadline moves when it is handled');
+    publisher.handleTimeout(publisher.nextDeadlineMs);
+    texts.push(...drain(publisher));
+  }
+  return withSpms ? texts : texts.filter((text) => !text.startsWith('spm'));
+}
+
+/** A publisher that has sent `count` packets of one message each, one every `everyMs`. */
+function sentPublisher(
+  count: number,
+  options: Partial<PublisherOptions> = {},
+  everyMs = 1,
+): Publisher {
+  const publisher = newPublisher({ flushMs: 0, ...options });
+  for (let n = 0; n < count; n += 1) {
+    assert.equal(publisher.publish(new Uint8Array(200), AT_US, n * everyMs), 'accepted');
+    run(publisher, n * everyMs);
+  }
+  run(publisher, 1_000);
+  return publisher;
+}
+
+function kinds(publisher: Publisher): string[] {
+  const seen: string[] = [];
+  for (let next = publisher.pollEvent(); next !== undefined; next = publisher.pollEvent()) {
+    seen.push(next.kind);
+  }
+  return seen;
+}
+
+test('a new publisher shows its empty window', () => {
+  assert.deepEqual(run(newPublisher(), 45, true), Array(3).fill('spm 0-4294967295'));
+});
+
+test('messages wait for company until the flush, then share a packet', () => {
+  const publisher = newPublisher();
+  for (let n = 0; n < 3; n += 1) publisher.publish(new Uint8Array(20), AT_US, 0);
+  assert.deepEqual(run(publisher, 0.9), []);
+  assert.deepEqual(run(publisher, 1), ['odata 0']);
+  assert.equal(publisher.nextSequence, 4);
+});
+
+test('a full packet leaves without waiting', () => {
+  const publisher = newPublisher();
+  publisher.publish(new Uint8Array(200), AT_US, 0);
+  publisher.publish(new Uint8Array(200), AT_US, 0);
+  assert.deepEqual(run(publisher, 0), ['odata 0']);
+});
+
+test('sequences count messages, whatever packets they share', () => {
+  const publisher = newPublisher();
+  assert.equal(publisher.nextSequence, 1);
+  publisher.publish(new Uint8Array(0), AT_US, 0);
+  publisher.publish(new Uint8Array(1_000), AT_US, 0);
+  assert.equal(publisher.nextSequence, 3);
+  assert.deepEqual(run(publisher, 0), [
+    'odata 0',
+    'odata 1',
+    'odata 2',
+    'odata 3',
+    'odata 4',
+    'odata 5',
+  ]);
+});
+
+test('a message of the largest size is taken, one byte more is not and changes nothing', () => {
+  const publisher = newPublisher();
+  assert.equal(publisher.publish(new Uint8Array(1_001), AT_US, 0), 'too_large');
+  assert.equal(publisher.publish(new Uint8Array(1_000), AT_US, 0), 'accepted');
+  assert.equal(publisher.nextSequence, 2);
+});
+
+test('the bytes of a message are copied', () => {
+  const publisher = newPublisher();
+  const payload = new Uint8Array(8).fill(1);
+  publisher.publish(payload, AT_US, 0);
+  payload.fill(2);
+  publisher.handleTimeout(1);
+  publisher.pollTransmit();
+  const packet = publisher.pollTransmit()?.bytes;
+  assert.deepEqual(packet?.slice(-8), new Uint8Array(8).fill(1));
+});
+
+test('when half the window waits to be sent a message is turned away, until some has left', () => {
+  const publisher = newPublisher({ rateBytesPerSec: 10_000, windowPackets: 16 });
+  const accepted: string[] = [];
+  for (let n = 0; n < 40; n += 1) accepted.push(publisher.publish(new Uint8Array(200), AT_US, 0));
+  const turnedAway = accepted.indexOf('would_block');
+  assert.equal(turnedAway, 9);
+  assert.deepEqual(new Set(accepted.slice(turnedAway)), new Set(['would_block']));
+  assert.deepEqual([publisher.counters.blocked, publisher.nextSequence], [31, 10]);
+  run(publisher, 500);
+  assert.deepEqual(kinds(publisher), ['writable']);
+  assert.equal(publisher.publish(new Uint8Array(200), AT_US, 500), 'accepted');
+});
+
+test('bytes that wait block as packets do', () => {
+  const publisher = newPublisher({ rateBytesPerSec: 10_000, windowBytes: 6_000 });
+  let count = 0;
+  while (publisher.publish(new Uint8Array(900), AT_US, 0) === 'accepted') count += 1;
+  assert.ok(count >= 2 && count <= 4, `${count} messages`);
+});
+
+test('no message is ever pushed out of the window before it is sent', () => {
+  for (const windowPackets of [10, 11, 16]) {
+    for (const windowBytes of [3_264, 4_000, 1_000_000]) {
+      const publisher = newPublisher({ windowPackets, windowBytes, rateBytesPerSec: 20_000 });
+      let sequence = 0;
+      for (let nowMs = 0; nowMs < 2_000; nowMs += 7) {
+        while (
+          publisher.publish(new Uint8Array((sequence * 37) % 1_001), AT_US, nowMs) === 'accepted'
+        )
+          sequence += 1;
+        run(publisher, nowMs);
+      }
+      assert.ok(sequence > 20);
+    }
+  }
+});
+
+test('a window in which the largest message has no room is a broken invariant', () => {
+  assert.throws(() => newPublisher({ windowPackets: 9 }), /half the window holds the largest/);
+  assert.throws(() => newPublisher({ windowBytes: 2_000 }), /half the window holds the largest/);
+});
+
+test('a window that no receiver could hold is a broken invariant', () => {
+  assert.throws(
+    () => newPublisher({ windowPackets: RECEIVE_WINDOW_PACKETS_MAX + 1 }),
+    /receivers can hold/,
+  );
+});
+
+test('data leaves no faster than the rate, after one burst', () => {
+  const publisher = newPublisher({ rateBytesPerSec: 100_000, windowPackets: 4_096 });
+  for (let n = 0; n < 500; n += 1) publisher.publish(new Uint8Array(200), AT_US, 0);
+  run(publisher, 1_000);
+  const bytes = publisher.counters.bytesSent + publisher.counters.packetsSent * UDP_HEADER_BYTES;
+  assert.ok(bytes > 99_000 && bytes < 103_500, `${bytes} bytes in the first second`);
+});
+
+test('a NAK is confirmed at once and answered by the repair', () => {
+  const publisher = sentPublisher(5);
+  hear(publisher, 1_000, nakPacket([3, 1]));
+  assert.deepEqual(drain(publisher), ['ncf 3 1', 'rdata 3', 'rdata 1']);
+  assert.equal(publisher.counters.repairsSent, 2);
+});
+
+test('a NAK that comes again while the repair is fresh is taken as answered', () => {
+  const publisher = sentPublisher(5);
+  hear(publisher, 1_000, nakPacket([3]));
+  drain(publisher);
+  hear(publisher, 1_009, nakPacket([3]));
+  assert.deepEqual(drain(publisher), []);
+  hear(publisher, 1_010, nakPacket([3]));
+  assert.deepEqual(drain(publisher), ['ncf 3', 'rdata 3']);
+});
+
+test('a thousand NAKs for one packet cost one repair', () => {
+  const publisher = sentPublisher(5);
+  for (let n = 0; n < 1_000; n += 1) hear(publisher, 1_000, nakPacket([3, 3, 3]));
+  assert.equal(drain(publisher).filter((text) => text === 'rdata 3').length, 1);
+});
+
+test('a NAK for what was never sent is counted and not confirmed', () => {
+  const publisher = sentPublisher(5);
+  hear(publisher, 1_000, nakPacket([5, 6, 2 ** 31]));
+  assert.deepEqual(drain(publisher), []);
+  assert.equal(publisher.counters.naksUnsent, 3);
+});
+
+test('a NAK before anything was sent is for what was never sent', () => {
+  for (const firstSqn of [0, 2 ** 32 - 1, 2 ** 32]) {
+    const publisher = newPublisher({ firstSqn });
+    run(publisher, 100);
+    hear(
+      publisher,
+      100,
+      nakPacket([0, 1, 2 ** 32 - 1].filter((sqn) => sqn !== (firstSqn - 1) >>> 0)),
+    );
+    assert.deepEqual(drain(publisher), []);
+    assert.ok(publisher.counters.naksUnsent >= 2, `${firstSqn}`);
+  }
+});
+
+test('a NAK for what left the window is answered by an SPM that shows the trail', () => {
+  const publisher = sentPublisher(20);
+  hear(publisher, 1_000, nakPacket([0, 3, 4]));
+  assert.deepEqual(run(publisher, 1_020, true), ['ncf 4', 'spm 4-19', 'rdata 4']);
+  assert.equal(publisher.counters.naksExpired, 2);
+});
+
+test('SPMs that are asked for leave at a bounded pace', () => {
+  const publisher = sentPublisher(1);
+  const before = publisher.counters.spmsSent;
+  const spmr = packetOf((into) => writeSpmr(into, TRANSPORT));
+  for (let nowMs = 1_000; nowMs < 2_000; nowMs += 1) {
+    hear(publisher, nowMs, spmr);
+    run(publisher, nowMs);
+  }
+  const asked = publisher.counters.spmsSent - before;
+  assert.ok(asked >= 48 && asked <= 51, `${asked} SPMs in a second`);
+});
+
+test('the oldest packet of a full window can still be repaired, the one before cannot', () => {
+  const publisher = sentPublisher(17);
+  hear(publisher, 1_000, nakPacket([1, 0]));
+  assert.deepEqual(
+    drain(publisher).filter((text) => text.startsWith('rdata')),
+    ['rdata 1'],
+  );
+});
+
+test('a repair that left the window while it waited is given up', () => {
+  const publisher = sentPublisher(16, { rateBytesPerSec: 50_000 }, 10);
+  hear(publisher, 1_000, nakPacket([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]));
+  for (let n = 0; n < 6; n += 1) publisher.publish(new Uint8Array(200), AT_US, 1_000);
+  run(publisher, 2_000);
+  const { repairsSent, repairsExpired } = publisher.counters;
+  assert.equal(repairsSent + repairsExpired, 16);
+  assert.ok(repairsExpired > 0);
+});
+
+test('repairs keep their share of the rate while data flows', () => {
+  const publisher = sentPublisher(100, { rateBytesPerSec: 100_000, windowPackets: 256 });
+  for (let n = 0; n < 128; n += 1) publisher.publish(new Uint8Array(200), AT_US, 1_000);
+  hear(publisher, 1_000, nakPacket(Array.from({ length: 60 }, (_, index) => index)));
+  run(publisher, 1_200);
+  const { repairsSent, packetsSent } = publisher.counters;
+  assert.ok(repairsSent >= 15 && repairsSent <= 30, `${repairsSent} repairs`);
+  assert.ok(packetsSent - 100 >= 60, `${packetsSent - 100} packets`);
+});
+
+test('while no data waits repairs may use all of the rate', () => {
+  const publisher = sentPublisher(100, { rateBytesPerSec: 100_000, windowPackets: 256 });
+  hear(publisher, 1_000, nakPacket(Array.from({ length: 60 }, (_, index) => index)));
+  run(publisher, 1_130);
+  assert.ok(publisher.counters.repairsSent >= 55, `${publisher.counters.repairsSent} repairs`);
+});
+
+test('packets of other publishers and garbage are counted and dropped', () => {
+  const publisher = sentPublisher(5);
+  for (const part of [{ gsiHigh: 1 }, { gsiLow: 1 }, { tsiSport: 1 }, { dataDport: 1 }]) {
+    hear(publisher, 1_000, nakPacket([1], { ...TRANSPORT, ...part }));
+  }
+  hear(publisher, 1_000, new Uint8Array(0), new Uint8Array(300));
+  assert.deepEqual([publisher.counters.notOurs, publisher.counters.malformed], [4, 2]);
+  assert.deepEqual(drain(publisher), []);
+});
+
+test('packet numbers wrap in data, NAKs and repairs', () => {
+  const publisher = sentPublisher(4, { firstSqn: 2 ** 32 - 2 });
+  hear(publisher, 1_000, nakPacket([2 ** 32 - 1, 0]));
+  assert.deepEqual(drain(publisher), [`ncf ${2 ** 32 - 1} 0`, `rdata ${2 ** 32 - 1}`, 'rdata 0']);
+});
+
+test('closing sends what was accepted, then shows the end until the linger is over', () => {
+  const publisher = newPublisher();
+  run(publisher, 100);
+  publisher.publish(new Uint8Array(10), AT_US, 100);
+  publisher.close(100);
+  assert.deepEqual(drain(publisher), ['odata 0', 'spm 0-0 fin']);
+  assert.equal(publisher.state, 'lingering');
+  const texts = run(publisher, 100 + LINGER_MS, true);
+  assert.deepEqual(new Set(texts), new Set(['spm 0-0 fin']));
+  assert.deepEqual(kinds(publisher), ['closed']);
+  assert.deepEqual([publisher.state, publisher.nextDeadlineMs], ['closed', Infinity]);
+});
+
+test('a publisher that never published ends as well', () => {
+  const publisher = newPublisher();
+  publisher.close(0);
+  publisher.close(1);
+  run(publisher, LINGER_MS);
+  assert.equal(publisher.state, 'closed');
+});
+
+test('after close nothing is accepted', () => {
+  const publisher = newPublisher();
+  publisher.close(0);
+  assert.equal(publisher.publish(new Uint8Array(1), AT_US, 1), 'closed');
+});
+
+test('a backlog drains at the rate before the end is shown', () => {
+  const publisher = newPublisher({ rateBytesPerSec: 10_000 });
+  for (let n = 0; n < 8; n += 1) publisher.publish(new Uint8Array(200), AT_US, 0);
+  publisher.close(0);
+  const texts = run(publisher, 60, true);
+  assert.equal(publisher.state, 'draining');
+  assert.equal(
+    texts.some((text) => text.endsWith('fin')),
+    false,
+  );
+  run(publisher, 1_000);
+  assert.equal(publisher.state, 'lingering');
+  assert.equal(publisher.counters.packetsSent, 8);
+});
+
+test('repairs are answered during the linger, and extend it', () => {
+  const publisher = sentPublisher(3);
+  publisher.close(1_000);
+  run(publisher, 1_900);
+  hear(publisher, 1_900, nakPacket([2]));
+  assert.deepEqual(drain(publisher), ['ncf 2', 'rdata 2']);
+  run(publisher, 2_899);
+  assert.equal(publisher.state, 'lingering');
+  run(publisher, 2_900);
+  assert.equal(publisher.state, 'closed');
+});
+
+test('repairs that still wait when the linger ends are sent first, without a busy wait', () => {
+  const publisher = sentPublisher(16, { rateBytesPerSec: 5_000 }, 60);
+  const startMs = 2_000;
+  run(publisher, startMs);
+  publisher.close(startMs);
+  const asked = Array.from({ length: 16 }, (_, index) => index);
+  for (let nowMs = startMs; nowMs <= startMs + 900; nowMs += 100) {
+    run(publisher, nowMs);
+    hear(publisher, nowMs, nakPacket(asked));
+  }
+  run(publisher, startMs + 4 * LINGER_MS);
+  assert.equal(publisher.state, 'closed');
+});
+
+test('NAKs without end do not keep a closed publisher for ever', () => {
+  const publisher = sentPublisher(16, { rateBytesPerSec: 1_000 }, 300);
+  run(publisher, 10_000);
+  publisher.close(10_000);
+  const asked = Array.from({ length: 16 }, (_, index) => index);
+  for (let nowMs = 10_000; nowMs < 10_000 + 11 * LINGER_MS; nowMs += 20) {
+    hear(publisher, nowMs, nakPacket(asked));
+    run(publisher, nowMs);
+  }
+  assert.equal(publisher.state, 'closed');
+});
+
+test('a closed publisher answers nothing', () => {
+  const publisher = sentPublisher(3);
+  publisher.close(1_000);
+  run(publisher, 1_000 + LINGER_MS);
+  hear(publisher, 3_000, nakPacket([1]));
+  publisher.handleTimeout(3_000);
+  assert.deepEqual(drain(publisher), []);
+});

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { REPAIR_LINGER_MS, RepairScheduler } from '#multicast/core/repair-scheduler.ts';
+
+test('a packet asked for many times waits once', () => {
+  const repairs = new RepairScheduler();
+  assert.equal(repairs.request(7, 0), 'queued');
+  assert.equal(repairs.request(7, 0), 'already_queued');
+  assert.deepEqual([repairs.length, repairs.peek()], [1, 7]);
+});
+
+test('a packet just resent is not taken up again until its linger is over', () => {
+  const repairs = new RepairScheduler();
+  repairs.request(7, 0);
+  repairs.done(true, 100);
+  assert.equal(repairs.peek(), undefined);
+  assert.equal(repairs.request(7, 100 + REPAIR_LINGER_MS - 0.01), 'lingering');
+  assert.equal(repairs.request(7, 100 + REPAIR_LINGER_MS), 'queued');
+});
+
+test('a packet that had left the window does not linger', () => {
+  const repairs = new RepairScheduler();
+  repairs.request(7, 0);
+  repairs.done(false, 0);
+  assert.equal(repairs.request(7, 0), 'queued');
+});
+
+test('repairs leave in the order in which they were asked for, over many thousands', () => {
+  const repairs = new RepairScheduler();
+  let asked = 0;
+  let left = 0;
+  for (let round = 0; round < 5_000; round += 1) {
+    for (let n = 0; n < 3; n += 1) repairs.request(asked++, round);
+    for (let n = 0; n < 2; n += 1) {
+      assert.equal(repairs.peek(), left++);
+      repairs.done(true, round);
+    }
+    assert.equal(repairs.length, asked - left);
+  }
+});
+
+test('lingers that are over are forgotten, others kept, also after a second resending', () => {
+  const repairs = new RepairScheduler();
+  for (const [sqn, atMs] of [
+    [1, 0],
+    [2, 5],
+    [1, 11],
+  ] as const) {
+    repairs.request(sqn, atMs);
+    repairs.done(true, atMs);
+  }
+  repairs.forgetLingers(15);
+  assert.equal(repairs.request(2, 15), 'queued');
+  assert.equal(repairs.request(1, 15), 'lingering');
+});
+
+test('done without a queue changes nothing', () => {
+  const repairs = new RepairScheduler();
+  repairs.done(true, 0);
+  assert.deepEqual([repairs.length, repairs.peek()], [0, undefined]);
+  assert.equal(repairs.request(0, 0), 'queued');
+});
