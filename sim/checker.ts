@@ -1,5 +1,5 @@
-// Judges what a receiver told against what was published: per session every sequence exactly once, in
-// order, as message or as loss, and every message with the bytes it was published with.
+// Judges what a receiver told against what was published: per session every sequence exactly once,
+// in order, as message or as loss, and every message with the bytes it was published with.
 
 import { type SessionId } from '#base/mod.ts';
 import type { ReceiverEvent } from '#multicast/core/mod.ts';
@@ -18,7 +18,10 @@ export interface SessionVerdict {
   readonly closed: 'fin' | 'expired' | undefined;
 }
 
-/** Throws, with the place, at the first thing that breaks the promise; else says what was accounted for. */
+/**
+ * Throws, with the place, at the first thing that breaks the promise; else says what was accounted
+ * for.
+ */
 export function checkEvents(
   events: readonly ReceiverEvent[],
   published: Published,

@@ -1,5 +1,6 @@
-// A network that exists only in memory and time: carries datagrams between addresses with loss, duplicates,
-// delay and, through delay, reordering, all drawn from one seed. The same seed gives the same run.
+// A network that exists only in memory and time: carries datagrams between addresses with loss,
+// duplicates, delay and, through delay, reordering, all drawn from one seed. The same seed gives
+// the same run.
 
 import type { Random } from '#base/mod.ts';
 
@@ -32,7 +33,9 @@ export interface NetworkCounters {
 export class Network {
   readonly counters: NetworkCounters = { sent: 0, lost: 0, duplicated: 0, delivered: 0 };
   faults: NetworkFaults;
-  /** Datagrams for which this holds are lost as well: an outage, or exactly the packet a test means. */
+  /**
+   * Datagrams for which this holds are lost as well: an outage, or exactly the packet a test means.
+   */
   drops: (bytes: Uint8Array, to: number) => boolean = () => false;
   readonly #random: Random;
   readonly #queue: InFlight[] = [];

@@ -1,6 +1,6 @@
-// One deterministic world in which the real publishers and receivers talk over a simulated network. Time is
-// a variable that jumps to the next deadline. One channel; nodes have addresses 10.0.0.1, 10.0.0.2 …, a
-// publisher hears NAKs on its own port, receivers hear the group.
+// One deterministic world in which the real publishers and receivers talk over a simulated network.
+// Time is a variable that jumps to the next deadline. One channel; nodes have addresses 10.0.0.1,
+// 10.0.0.2 …, a publisher hears NAKs on its own port, receivers hear the group.
 
 import {
   assert,
