@@ -1,7 +1,7 @@
-// Keeps two archivers of one name apart. A restarted archiver takes its own leases back at once, by name;
-// so two that run under one name would take the channels from each other for ever. While an archiver
-// runs, it holds a lock of its name in the database. A hint, not the truth: a lock ends with its
-// connection, also when the server restarts. What protects the archive is the fence.
+// Keeps two archivers of one name apart. A restarted archiver takes its own leases back at once, by
+// name; so two that run under one name would take the channels from each other for ever. While an
+// archiver runs, it holds a lock of its name in the database. A hint, not the truth: a lock ends
+// with its connection, also when the server restarts. What protects the archive is the fence.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { BackcastError } from '#base/mod.ts';
@@ -26,7 +26,7 @@ export async function claimArchiverName(url: string, holder: string): Promise<As
         `SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS "isOurs"`,
         [applicationName],
       );
-      if (answer.rows[0]?.isOurs === true) return { [Symbol.asyncDispose]: dispose };
+      if (answer.rows[0]?.isOurs) return { [Symbol.asyncDispose]: dispose };
       if (waitedMs >= WAIT_MS_MAX) throw nameTaken(holder);
       await delay(RETRY_MS);
     }
@@ -37,6 +37,8 @@ export async function claimArchiverName(url: string, holder: string): Promise<As
 }
 
 function nameTaken(holder: string): BackcastError {
-  const message = `an archiver named ${holder} writes to this database already. Stop it, or give this one a name of its own (archiver.name, BACKCAST_ARCHIVER).`;
+  const message =
+    `an archiver named ${holder} writes to this database already. ` +
+    'Stop it, or give this one a name of its own (archiver.name, BACKCAST_ARCHIVER).';
   return new BackcastError('BACKCAST_LEASE_HELD', message);
 }

@@ -35,7 +35,7 @@ export interface ConnectionOptions {
 
 /** The same for a pool. */
 export interface DatabaseOptions extends ConnectionOptions {
-  readonly poolSizeMax: number;
+  readonly poolConnectionsMax: number;
 }
 
 const CONNECT_MS_MAX = 10_000;
@@ -52,7 +52,7 @@ export function openDatabase(options: DatabaseOptions): OpenDatabase {
   const pool = new Pool({
     ...connectionConfig(options),
     min: 0,
-    max: options.poolSizeMax,
+    max: options.poolConnectionsMax,
     idleTimeoutMillis: IDLE_MS_MAX,
     allowExitOnIdle: false,
   });

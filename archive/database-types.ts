@@ -3,14 +3,17 @@
 
 import { sql } from 'kysely';
 import type { ColumnType, Generated, RawBuilder } from 'kysely';
+import { sessionToBigInt } from '#base/mod.ts';
 import type { Framing, LossCause, SessionId } from '#base/mod.ts';
 
 /** Microseconds since 1970 when read, RFC 3339 text when written. */
 export type Instant = ColumnType<number, string, string>;
 /** A bigint column that is compared and written as text or bigint, never read as it is. */
 export type SessionColumn = ColumnType<never, string | bigint, never>;
+/** Open; ended by its publisher; or given up because nothing was heard of it. */
 export type SessionState = 'open' | 'closed' | 'expired';
 
+/** The channels, and where each lives on the network. */
 export interface ChannelsTable {
   readonly channel_id: Generated<number>;
   name: string;
@@ -21,6 +24,7 @@ export interface ChannelsTable {
   readonly created_at: ColumnType<number, never, never>;
 }
 
+/** Who writes a channel: one row per channel, the fence of every append. */
 export interface LeasesTable {
   readonly channel_id: number;
   epoch: number;
@@ -30,6 +34,7 @@ export interface LeasesTable {
   head: number;
 }
 
+/** The account of each session: what the archive answers for. */
 export interface SessionsTable {
   readonly channel_id: number;
   readonly session_id: SessionColumn;
@@ -49,6 +54,7 @@ export interface SessionsTable {
   closed_at: ColumnType<number | null, string | null, string | null>;
 }
 
+/** The messages, by the thousand; partitioned by the day of archived_at. */
 export interface SegmentsTable {
   readonly channel_id: number;
   readonly first_position: number;
@@ -65,6 +71,7 @@ export interface SegmentsTable {
   readonly payload: unknown;
 }
 
+/** Which segments hold a session's sequences; partitioned as the segments are. */
 export interface SegmentSessionsTable {
   readonly channel_id: number;
   readonly session_id: SessionColumn;
@@ -75,6 +82,7 @@ export interface SegmentSessionsTable {
   readonly archived_at: Instant;
 }
 
+/** Sequences that were declared lost, and those of them that were healed since. */
 export interface LossesTable {
   readonly channel_id: number;
   readonly session_id: SessionColumn;
@@ -90,6 +98,7 @@ export interface LossesTable {
   healed_by: string | null;
 }
 
+/** What each day of a channel holds, so that a read touches only the days it needs. */
 export interface PartitionBoundsTable {
   readonly channel_id: number;
   /** Midnight UTC of the day whose segments these bounds describe. */
@@ -134,5 +143,5 @@ export function sessionText(column: string): RawBuilder<SessionId> {
 
 /** `session` as the text of the bigint that the tables hold. */
 export function sessionParameter(session: SessionId): string {
-  return BigInt(`0x${session}`).toString();
+  return sessionToBigInt(session).toString();
 }

@@ -20,7 +20,7 @@ try {
   await migrateToLatest({ url: postgres.url, compression: 'none' });
   await using opened = openDatabase({
     url: postgres.url,
-    poolSizeMax: 1,
+    poolConnectionsMax: 1,
     applicationName: 'backcast schema',
     statementTimeoutMs: 10_000,
   });

@@ -33,7 +33,7 @@ export async function migrateToLatest(options: {
 }): Promise<MigrateResult> {
   await using opened = openDatabase({
     url: options.url,
-    poolSizeMax: 1,
+    poolConnectionsMax: 1,
     applicationName: 'backcast migrate',
     statementTimeoutMs: STATEMENT_TIMEOUT_MS,
   });

@@ -10,7 +10,7 @@ import type { ArchiveDatabase } from './connect.ts';
 export const PARTITION_DAYS_AHEAD = 7;
 
 const DAY_MS = 86_400_000;
-const LOCK_TIMEOUT = '2s';
+const LOCK_TIMEOUT_MS = 2_000;
 const TABLES = ['segments', 'segment_sessions'] as const;
 
 type PartitionedTable = (typeof TABLES)[number];
@@ -78,7 +78,7 @@ async function createPartition(
   const to = new Date(startMs + DAY_MS).toISOString();
   try {
     await database.transaction().execute(async (transaction) => {
-      await sql.raw(`SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'`).execute(transaction);
+      await sql.raw(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`).execute(transaction);
       await sql.raw(`CREATE TABLE ${name} (LIKE ${table} INCLUDING ALL)`).execute(transaction);
       await sql
         .raw(

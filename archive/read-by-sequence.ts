@@ -2,7 +2,6 @@
 // `segment_sessions`. Every sequence that is asked for and settled comes as a message or inside a
 // loss; one that is neither means that history was dropped.
 
-import { type RawBuilder, sql } from 'kysely';
 import type { Pool } from 'pg';
 import { SEQUENCE_MAX, type SequenceRange } from '#base/mod.ts';
 import type { ArchiveDatabase } from './connect.ts';
@@ -24,8 +23,9 @@ import {
   takeMessages,
   type Unsettled,
 } from './read-page.ts';
+import type { PartitionBounds } from './read-partitions.ts';
 import { type ArchivedInterval, fetchSegmentsAt } from './read-segments.ts';
-import { instantValue, rowsOf, sessionKey } from './read-sql.ts';
+import { type IndexEntry, SessionIndex } from './read-session-index.ts';
 
 /** What a reading by sequence has settled before its first page. */
 export interface SequencePlan {
@@ -37,24 +37,10 @@ export interface SequencePlan {
   /** Sequences that the answer covers; empty if last < first. */
   readonly sequences: SequenceRange;
   readonly session: ArchivedSession;
+  /** The days of the channel, read after `session`. */
+  readonly partitions: readonly PartitionBounds[];
   readonly unsettled: Unsettled | undefined;
 }
-
-/** One row of the index: which sequences of the session lie in which segment. */
-interface IndexEntry {
-  readonly firstSequence: number;
-  readonly lastSequence: number;
-  readonly firstPosition: number;
-  readonly archivedAtUs: number;
-}
-
-/** Index rows looked at for one page. */
-const INDEX_ENTRIES_MAX = 64;
-/**
- * How far the clocks of the archiver and of the database may disagree about when a session was
- * opened.
- */
-const CLOCK_SKEW_US = 3_600_000_000;
 
 /** A reading of sequences, see MessageReading. */
 export class SequenceReading implements MessageReading {
@@ -62,10 +48,12 @@ export class SequenceReading implements MessageReading {
   readonly unsettled: Unsettled | undefined;
   readonly order: 'asc' | 'desc';
   readonly #plan: SequencePlan;
+  readonly #index: SessionIndex;
   #rest: SequenceRange;
 
   constructor(plan: SequencePlan) {
     this.#plan = plan;
+    this.#index = new SessionIndex(plan);
     this.#rest = plan.sequences;
     this.archivedThrough = plan.archivedThrough;
     this.unsettled = plan.unsettled;
@@ -80,7 +68,7 @@ export class SequenceReading implements MessageReading {
 
   async nextPage(messagesMax: number): Promise<MessagePage> {
     const before = this.#rest;
-    const entries = trimEntries(await this.#indexEntries(), before, messagesMax);
+    const entries = trimEntries(await this.#index.entries(before, this.order), before, messagesMax);
     const runs = await this.#fetchRuns(entries, messagesMax);
     const isLast = runs.length === 0 || this.#rest.first > this.#rest.last;
     const read = isLast ? before : difference(before, this.#rest, this.order);
@@ -119,34 +107,6 @@ export class SequenceReading implements MessageReading {
     }
     this.#rest = { ...this.#rest, last: end.firstSequence - 1 };
     return taken.toReversed();
-  }
-
-  /** Index rows that reach into the rest, in the order of reading. */
-  async #indexEntries(): Promise<IndexEntry[]> {
-    if (this.#rest.first > this.#rest.last) return [];
-    const { db } = this.#plan;
-    const { first, last } = this.#rest;
-    const descending = sql`first_sequence <= ${last} ORDER BY first_sequence DESC`;
-    const ascending = sql`first_sequence > ${first} AND first_sequence <= ${last}
-      ORDER BY first_sequence`;
-    const found =
-      this.order === 'desc'
-        ? this.#select(descending, INDEX_ENTRIES_MAX)
-        : sql`${this.#select(sql`first_sequence <= ${first} ORDER BY first_sequence DESC`, 1)}
-          UNION ALL ${this.#select(ascending, INDEX_ENTRIES_MAX)}`;
-    const rows = await rowsOf(sql<IndexEntry>`${found}`.execute(db));
-    return rows.filter((entry) => entry.lastSequence >= first);
-  }
-
-  #select(whereAndOrder: RawBuilder<unknown>, entriesMax: number): RawBuilder<IndexEntry> {
-    const { channelId, session } = this.#plan;
-    return sql<IndexEntry>`(SELECT first_sequence AS "firstSequence",
-      last_sequence AS "lastSequence", first_position AS "firstPosition",
-      archived_at AS "archivedAtUs"
-      FROM segment_sessions
-      WHERE channel_id = ${channelId} AND session_id = ${sessionKey(session.session)}
-        AND archived_at >= ${instantValue(session.openedAtUs - CLOCK_SKEW_US)}
-        AND ${whereAndOrder} LIMIT ${entriesMax})`;
   }
 
   #assertCovered(page: readonly PageEntry[], sequences: SequenceRange): void {

@@ -29,7 +29,9 @@ export interface ArchivedSegment {
   readonly archivedAtUs: number;
   /** In order; their lengths add up to `messageCount`. */
   readonly runs: readonly SegmentRun[];
-  /** Holds every payload: message `index` is the bytes [payloadStarts[index], payloadEnds[index]). */
+  /**
+   * Holds every payload: message `index` is the bytes [payloadStarts[index], payloadEnds[index]).
+   */
   readonly bytes: Buffer;
   readonly payloadStarts: Uint32Array;
   readonly payloadEnds: Uint32Array;
@@ -39,7 +41,8 @@ export interface ArchivedSegment {
 
 /** The columns that `decodeSegments` expects, in this order. */
 export const SEGMENT_COLUMNS =
-  'first_position, message_count, archived_at, run_session, run_first, run_length, published_at, payload';
+  'first_position, message_count, archived_at, run_session, run_first, run_length, ' +
+  'published_at, payload';
 
 const COLUMN_COUNT = 8;
 const FILE_HEADER_BYTES = 19;

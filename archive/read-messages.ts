@@ -8,7 +8,7 @@ import type { Channel } from './read.ts';
 import { findSession } from './read.ts';
 import { PositionReading } from './read-by-position.ts';
 import { SequenceReading } from './read-by-sequence.ts';
-import { lossesByTime } from './read-losses.ts';
+import { lossesByTime } from './read-losses-by-time.ts';
 import {
   historyGone,
   type MessageReading,
@@ -61,6 +61,7 @@ async function openSequences(
     archivedThrough: channel.archivedThrough,
     sequences: { first: request.first ?? 1, last: Math.min(last, watermark) },
     session,
+    partitions: await loadPartitionBounds(db, channel.channelId),
     unsettled: last > watermark ? { fromSequence: watermark + 1 } : undefined,
   });
 }
@@ -108,7 +109,8 @@ async function openInterval(
   const until = partitions.filter((partition) => partition.firstPosition <= hull.last);
   const archivedEndUs = until.length === 0 ? INSTANT_US_MIN : archivedInterval(until).endUs;
   const mayReceive =
-    request.publishedToUs !== undefined && (await mayStillReceive(db, channelId, published.endUs));
+    request.publishedToUs !== undefined &&
+    (await mayStillReceive(db, channel, partitions, published.endUs));
   return new PositionReading({
     db,
     pool,
@@ -118,7 +120,7 @@ async function openInterval(
     positions,
     partitions: partitions.filter((partition) => touches(partition, published)),
     published,
-    losses: await lossesByTime(db, channelId, {
+    losses: await lossesByTime(db, channel, partitions, {
       startUs: published.startUs,
       ...hull,
       archivedEndUs,

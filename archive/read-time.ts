@@ -5,7 +5,9 @@
 import { type RawBuilder, sql } from 'kysely';
 import { SEGMENT_MESSAGES_MAX, type SequenceRange } from '#base/mod.ts';
 import type { ArchiveDatabase } from './connect.ts';
+import { type Channel, listUnsettledSessions } from './read.ts';
 import { archivedInterval, type PartitionBounds } from './read-partitions.ts';
+import { type IndexEntry, SessionIndex } from './read-session-index.ts';
 import { instantValue, rowsOf } from './read-sql.ts';
 
 /** Half-open interval of publish times in microseconds since 1970. */
@@ -68,6 +70,9 @@ async function segmentEdge(
   return rows.at(0);
 }
 
+/** Sessions that are looked at one by one; where there are more, the answer is to ask again. */
+const UNSETTLED_SESSIONS_MAX = 32;
+
 /**
  * Whether messages published before `endUs` may still come: `endUs` lies in the future, or a
  * session that is open has not been heard since, or has messages outstanding that may be older. A
@@ -75,28 +80,39 @@ async function segmentEdge(
  */
 export async function mayStillReceive(
   db: ArchiveDatabase,
-  channelId: number,
+  channel: Channel,
+  partitions: readonly PartitionBounds[],
   endUs: number,
 ): Promise<boolean> {
-  const end = instantValue(endUs);
-  const rows = await rowsOf(
-    sql<{ unsettled: boolean }>`
-    SELECT now() < ${end} OR EXISTS (
-      SELECT FROM sessions AS s
-      WHERE s.channel_id = ${channelId} AND s.state = 'open'
-        AND NOT (s.seen_at >= ${end} AND s.lead <= s.watermark)
-        AND NOT coalesce((${latestPublishedAt}) >= ${end}, false)
-    ) AS unsettled`.execute(db),
-  );
-  return rows[0].unsettled;
+  const future = sql<{ isFuture: boolean }>`SELECT now() < ${instantValue(endUs)} AS "isFuture"`;
+  const [{ isFuture }] = await rowsOf(future.execute(db));
+  if (isFuture) return true;
+  const limit = UNSETTLED_SESSIONS_MAX + 1;
+  const sessions = await listUnsettledSessions(db, channel, endUs, limit);
+  if (sessions.length === limit) return true;
+  for (const session of sessions) {
+    const index = new SessionIndex({ db, channelId: channel.channelId, session, partitions });
+    const last = await index.last();
+    if (last === undefined) return true;
+    if ((await publishedThroughUs(db, channel, last)) < endUs) return true;
+  }
+  return false;
 }
 
-/** Publish time up to which the last segment with messages of session `s` reaches. */
-const latestPublishedAt = sql`
-  SELECT g.max_published_at FROM (
-    SELECT i.first_position, i.archived_at FROM segment_sessions AS i
-    WHERE i.channel_id = s.channel_id AND i.session_id = s.session_id
-      AND i.archived_at >= s.opened_at - interval '1 hour'
-    ORDER BY i.first_sequence DESC LIMIT 1) AS newest
-  JOIN segments AS g ON g.channel_id = s.channel_id
-    AND g.first_position = newest.first_position AND g.archived_at = newest.archived_at`;
+/** The latest publish time in the segment of `entry`; before all time if the segment is gone. */
+async function publishedThroughUs(
+  db: ArchiveDatabase,
+  channel: Channel,
+  entry: IndexEntry,
+): Promise<number> {
+  const rows = await rowsOf(
+    db
+      .selectFrom('segments')
+      .where('channel_id', '=', channel.channelId)
+      .where('first_position', '=', entry.firstPosition)
+      .where(sql<boolean>`archived_at = ${instantValue(entry.archivedAtUs)}`)
+      .select('max_published_at')
+      .execute(),
+  );
+  return rows.at(0)?.max_published_at ?? Number.NEGATIVE_INFINITY;
+}

@@ -153,8 +153,8 @@ export function listSessions(
 function behindSession(after: SessionKeyset | undefined): RawBuilder<boolean> {
   if (after === undefined) return sql<boolean>`true`;
   const { openedAtUs, session } = after;
-  return sql<boolean>`(opened_at, session_id)
-    < (${instantValue(openedAtUs)}, ${sessionKey(session)})`;
+  const key = sql`(${instantValue(openedAtUs)}, ${sessionKey(session)})`;
+  return sql<boolean>`(opened_at, session_id) < ${key}`;
 }
 
 /** A session of a channel; BACKCAST_SESSION_UNKNOWN if the archive never heard it there. */
@@ -173,6 +173,25 @@ export async function findSession(
   throw new BackcastError(
     'BACKCAST_SESSION_UNKNOWN',
     `Channel "${channel.name}" never had the session ${session}. Its list of sessions names all.`,
+  );
+}
+
+/**
+ * At most `limit` sessions that may still bring messages published before `endUs`, as far as the
+ * sessions themselves can tell: open, and not heard since or with messages outstanding.
+ */
+export function listUnsettledSessions(
+  db: ArchiveDatabase,
+  channel: Channel,
+  endUs: number,
+  limit: number,
+): Promise<ArchivedSession[]> {
+  return rowsOf(
+    selectSessions(db, channel)
+      .where('state', '=', 'open')
+      .where(sql<boolean>`(seen_at < ${instantValue(endUs)} OR lead > watermark)`)
+      .limit(limit)
+      .execute(),
   );
 }
 

@@ -11,7 +11,10 @@ export function assert(condition: boolean, invariant: string): asserts condition
   if (!condition) throw new AssertionError(invariant);
 }
 
-/** Closes a switch over a closed set: reaching it is a type error, and an AssertionError at run time. */
+/**
+ * Closes a switch over a closed set: reaching it is a type error, and an AssertionError at run
+ * time.
+ */
 export function unreachable(value: never): never {
   throw new AssertionError(`unreachable value: ${String(value)}`);
 }

@@ -1,5 +1,5 @@
-// Nominal types for values that look alike: a session is not just any string, a sequence not just any
-// number. Brands exist at compile time only.
+// Nominal types for values that look alike: a session is not just any string, a sequence not just
+// any number. Brands exist at compile time only.
 
 declare const brand: unique symbol;
 

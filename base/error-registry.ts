@@ -1,11 +1,14 @@
-// The registry of errors: code · sentence · who can mend it · retryable · HTTP status · exit code class.
-// A test holds that docs/errors.md and this table name exactly the same codes.
+// The registry of errors: code · sentence · who can mend it · retryable · HTTP status · exit code
+// class. A test holds that docs/errors.md and this table name exactly the same codes.
 
 /** What is known of an error before it happens. */
 export interface ErrorEntry {
   /** One sentence in the present tense: the problem's title in problem+json. */
   readonly title: string;
-  /** Who can mend it: the caller of the command or API, the operator of this host, or a peer's operator. */
+  /**
+   * Who can mend it: the caller of the command or API, the operator of this host, or a peer's
+   * operator.
+   */
   readonly mendedBy: 'caller' | 'operator' | 'peer';
   readonly retryable: boolean;
   readonly httpStatus: number;

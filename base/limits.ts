@@ -3,16 +3,25 @@
 
 import { assert } from './assert.ts';
 
-/** UDP payload that fits an Ethernet frame: 1500 − 20 (IP) − 8 (UDP). Larger packets would be fragmented by IP, where one lost piece loses all. */
+/**
+ * UDP payload that fits an Ethernet frame: 1500 − 20 (IP) − 8 (UDP). Larger packets would be
+ * fragmented by IP, where one lost piece loses all.
+ */
 export const PACKET_BYTES_DEFAULT = 1_472;
-/** Where the interface allows larger packets, they are used up to a jumbo frame: 9,000 − 28. Beyond, one lost packet costs too much. */
+/**
+ * Where the interface allows larger packets, they are used up to a jumbo frame: 9,000 − 28. Beyond,
+ * one lost packet costs too much.
+ */
 export const PACKET_BYTES_AUTO_MAX = 8_972;
 /** Room for the headers, options and at least a few bytes of data. */
 export const PACKET_BYTES_MIN = 256;
 /** 65,535 − 20 − 8: the largest UDP payload that IPv4 carries. */
 export const PACKET_BYTES_MAX = 65_507;
 
-/** One message: 1 MiB by default, the point from which a file transfer serves better than a broadcast. */
+/**
+ * One message: 1 MiB by default, the point from which a file transfer serves better than a
+ * broadcast.
+ */
 export const MESSAGE_BYTES_DEFAULT_MAX = 1_048_576;
 
 /** Messages in one packet: bounds what a receiver must unpack in one step. */
@@ -23,24 +32,41 @@ export const TRANSMIT_WINDOW_PACKETS_DEFAULT = 65_536;
 /** Bytes a publisher keeps for repair: what an instance can spare without thinking about it. */
 export const TRANSMIT_WINDOW_BYTES_DEFAULT = 96 * 1_048_576;
 
-/** Bytes of data per second of one publisher: four fifths of a 1 Gbit/s link, the rest of which is left to repairs. */
+/**
+ * Bytes of data per second of one publisher: four fifths of a 1 Gbit/s link, the rest of which is
+ * left to repairs.
+ */
 export const PUBLISH_BYTES_PER_SEC_DEFAULT = 100_000_000;
 
-/** Packets a receiver holds per session behind a hole; at least the largest transmit window, so a full window can be repaired in place. */
+/**
+ * Packets a receiver holds per session behind a hole; at least the largest transmit window, so a
+ * full window can be repaired in place.
+ */
 export const RECEIVE_WINDOW_PACKETS_MAX = 131_072;
-/** Holes a receiver tracks per session at once; more and it waits for the oldest to be filled first. */
+/**
+ * Holes a receiver tracks per session at once; more and it waits for the oldest to be filled first.
+ */
 export const RECEIVE_GAPS_MAX = 4_096;
 /** Sessions a receiver follows at once on one channel. */
 export const RECEIVE_SESSIONS_MAX = 1_024;
 
-/** Packet numbers in one NAK: one in the header and 62 in the list, as much as the list option holds. */
+/**
+ * Packet numbers in one NAK: one in the header and 62 in the list, as much as the list option
+ * holds.
+ */
 export const NAK_SQNS_MAX = 63;
-/** NAK packets that one session may have unanswered at once; more would ask for repairs faster than they come. */
+/**
+ * NAK packets that one session may have unanswered at once; more would ask for repairs faster than
+ * they come.
+ */
 export const NAK_PACKETS_OUTSTANDING_MAX = 16;
 
 /** Messages in one segment; bounds the search for a position to one index range. */
 export const SEGMENT_MESSAGES_MAX = 4_096;
-/** Payload bytes after which a segment is closed: keeps one row far below PostgreSQL's 1 GB and cheap to read. */
+/**
+ * Payload bytes after which a segment is closed: keeps one row far below PostgreSQL's 1 GB and
+ * cheap to read.
+ */
 export const SEGMENT_BYTES_TARGET = 1_048_576;
 
 /** Messages in one transaction of the archiver. */
@@ -55,9 +81,15 @@ export const SOURCE_NAME_BYTES_MAX = 64;
 
 /** Channels that one registry may name: as many as there are UDP ports to tell them apart. */
 export const REGISTRY_CHANNELS_MAX = 65_536;
-/** Sessions announced on one channel at once: every session a receiver follows, and as many again that are just ending. */
+/**
+ * Sessions announced on one channel at once: every session a receiver follows, and as many again
+ * that are just ending.
+ */
 export const REGISTRY_SESSIONS_MAX = 2 * RECEIVE_SESSIONS_MAX;
-/** How long an announcement stands without being renewed. Renewed every third of it, it survives two lost renewals. */
+/**
+ * How long an announcement stands without being renewed. Renewed every third of it, it survives two
+ * lost renewals.
+ */
 export const SESSION_LEASE_MS_DEFAULT = 30_000;
 
 assert(PACKET_BYTES_MIN < PACKET_BYTES_DEFAULT, 'the default packet is larger than the smallest');

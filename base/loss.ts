@@ -1,5 +1,5 @@
-// Why a sequence is missing from the archive for good. A closed set: it stands in the tables, the API,
-// the client and the documentation with the same words.
+// Why a sequence is missing from the archive for good. A closed set: it stands in the tables, the
+// API, the client and the documentation with the same words.
 
 /** Every cause, with the sentence that the documentation and the API give for it. */
 export const LOSS_CAUSES = {
@@ -17,8 +17,3 @@ export const LOSS_CAUSES = {
 
 /** One of the causes above. */
 export type LossCause = keyof typeof LOSS_CAUSES;
-
-/** Whether `text` names a cause. */
-export function isLossCause(text: string): text is LossCause {
-  return Object.hasOwn(LOSS_CAUSES, text);
-}

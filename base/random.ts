@@ -1,12 +1,13 @@
-// Randomness as a value that is handed in, so that every machine that draws a back-off can be replayed
-// from a seed. Production seeds it from the operating system once per process (multicast/udp).
+// Randomness as a value that is handed in, so that every machine that draws a back-off can be
+// replayed from a seed. Production seeds it from the operating system once per process
+// (multicast/udp).
 
 /** A source of numbers: each call returns the next one, uniform in [0, 1). */
 export type Random = () => number;
 
 /**
- * A deterministic generator (sfc32 by Chris Doty-Humphrey, public domain): the same seed gives the same
- * numbers on every machine. 128 bits of state, period about 2^127; not for secrets.
+ * A deterministic generator (sfc32 by Chris Doty-Humphrey, public domain): the same seed gives the
+ * same numbers on every machine. 128 bits of state, period about 2^127; not for secrets.
  */
 export function seededRandom(seed: number): Random {
   let a = seed >>> 0;

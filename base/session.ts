@@ -1,7 +1,8 @@
 // The identity of one publisher incarnation on one channel. A publisher that restarts gets a new
-// session and counts again from sequence 1; so "message 17 of gateway-7" can never mean two different
-// messages: without it, a receiver that slept through the restart would take the new 17 for the one it
-// already has and lose it silently. A session is a random 63-bit number, shown as 16 hex digits.
+// session and counts again from sequence 1; so "message 17 of gateway-7" can never mean two
+// different messages: without it, a receiver that slept through the restart would take the new 17
+// for the one it already has and lose it silently. A session is a random 63-bit number, shown as 16
+// hex digits.
 
 import { assert } from './assert.ts';
 import type { Brand } from './brand.ts';
@@ -46,13 +47,6 @@ export function sessionToWords(session: SessionId): {
 /** The session as the non-negative bigint that the archive stores. */
 export function sessionToBigInt(session: SessionId): bigint {
   return BigInt(`0x${session}`);
-}
-
-/** The session that the archive stores as `value`. */
-export function sessionFromBigInt(value: bigint): SessionId {
-  const text = value.toString(16).padStart(16, '0');
-  assert(isSessionId(text), 'a stored session has 63 bits and is not zero');
-  return text;
 }
 
 function hex8(word: number): string {

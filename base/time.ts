@@ -1,5 +1,6 @@
-// Instants on the wall clock as microseconds since 1970-01-01T00:00:00Z, held in a plain number (safe
-// until the year 2255), and their RFC 3339 text. Reads no clock: whoever needs "now" is handed it.
+// Instants on the wall clock as microseconds since 1970-01-01T00:00:00Z, held in a plain number
+// (safe until the year 2255), and their RFC 3339 text. Reads no clock: whoever needs "now" is
+// handed it.
 
 const SHAPE =
   /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?([Zz]|[+-]\d{2}:\d{2})$/;
@@ -17,8 +18,8 @@ export function formatInstant(us: number): string {
 
 /**
  * The microseconds that an RFC 3339 instant names, or undefined if `text` is not one. An offset is
- * required; digits beyond the microsecond are cut off, never rounded up, so that a half-open interval
- * [from, to) keeps its bounds.
+ * required; digits beyond the microsecond are cut off, never rounded up, so that a half-open
+ * interval [from, to) keeps its bounds.
  */
 export function parseInstant(text: string): number | undefined {
   const parts = SHAPE.exec(text);

@@ -28,7 +28,7 @@ import type { SessionId } from '#base/mod.ts';
 const SEGMENTS_PER_BATCH = 8;
 const MESSAGE_BYTES = 140;
 /** Messages of one publisher in a row, as they come out of its packets. */
-const RUN_LENGTH = 10;
+const RUN_MESSAGES = 10;
 const SAMPLES = 8_192;
 
 interface Progress {
@@ -60,7 +60,7 @@ class Publishers {
   fill(builder: SegmentBuilder, publishedAtUs: number): void {
     while (!builder.isFull) {
       const who = this.#turn % 3;
-      for (let count = 0; count < RUN_LENGTH && !builder.isFull; count += 1) {
+      for (let count = 0; count < RUN_MESSAGES && !builder.isFull; count += 1) {
         const sequence = this.#sequences[who];
         const start = ((sequence * 3 + who) % SAMPLES) * MESSAGE_BYTES;
         const end = start + MESSAGE_BYTES;
@@ -75,7 +75,7 @@ class Publishers {
 async function appendFor(url: string, channel: string, endMs: number): Promise<Progress> {
   await using opened = openDatabase({
     url,
-    poolSizeMax: 1,
+    poolConnectionsMax: 1,
     applicationName: 'bench',
     statementTimeoutMs: 60_000,
   });

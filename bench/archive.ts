@@ -1,7 +1,7 @@
-// Measures the whole path on one host: publish → multicast on the loopback interface → archiver → COMMIT,
-// and says how many messages per second became durable. Closed loop: the publisher runs at most
-// OUTSTANDING_MESSAGES_MAX ahead of the archive, so that the slowest part sets the pace and nothing is
-// lost on the way; the run fails if anything was.
+// Measures the whole path on one host: publish → multicast on the loopback interface → archiver →
+// COMMIT, and says how many messages per second became durable. Closed loop: the publisher runs at
+// most OUTSTANDING_MESSAGES_MAX ahead of the archive, so that the slowest part sets the pace and
+// nothing is lost on the way; the run fails if anything was.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { arch, cpus, platform, totalmem } from 'node:os';
@@ -73,7 +73,10 @@ const PROGRESS_EVERY_MS = 250;
 /** Far above what one host moves: the archive sets the pace here, not the publisher's own limit. */
 const RATE_BYTES_PER_SEC = 4_000_000_000;
 
-/** Runs the benchmark once. Errors: those of the archiver; BACKCAST_AUDIT_FAILED if anything is missing. */
+/**
+ * Runs the benchmark once. Errors: those of the archiver; BACKCAST_AUDIT_FAILED if anything is
+ * missing.
+ */
 export async function benchmarkArchive(
   options: ArchiveBenchmarkOptions,
 ): Promise<ArchiveBenchmarkResult> {
@@ -85,7 +88,7 @@ export async function benchmarkArchive(
       url: options.databaseUrl,
       applicationName: 'backcast bench',
       statementTimeoutMs: 60_000,
-      poolSizeMax: 2,
+      poolConnectionsMax: 2,
     }),
   );
   const archiver = resources.use(await startArchiver(options, channel, address));
@@ -130,7 +133,9 @@ export async function benchmarkArchive(
   };
 }
 
-/** Publishes everything and waits until it is committed; milliseconds from the first to the last. */
+/**
+ * Publishes everything and waits until it is committed; milliseconds from the first to the last.
+ */
 async function publishAll(
   options: ArchiveBenchmarkOptions,
   publishers: readonly ChannelPublisher[],
@@ -185,7 +190,10 @@ async function publishUntil(
   return count;
 }
 
-/** JSON messages of exactly `payloadBytes` bytes, as an application would send; different, so that they compress as such do. */
+/**
+ * JSON messages of exactly `payloadBytes` bytes, as an application would send; different, so that
+ * they compress as such do.
+ */
 function samplePayloads(payloadBytes: number): Uint8Array[] {
   const random = processRandom();
   return Array.from({ length: 1_024 }, (_, index) => {

@@ -15,8 +15,8 @@ import {
   openDatabase,
   type OpenDatabase,
 } from '#archive/mod.ts';
-import { assert, seededRandom, randomSessionId, SEGMENT_MESSAGES_MAX } from '#base/mod.ts';
 import { SegmentBuilder } from '#archive/segment/mod.ts';
+import { assert, seededRandom, randomSessionId, SEGMENT_MESSAGES_MAX } from '#base/mod.ts';
 import { startReplayServer } from '#replay-api/mod.ts';
 
 const [url, messagesText = '1000000'] = process.argv.slice(2);
@@ -33,7 +33,7 @@ async function measure(): Promise<void> {
   await migrateToLatest({ url });
   await using opened = openDatabase({
     url,
-    poolSizeMax: 8,
+    poolConnectionsMax: 8,
     applicationName: 'backcast bench replay',
     statementTimeoutMs: 60_000,
   });

@@ -23,7 +23,7 @@ export interface AddressOptions {
 
 /** `text` if it names a channel; BACKCAST_CHANNEL_NAME otherwise. */
 export function requireChannel(text: string): string {
-  if (isChannelName(text) && text !== '.' && text !== '..') return text;
+  if (isChannelName(text)) return text;
   throw new BackcastError(
     'BACKCAST_CHANNEL_NAME',
     `${JSON.stringify(text)} cannot name a channel: use 1 to 128 of A-Z a-z 0-9 . _ -`,

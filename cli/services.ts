@@ -80,7 +80,7 @@ export async function startApi(
     url: databaseUrl,
     applicationName: 'backcast replay API',
     statementTimeoutMs: API_STATEMENT_MS_MAX,
-    poolSizeMax: API_CONNECTIONS_MAX,
+    poolConnectionsMax: API_CONNECTIONS_MAX,
   });
   try {
     const { host, port } = config.api;

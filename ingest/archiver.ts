@@ -111,6 +111,7 @@ export class Archiver implements AsyncDisposable {
       this.#options.log.warn({}, 'threads did not stop in time and are ended');
       await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
     }
+    this.#logTotals();
     await Promise.allSettled(this.#loops);
     await this.#name?.[Symbol.asyncDispose]();
     await this.#database?.close();
@@ -126,7 +127,7 @@ export class Archiver implements AsyncDisposable {
       url: databaseUrl,
       applicationName: `backcast archiver ${holder}`,
       statementTimeoutMs: 10_000,
-      poolSizeMax: 1,
+      poolConnectionsMax: 1,
     });
     await ensureSchema(this.#database.database);
     this.#name = await claimArchiverName(databaseUrl, holder);
@@ -205,6 +206,15 @@ export class Archiver implements AsyncDisposable {
 
   #fail(error: Error): void {
     this.#failed.reject(error);
+  }
+
+  /** What it took: the one place where repairs that went well are told. */
+  #logTotals(): void {
+    for (const [channel, { archivedMessages, receiver }] of Object.entries(this.counters)) {
+      const { packetsReceived, packetsMissed, repairsReceived, naksSent, messagesLost } = receiver;
+      const packets = { packetsReceived, packetsMissed, repairsReceived, naksSent };
+      this.#options.log.info({ channel, archivedMessages, ...packets, messagesLost }, 'recorded');
+    }
   }
 
   /** Repeats `work` until the archiver stops. A failure is logged once, and once more when it is over. */

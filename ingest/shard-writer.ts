@@ -2,6 +2,7 @@
 // turn. A batch that fails for a passing reason is tried again verbatim until it succeeds; one that is
 // fenced ends its channel here. Decides when to write, not what (batcher) nor how (archive/append).
 
+import { setTimeout as delay } from 'node:timers/promises';
 import { BackcastError } from '#base/mod.ts';
 import type { AppendResult, ArchiveBatch } from '#archive/mod.ts';
 
@@ -28,6 +29,8 @@ export interface ShardWriterOptions {
 /** Between two attempts at the same batch: doubling, so that a restarting server is not hammered. */
 const RETRY_MS_MIN = 50;
 const RETRY_MS_MAX = 2_000;
+/** What setTimeout can take; without a nearer deadline only a wake ends the wait. */
+const TIMER_MS_MAX = 2_147_483_647;
 
 /** The commit loop of one shard. */
 export class ShardWriter {
@@ -70,14 +73,15 @@ export class ShardWriter {
   }
 
   /**
-   * Runs until drained. Rejects with the first error that no retry mends, or, when `deadline` fires while
-   * the database is away, with that.
+   * Runs until drained, or until `deadline` fires while the database is away: then false, and what was
+   * heard last is not committed. Rejects with the first error that no retry mends.
    */
-  async run(deadline: AbortSignal): Promise<void> {
+  async run(deadline: AbortSignal): Promise<boolean> {
     for (;;) {
       const work = this.#next();
+      if (deadline.aborted) return false;
       if (work !== undefined) await this.#commit(work.source, work.batch, deadline);
-      else if (this.#isDraining) return;
+      else if (this.#isDraining) return true;
       else await this.#sleep(this.#nextDeadlineMs());
     }
   }
@@ -110,8 +114,8 @@ export class ShardWriter {
       } catch (error) {
         if (!(error instanceof BackcastError) || !error.isRetryable) throw error;
         this.#report('away', error);
-        deadline.throwIfAborted();
-        await this.#sleep(this.#options.nowMs() + retryMs, deadline);
+        await delay(retryMs, undefined, { signal: deadline }).catch(() => undefined);
+        if (deadline.aborted) return;
       }
     }
   }
@@ -128,13 +132,12 @@ export class ShardWriter {
     return earliestMs;
   }
 
-  /** Waits until `untilMs`, or until woken; with a `deadline`, only for that or the time. */
-  async #sleep(untilMs: number, deadline?: AbortSignal): Promise<void> {
+  /** Waits until `untilMs`, or until woken. */
+  async #sleep(untilMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    if (deadline === undefined) this.#wake = resolve;
+    this.#wake = resolve;
     const ms = Math.max(0, untilMs - this.#options.nowMs());
-    const timer = ms < 2_147_483_647 ? setTimeout(resolve, Math.ceil(ms)) : undefined;
-    deadline?.addEventListener('abort', () => resolve(), { once: true });
+    const timer = ms < TIMER_MS_MAX ? setTimeout(resolve, Math.ceil(ms)) : undefined;
     await promise;
     clearTimeout(timer);
     this.#wake = () => {};

@@ -46,7 +46,7 @@ export class Shard {
     const applicationName = `backcast archiver ${settings.holder}`;
     const url = settings.databaseUrl;
     const open = this.#resources.use(
-      openDatabase({ url, applicationName, statementTimeoutMs: 10_000, poolSizeMax: 2 }),
+      openDatabase({ url, applicationName, statementTimeoutMs: 10_000, poolConnectionsMax: 2 }),
     );
     const appender = this.#resources.use(new Appender({ url, applicationName }));
     this.#database = open.database;
@@ -64,7 +64,12 @@ export class Shard {
   async run(): Promise<void> {
     const renewal = setInterval(() => void this.#renew(), LEASE_MS / 3);
     try {
-      await this.#writer.run(this.#drainDeadline.signal);
+      const isDrained = await this.#writer.run(this.#drainDeadline.signal);
+      if (!isDrained) {
+        const hint =
+          'what was heard last is not committed; the next start asks the publishers for it';
+        this.#log('warn', 'stopped while the database was away', { hint });
+      }
     } finally {
       clearInterval(renewal);
       this.#stopping.abort();

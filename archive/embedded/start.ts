@@ -218,10 +218,10 @@ async function stopProcess(child: ChildProcess): Promise<void> {
   for (const signal of ['SIGINT', 'SIGQUIT', 'SIGKILL'] as const) {
     child.kill(signal);
     const patience = new AbortController();
-    const timeout = delay(signal === 'SIGINT' ? STOP_MS_MAX : 500, 'late', {
+    const late = delay(signal === 'SIGINT' ? STOP_MS_MAX : 500, 'late', {
       signal: patience.signal,
     }).catch(() => 'late');
-    const outcome = await Promise.race([exit, timeout]);
+    const outcome = await Promise.race([exit, late]);
     patience.abort();
     if (outcome !== 'late') return;
   }

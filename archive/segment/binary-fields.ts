@@ -11,12 +11,18 @@
 import { assert, POSTGRES_EPOCH_US, sessionFromWords } from '#base/mod.ts';
 import type { SessionId } from '#base/mod.ts';
 
+/** The number that PostgreSQL has for the type int. */
 export const INT4_TYPE = 23;
+/** The number of bigint. */
 export const INT8_TYPE = 20;
+/** The number of bytea. */
 export const BYTEA_TYPE = 17;
+/** The number of timestamptz. */
 export const TIMESTAMPTZ_TYPE = 1184;
 
+/** Where the elements of an array begin. */
 export const ARRAY_HEADER_BYTES = 20;
+/** The length in front of every element. */
 export const ELEMENT_HEADER_BYTES = 4;
 /** Element header and value of an array of 8-byte values. */
 export const WIDE_ELEMENT_BYTES = 12;

@@ -57,7 +57,7 @@ async function audit(
   await using store = await openStore(context);
   await using opened = archive.openDatabase({
     url: store.url,
-    poolSizeMax: 1,
+    poolConnectionsMax: 1,
     applicationName: 'backcast audit',
     statementTimeoutMs: 0,
   });

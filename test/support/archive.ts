@@ -30,7 +30,12 @@ export const PUBLISHED_AT_US = 1_795_342_400_123_457;
 
 /** A pool on `url` with settings fit for a test. */
 export function openTestDatabase(url: string): OpenDatabase {
-  return openDatabase({ url, poolSizeMax: 4, applicationName: 'test', statementTimeoutMs: 20_000 });
+  return openDatabase({
+    url,
+    poolConnectionsMax: 4,
+    applicationName: 'test',
+    statementTimeoutMs: 20_000,
+  });
 }
 
 /** An appender on `url`. */

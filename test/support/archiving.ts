@@ -34,7 +34,7 @@ export async function setScene(channel = 'orders'): Promise<Scene> {
       url: databaseUrl,
       applicationName: 'test',
       statementTimeoutMs: 60_000,
-      poolSizeMax: 2,
+      poolConnectionsMax: 2,
     }),
   );
   const address: ChannelAddress = { group, port, dport: 7_500, framing: 'native' };

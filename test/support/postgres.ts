@@ -44,12 +44,15 @@ async function createDatabase(server: TestServer, from: string): Promise<TestDat
     url: withDatabase(server.url, name),
     name,
     [Symbol.asyncDispose]: async () => {
+      if (isServerGone) return;
       await execute(server.url, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
     },
   };
 }
 
 let server: Promise<TestServer> | undefined;
+/** The server of a file that is run alone stops before the file's own `after` hooks are called. */
+let isServerGone = false;
 
 function theServer(): Promise<TestServer> {
   server ??= findServer();
@@ -67,5 +70,6 @@ async function findServer(): Promise<TestServer> {
 
 after(async () => {
   const running = await server?.catch(() => undefined);
+  isServerGone = [SERVER_VARIABLE, 'TEST_DATABASE_URL'].every((name) => !(name in process.env));
   await running?.[Symbol.asyncDispose]();
 });

@@ -30,7 +30,7 @@ export async function openTestApi(): Promise<TestApi> {
   const created = await createTestDatabase();
   const opened = openDatabase({
     url: created.url,
-    poolSizeMax: 4,
+    poolConnectionsMax: 4,
     applicationName: 'replay-api test',
     statementTimeoutMs: 10_000,
   });

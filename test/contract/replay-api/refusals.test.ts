@@ -263,7 +263,7 @@ test('history that is no longer kept is gone, with what is left', async () => {
 test('everything that is malformed is refused without the database', async () => {
   await using away = openDatabase({
     url: 'postgres://nobody@127.0.0.1:1/none',
-    poolSizeMax: 1,
+    poolConnectionsMax: 1,
     applicationName: 'refusals',
     statementTimeoutMs: 1_000,
   });
@@ -291,7 +291,7 @@ test('everything that is malformed is refused without the database', async () =>
 test('without the database requests are to be tried again, the process is healthy', async () => {
   await using away = openDatabase({
     url: 'postgres://nobody@127.0.0.1:1/none',
-    poolSizeMax: 1,
+    poolConnectionsMax: 1,
     applicationName: 'refusals',
     statementTimeoutMs: 1_000,
   });

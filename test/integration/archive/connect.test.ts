@@ -86,7 +86,7 @@ test('an instant arrives as microseconds, in whatever zone the server shows it',
   await using cloned = await createTestDatabase();
   await using opened = openDatabase({
     url: cloned.url,
-    poolSizeMax: 1,
+    poolConnectionsMax: 1,
     applicationName: 'test',
     statementTimeoutMs: 5_000,
   });
@@ -102,7 +102,7 @@ test('a statement that runs too long is ended by the server', async () => {
   await using cloned = await createTestDatabase();
   await using opened = openDatabase({
     url: cloned.url,
-    poolSizeMax: 1,
+    poolConnectionsMax: 1,
     applicationName: 'test',
     statementTimeoutMs: 50,
   });

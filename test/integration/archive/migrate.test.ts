@@ -4,7 +4,12 @@ import { ensureSchema, migrateToLatest, openDatabase } from '#archive/mod.ts';
 import { createEmptyDatabase, createTestDatabase, execute } from '#test/support/postgres.ts';
 
 function open(url: string): ReturnType<typeof openDatabase> {
-  return openDatabase({ url, poolSizeMax: 2, applicationName: 'test', statementTimeoutMs: 10_000 });
+  return openDatabase({
+    url,
+    poolConnectionsMax: 2,
+    applicationName: 'test',
+    statementTimeoutMs: 10_000,
+  });
 }
 
 test('an empty database lacks the schema and gets it by migrating', async () => {

@@ -125,10 +125,10 @@ test('an interface that is none is one clear line that names the usable ones', a
     publish.stderr,
     /^backcast: .*203\.0\.113\.9.*127\.0\.0\.1.*INTERFACE_UNUSABLE\)\n$/,
   );
-  const archive = await runBackcast([
-    ...['archive', '--home', folder.path, '--interface', '203.0.113.9'],
-    ...['--database-url', database.url],
-  ]);
+  const archive = await runBackcast(
+    ['archive', '--home', folder.path, '--interface', '203.0.113.9'],
+    { env: { DATABASE_URL: database.url } },
+  );
   assert.equal(archive.end, 1);
   assert.match(archive.stderr, /INTERFACE_UNUSABLE\)\n$/);
 });

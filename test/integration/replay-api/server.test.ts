@@ -174,7 +174,7 @@ test('the API recovers by itself when the database comes back, and says each onc
     await fillChannel(url, { name: 'small', deliveries: largeSegments(1) });
     await using opened = openDatabase({
       url,
-      poolSizeMax: 2,
+      poolConnectionsMax: 2,
       applicationName: 'outage test',
       statementTimeoutMs: 5_000,
     });

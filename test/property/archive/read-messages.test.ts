@@ -34,7 +34,7 @@ before(async () => {
   database = await createTestDatabase();
   opened = openDatabase({
     url: database.url,
-    poolSizeMax: 4,
+    poolConnectionsMax: 4,
     applicationName: 'read test',
     statementTimeoutMs: 10_000,
   });
