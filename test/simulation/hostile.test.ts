@@ -78,7 +78,7 @@ test('a forged trail far ahead is one loss, told once, without counting through 
   checkEvents(receiver.events, ledger);
 });
 
-test('ten thousand NAKs a second for the same packets cost at most one repair per packet and linger', () => {
+test('ten thousand NAKs a second cost at most one repair per packet and linger', () => {
   const { world, ledger, receiver, publisher } = newScene(4);
   const sqns = Array.from({ length: 50 }, (_, sqn) => sqn);
   const fields = { ...TRANSPORT, nla: 0, groupNla: ipv4ToWord('239.192.0.1'), sqns, count: 50 };

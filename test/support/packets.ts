@@ -1,5 +1,5 @@
-// Packets to test with: one transport session, and the four packets of it whose bytes docs/protocol.md
-// shows.
+// Packets to test with: one transport session, and the four packets of it whose bytes
+// docs/protocol.md shows.
 
 import {
   CONTROL_PACKET_BYTES_MAX,
