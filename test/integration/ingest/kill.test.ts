@@ -1,5 +1,5 @@
-// The archiver is killed in the middle of traffic, again and again. Afterwards everything is stored or
-// declared, nothing twice, and what the publisher still held is not lost.
+// The archiver is killed in the middle of traffic, again and again. Afterwards everything is stored
+// or declared, nothing twice, and what the publisher still held is not lost.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,5 +1,5 @@
-// The whole path on real multicast and a real PostgreSQL: what is published is archived, in order, once,
-// under loss in both directions; and what cannot be is declared.
+// The whole path on real multicast and a real PostgreSQL: what is published is archived, in order,
+// once, under loss in both directions; and what cannot be is declared.
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';

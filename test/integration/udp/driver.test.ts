@@ -1,5 +1,5 @@
-// The machine here is the smallest that uses every door: it answers each datagram "n" with "n − 1" until 0,
-// and says "tick" to itself when a deadline passes.
+// The machine here is the smallest that uses every door: it answers each datagram "n" with "n − 1"
+// until 0, and says "tick" to itself when a deadline passes.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';

@@ -1,5 +1,5 @@
-// Each refused packet is a sound one with one thing changed and its checksum mended, so that what is
-// refused is that one thing.
+// Each refused packet is a sound one with one thing changed and its checksum mended, so that what
+// is refused is that one thing.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
