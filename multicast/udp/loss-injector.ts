@@ -24,6 +24,7 @@ export interface FaultSpec {
 
 /** Kinds of packets, and `malformed` for datagrams that are no packets. */
 export type FaultKind = PacketKind | 'malformed';
+/** Which way a datagram goes. */
 export type FaultDirection = 'receive' | 'send';
 
 /** What was dropped and doubled, by direction and kind of packet. */

@@ -108,12 +108,6 @@ export function dataHeaderBytes(hasFragment: boolean): number {
     : PLAIN_DATA_HEADER_BYTES;
 }
 
-/** Writes an ODATA packet with a copy of `tsdu`. */
-export function writeData(into: Uint8Array, header: DataHeader, tsdu: Uint8Array): number {
-  into.set(tsdu, dataHeaderBytes(header.fragment !== undefined));
-  return finishData(into, header, tsdu.length);
-}
-
 /** Makes an ODATA packet of the `tsduBytes` that stand behind dataHeaderBytes() already. */
 export function finishData(into: Uint8Array, header: DataHeader, tsduBytes: number): number {
   const fragment = header.fragment;

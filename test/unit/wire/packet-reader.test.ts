@@ -5,7 +5,6 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
   PacketReader,
-  writeData,
   writeNak,
   writeNcf,
   writeSpm,
@@ -19,6 +18,7 @@ import {
   SESSION,
   SOURCE_NLA,
   TRANSPORT,
+  writeData,
 } from '#test/support/packets.ts';
 
 const FRAGMENT = { firstSqn: 4, startBytes: 100, apduBytes: 110 };

@@ -6,15 +6,14 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import * as fc from 'fast-check';
 import { randomBelow, seededRandom, type Random } from '#base/mod.ts';
+import { PacketReader, toRepair, writeNak, writeNcf, writeSpm } from '#multicast/wire/mod.ts';
 import {
-  PacketReader,
-  toRepair,
+  DOCUMENTED_PACKETS,
+  packetOf,
+  readPacket,
+  TRANSPORT,
   writeData,
-  writeNak,
-  writeNcf,
-  writeSpm,
-} from '#multicast/wire/mod.ts';
-import { DOCUMENTED_PACKETS, packetOf, readPacket, TRANSPORT } from '#test/support/packets.ts';
+} from '#test/support/packets.ts';
 
 const CASES_PER_RUN = 250_000;
 
