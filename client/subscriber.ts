@@ -5,6 +5,7 @@ import type { ChannelAddress, LossCause, SessionId } from '#base/mod.ts';
 import { Receiver, type ReceiverCounters, type ReceiverOptions } from '#multicast/core/mod.ts';
 import {
   Driver,
+  GatedSocket,
   injectFaults,
   openGroupSocket,
   openSendSocket,
@@ -83,11 +84,11 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
       );
       const groupSocket = faults === undefined ? bareGroup : injectFaults(bareGroup, faults);
       const sendSocket = faults === undefined ? bareSend : injectFaults(bareSend, faults);
+      const hasRoom = (): boolean => subscriber.#pendingBytes < PENDING_BYTES_MAX;
       const driver = new Driver({
         machine: subscriber.#receiver,
-        receiveFrom: [groupSocket, sendSocket],
+        receiveFrom: [new GatedSocket(groupSocket, hasRoom), sendSocket],
         sendThrough: sendSocket,
-        hasRoom: () => subscriber.#pendingBytes < PENDING_BYTES_MAX,
         onEvents: () => subscriber.#takeEvents(),
       });
       resources.use(driver);

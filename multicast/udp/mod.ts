@@ -3,6 +3,7 @@
 
 export * from './clock.ts';
 export * from './driver.ts';
+export * from './gate.ts';
 export * from './interface-mtu.ts';
 export * from './loss-injector.ts';
 export * from './socket.ts';
