@@ -6,19 +6,25 @@
 //   node --cpu-prof --cpu-prof-dir=/tmp bench/protocol.ts      to see where the time goes
 
 import {
+  type ChannelAddress,
   MESSAGE_BYTES_DEFAULT_MAX,
   PACKET_BYTES_DEFAULT,
   randomSessionId,
   seededRandom,
 } from '#base/mod.ts';
 import { Publisher, Receiver } from '#multicast/core/mod.ts';
-import { SIMULATED_CHANNEL } from '#sim/mod.ts';
 
 const ROUND_PACKETS = 2_000;
 const WARM_UP_MS = 300;
 const MEASURED_MS = 1_000;
 const RATE_UNBOUNDED = 1e15;
 const AT_US = 1_767_225_600_000_000;
+const ADDRESS: ChannelAddress = {
+  group: '239.192.0.1',
+  port: 7_500,
+  dport: 7_501,
+  framing: 'native',
+};
 const REMOTE = { address: '10.0.0.1', port: 40_000 };
 
 /**
@@ -65,10 +71,10 @@ class Pipe {
     this.#lateEvery = lateEvery;
     this.#publisher = new Publisher(
       {
-        address: SIMULATED_CHANNEL,
+        address: ADDRESS,
         session: randomSessionId(random),
         source: 'bench',
-        transport: { gsiHigh: 1, gsiLow: 2, tsiSport: 3, dataDport: SIMULATED_CHANNEL.dport },
+        transport: { gsiHigh: 1, gsiLow: 2, tsiSport: 3, dataDport: ADDRESS.dport },
         nla: REMOTE.address,
         nakPort: REMOTE.port,
         packetBytesMax: PACKET_BYTES_DEFAULT,
@@ -82,7 +88,7 @@ class Pipe {
       0,
     );
     this.#receiver = new Receiver({
-      address: SIMULATED_CHANNEL,
+      address: ADDRESS,
       join: 'window',
       random,
       messageBytesMax: MESSAGE_BYTES_DEFAULT_MAX,

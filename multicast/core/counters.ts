@@ -1,5 +1,6 @@
-// What the machines count, each counter with its unit and its sentence. Plain numbers, read at any time,
-// never reset. Expected trouble (a malformed packet, a duplicate) shows up here and nowhere else.
+// What the machines count, each counter with its unit and its sentence. Plain numbers, read at any
+// time, never reset. Expected trouble (a malformed packet, a duplicate) shows up here and nowhere
+// else.
 
 /** Unit and meaning of one counter. */
 export interface CounterDescription {
@@ -40,7 +41,7 @@ export const RECEIVER_COUNTERS = {
   packetsMissed: counter('packets', 'Packet numbers found missing, each counted once.'),
   duplicates: counter(
     'packets',
-    'Data packets that were there already, were given up before, or lie before the first one wanted.',
+    'Data packets that were there already, were given up, or lie before the first one wanted.',
   ),
   beyondWindow: counter(
     'packets',

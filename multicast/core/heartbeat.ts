@@ -1,5 +1,5 @@
-// When a publisher sends its next source path message (SPM). A receiver that has heard none cannot ask
-// for repairs, and only an SPM reveals that the last packets of a burst were lost; so:
+// When a publisher sends its next source path message (SPM). A receiver that has heard none cannot
+// ask for repairs, and only an SPM reveals that the last packets of a burst were lost; so:
 //
 //   opening   three in quick succession
 //   busy      one every SPM_AMBIENT_MS, however much data flows
@@ -8,12 +8,17 @@
 //
 // Knows nothing of packets; only of the times at which data and SPMs left.
 
-/** Between two SPMs while data flows: a newcomer can ask for repairs after this long at the latest. */
+/**
+ * Between two SPMs while data flows: a newcomer can ask for repairs after this long at the latest.
+ */
 export const SPM_AMBIENT_MS = 200;
 /** After opening or closing: three copies, so that 5 % loss leaves one in 8,000 unheard. */
 const BURST_COUNT = 3;
 const BURST_DISTANCE_MS = 20;
-/** Distances after the last data, the first one twice: a lost tail shows after 50 ms, and after 800 ms if four SPMs are lost as well. */
+/**
+ * Distances after the last data, the first one twice: a lost tail shows after 50 ms, and after 800
+ * ms if four SPMs are lost as well.
+ */
 const QUIET_MS: readonly number[] = [50, 100, 200, 400, 800, 1_600];
 /** A quiet publisher's steady heartbeat: often enough to tell it from a dead one within seconds. */
 export const HEARTBEAT_MS_MAX = 2_000;

@@ -1,5 +1,6 @@
-// The shape that every protocol machine has, learned once and used for publisher, receiver and whatever
-// comes later. A machine reads no clock, owns no socket and draws no randomness of its own.
+// The shape that every protocol machine has, learned once and used for publisher, receiver and
+// whatever comes later. A machine reads no clock, owns no socket and draws no randomness of its
+// own.
 //
 //   handleX(…, nowMs)     something arrived: a datagram, a call of the application
 //   handleTimeout(nowMs)  a deadline may have passed; calling too often is harmless
@@ -7,10 +8,13 @@
 //   pollEvent()           the next thing to tell the owner, or undefined
 //   nextDeadlineMs        when to call handleTimeout at the latest; Infinity if never
 //
-// The law: one mutation, then drain both polls, then the next mutation. `nowMs` is monotonic and never
-// goes backwards.
+// The law: one mutation, then drain both polls, then the next mutation. `nowMs` is monotonic and
+// never goes backwards.
 
-/** A datagram that a machine wants sent. `bytes` stay a valid packet: a repair marks them as one in place. */
+/**
+ * A datagram that a machine wants sent. `bytes` stay a valid packet: a repair marks them as one in
+ * place.
+ */
 export interface Transmit {
   readonly bytes: Uint8Array;
   readonly address: string;

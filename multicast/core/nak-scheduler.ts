@@ -1,14 +1,15 @@
-// Decides when to ask for missing packets, as intervals of packet numbers. Does not detect what is missing
-// (session-receiver) nor how a NAK is written. Each missing packet is in one of three states:
+// Decides when to ask for missing packets, as intervals of packet numbers. Does not detect what is
+// missing (session-receiver) nor how a NAK is written. Each missing packet is in one of three
+// states:
 //
-//   back_off   found missing, or an attempt failed    → wait_ncf when its delay is over: a NAK is sent
-//   wait_ncf   asked, not confirmed                   → wait_data when an NCF confirms; else back_off
+//   back_off   found missing, or an attempt failed    → wait_ncf when its delay is over: a NAK
+//   wait_ncf   asked, not confirmed                   → wait_data when confirmed, else back_off
 //   wait_data  the publisher, or somebody else's      → back_off when no repair came in time
 //              confirmed request, promised a repair
 //
-// and leaves by arriving, by leaving the publisher's window, or by giving up after REPAIR_TIMEOUT_MS.
-// RFC 3208, section 6 (receiver); default intervals as OpenPGM and ZeroMQ use them, scaled to a LAN.
-// Intervals, never sets of numbers: a jump by two billion costs one object.
+// and leaves by arriving, by leaving the publisher's window, or by giving up after
+// REPAIR_TIMEOUT_MS. RFC 3208, section 6 (receiver); default intervals as OpenPGM and ZeroMQ use
+// them, scaled to a LAN. Intervals, never sets of numbers: a jump by two billion costs one object.
 
 import {
   assert,
@@ -20,14 +21,22 @@ import {
 import { feedbackDelayMs } from './feedback-delay.ts';
 import { RoundTrip } from './round-trip.ts';
 
-/** Without a confirmation for this long the NAK or the NCF was lost. At least a few stalls of an event loop. */
+/**
+ * Without a confirmation for this long the NAK or the NCF was lost. At least a few stalls of an
+ * event loop.
+ */
 export const NAK_REPEAT_MS = 50;
 const NAK_REPEAT_BOUNDS = { timeoutMsFirst: NAK_REPEAT_MS, timeoutMsMin: 20, timeoutMsMax: 250 };
-/** Between two requests that go unanswered: seldom enough for a dead publisher, often enough at 80 % loss. */
+/**
+ * Between two requests that go unanswered: seldom enough for a dead publisher, often enough at 80 %
+ * loss.
+ */
 const NAK_UNANSWERED_MS = 100;
 /** With a confirmation the repair may queue behind others: wait longer, doubling each time. */
 export const NAK_DATA_MS = 100;
-/** A publisher that ends lingers for seconds: it must hear of what is missing several times in them. */
+/**
+ * A publisher that ends lingers for seconds: it must hear of what is missing several times in them.
+ */
 const NAK_DATA_MS_MAX = 400;
 const NAK_DATA_BOUNDS = {
   timeoutMsFirst: NAK_DATA_MS,
@@ -180,12 +189,17 @@ export class NakScheduler {
     for (const range of this.#missing) range.expiresAtMs += byMs;
   }
 
-  /** There may be something to do at `deadlineMs` already: requests that waited for an SPM may go. */
+  /**
+   * There may be something to do at `deadlineMs` already: requests that waited for an SPM may go.
+   */
   wakeAt(deadlineMs: number): void {
     this.#nextDeadlineMs = Math.min(this.#nextDeadlineMs, deadlineMs);
   }
 
-  /** Lets time pass; returns the ranges given up. `canAsk` false postpones requests (no SPM heard yet). */
+  /**
+   * Lets time pass; returns the ranges given up. `canAsk` false postpones requests (no SPM heard
+   * yet).
+   */
   handleTimeout(nowMs: number, canAsk: boolean, ask: (sqns: number[]) => void): SqnRange[] {
     if (nowMs < this.#nextDeadlineMs) return [];
     const givenUp = this.#giveUp(nowMs);
@@ -202,7 +216,10 @@ export class NakScheduler {
     return this.abandonBelow(fresh?.first ?? Number.POSITIVE_INFINITY);
   }
 
-  /** Requests without an answer go back, with one delay for all: what was asked together stays together. */
+  /**
+   * Requests without an answer go back, with one delay for all: what was asked together stays
+   * together.
+   */
   #retry(nowMs: number): void {
     const deadlineMs = nowMs + feedbackDelayMs(this.#random);
     for (const range of this.#missing) {
@@ -212,7 +229,10 @@ export class NakScheduler {
     }
   }
 
-  /** A range is cut where a NAK is full, and nowhere else, so that NAKs stay full when it is asked again. */
+  /**
+   * A range is cut where a NAK is full, and nowhere else, so that NAKs stay full when it is asked
+   * again.
+   */
   #askForDue(nowMs: number, ask: (sqns: number[]) => void): void {
     let room = OUTSTANDING_SQNS_MAX - this.#outstanding();
     let batch: number[] = [];
@@ -239,7 +259,9 @@ export class NakScheduler {
     if (batch.length > 0) ask(batch);
   }
 
-  /** Unanswered requests are repeated at growing distances: a publisher that is gone is left alone. */
+  /**
+   * Unanswered requests are repeated at growing distances: a publisher that is gone is left alone.
+   */
   #repeatMs(asks: number): number {
     const { timeoutMs } = this.#ncfTrip;
     return Math.max(timeoutMs, Math.min(NAK_UNANSWERED_MS, timeoutMs * 2 ** asks));

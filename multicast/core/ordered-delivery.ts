@@ -1,6 +1,6 @@
-// The last step of a receiver: takes a session's packets in packet order, puts big messages together and
-// tells messages and losses in sequence order. Does not know which packets are missing or why time passes
-// (session-receiver). Holds one unfinished big message at most.
+// The last step of a receiver: takes a session's packets in packet order, puts big messages
+// together and tells messages and losses in sequence order. Does not know which packets are missing
+// or why time passes (session-receiver). Holds one unfinished big message at most.
 
 import { type LossCause, PACKET_BYTES_MAX, SEQUENCE_MAX, type SessionId } from '#base/mod.ts';
 import { countMessages } from '#multicast/wire/mod.ts';
@@ -26,7 +26,10 @@ export class OrderedDelivery {
   #nextSequence: number | undefined;
   #resumeSqn: number | undefined;
   #holeCause: LossCause | undefined;
-  /** Of a hole that nothing else explains. Before the first message it lies in how the session began. */
+  /**
+   * Of a hole that nothing else explains. Before the first message it lies in how the session
+   * began.
+   */
   #plainCause: LossCause;
   #reassembly: Reassembly | undefined;
 
@@ -54,12 +57,17 @@ export class OrderedDelivery {
     return this.#nextSequence;
   }
 
-  /** The packet from which on a later receiver needs everything; undefined while that is not known. */
+  /**
+   * The packet from which on a later receiver needs everything; undefined while that is not known.
+   */
   get resumeSqn(): number | undefined {
     return this.#resumeSqn;
   }
 
-  /** The next packet in order. `sqn` is unwrapped; `bytes` are kept only while a big message needs them. */
+  /**
+   * The next packet in order. `sqn` is unwrapped; `bytes` are kept only while a big message needs
+   * them.
+   */
   packet(
     sqn: number,
     sequence: number,
@@ -76,13 +84,17 @@ export class OrderedDelivery {
     }
   }
 
-  /** Packets were given up here. The sequences they held become known with the next packet or SPM. */
+  /**
+   * Packets were given up here. The sequences they held become known with the next packet or SPM.
+   */
   hole(cause: LossCause): void {
     this.#reassembly = undefined;
     if (this.#resumeSqn !== undefined) this.#holeCause ??= cause;
   }
 
-  /** All packets before `nextSqn` are accounted for, and `sequence` is the first message after them. */
+  /**
+   * All packets before `nextSqn` are accounted for, and `sequence` is the first message after them.
+   */
   settled(sequence: number, nextSqn: number): void {
     this.#nextSequence ??= sequence;
     if (this.#nextSequence < sequence) this.#reconcile(sequence, nextSqn);
@@ -147,7 +159,9 @@ export class OrderedDelivery {
     this.#reassembly = { firstSqn, apduBytes, sequence, pieces: [], filledBytes: 0 };
   }
 
-  /** Declares what lies between the last message and `sequence`; false if `sequence` lies behind it. */
+  /**
+   * Declares what lies between the last message and `sequence`; false if `sequence` lies behind it.
+   */
   #reconcile(sequence: number, nextSqn: number): boolean {
     const expected = this.#nextSequence ?? sequence;
     if (sequence < expected) {

@@ -1,6 +1,7 @@
-// Turns messages into data packets of the native framing: many small messages share a packet, a big one
-// is split over several with OPT_FRAGMENT. Writes each message once, straight to where it is sent and
-// repaired from. Does not number packets on its own (publisher) nor keep them (transmit-window).
+// Turns messages into data packets of the native framing: many small messages share a packet, a big
+// one is split over several with OPT_FRAGMENT. Writes each message once, straight to where it is
+// sent and repaired from. Does not number packets on its own (publisher) nor keep them
+// (transmit-window).
 //
 // Hot path: one append per message; no allocation but a slab of memory every few hundred packets.
 
@@ -16,7 +17,9 @@ import {
   wrapSqn,
 } from '#multicast/wire/mod.ts';
 
-/** Memory is taken from the engine in pieces of this size and given back when its packets are gone. */
+/**
+ * Memory is taken from the engine in pieces of this size and given back when its packets are gone.
+ */
 const SLAB_BYTES = 262_144;
 
 /** Collects messages into one packet at a time. */
@@ -43,12 +46,17 @@ export class PacketBuilder {
     return this.#isOpen;
   }
 
-  /** Whether a message of this size shares packets with others; a larger one goes through `split`. */
+  /**
+   * Whether a message of this size shares packets with others; a larger one goes through `split`.
+   */
   isInline(payloadBytes: number): boolean {
     return this.#headerBytes + singleMessageBlockBytes(payloadBytes) <= this.#packetBytesMax;
   }
 
-  /** Adds a message to the open packet, opening one if needed; false if it has no room: take it first. */
+  /**
+   * Adds a message to the open packet, opening one if needed; false if it has no room: take it
+   * first.
+   */
   append(payload: Uint8Array, publishedAtUs: number, sequence: number): boolean {
     if (!this.#isOpen) {
       this.#reserve();
@@ -70,7 +78,9 @@ export class PacketBuilder {
     return packet;
   }
 
-  /** The packets of one big message, numbered from `firstSqn`. The open packet must have been taken. */
+  /**
+   * The packets of one big message, numbered from `firstSqn`. The open packet must have been taken.
+   */
   split(
     payload: Uint8Array,
     publishedAtUs: number,

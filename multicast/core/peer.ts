@@ -1,5 +1,5 @@
-// One publisher as a receiver sees it: its transport identity, where its NAKs go, when it was last heard,
-// and the session it is in. Writes the packets that go back to it.
+// One publisher as a receiver sees it: its transport identity, where its NAKs go, when it was last
+// heard, and the session it is in. Writes the packets that go back to it.
 
 import { type ChannelAddress, randomBelow, type SessionId, sessionToWords } from '#base/mod.ts';
 import {

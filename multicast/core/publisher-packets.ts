@@ -1,5 +1,5 @@
-// The control packets that a publisher writes: its state (SPM) and its confirmations (NCF). Data packets
-// come from packet-builder.
+// The control packets that a publisher writes: its state (SPM) and its confirmations (NCF). Data
+// packets come from packet-builder.
 
 import { type ChannelAddress, type SessionId, sessionToWords } from '#base/mod.ts';
 import {

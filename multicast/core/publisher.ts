@@ -1,13 +1,14 @@
-// The publishing half of the protocol as one machine: numbers messages, packs them, paces them, keeps them
-// for repair, answers NAKs, shows its state in SPMs, and lingers after its end. Reads no clock and owns no
-// socket; see machine.ts for the doors.
+// The publishing half of the protocol as one machine: numbers messages, packs them, paces them,
+// keeps them for repair, answers NAKs, shows its state in SPMs, and lingers after its end. Reads no
+// clock and owns no socket; see machine.ts for the doors.
 //
 //   open       accepts messages
 //   draining   close() was called; what was accepted is still being sent
 //   lingering  all is sent; FIN marks go out and repairs are still answered
 //   closed     nothing is held any more
 //
-// States and packets: RFC 3208, sections 5 (source) and 9 (SPM, NCF, repair). The window advances by size.
+// States and packets: RFC 3208, sections 5 (source) and 9 (SPM, NCF, repair). The window advances
+// by size.
 
 import {
   assert,
@@ -138,8 +139,8 @@ export class Publisher implements Machine {
 
   /**
    * Takes a message into the stream; its bytes are copied. `accepted` gives it the next sequence.
-   * `would_block` means that as much waits to be sent as half the window holds: a `writable` event says
-   * when to try again. `publishedAtUs` is the wall clock in microseconds.
+   * `would_block` means that as much waits to be sent as half the window holds: a `writable` event
+   * says when to try again. `publishedAtUs` is the wall clock in microseconds.
    */
   publish(payload: Uint8Array, publishedAtUs: number, nowMs: number): PublishOutcome {
     if (this.#state !== 'open') return 'closed';
@@ -157,7 +158,9 @@ export class Publisher implements Machine {
     return 'accepted';
   }
 
-  /** Ends the stream in order: sends what was accepted, marks the end, answers repairs, then closes. */
+  /**
+   * Ends the stream in order: sends what was accepted, marks the end, answers repairs, then closes.
+   */
   close(nowMs: number): void {
     if (this.#state !== 'open') return;
     this.#nowMs = nowMs;
@@ -166,7 +169,9 @@ export class Publisher implements Machine {
     this.#advanceState();
   }
 
-  /** Takes a NAK or an SPMR that is meant for this publisher; anything else is counted and dropped. */
+  /**
+   * Takes a NAK or an SPMR that is meant for this publisher; anything else is counted and dropped.
+   */
   handleDatagram(bytes: Uint8Array, _remote: Remote, nowMs: number): void {
     this.#nowMs = Math.max(this.#nowMs, nowMs);
     const reader = this.#reader;

@@ -1,6 +1,6 @@
-// A token bucket: lets bytes out at an average rate with a bounded burst. Knows nothing of packets or
-// queues. The bucket may go into debt by one packet, so a packet larger than the burst still leaves; the
-// debt is paid before the next one does.
+// A token bucket: lets bytes out at an average rate with a bounded burst. Knows nothing of packets
+// or queues. The bucket may go into debt by one packet, so a packet larger than the burst still
+// leaves; the debt is paid before the next one does.
 
 import { assert } from '#base/mod.ts';
 

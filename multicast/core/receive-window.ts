@@ -1,11 +1,12 @@
-// Packets that arrived ahead of a hole, by unwrapped packet number, until the hole is filled or given up.
+// Packets that arrived ahead of a hole, by unwrapped packet number, until the hole is filled or
+// given up.
 //
 //     next (first hole)       lead
 //       v                      v
 //   ... [ ][p][p][ ][ ][p][p][p]
 //
-// A ring that grows with need up to RECEIVE_WINDOW_PACKETS_MAX. Not the knowledge of what is missing
-// (nak-scheduler) nor of what is lost (session-receiver).
+// A ring that grows with need up to RECEIVE_WINDOW_PACKETS_MAX. Not the knowledge of what is
+// missing (nak-scheduler) nor of what is lost (session-receiver).
 
 import { assert, RECEIVE_WINDOW_PACKETS_MAX } from '#base/mod.ts';
 

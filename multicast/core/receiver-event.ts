@@ -1,5 +1,5 @@
-// What a receiver tells its owner, in the order in which it is true: per session, every sequence is either
-// in a `messages` or in a `lost`, exactly once, in order. Nothing is skipped in silence.
+// What a receiver tells its owner, in the order in which it is true: per session, every sequence is
+// either in a `messages` or in a `lost`, exactly once, in order. Nothing is skipped in silence.
 
 import type { LossCause, SessionId } from '#base/mod.ts';
 
@@ -18,7 +18,9 @@ export interface SourceNamed {
   readonly source: string;
 }
 
-/** A block of messages in order: `bytes` from `start` to `end` are read with a NativeBlockReader. */
+/**
+ * A block of messages in order: `bytes` from `start` to `end` are read with a NativeBlockReader.
+ */
 export interface MessagesDelivered {
   readonly kind: 'messages';
   readonly session: SessionId;

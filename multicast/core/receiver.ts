@@ -1,9 +1,10 @@
-// The receiving half of the protocol as one machine: tells the publishers of one channel apart by TSI,
-// follows each session, asks for what is missing and delivers in order. Reads no clock and owns no socket;
-// see machine.ts for the doors. Silent as a subscriber can be: all it sends are NAKs and requests for SPMs.
+// The receiving half of the protocol as one machine: tells the publishers of one channel apart by
+// TSI, follows each session, asks for what is missing and delivers in order. Reads no clock and
+// owns no socket; see machine.ts for the doors. Silent as a subscriber can be: all it sends are
+// NAKs and requests for SPMs.
 //
-// NAKs go to the address and port that the publisher's SPM names, and as a copy to the group, where other
-// receivers that miss the same packet hear it and hold theirs back.
+// NAKs go to the address and port that the publisher's SPM names, and as a copy to the group, where
+// other receivers that miss the same packet hear it and hold theirs back.
 
 import {
   type ChannelAddress,
@@ -63,8 +64,9 @@ export class Receiver implements Machine {
   }
 
   /**
-   * Takes over a session from an earlier receiver, to be continued where that one stopped. One that was
-   * open then (`isOpen`) is reported as expired if it is not heard in time; any other only if it returns.
+   * Takes over a session from an earlier receiver, to be continued where that one stopped. One that
+   * was open then (`isOpen`) is reported as expired if it is not heard in time; any other only if
+   * it returns.
    */
   restore(resume: ResumePoint, nowMs: number, isOpen = true): void {
     const expiresAtMs = isOpen ? nowMs + this.#options.sourceExpiryMs : Number.POSITIVE_INFINITY;
@@ -77,12 +79,18 @@ export class Receiver implements Machine {
     return this.#followed.size;
   }
 
-  /** Sessions that are over and remembered, so that they go on where they were left, or open nothing. */
+  /**
+   * Sessions that are over and remembered, so that they go on where they were left, or open
+   * nothing.
+   */
   get rememberedCount(): number {
     return this.#finished.size + this.#dormant.size;
   }
 
-  /** Takes any datagram: nothing in it can do more than move a counter unless it is a packet of ours. */
+  /**
+   * Takes any datagram: nothing in it can do more than move a counter unless it is a packet of
+   * ours.
+   */
   handleDatagram(bytes: Uint8Array, remote: Remote, nowMs: number): void {
     const reader = this.#reader;
     const reason = reader.read(bytes);
@@ -175,7 +183,10 @@ export class Receiver implements Machine {
     return undefined;
   }
 
-  /** Another session on the same TSI: the publisher restarted, and the old session will not come back. */
+  /**
+   * Another session on the same TSI: the publisher restarted, and the old session will not come
+   * back.
+   */
   #succeed(peer: Peer): void {
     const session = sessionFromWords(this.#reader.sessionHigh, this.#reader.sessionLow);
     if (this.#finished.has(session)) return;

@@ -1,7 +1,8 @@
-// Which packets a publisher resends, and when not to: a packet that is already waiting, or was resent a
-// moment ago, is not taken up again, so a hundred receivers that miss the same packet cost one repair.
-// States of a packet here: idle → queued (asked for) → lingering (just resent) → idle. Does not know what
-// a packet holds (transmit-window) nor how fast repairs may leave (rate-limiter).
+// Which packets a publisher resends, and when not to: a packet that is already waiting, or was
+// resent a moment ago, is not taken up again, so a hundred receivers that miss the same packet cost
+// one repair. States of a packet here: idle → queued (asked for) → lingering (just resent) → idle.
+// Does not know what a packet holds (transmit-window) nor how fast repairs may leave
+// (rate-limiter).
 
 /** How long after a repair further requests for the same packet are taken as already answered. */
 export const REPAIR_LINGER_MS = 10;
@@ -49,7 +50,10 @@ export class RepairScheduler {
     }
   }
 
-  /** Forgets lingers that are over. The map is in order of resending, so this stops at the first live one. */
+  /**
+   * Forgets lingers that are over. The map is in order of resending, so this stops at the first
+   * live one.
+   */
   forgetLingers(nowMs: number): void {
     for (const [sqn, resentAtMs] of this.#resentAtMs) {
       if (nowMs - resentAtMs < REPAIR_LINGER_MS) break;

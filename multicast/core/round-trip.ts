@@ -1,6 +1,7 @@
-// How long to wait for an answer before asking again, learnt from the answers themselves: a smoothed round
-// trip and its variation, as TCP does it (RFC 6298, section 2). A publisher whose repairs queue, or a host
-// whose processor is busy, answers late; asking again meanwhile would only add to the load.
+// How long to wait for an answer before asking again, learnt from the answers themselves: a
+// smoothed round trip and its variation, as TCP does it (RFC 6298, section 2). A publisher whose
+// repairs queue, or a host whose processor is busy, answers late; asking again meanwhile would only
+// add to the load.
 
 /** How long to wait, whatever was learnt. */
 export interface RoundTripBounds {

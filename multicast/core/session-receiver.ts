@@ -1,6 +1,6 @@
-// Follows one session: finds out which packets are missing, holds what came ahead of a hole, and hands
-// packets on in order. Every packet number from `next` to `lead` is exactly one of held, missing (being
-// asked for) or lost; below `next` all are accounted for.
+// Follows one session: finds out which packets are missing, holds what came ahead of a hole, and
+// hands packets on in order. Every packet number from `next` to `lead` is exactly one of held,
+// missing (being asked for) or lost; below `next` all are accounted for.
 //
 //   detected by   a data packet beyond lead + 1, or an SPM whose lead lies beyond ours
 //   lost when     the publisher's trail passes it, the repair times out, or the source is gone
@@ -17,7 +17,9 @@ import type { ReceiverEvent, ResumePoint } from './receiver-event.ts';
 export type JoinMode =
   /** From the next message on: what was said before is not asked for. */
   | 'live'
-  /** From the oldest packet the publisher still holds; what is older is lost with cause `late_join`. */
+  /**
+   * From the oldest packet the publisher still holds; what is older is lost with cause `late_join`.
+   */
   | 'window';
 
 /** What a session's receiver needs from the receiver around it. */

@@ -6,8 +6,8 @@
 //       \---- repairable ---/\-- to send --/
 //
 // Bounded in packets and in bytes; a new packet pushes the oldest out. Not the queue of repairs
-// (repair-scheduler) and not the pacing (rate-limiter). Packet numbers here are unwrapped: plain numbers
-// that never wrap.
+// (repair-scheduler) and not the pacing (rate-limiter). Packet numbers here are unwrapped: plain
+// numbers that never wrap.
 
 import { assert } from '#base/mod.ts';
 
@@ -54,8 +54,8 @@ export class TransmitWindow {
   }
 
   /**
-   * Adds the packet numbered lead + 1 and drops from the trail what no longer fits. `nextSequence` is the
-   * sequence of the first message that is not complete with this packet. O(1) amortised.
+   * Adds the packet numbered lead + 1 and drops from the trail what no longer fits. `nextSequence`
+   * is the sequence of the first message that is not complete with this packet. O(1) amortised.
    */
   push(packet: Uint8Array, nextSequence: number): void {
     while (this.#trail <= this.#lead && !this.#hasRoom(packet.length)) this.#drop();

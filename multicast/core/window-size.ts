@@ -1,5 +1,5 @@
-// How large a transmit window must be. Not the window (transmit-window); a rule that configuration and
-// publisher share.
+// How large a transmit window must be. Not the window (transmit-window); a rule that configuration
+// and publisher share.
 
 import { dataHeaderBytes, singleMessageBlockBytes } from '#multicast/wire/mod.ts';
 
@@ -10,9 +10,9 @@ export interface WindowSize {
 }
 
 /**
- * The smallest window for messages of up to `messageBytesMax` bytes in packets of up to `packetBytesMax`:
- * half of it may wait to be sent, and whatever is accepted on top of that must not push unsent packets
- * out. That is one packet that was still open, and the largest message.
+ * The smallest window for messages of up to `messageBytesMax` bytes in packets of up to
+ * `packetBytesMax`: half of it may wait to be sent, and whatever is accepted on top of that must
+ * not push unsent packets out. That is one packet that was still open, and the largest message.
  */
 export function smallestWindow(options: {
   readonly messageBytesMax: number;

@@ -1,5 +1,6 @@
-// Whole worlds of real publishers and receivers under seeded faults. Each seed draws its own mix; a failing
-// one is named in the error and runs alone with `SEED=n node --test test/simulation/delivery.test.ts`.
+// Whole worlds of real publishers and receivers under seeded faults. Each seed draws its own mix; a
+// failing one is named in the error and runs alone with `SEED=n node --test
+// test/simulation/delivery.test.ts`.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

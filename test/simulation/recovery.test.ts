@@ -1,4 +1,5 @@
-// Single faults with an exact outcome: what is recovered, what is declared lost, and with which bounds.
+// Single faults with an exact outcome: what is recovered, what is declared lost, and with which
+// bounds.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -22,7 +23,7 @@ const texts = ({ events }: SimulatedReceiver): string[] => events.map((event) =>
 const losses = (receiver: SimulatedReceiver): string[] =>
   texts(receiver).filter((text) => text.startsWith('lost'));
 
-test('the lost last packet of a burst is recovered within a second, even if heartbeats are lost', () => {
+test('the lost last packet of a burst is recovered within a second, heartbeats lost or not', () => {
   for (const lostSpms of [0, 1, 3]) {
     const world = new World(1, CALM);
     const ledger: Ledger = new Map();
@@ -96,7 +97,7 @@ test('a receiver that resumes asks for exactly what it missed', () => {
   assert.deepEqual([verdict?.delivered, verdict?.lost], [150, 0]);
 });
 
-test('a receiver that crashes again and again, under loss, misses nothing and gets nothing twice', () => {
+test('a receiver that crashes again and again misses nothing and gets nothing twice', () => {
   for (let seed = 1; seed <= 10; seed += 1) {
     const world = new World(seed, { ...CALM, loss: 0.1, delayMsMax: 1 });
     const ledger: Ledger = new Map();
@@ -207,7 +208,7 @@ test('a publisher that restarts is a new session, also on the transport of the o
   }
 });
 
-test('a publisher that was cut off for longer than its expiry is taken up where it was left', () => {
+test('a publisher cut off for longer than its expiry is taken up where it was left', () => {
   const world = new World(11, CALM);
   const ledger: Ledger = new Map();
   const receiver = world.addReceiver();
@@ -223,7 +224,7 @@ test('a publisher that was cut off for longer than its expiry is taken up where 
   assert.equal(texts(receiver).filter((text) => text === 'closed expired').length, 1);
 });
 
-test('a publisher cut off in the middle of a big message loses nothing once it is heard again', () => {
+test('a publisher cut off in the middle of a big message loses nothing in the end', () => {
   const world = new World(12, CALM);
   const ledger: Ledger = new Map();
   const receiver = world.addReceiver();

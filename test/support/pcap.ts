@@ -1,5 +1,6 @@
-// Reads the UDP datagrams out of a capture file in the classic pcap format (little-endian, Ethernet,
-// IPv4 without fragments): just enough for the captures among the fixtures, and loud about anything else.
+// Reads the UDP datagrams out of a capture file in the classic pcap format (little-endian,
+// Ethernet, IPv4 without fragments): just enough for the captures among the fixtures, and loud
+// about anything else.
 
 import { readFileSync } from 'node:fs';
 

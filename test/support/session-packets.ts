@@ -1,5 +1,6 @@
-// One publisher's packets as a receiver gets them, built by hand: for tests that decide what arrives and
-// when. And what a receiver says and sends, as short texts that read well in an assertion.
+// One publisher's packets as a receiver gets them, built by hand: for tests that decide what
+// arrives and when. And what a receiver says and sends, as short texts that read well in an
+// assertion.
 
 import { type ChannelAddress, seededRandom, unreachable } from '#base/mod.ts';
 import {
@@ -14,12 +15,11 @@ import {
   ipv4ToWord,
   NativeBlockWriter,
   toRepair,
-  writeData,
   writeNak,
   writeNcf,
   writeSpm,
 } from '#multicast/wire/mod.ts';
-import { packetOf, readPacket, SESSION, SOURCE_NLA, TRANSPORT } from './packets.ts';
+import { packetOf, readPacket, SESSION, SOURCE_NLA, TRANSPORT, writeData } from './packets.ts';
 
 /** The channel of TRANSPORT. */
 export const CHANNEL: ChannelAddress = {
@@ -35,10 +35,9 @@ export const PUBLISHER: Remote = { address: '192.168.1.7', port: 40_001 };
 const GROUP_NLA = ipv4ToWord(CHANNEL.group);
 const PUBLISHED_AT_US = 1_795_345_858_887_986;
 
-/** The session of these packets, and one that follows it on the same TSI. */
+/** The session of these packets, and the words of one that follows it on the same TSI. */
 export const SESSION_ID = '0123456789abcdef';
 export const NEXT_SESSION = { sessionHigh: 0x0123_4567, sessionLow: 0x89ab_cdf0 } as const;
-export const NEXT_SESSION_ID = '0123456789abcdf0';
 
 /** A data packet. Without `messages` its one message is its sequence in decimal. */
 export interface DataFields {
@@ -130,7 +129,9 @@ export function hear(machine: Machine, nowMs: number, ...packets: readonly Uint8
   for (const packet of packets) machine.handleDatagram(packet, PUBLISHER, nowMs);
 }
 
-/** What a receiver has told since the last call: `messages 1-3`, `lost 4-5 late_join`, `closed fin`. */
+/**
+ * What a receiver has told since the last call: `messages 1-3`, `lost 4-5 late_join`, `closed fin`.
+ */
 export function told(receiver: Receiver): string[] {
   const texts: string[] = [];
   for (let event = receiver.pollEvent(); event !== undefined; event = receiver.pollEvent()) {
@@ -170,7 +171,9 @@ export function sent(machine: Machine): string[] {
   return texts;
 }
 
-/** Runs a machine's deadlines, and nothing else, from `fromMs` to `untilMs`; returns what it sent. */
+/**
+ * Runs a machine's deadlines, and nothing else, from `fromMs` to `untilMs`; returns what it sent.
+ */
 export function waitUntil(machine: Machine, untilMs: number, fromMs = 0): string[] {
   const texts: string[] = sent(machine);
   for (let steps = 0; machine.nextDeadlineMs <= untilMs; steps += 1) {

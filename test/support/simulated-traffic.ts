@@ -1,5 +1,5 @@
-// Traffic for simulated worlds: publishes payloads whose bytes tell their number, in bursts, and keeps what
-// was published for the checker.
+// Traffic for simulated worlds: publishes payloads whose bytes tell their number, in bursts, and
+// keeps what was published for the checker.
 
 import { randomBelow, type SessionId } from '#base/mod.ts';
 import type { ReceiverEvent, ResumePoint } from '#multicast/core/mod.ts';
@@ -49,7 +49,10 @@ export function publishOne(
 /** A network that loses, repeats and reorders nothing. */
 export const CALM: NetworkFaults = { loss: 0, duplicate: 0, delayMsMin: 0.1, delayMsMax: 0.1 };
 
-/** Publishes `count` messages one by one, each in a packet of its own, `everyMs` apart (2 by default). */
+/**
+ * Publishes `count` messages one by one, each in a packet of its own, `everyMs` apart (2 by
+ * default).
+ */
 export function publishEach(
   world: World,
   publisher: SimulatedPublisher,
@@ -64,7 +67,10 @@ export function publishEach(
   }
 }
 
-/** Lets the network lose each datagram for which `chance` gives more than a draw; counts them by kind. */
+/**
+ * Lets the network lose each datagram for which `chance` gives more than a draw; counts them by
+ * kind.
+ */
 export function loseBy(
   world: World,
   chance: (reader: PacketReader, to: number) => number,

@@ -59,7 +59,7 @@ test('a quiet publisher beats steadily for ever', () => {
   assert.equal(times.length, 3_600_000 / HEARTBEAT_MS_MAX);
 });
 
-test('a closing publisher shows its end at once, three times in quick succession, then steadily', () => {
+test('a closing publisher shows its end three times in quick succession, then steadily', () => {
   const heartbeat = new HeartbeatSchedule(0);
   beats(heartbeat, 100);
   heartbeat.close(1_000);

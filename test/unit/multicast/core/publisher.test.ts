@@ -1,90 +1,19 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { isSessionId, RECEIVE_WINDOW_PACKETS_MAX } from '#base/mod.ts';
-import { Publisher, type PublisherOptions } from '#multicast/core/mod.ts';
-import type { PacketReader } from '#multicast/wire/mod.ts';
-import { packetOf, readPacket, TRANSPORT } from '#test/support/packets.ts';
-import { CHANNEL, hear, nakPacket, SESSION_ID } from '#test/support/session-packets.ts';
+import { RECEIVE_WINDOW_PACKETS_MAX } from '#base/mod.ts';
 import { writeSpmr } from '#multicast/wire/mod.ts';
+import {
+  AT_US,
+  drain,
+  kinds,
+  newPublisher,
+  run,
+  sentPublisher,
+} from '#test/support/driven-publisher.ts';
+import { packetOf, TRANSPORT } from '#test/support/packets.ts';
+import { hear, nakPacket } from '#test/support/session-packets.ts';
 
-const AT_US = 1_795_345_858_887_986;
-const LINGER_MS = 1_000;
 const UDP_HEADER_BYTES = 28;
-
-function newPublisher(options: Partial<PublisherOptions> = {}): Publisher {
-  assert.ok(isSessionId(SESSION_ID));
-  return new Publisher(
-    {
-      address: CHANNEL,
-      session: SESSION_ID,
-      source: 'gateway-7',
-      transport: TRANSPORT,
-      nla: '192.168.1.7',
-      nakPort: 40_001,
-      packetBytesMax: 300,
-      messageBytesMax: 1_000,
-      windowPackets: 16,
-      windowBytes: 1_000_000,
-      rateBytesPerSec: 1_000_000_000,
-      flushMs: 1,
-      lingerMs: LINGER_MS,
-      ...options,
-    },
-    0,
-  );
-}
-
-/** A packet as short text: `odata 5`, `rdata 5`, `spm 0-5`, `ncf 5 6`. */
-function textOf(reader: PacketReader): string {
-  if (reader.kind === 'spm')
-    return `spm ${reader.trail}-${reader.lead}${reader.isFin ? ' fin' : ''}`;
-  const sqns = reader.kind === 'ncf' ? reader.sqnList.subarray(0, reader.sqnCount) : [reader.sqn];
-  return `${reader.kind} ${[...sqns].join(' ')}`;
-}
-
-/** All that may leave now. */
-function drain(publisher: Publisher): string[] {
-  const texts: string[] = [];
-  for (let next = publisher.pollTransmit(); next !== undefined; next = publisher.pollTransmit()) {
-    assert.deepEqual([next.address, next.port], [CHANNEL.group, CHANNEL.port]);
-    texts.push(textOf(readPacket(next.bytes)));
-  }
-  return texts;
-}
-
-/** Runs the deadlines up to `untilMs`; what left, without the SPMs unless they are asked for. */
-function run(publisher: Publisher, untilMs: number, withSpms = false): string[] {
-  const texts = drain(publisher);
-  for (let steps = 0; publisher.nextDeadlineMs <= untilMs; steps += 1) {
-    assert.ok(steps < 10_000, 'a deadline moves when it is handled');
-    publisher.handleTimeout(publisher.nextDeadlineMs);
-    texts.push(...drain(publisher));
-  }
-  return withSpms ? texts : texts.filter((text) => !text.startsWith('spm'));
-}
-
-/** A publisher that has sent `count` packets of one message each, one every `everyMs`. */
-function sentPublisher(
-  count: number,
-  options: Partial<PublisherOptions> = {},
-  everyMs = 1,
-): Publisher {
-  const publisher = newPublisher({ flushMs: 0, ...options });
-  for (let n = 0; n < count; n += 1) {
-    assert.equal(publisher.publish(new Uint8Array(200), AT_US, n * everyMs), 'accepted');
-    run(publisher, n * everyMs);
-  }
-  run(publisher, 1_000);
-  return publisher;
-}
-
-function kinds(publisher: Publisher): string[] {
-  const seen: string[] = [];
-  for (let next = publisher.pollEvent(); next !== undefined; next = publisher.pollEvent()) {
-    seen.push(next.kind);
-  }
-  return seen;
-}
 
 test('a new publisher shows its empty window', () => {
   assert.deepEqual(run(newPublisher(), 45, true), Array(3).fill('spm 0-4294967295'));
@@ -309,93 +238,4 @@ test('packet numbers wrap in data, NAKs and repairs', () => {
   const publisher = sentPublisher(4, { firstSqn: 2 ** 32 - 2 });
   hear(publisher, 1_000, nakPacket([2 ** 32 - 1, 0]));
   assert.deepEqual(drain(publisher), [`ncf ${2 ** 32 - 1} 0`, `rdata ${2 ** 32 - 1}`, 'rdata 0']);
-});
-
-test('closing sends what was accepted, then shows the end until the linger is over', () => {
-  const publisher = newPublisher();
-  run(publisher, 100);
-  publisher.publish(new Uint8Array(10), AT_US, 100);
-  publisher.close(100);
-  assert.deepEqual(drain(publisher), ['odata 0', 'spm 0-0 fin']);
-  assert.equal(publisher.state, 'lingering');
-  const texts = run(publisher, 100 + LINGER_MS, true);
-  assert.deepEqual(new Set(texts), new Set(['spm 0-0 fin']));
-  assert.deepEqual(kinds(publisher), ['closed']);
-  assert.deepEqual([publisher.state, publisher.nextDeadlineMs], ['closed', Infinity]);
-});
-
-test('a publisher that never published ends as well', () => {
-  const publisher = newPublisher();
-  publisher.close(0);
-  publisher.close(1);
-  run(publisher, LINGER_MS);
-  assert.equal(publisher.state, 'closed');
-});
-
-test('after close nothing is accepted', () => {
-  const publisher = newPublisher();
-  publisher.close(0);
-  assert.equal(publisher.publish(new Uint8Array(1), AT_US, 1), 'closed');
-});
-
-test('a backlog drains at the rate before the end is shown', () => {
-  const publisher = newPublisher({ rateBytesPerSec: 10_000 });
-  for (let n = 0; n < 8; n += 1) publisher.publish(new Uint8Array(200), AT_US, 0);
-  publisher.close(0);
-  const texts = run(publisher, 60, true);
-  assert.equal(publisher.state, 'draining');
-  assert.equal(
-    texts.some((text) => text.endsWith('fin')),
-    false,
-  );
-  run(publisher, 1_000);
-  assert.equal(publisher.state, 'lingering');
-  assert.equal(publisher.counters.packetsSent, 8);
-});
-
-test('repairs are answered during the linger, and extend it', () => {
-  const publisher = sentPublisher(3);
-  publisher.close(1_000);
-  run(publisher, 1_900);
-  hear(publisher, 1_900, nakPacket([2]));
-  assert.deepEqual(drain(publisher), ['ncf 2', 'rdata 2']);
-  run(publisher, 2_899);
-  assert.equal(publisher.state, 'lingering');
-  run(publisher, 2_900);
-  assert.equal(publisher.state, 'closed');
-});
-
-test('repairs that still wait when the linger ends are sent first, without a busy wait', () => {
-  const publisher = sentPublisher(16, { rateBytesPerSec: 5_000 }, 60);
-  const startMs = 2_000;
-  run(publisher, startMs);
-  publisher.close(startMs);
-  const asked = Array.from({ length: 16 }, (_, index) => index);
-  for (let nowMs = startMs; nowMs <= startMs + 900; nowMs += 100) {
-    run(publisher, nowMs);
-    hear(publisher, nowMs, nakPacket(asked));
-  }
-  run(publisher, startMs + 4 * LINGER_MS);
-  assert.equal(publisher.state, 'closed');
-});
-
-test('NAKs without end do not keep a closed publisher for ever', () => {
-  const publisher = sentPublisher(16, { rateBytesPerSec: 1_000 }, 300);
-  run(publisher, 10_000);
-  publisher.close(10_000);
-  const asked = Array.from({ length: 16 }, (_, index) => index);
-  for (let nowMs = 10_000; nowMs < 10_000 + 11 * LINGER_MS; nowMs += 20) {
-    hear(publisher, nowMs, nakPacket(asked));
-    run(publisher, nowMs);
-  }
-  assert.equal(publisher.state, 'closed');
-});
-
-test('a closed publisher answers nothing', () => {
-  const publisher = sentPublisher(3);
-  publisher.close(1_000);
-  run(publisher, 1_000 + LINGER_MS);
-  hear(publisher, 3_000, nakPacket([1]));
-  publisher.handleTimeout(3_000);
-  assert.deepEqual(drain(publisher), []);
 });

@@ -228,7 +228,7 @@ test('a packet beyond the window is dropped, the last one within it is not', () 
   assert.equal(receiver.counters.packetsReceived, 2);
 });
 
-test('with too many holes packets that would make another are dropped, the next in order is not', () => {
+test('with too many holes a packet that makes another is dropped, the next in order is not', () => {
   const receiver = newReceiver();
   for (let hole = 0; hole <= RECEIVE_GAPS_MAX; hole += 1) hear(receiver, 0, plain(hole * 2));
   hear(receiver, 0, plain(RECEIVE_GAPS_MAX * 2 + 2));

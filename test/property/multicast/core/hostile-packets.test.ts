@@ -1,5 +1,6 @@
-// Whatever bytes arrive, no machine throws, opens a session it should not, or tells a session's sequences
-// out of order. Damaged packets keep a checksum that no longer fits; forged ones get one that does.
+// Whatever bytes arrive, no machine throws, opens a session it should not, or tells a session's
+// sequences out of order. Damaged packets keep a checksum that no longer fits; forged ones get one
+// that does.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';

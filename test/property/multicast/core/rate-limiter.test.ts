@@ -1,5 +1,5 @@
-// Whatever is asked of a bucket and whenever: over no interval does more leave than rate and burst allow,
-// and it never holds back what the rate would allow.
+// Whatever is asked of a bucket and whenever: over no interval does more leave than rate and burst
+// allow, and it never holds back what the rate would allow.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';

@@ -1,6 +1,6 @@
-// The whole receive path against a model that knows of packets only whether each came before it was lost.
-// A stream is small blocks and big messages in fragments; its packets arrive in any order, repeated,
-// missing, with trails that move on.
+// The whole receive path against a model that knows of packets only whether each came before it was
+// lost. A stream is small blocks and big messages in fragments; its packets arrive in any order,
+// repeated, missing, with trails that move on.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
@@ -87,7 +87,9 @@ function accounted(events: readonly ReceiverEvent[]): boolean[] {
   return fates;
 }
 
-/** What the model says of each sequence: delivered if all its packets came before they were lost. */
+/**
+ * What the model says of each sequence: delivered if all its packets came before they were lost.
+ */
 function expectedFates(
   packets: readonly StreamPacket[],
   cameInTime: readonly boolean[],
