@@ -1,7 +1,8 @@
 // Which losses may belong to an interval of publish times. Nobody knows when a lost message was
-// published, but it was not after its loss was detected, and not before the message that precedes it
-// in its session. A loss is left out only if one of the two excludes it: an answer may name a loss
-// too many, never one too few.
+// published, but it was not after its loss was detected, and not before the message that precedes
+// it in its session. Where none precedes it, it was not before the archive last took in anything,
+// well before it first heard the session: it would have heard it then. A loss is left out only if
+// one of these excludes it: an answer may name a loss too many, never one too few.
 
 import { sql } from 'kysely';
 import type { ArchiveDatabase } from './connect.ts';
@@ -10,7 +11,7 @@ import type { Loss } from './read-entries.ts';
 import { selectLosses } from './read-losses.ts';
 import type { PartitionBounds } from './read-partitions.ts';
 import { SessionIndex } from './read-session-index.ts';
-import { instantValue, rowsOf, sessionKey } from './read-sql.ts';
+import { INSTANT_US_MAX, instantValue, rowsOf, sessionKey } from './read-sql.ts';
 
 /** Where the messages of an interval of publish times lie among the positions. */
 export interface TimeHull {
@@ -19,15 +20,17 @@ export interface TimeHull {
   readonly first: number;
   /** All messages after this position were published after the interval. */
   readonly last: number;
-  /** The messages up to `last` were archived before this instant. */
-  readonly archivedEndUs: number;
+  /** When the archive took in the message after `last`; infinite if it has not yet. */
+  readonly nextArchivedAtUs: number;
 }
 
 /**
- * How far the clocks of publishers and archiver are trusted to agree when a loss is compared with an
- * interval of publish times. Hosts on one network keep NTP time to a few milliseconds.
+ * How far the clocks of publishers and archiver are trusted to agree when a loss is compared with
+ * an interval of publish times. Hosts on one network keep NTP time to a few milliseconds.
  */
 const CLOCK_SKEW_US = 1_000_000;
+/** How soon an archive that listens hears of a session after its first message, at the latest. */
+const FIRST_HEARD_US_MAX = 60_000_000;
 /** Losses of one session that are looked at in one step. */
 const STEP_LOSSES = 64;
 
@@ -53,13 +56,16 @@ export async function lossesByTime(
   return found.toSorted((a, b) => a.afterPosition - b.afterPosition);
 }
 
-/** Of each session that was open by then, its first loss that was declared behind `lastPlace`. */
+/**
+ * Of each session that may have been there, its first loss that was declared behind `lastPlace`.
+ */
 function firstLaterLosses(
   db: ArchiveDatabase,
   channel: Channel,
   hull: TimeHull,
   lastPlace: number,
 ): Promise<Loss[]> {
+  const openedAtUs = Math.min(hull.nextArchivedAtUs + FIRST_HEARD_US_MAX, INSTANT_US_MAX);
   return rowsOf(
     selectLosses(db, channel.channelId)
       .innerJoin('sessions', (join) =>
@@ -67,7 +73,7 @@ function firstLaterLosses(
           .onRef('sessions.channel_id', '=', 'losses.channel_id')
           .onRef('sessions.session_id', '=', 'losses.session_id'),
       )
-      .where(sql<boolean>`sessions.opened_at < ${instantValue(hull.archivedEndUs)}`)
+      .where(sql<boolean>`sessions.opened_at <= ${instantValue(openedAtUs)}`)
       .where(detectedWithin(hull))
       .where('losses.after_position', '>', lastPlace)
       .clearOrderBy()
@@ -78,7 +84,7 @@ function firstLaterLosses(
   );
 }
 
-/** From `first` on, the losses of its session whose preceding message lies within the hull. */
+/** From `first` on, the losses of its session that no message behind the hull precedes. */
 async function laterLosses(
   index: ConstructorParameters<typeof SessionIndex>[0],
   first: Loss,
@@ -101,7 +107,7 @@ async function laterLosses(
     for (const loss of losses) {
       const sequences = { first: 1, last: loss.first - 1 };
       const [previous] = await new SessionIndex(index).entries(sequences, 'desc');
-      if (previous === undefined || previous.firstPosition > hull.last) return found;
+      if (previous !== undefined && previous.firstPosition > hull.last) return found;
       found.push(loss);
     }
     if (losses.length < STEP_LOSSES) return found;

@@ -16,15 +16,17 @@ import {
   type PositionRequest,
   type SequenceRequest,
 } from './read-page.ts';
-import { archivedInterval, loadPartitionBounds, type PartitionBounds } from './read-partitions.ts';
-import { mayStillReceive, positionsOfInterval, type PublishedInterval } from './read-time.ts';
+import { loadPartitionBounds, type PartitionBounds } from './read-partitions.ts';
+import { INSTANT_US_MAX, INSTANT_US_MIN } from './read-sql.ts';
+import {
+  archivedAtUs,
+  mayStillReceive,
+  positionsOfInterval,
+  type PublishedInterval,
+} from './read-time.ts';
 
 /** What reading messages needs of an open database. */
 export type ReadDatabase = Pick<OpenDatabase, 'database' | 'pool'>;
-
-/** Instants beyond these, the years 1700 and 2255, are not told apart: no publisher lives there. */
-const INSTANT_US_MIN = -8_520_336_000_000_000;
-const INSTANT_US_MAX = Number.MAX_SAFE_INTEGER;
 
 /**
  * Begins to read what `request` asks for from `channel`, as findChannel has just returned it.
@@ -106,8 +108,6 @@ async function openInterval(
   assertKept(request, partitions);
   const hull = await positionsOfInterval(db, channelId, partitions, archivedThrough, published);
   const positions = boundedPositions(request, hull);
-  const until = partitions.filter((partition) => partition.firstPosition <= hull.last);
-  const archivedEndUs = until.length === 0 ? INSTANT_US_MIN : archivedInterval(until).endUs;
   const mayReceive =
     request.publishedToUs !== undefined &&
     (await mayStillReceive(db, channel, partitions, published.endUs));
@@ -123,7 +123,7 @@ async function openInterval(
     losses: await lossesByTime(db, channel, partitions, {
       startUs: published.startUs,
       ...hull,
-      archivedEndUs,
+      nextArchivedAtUs: await archivedAtUs(db, channel, partitions, hull.last + 1),
     }),
     unsettled: mayReceive ? { fromSequence: undefined } : undefined,
   });

@@ -85,7 +85,8 @@ export class SessionIndex {
     const rows =
       order === 'asc'
         ? await this.#rows(
-            sql`${this.#select(day, before, 1)} UNION ALL ${this.#select(day, within, ENTRIES_MAX)}`,
+            sql`${this.#select(day, before, 1)}
+              UNION ALL ${this.#select(day, within, ENTRIES_MAX)}`,
           )
         : await this.#rows(
             this.#select(

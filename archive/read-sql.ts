@@ -6,6 +6,10 @@ import { AssertionError, formatInstant, type SessionId } from '#base/mod.ts';
 import { sessionParameter } from './database-types.ts';
 import { toDatabaseError } from './sqlstate.ts';
 
+/** Instants beyond these, the years 1700 and 2255, are not told apart: no publisher lives there. */
+export const INSTANT_US_MIN = -8_520_336_000_000_000;
+export const INSTANT_US_MAX: number = Number.MAX_SAFE_INTEGER;
+
 /** `session` as the bigint that the tables hold. */
 export function sessionKey(session: SessionId): RawBuilder<unknown> {
   return sql`${sessionParameter(session)}::bigint`;

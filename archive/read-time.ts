@@ -6,7 +6,7 @@ import { type RawBuilder, sql } from 'kysely';
 import { SEGMENT_MESSAGES_MAX, type SequenceRange } from '#base/mod.ts';
 import type { ArchiveDatabase } from './connect.ts';
 import { type Channel, listUnsettledSessions } from './read.ts';
-import { archivedInterval, type PartitionBounds } from './read-partitions.ts';
+import { archivedInterval, type PartitionBounds, partitionWindow } from './read-partitions.ts';
 import { type IndexEntry, SessionIndex } from './read-session-index.ts';
 import { instantValue, rowsOf } from './read-sql.ts';
 
@@ -68,6 +68,29 @@ async function segmentEdge(
     ORDER BY first_position ${sql.raw(order)} LIMIT 1`.execute(db),
   );
   return rows.at(0);
+}
+
+/** When the segment that begins at `position` was archived; infinite if none does. */
+export async function archivedAtUs(
+  db: ArchiveDatabase,
+  channel: Channel,
+  partitions: readonly PartitionBounds[],
+  position: number,
+): Promise<number> {
+  const window = partitionWindow(partitions, { first: position, last: position }, 'asc');
+  if (window === undefined) return Number.POSITIVE_INFINITY;
+  const { startUs, endUs } = window.archived;
+  const rows = await rowsOf(
+    db
+      .selectFrom('segments')
+      .where('channel_id', '=', channel.channelId)
+      .where('first_position', '=', position)
+      .where(sql<boolean>`archived_at >= ${instantValue(startUs)}`)
+      .where(sql<boolean>`archived_at < ${instantValue(endUs)}`)
+      .select('archived_at')
+      .execute(),
+  );
+  return rows.at(0)?.archived_at ?? Number.POSITIVE_INFINITY;
 }
 
 /** Sessions that are looked at one by one; where there are more, the answer is to ask again. */

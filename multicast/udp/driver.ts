@@ -1,9 +1,10 @@
-// THE loop between a protocol machine and the world: datagrams and time go in, datagrams and events come
-// out. It knows no protocol; one driver runs one machine, publisher or receiver alike.
+// THE loop between a protocol machine and the world: datagrams and time go in, datagrams and events
+// come out. It knows no protocol; one driver runs one machine, publisher or receiver alike.
 //   datagram ──► handleDatagram ─┐
 //   deadline ──► handleTimeout ──┼─► turn: send all that is due · tell the owner · arm the one timer
 //   owner    ──► its own call ───┘
-// Datagrams of one turn of the event loop are taken in one by one, and drained together behind them.
+// Datagrams of one turn of the event loop are taken in one by one, and drained together behind
+// them.
 
 import type { Machine } from '#multicast/core/mod.ts';
 import { monotonicMs } from './clock.ts';
@@ -15,15 +16,24 @@ export interface DriverOptions {
   /** Sockets whose datagrams go into the machine. */
   readonly receiveFrom: readonly DatagramSocket[];
   readonly sendThrough: DatagramSocket;
-  /** Whether the owner can take more; while it cannot, datagrams are dropped and counted. Default: always. */
+  /**
+   * Whether the owner can take more; while it cannot, datagrams are dropped and counted. Default:
+   * always.
+   */
   readonly hasRoom?: () => boolean;
   /** Drains the machine's events. If it calls the machine itself, it calls schedule() too. */
   readonly onEvents: () => void;
 }
 
-/** As many as libuv reads from a socket per turn: a sender does not outrun receivers of its own thread. */
+/**
+ * As many as libuv reads from a socket per turn: a sender does not outrun receivers of its own
+ * thread.
+ */
 const TRANSMITS_PER_TURN_MAX = 32;
-/** Longest wait in one go: far below what setTimeout can take, and a spare handleTimeout is harmless. */
+/**
+ * Longest wait in one go: far below what setTimeout can take, and a spare handleTimeout is
+ * harmless.
+ */
 const WAIT_MS_MAX = 60_000;
 
 /** Runs one machine until it is disposed. */
@@ -60,7 +70,10 @@ export class Driver implements Disposable {
     return this.#overranAtMs;
   }
 
-  /** Takes one turn at the end of this turn of the event loop, however often it is called until then. */
+  /**
+   * Takes one turn at the end of this turn of the event loop, however often it is called until
+   * then.
+   */
   schedule(): void {
     if (!this.#isDisposed) this.#immediate ??= setImmediate(this.#onImmediate);
   }

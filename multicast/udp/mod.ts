@@ -1,5 +1,5 @@
-// Floor 3: the machines' way to the network and to time. Sockets, the loop that drives a machine, the
-// clocks, and faults on purpose.
+// Floor 3: the machines' way to the network and to time. Sockets, the loop that drives a machine,
+// the clocks, and faults on purpose.
 
 export * from './clock.ts';
 export * from './driver.ts';

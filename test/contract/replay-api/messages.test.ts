@@ -266,9 +266,12 @@ test('an interval that reaches into the future is unsettled', async () => {
   );
 });
 
+function text(seconds: number): string {
+  return new Date(instantAt(seconds) / 1_000).toISOString();
+}
+
 function until(seconds: number): string {
-  const text = new Date(instantAt(seconds) / 1_000).toISOString();
-  return `/v1/channels/silent/messages?to=${text}`;
+  return `/v1/channels/silent/messages?to=${text(seconds)}`;
 }
 
 test('an interval after an open session was last heard of is unsettled', async () => {
@@ -292,6 +295,56 @@ test('a session is read by sequence, and its losses are cut to the range', async
     [[3, 5]],
   );
   assert.equal(range.status, 'partial');
+});
+
+test('an outage of the archiver is missing from every session that published in it', async () => {
+  const lostFrom = { kind: 'loss' as const, cause: 'repair_expired' as const };
+  await api.addChannel({
+    name: 'outage',
+    deliveries: [
+      segment(10, [sent(A, 1, 10)]),
+      { ...lostFrom, session: A, first: 2, last: 50, detectedAtUs: instantAt(7_200) },
+      segment(7_200, [sent(A, 51, 7_199)]),
+      segment(7_201, [sent(A, 52, 7_200)]),
+      { ...lostFrom, session: B, first: 1, last: 9, detectedAtUs: instantAt(7_202) },
+      segment(7_203, [sent(B, 10, 7_201)]),
+    ],
+    sessions: new Map([[B, { openedAtUs: instantAt(7_201), seenAtUs: instantAt(9_000) }]]),
+  });
+  const during = await page(`/v1/channels/outage/messages?from=${text(3_600)}&to=${text(3_700)}`);
+  assert.deepEqual([during.status, during.items.length], ['partial', 0]);
+  assert.deepEqual(
+    during.losses.map((loss) => loss['session']),
+    [A, B],
+  );
+});
+
+test('a session that began later does not make earlier hours partial', async () => {
+  await api.addChannel({
+    name: 'later',
+    deliveries: [
+      segment(10, [sent(A, 1, 10)]),
+      segment(600, [sent(A, 2, 600)]),
+      segment(3_600, [sent(A, 3, 3_600)]),
+      {
+        kind: 'loss',
+        session: B,
+        first: 1,
+        last: 9,
+        cause: 'late_join',
+        detectedAtUs: instantAt(3_601),
+      },
+      segment(3_602, [sent(B, 10, 3_602)]),
+    ],
+    sessions: new Map([
+      [A, { seenAtUs: instantAt(9_000) }],
+      [B, { openedAtUs: instantAt(3_601), seenAtUs: instantAt(9_000) }],
+    ]),
+  });
+  const earlier = await page(`/v1/channels/later/messages?from=${text(0)}&to=${text(60)}`);
+  assert.deepEqual([earlier.status, earlier.items.length], ['complete', 1]);
+  const whole = await page(`/v1/channels/later/messages?from=${text(0)}&to=${text(3_605)}`);
+  assert.deepEqual([whole.status, whole.items.length], ['partial', 4]);
 });
 
 test('a channel without messages gives a complete and empty answer', async () => {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { isSessionId, RECEIVE_SESSIONS_MAX, type SessionId } from '#base/mod.ts';
 import type { Receiver, ResumePoint } from '#multicast/core/mod.ts';
-import { toRepair, writeData } from '#multicast/wire/mod.ts';
-import { packetOf, SESSION, TRANSPORT } from '#test/support/packets.ts';
+import { toRepair } from '#multicast/wire/mod.ts';
+import { packetOf, SESSION, TRANSPORT, writeData } from '#test/support/packets.ts';
 import {
   dataPacket,
   hear,
