@@ -3,8 +3,7 @@
 //   datagram ──► handleDatagram ─┐
 //   deadline ──► handleTimeout ──┼─► turn: send what is due · tell the owner · arm the timer
 //   owner    ──► its own call ───┘
-// Datagrams of one turn of the event loop are taken in one by one, and drained together behind
-// them.
+// Datagrams of one turn of the event loop are taken in one by one and drained together.
 
 import type { Machine } from '#multicast/core/mod.ts';
 import { monotonicMs } from './clock.ts';
