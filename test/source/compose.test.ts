@@ -17,6 +17,8 @@ interface Service {
   readonly ports?: readonly string[];
   readonly volumes?: readonly string[];
   readonly restart?: string;
+  readonly init?: boolean;
+  readonly stop_grace_period?: string;
   readonly healthcheck?: { readonly test: readonly string[] };
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
 }
@@ -83,6 +85,41 @@ test('nothing starts before what it needs is ready', () => {
   assert.ok(compose.services['replay-api']?.healthcheck);
 });
 
+test('every word of a command is text, as an engine demands', () => {
+  for (const [name, { command = [], healthcheck, environment = {} }] of services) {
+    const words: unknown[] = [command, healthcheck?.test ?? [], Object.values(environment)].flat();
+    for (const word of words) assert.equal(typeof word, 'string', `${name}: ${String(word)}`);
+  }
+});
+
+test('the API is healthy when it says that it is ready', () => {
+  const { healthcheck, command = [] } = compose.services['replay-api'] ?? {};
+  const check = healthcheck?.test.join(' ') ?? '';
+  const asked = /http:\/\/127\.0\.0\.1:(\d+)(\/\w+)/.exec(check);
+  assert.equal(asked?.[1], command[command.indexOf('--port') + 1]);
+  assert.equal(asked?.[2], '/readyz');
+  assert.match(textOf('replay-api/routes/operation.ts'), /'\/readyz'/);
+});
+
+test('what runs is told to stop, has time for it, and is started again', () => {
+  for (const [name, { init, restart, command, stop_grace_period: grace }] of ours) {
+    assert.equal(init, true, `${name}: signals must reach the program`);
+    assert.equal(restart, command?.[0] === 'migrate' ? 'no' : 'unless-stopped', name);
+    if (command?.[0] === 'archive') assert.ok(Number.parseInt(grace ?? '0', 10) > 5, name);
+  }
+});
+
+test('the demo is the one of `backcast up --demo`', () => {
+  const cast = textOf('cli/demo.ts').matchAll(/channel: '([^']+)', source: '([^']+)'/g);
+  const published = ours
+    .filter(([, { command }]) => command?.[0] === 'publish')
+    .map(([, { command = [] }]) => [command[1], command[command.indexOf('--source') + 1]]);
+  assert.deepEqual(
+    published,
+    [...cast].map(([, channel, source]) => [channel, source]),
+  );
+});
+
 test('every volume that is mounted is declared, and the other way round', () => {
   const mounted = services.flatMap(([, { volumes = [] }]) => volumes.map((at) => at.split(':')[0]));
   assert.deepEqual(new Set(mounted), new Set(Object.keys(compose.volumes)));
@@ -104,6 +141,22 @@ test('the settings are settings of the program', () => {
     for (const variable of Object.keys(environment)) {
       assert.ok(documented.includes(`\`${variable}\``), `${name}: ${variable}`);
     }
+  }
+});
+
+test('what the program keeps lies in a volume that belongs to its user', () => {
+  const dockerfile = textOf('Dockerfile');
+  const home = /BACKCAST_HOME=(\S+)/.exec(dockerfile)?.[1] ?? 'nowhere';
+  assert.ok(dockerfile.includes(`\nVOLUME ${home}\n`));
+  assert.match(dockerfile, new RegExp(`--owner=node .*${home}\n`));
+  assert.deepEqual(compose.services['archiver']?.volumes, [`archiver:${home}`]);
+});
+
+test('the image holds every folder of the program', () => {
+  const left = new Set(textOf('.dockerignore').split('\n'));
+  for (const { path } of project.sources) {
+    const [folder = ''] = path.split('/');
+    assert.equal(left.has(folder), folder === 'test', `${folder} and .dockerignore`);
   }
 });
 
