@@ -72,12 +72,17 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
 
   private constructor(options: ChannelRecorderOptions) {
     this.#options = options;
-    this.#receiver = new Receiver({ ...options, join: 'window', random: processRandom() });
-    this.#batcher = new Batcher(options);
-    const nowMs = monotonicMs();
-    for (const { session, watermark, resumeSqn, state } of options.sessions) {
-      const resume = { session, nextSequence: watermark + 1, nextSqn: resumeSqn };
-      this.#receiver.restore(resume, nowMs, state === 'open');
+    const batcher = new Batcher(options);
+    this.#batcher = batcher;
+    this.#receiver = new Receiver({
+      ...options,
+      join: 'window',
+      random: processRandom(),
+      recall: (session) => batcher.recall(session),
+    });
+    for (const { session, state } of options.sessions) {
+      const resume = state === 'open' ? batcher.recall(session) : undefined;
+      if (typeof resume === 'object') this.#receiver.restore(resume, monotonicMs());
     }
   }
 
@@ -107,11 +112,6 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
       pendingBytes: this.#batcher.pendingBytes,
       archivedMessages: this.#archivedMessages,
     };
-  }
-
-  /** Whether everything heard so far is committed. */
-  get isIdle(): boolean {
-    return this.#batcher.isIdle;
   }
 
   get nextDeadlineMs(): number {
