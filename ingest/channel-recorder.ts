@@ -68,7 +68,6 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   readonly #resources = new AsyncDisposableStack();
   #driver: Driver | undefined;
   #archivedMessages = 0;
-  #inFlight: ArchiveBatch | undefined;
 
   private constructor(options: ChannelRecorderOptions) {
     this.#options = options;
@@ -119,14 +118,11 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   }
 
   pollBatch(nowMs: number, force: boolean): ArchiveBatch | undefined {
-    this.#inFlight = this.#batcher.pollBatch(nowMs, force);
-    return this.#inFlight;
+    return this.#batcher.pollBatch(nowMs, force);
   }
 
-  committed(): void {
-    for (const { messageCount } of this.#inFlight?.segments ?? []) {
-      this.#archivedMessages += messageCount;
-    }
+  committed(batch: ArchiveBatch): void {
+    for (const { messageCount } of batch.segments) this.#archivedMessages += messageCount;
     this.#batcher.committed();
   }
 
@@ -134,9 +130,10 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     this.#options.onFenced();
   }
 
-  /** Stops listening. What was heard stays to be committed. */
+  /** Stops listening. What was heard, to the last datagram taken, stays to be committed. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources.disposeAsync();
+    this.#takeEvents();
   }
 
   #withFaults(socket: DatagramSocket): DatagramSocket {
@@ -169,11 +166,11 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     if (hasNews) this.#options.onWork();
   }
 
-  /** A loss that our own overrun explains says so. */
+  /** A loss that our own overrun explains says so: while deaf, we hear no repair and no heartbeat. */
   #withOverrun(event: ReceiverEvent, nowMs: number): ReceiverEvent {
     const isOurs =
       event.kind === 'lost' &&
-      event.cause === 'repair_expired' &&
+      (event.cause === 'repair_expired' || event.cause === 'source_gone') &&
       nowMs - (this.#driver?.overranAtMs ?? Number.NEGATIVE_INFINITY) < OVERRUN_MEMORY_MS;
     return isOurs ? { ...event, cause: 'recorder_overrun' } : event;
   }
