@@ -123,7 +123,9 @@ export class ChannelPublisher implements AsyncDisposable {
     this.#driver.schedule();
     if (outcome === 'would_block') this.#writable ??= Promise.withResolvers<void>();
     if (outcome === 'too_large') {
-      const message = `The message has ${payload.length} bytes; at most ${this.messageBytesMax} are allowed (publisher.messageBytesMax).`;
+      const message =
+        `The message has ${payload.length} bytes; at most ${this.messageBytesMax} are allowed ` +
+        '(publisher.messageBytesMax).';
       throw new BackcastError('BACKCAST_MESSAGE_TOO_LARGE', message);
     }
     if (outcome === 'closed') {
@@ -197,13 +199,16 @@ function describeMachine(options: OpenPublisherOptions, nakPort: number): Publis
 function checkWindow(options: OpenPublisherOptions): void {
   const { messageBytesMax, windowPackets, windowBytes } = options;
   if (windowPackets > RECEIVE_WINDOW_PACKETS_MAX) {
-    const message = `A window may have ${RECEIVE_WINDOW_PACKETS_MAX} packets at most; publisher.windowPackets is ${windowPackets}.`;
+    const message =
+      `A window may have ${RECEIVE_WINDOW_PACKETS_MAX} packets at most; ` +
+      `publisher.windowPackets is ${windowPackets}.`;
     throw new BackcastError('BACKCAST_CONFIG_INVALID', message);
   }
   const smallest = smallestWindow(options);
   if (windowPackets >= smallest.packets && windowBytes >= smallest.bytes) return;
   const message =
-    `Messages of publisher.messageBytesMax = ${messageBytesMax} bytes need a window of ${smallest.packets} packets ` +
-    `and ${smallest.bytes} bytes at least; publisher.windowPackets is ${windowPackets} and publisher.windowBytes ${windowBytes}.`;
+    `Messages of publisher.messageBytesMax = ${messageBytesMax} bytes need a window of ` +
+    `${smallest.packets} packets and ${smallest.bytes} bytes at least; publisher.windowPackets ` +
+    `is ${windowPackets} and publisher.windowBytes ${windowBytes}.`;
   throw new BackcastError('BACKCAST_CONFIG_INVALID', message);
 }

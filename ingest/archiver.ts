@@ -2,8 +2,10 @@
 // partitions ahead of time, passes on what the threads tell, and stops them in order. Touches
 // neither packets nor rows itself.
 //
-//   starting   the schema and the partitions are there          running   channels are discovered and recorded
-//   stopping   threads commit what they heard and end           stopped   nothing is left
+//   starting   the schema and the partitions are made sure of
+//   running    channels are discovered and recorded
+//   stopping   threads commit what they heard and end
+//   stopped    nothing is left
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
@@ -101,7 +103,8 @@ export class Archiver implements AsyncDisposable {
    */
   async recording(channel: string): Promise<void> {
     if (!this.#isWanted(channel)) {
-      const message = `The channel ${channel} is not recorded: archiver.channels (${this.#options.channels.join(', ')}) does not name it.`;
+      const patterns = this.#options.channels.join(', ');
+      const message = `The channel ${channel} is not recorded: archiver.channels (${patterns}) does not name it.`;
       throw new BackcastError('BACKCAST_CONFIG_INVALID', message);
     }
     await this.#discover();
