@@ -104,7 +104,9 @@ export class Archiver implements AsyncDisposable {
   async recording(channel: string): Promise<void> {
     if (!this.#isWanted(channel)) {
       const patterns = this.#options.channels.join(', ');
-      const message = `The channel ${channel} is not recorded: archiver.channels (${patterns}) does not name it.`;
+      const message =
+        `The channel ${channel} is not recorded: archiver.channels (${patterns}) does not ` +
+        'name it.';
       throw new BackcastError('BACKCAST_CONFIG_INVALID', message);
     }
     await this.#discover();
