@@ -1,5 +1,5 @@
-// docs/protocol.md tells when packets are sent. Its numbers are those that the machines use: constants
-// are compared, and the schedule of heartbeats is played through.
+// docs/protocol.md tells when packets are sent. Its numbers are those that the machines use:
+// constants are compared, and the schedule of heartbeats is played through.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -57,7 +57,8 @@ test('heartbeats come when the document says', () => {
   const growing = rest.filter((distanceMs) => distanceMs !== steady);
   assert.equal(
     whenOf('SPM after the last data'),
-    `after ${first} ms, then ${growing.map(grouped).join(', ')} ms, then every ${grouped(steady ?? 0)} ms`,
+    `after ${first} ms, then ${growing.map(grouped).join(', ')} ms, ` +
+      `then every ${grouped(steady ?? 0)} ms`,
   );
   schedule.close(60_000);
   assert.deepEqual(distances(schedule, 60_000, 5), [0, 20, 20, 250, 250]);
