@@ -1,5 +1,5 @@
-// An archiver, publishers and an auditor for tests: everything real, on loopback multicast, with settings
-// that make faults show quickly.
+// An archiver, publishers and an auditor for tests: everything real, on loopback multicast, with
+// settings that make faults show quickly.
 
 import assert from 'node:assert/strict';
 import { type ArchiveDatabase, audit, type ChannelAudit, openDatabase } from '#archive/mod.ts';

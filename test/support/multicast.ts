@@ -14,8 +14,10 @@ export interface ReservedGroup extends AsyncDisposable {
   readonly port: number;
 }
 
-// A port bound at the loopback address is handed out by the kernel to nobody else, and does not stand in
-// the way of sockets that are bound to a group.
+/**
+ * Reserves a group and port. A port bound at the loopback address is handed out by the kernel to
+ * nobody else, and does not stand in the way of sockets that are bound to a group.
+ */
 export async function reserveGroup(): Promise<ReservedGroup> {
   const holder = dgram.createSocket('udp4');
   holder.bind({ address: LOOPBACK, port: 0, exclusive: true });

@@ -1,4 +1,5 @@
-// `backcast up` as a newcomer meets it: it starts, it says where it is, it keeps what it has, and it stops.
+// `backcast up` as a newcomer meets it: it starts, it says where it is, it keeps what it has, and
+// it stops.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

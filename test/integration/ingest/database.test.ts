@@ -1,5 +1,5 @@
-// The archiver and its database: one that crashes and comes back in the middle of traffic, one whose
-// lease somebody else takes, and a renewal that something stands in the way of.
+// The archiver and its database: one that crashes and comes back in the middle of traffic, one
+// whose lease somebody else takes, and a renewal that something stands in the way of.
 
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';

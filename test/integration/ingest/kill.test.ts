@@ -1,5 +1,5 @@
-// The archiver is killed in the middle of traffic, again and again. Afterwards everything is stored or
-// declared, nothing twice, and what the publisher still held is not lost.
+// The archiver is killed in the middle of traffic, again and again. Afterwards everything is stored
+// or declared, nothing twice, and what the publisher still held is not lost.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -16,7 +16,7 @@ import { type RunningCommand, startBackcast } from '#test/support/cli.ts';
 const KILLS = 10;
 const MESSAGES = 30_000;
 
-test(`an archiver that is killed ${KILLS} times in the middle of traffic loses and doubles nothing`, async () => {
+test(`an archiver killed ${KILLS} times amid traffic loses and doubles nothing`, async () => {
   await using scene = await setScene();
   await using home = await configuredHome(scene);
   await using publisher = await scene.openPublisher({ lingerMs: 500, rateBytesPerSec: 4_000_000 });
