@@ -84,6 +84,7 @@ export const ERRORS = {
     false,
     406,
   ),
+  BACKCAST_BUSY: entry('Too many readers are being served at once.', 'caller', true, 503),
   BACKCAST_API_UNREACHABLE: entry('The replay API cannot be reached.', 'operator', true, 503),
   BACKCAST_ANSWER_TRUNCATED: entry(
     'The answer ended before its end record.',

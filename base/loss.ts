@@ -4,13 +4,13 @@
 /** Every cause, with the sentence that the documentation and the API give for it. */
 export const LOSS_CAUSES = {
   repair_expired:
-    'The publisher no longer held the packets when they were asked for, or did not resend them in time.',
+    'The publisher no longer held the packets when they were asked for, or resent them too late.',
   source_gone: 'The publisher fell silent before the missing packets could be repaired.',
   recorder_overrun: 'The archiver itself could not keep up and had to let messages go.',
   spool_full: 'PostgreSQL was away for longer than the spool had room for.',
   late_join: 'The messages were published before the archiver first heard this session.',
   resync:
-    'The packet numbers jumped further than any window, and the receiver started afresh behind the jump.',
+    'The packet numbers jumped further than any window; the receiver started afresh behind it.',
   corrupt: 'The packets arrived, but what they held could not be read.',
   unauthenticated: 'Only packets without a valid signature arrived for these sequences.',
 } as const;

@@ -4,7 +4,6 @@
 // nothing is lost on the way; the run fails if anything was.
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { arch, cpus, platform, totalmem } from 'node:os';
 import { sql } from 'kysely';
 import { type ArchiveDatabase, audit, ensureChannel, openDatabase } from '#archive/mod.ts';
 import {
@@ -23,6 +22,7 @@ import { ChannelPublisher } from '#client/mod.ts';
 import { Archiver } from '#ingest/mod.ts';
 import { monotonicMs, processRandom, wallClockUs } from '#multicast/udp/mod.ts';
 import { openStaticRegistry } from '#registry/mod.ts';
+import { describeMachine } from './machine.ts';
 
 /** What to run. */
 export interface ArchiveBenchmarkOptions {
@@ -128,7 +128,7 @@ export async function benchmarkArchive(
     cpuSeconds: Math.round((cpu.user + cpu.system) / 10_000) / 100,
     isComplete: verdict.problems.length === 0,
     server: await serverVersion(database),
-    machine: `${platform()} ${arch()}, ${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB`,
+    machine: describeMachine(),
     node: process.version,
   };
 }
@@ -268,7 +268,8 @@ function benchmarkAddress(): ChannelAddress {
 async function storedBytes(database: ArchiveDatabase, channelId: number): Promise<number> {
   const sizes = await sql<{ bytes: number }>`
     SELECT coalesce(sum(pg_column_size(payload) + pg_column_size(published_at)
-      + pg_column_size(run_session) + pg_column_size(run_first) + pg_column_size(run_length)), 0)::bigint AS bytes
+      + pg_column_size(run_session) + pg_column_size(run_first) + pg_column_size(run_length)),
+      0)::bigint AS bytes
     FROM segments WHERE channel_id = ${channelId}`.execute(database);
   return sizes.rows[0]?.bytes ?? 0;
 }
@@ -277,7 +278,8 @@ async function serverVersion(database: ArchiveDatabase): Promise<string> {
   const found = await sql<{ server: string }>`
     SELECT 'PostgreSQL ' || current_setting('server_version') || ', payload '
       || CASE attstorage WHEN 'e' THEN 'uncompressed' ELSE
-           CASE attcompression WHEN 'l' THEN 'lz4' WHEN 'p' THEN 'pglz' ELSE current_setting('default_toast_compression') END END
+           CASE attcompression WHEN 'l' THEN 'lz4' WHEN 'p' THEN 'pglz'
+             ELSE current_setting('default_toast_compression') END END
       || ', fsync ' || current_setting('fsync') AS server
     FROM pg_attribute WHERE attrelid = 'segments'::regclass AND attname = 'payload'`.execute(
     database,
@@ -286,7 +288,9 @@ async function serverVersion(database: ArchiveDatabase): Promise<string> {
 }
 
 function stalled(archived: number, published: number): BackcastError {
-  const message = `Nothing was archived for ${STALL_MS_MAX / 1000} s; ${archived} of ${published} published messages are. Look at the database's log.`;
+  const message =
+    `Nothing was archived for ${STALL_MS_MAX / 1000} s; ${archived} of ${published} published ` +
+    "messages are. Look at the database's log.";
   return new BackcastError('BACKCAST_AUDIT_FAILED', message);
 }
 

@@ -124,8 +124,8 @@ export class ChannelPublisher implements AsyncDisposable {
     if (outcome === 'would_block') this.#writable ??= Promise.withResolvers<void>();
     if (outcome === 'too_large') {
       const message =
-        `The message has ${payload.length} bytes; ` +
-        `at most ${this.messageBytesMax} are allowed (publisher.messageBytesMax).`;
+        `The message has ${payload.length} bytes; at most ${this.messageBytesMax} are allowed ` +
+        '(publisher.messageBytesMax).';
       throw new BackcastError('BACKCAST_MESSAGE_TOO_LARGE', message);
     }
     if (outcome === 'closed') {
@@ -208,7 +208,7 @@ function checkWindow(options: OpenPublisherOptions): void {
   if (windowPackets >= smallest.packets && windowBytes >= smallest.bytes) return;
   const message =
     `Messages of publisher.messageBytesMax = ${messageBytesMax} bytes need a window of ` +
-    `${smallest.packets} packets and ${smallest.bytes} bytes at least; ` +
-    `publisher.windowPackets is ${windowPackets} and publisher.windowBytes ${windowBytes}.`;
+    `${smallest.packets} packets and ${smallest.bytes} bytes at least; publisher.windowPackets ` +
+    `is ${windowPackets} and publisher.windowBytes ${windowBytes}.`;
   throw new BackcastError('BACKCAST_CONFIG_INVALID', message);
 }

@@ -6,6 +6,7 @@ import type { ChannelAddress, LossCause, SessionId } from '#base/mod.ts';
 import { Receiver, type ReceiverCounters, type ReceiverOptions } from '#multicast/core/mod.ts';
 import {
   Driver,
+  GatedSocket,
   injectFaults,
   openGroupSocket,
   openSendSocket,
@@ -71,7 +72,7 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
   #pending: LiveItem[] = [];
   #pendingBytes = 0;
   #arrived = Promise.withResolvers<void>();
-  #driver: Driver | undefined;
+  #gate: GatedSocket | undefined;
   #isClosed = false;
 
   private constructor(options: OpenSubscriberOptions) {
@@ -91,14 +92,15 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
       );
       const groupSocket = faults === undefined ? bareGroup : injectFaults(bareGroup, faults);
       const sendSocket = faults === undefined ? bareSend : injectFaults(bareSend, faults);
+      const hasRoom = (): boolean => subscriber.#pendingBytes < PENDING_BYTES_MAX;
+      subscriber.#gate = new GatedSocket(groupSocket, hasRoom);
       const driver = new Driver({
         machine: subscriber.#receiver,
-        receiveFrom: [groupSocket, sendSocket],
+        receiveFrom: [subscriber.#gate, sendSocket],
         sendThrough: sendSocket,
-        hasRoom: () => subscriber.#pendingBytes < PENDING_BYTES_MAX,
         onEvents: () => subscriber.#takeEvents(),
       });
-      subscriber.#driver = resources.use(driver);
+      resources.use(driver);
       return subscriber;
     } catch (error) {
       await resources.disposeAsync();
@@ -113,7 +115,7 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
 
   /** Datagrams dropped because the reader was behind. */
   get overrunDatagrams(): number {
-    return this.#driver?.overrunDatagrams ?? 0;
+    return this.#gate?.overrunDatagrams ?? 0;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<LiveItem, void, void> {

@@ -2,7 +2,7 @@
 // partitions ahead of time, passes on what the threads tell, and stops them in order. Touches
 // neither packets nor rows itself.
 //
-//   starting   the schema and the partitions are there
+//   starting   the schema and the partitions are made sure of
 //   running    channels are discovered and recorded
 //   stopping   threads commit what they heard and end
 //   stopped    nothing is left
@@ -105,8 +105,8 @@ export class Archiver implements AsyncDisposable {
     if (!this.#isWanted(channel)) {
       const patterns = this.#options.channels.join(', ');
       const message =
-        `The channel ${channel} is not recorded: ` +
-        `archiver.channels (${patterns}) does not name it.`;
+        `The channel ${channel} is not recorded: archiver.channels (${patterns}) does not ` +
+        'name it.';
       throw new BackcastError('BACKCAST_CONFIG_INVALID', message);
     }
     await this.#discover();

@@ -10,6 +10,7 @@ import { Receiver, type ReceiverCounters, type ReceiverEvent } from '#multicast/
 import {
   type DatagramSocket,
   Driver,
+  GatedSocket,
   injectFaults,
   monotonicMs,
   openGroupSocket,
@@ -67,7 +68,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   readonly #receiver: Receiver;
   readonly #batcher: Batcher;
   readonly #resources = new AsyncDisposableStack();
-  #driver: Driver | undefined;
+  #gate: GatedSocket | undefined;
   #archivedMessages = 0;
 
   private constructor(options: ChannelRecorderOptions) {
@@ -111,7 +112,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   get counters(): RecorderCounters {
     return {
       receiver: this.#receiver.counters,
-      overrunDatagrams: this.#driver?.overrunDatagrams ?? 0,
+      overrunDatagrams: this.#gate?.overrunDatagrams ?? 0,
       pendingBytes: this.#batcher.pendingBytes,
       archivedMessages: this.#archivedMessages,
     };
@@ -146,15 +147,14 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   }
 
   #drive(groupSocket: DatagramSocket, sendSocket: DatagramSocket): void {
-    this.#driver = this.#resources.use(
-      new Driver({
-        machine: this.#receiver,
-        receiveFrom: [groupSocket, sendSocket],
-        sendThrough: sendSocket,
-        hasRoom: () => this.#batcher.pendingBytes < PENDING_BYTES_MAX,
-        onEvents: () => this.#takeEvents(),
-      }),
-    );
+    this.#gate = new GatedSocket(groupSocket, () => this.#batcher.pendingBytes < PENDING_BYTES_MAX);
+    const driver = new Driver({
+      machine: this.#receiver,
+      receiveFrom: [this.#gate, sendSocket],
+      sendThrough: sendSocket,
+      onEvents: () => this.#takeEvents(),
+    });
+    this.#resources.use(driver);
   }
 
   #takeEvents(): void {
@@ -177,7 +177,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     const isOurs =
       event.kind === 'lost' &&
       (event.cause === 'repair_expired' || event.cause === 'source_gone') &&
-      nowMs - (this.#driver?.overranAtMs ?? Number.NEGATIVE_INFINITY) < OVERRUN_MEMORY_MS;
+      nowMs - (this.#gate?.overranAtMs ?? Number.NEGATIVE_INFINITY) < OVERRUN_MEMORY_MS;
     return isOurs ? { ...event, cause: 'recorder_overrun' } : event;
   }
 }

@@ -177,8 +177,8 @@ export class Shard {
     this.#fail(
       new BackcastError(
         'BACKCAST_FENCED',
-        `Another archiver has taken the channel ${channel} over. ` +
-          'Give each archiver a name of its own (archiver.name), or run only one.',
+        `Another archiver has taken the channel ${channel} over. Give each archiver a name of ` +
+          'its own (archiver.name), or run only one.',
       ),
     );
   }

@@ -9,20 +9,18 @@ import { BackcastError } from '#base/mod.ts';
 import { SHARED_SCHEMAS } from './contract.ts';
 import { installOpenApi, serveOpenApi } from './plugins/openapi.ts';
 import { installProblems, sendProblem } from './plugins/problems.ts';
+import { createReaderGuard, type ReaderBounds, READERS_MAX, STALL_MS_MAX } from './reader-guard.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
 import { messageRoutes } from './routes/messages.ts';
 import { operationRoutes } from './routes/operation.ts';
-import { STALL_MS_MAX } from './stall.ts';
 import { strictValidatorCompiler } from './strict-query.ts';
 
 /** What the API is made of. The database stays the caller's to close. */
 export interface ReplayApiOptions {
   readonly database: OpenDatabase;
   readonly logger: FastifyBaseLogger;
-  /**
-   * How long a reader of a stream may take nothing before it is cut off; STALL_MS_MAX if not given.
-   */
-  readonly stallMsMax?: number;
+  /** Bounds on readers of messages: STALL_MS_MAX and READERS_MAX if not given. */
+  readonly readerBounds?: ReaderBounds;
 }
 
 /** A whole request must be in within this time: it is a line and a few headers. */
@@ -37,6 +35,8 @@ const HEADER_BYTES_MAX = 16_384;
  * words.
  */
 const PARAMETER_CHARACTERS_MAX = 1_024;
+
+const DEFAULT_BOUNDS: ReaderBounds = { stallMsMax: STALL_MS_MAX, readersMax: READERS_MAX };
 
 /** The API, ready to be listened with or injected into. Closing it leaves the database open. */
 export async function createReplayApi(options: ReplayApiOptions): Promise<FastifyInstance> {
@@ -67,9 +67,10 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   });
   for (const schema of SHARED_SCHEMAS) app.addSchema(schema);
   await installOpenApi(app);
-  const { database: opened, stallMsMax = STALL_MS_MAX } = options;
+  const { database: opened, readerBounds = DEFAULT_BOUNDS } = options;
+  const admitReader = createReaderGuard(readerBounds);
   await app.register(catalogueRoutes, { opened });
-  await app.register(messageRoutes, { opened, stallMsMax });
+  await app.register(messageRoutes, { opened, admitReader });
   await app.register(operationRoutes, { opened });
   await serveOpenApi(app);
   await app.ready();

@@ -3,6 +3,7 @@
 // sent, and only the page after it is fetched ahead, so that a slow reader costs memory for two
 // pages.
 
+import { setImmediate as turn } from 'node:timers/promises';
 import {
   type Channel,
   type Loss,
@@ -23,7 +24,7 @@ import { lossText, writeRun } from './message-text.ts';
  */
 const PAGE_BYTES_TARGET = 8 * 1_048_576;
 /** Text that is handed to the connection at once, in UTF-16 units. */
-const CHUNK_CHARACTERS_TARGET = 131_072;
+const CHUNK_CHARACTERS_TARGET = 65_536;
 
 /** What to answer. */
 export interface MessageAnswer {
@@ -98,7 +99,11 @@ async function* remainingChunks(answer: MessageAnswer, first: MessagePage): Asyn
     lastPosition = lastPositionIn(page, reading.order) ?? lastPosition;
     const isEnd = page.isLast || count >= limit;
     const following = isEnd ? undefined : fetchAhead(reading, limit - count);
-    yield* pageChunks(page, sources, reading.order);
+    for (const chunk of pageChunks(page, sources, reading.order)) {
+      yield chunk;
+      // A socket that takes everything at once would otherwise keep the process to itself.
+      await turn();
+    }
     if (following === undefined) break;
     page = await following;
   }

@@ -43,7 +43,7 @@ const NAK_DATA_BOUNDS = {
   timeoutMsMin: 40,
   timeoutMsMax: NAK_DATA_MS_MAX,
 };
-/** Requests beyond the bound on outstanding ones wait this long for others to be answered. */
+/** Requests beyond the bound on outstanding ones are looked at again at each multiple of this. */
 const NAK_PACING_MS = 5;
 const OUTSTANDING_SQNS_MAX = NAK_SQNS_MAX * NAK_PACKETS_OUTSTANDING_MAX;
 
@@ -235,13 +235,14 @@ export class NakScheduler {
    */
   #askForDue(nowMs: number, ask: (sqns: number[]) => void): void {
     let room = OUTSTANDING_SQNS_MAX - this.#outstanding();
+    const pacedAtMs = (Math.floor(nowMs / NAK_PACING_MS) + 1) * NAK_PACING_MS;
     let batch: number[] = [];
     for (let index = 0; index < this.#missing.length; index += 1) {
       const range = this.#missing[index];
       if (range === undefined || range.state !== 'back_off' || range.deadlineMs > nowMs) continue;
       const end = Math.min(range.last + 1, range.first + NAK_SQNS_MAX - batch.length);
       if (end - range.first > room) {
-        range.deadlineMs = nowMs + NAK_PACING_MS;
+        range.deadlineMs = pacedAtMs;
         continue;
       }
       if (end <= range.last) this.#cut(index, end);

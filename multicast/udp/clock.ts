@@ -4,7 +4,10 @@
 import { randomBytes } from 'node:crypto';
 import { seededRandom, type Random } from '#base/mod.ts';
 
-/** Milliseconds with fractions since this thread started; never goes backwards, not touched by clock steps. */
+/**
+ * Milliseconds with fractions since this thread started; never goes backwards, not touched by clock
+ * steps.
+ */
 export function monotonicMs(): number {
   return performance.now();
 }
@@ -24,8 +27,9 @@ const TRUNCATION_MS = 1;
 const DRIFT_MS_MAX = 1;
 
 /**
- * A clock of microseconds since 1970: as fine as the monotonic source, and never further than 2 ms from the
- * date, which it follows when that is set or slewed. It may then go backwards, as the date did.
+ * A clock of microseconds since 1970: as fine as the monotonic source, and never further than 2 ms
+ * from the date, which it follows when that is set or slewed. It may then go backwards, as the date
+ * did.
  */
 export function createWallClock(sources: ClockSources): () => number {
   let anchorMs = sources.originMs;

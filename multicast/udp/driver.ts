@@ -1,9 +1,9 @@
-// THE loop between a protocol machine and the world: datagrams and time go in, datagrams and events come
-// out. It knows no protocol; one driver runs one machine, publisher or receiver alike.
+// THE loop between a protocol machine and the world: datagrams and time go in, datagrams and events
+// come out. It knows no protocol; one driver runs one machine, publisher or receiver alike.
 //   datagram ──► handleDatagram ─┐
-//   deadline ──► handleTimeout ──┼─► turn: send all that is due · tell the owner · arm the one timer
+//   deadline ──► handleTimeout ──┼─► turn: send what is due · tell the owner · arm the timer
 //   owner    ──► its own call ───┘
-// Datagrams of one turn of the event loop are taken in one by one, and drained together behind them.
+// Datagrams of one turn of the event loop are taken in one by one and drained together.
 
 import type { Machine } from '#multicast/core/mod.ts';
 import { monotonicMs } from './clock.ts';
@@ -15,15 +15,13 @@ export interface DriverOptions {
   /** Sockets whose datagrams go into the machine. */
   readonly receiveFrom: readonly DatagramSocket[];
   readonly sendThrough: DatagramSocket;
-  /** Whether the owner can take more; while it cannot, datagrams are dropped and counted. Default: always. */
-  readonly hasRoom?: () => boolean;
   /** Drains the machine's events. If it calls the machine itself, it calls schedule() too. */
   readonly onEvents: () => void;
 }
 
-/** As many as libuv reads from a socket per turn: a sender does not outrun receivers of its own thread. */
+/** As many as libuv reads from a socket per turn: a sender does not outrun its own thread. */
 const TRANSMITS_PER_TURN_MAX = 32;
-/** Longest wait in one go: far below what setTimeout can take, and a spare handleTimeout is harmless. */
+/** Longest wait in one go: far below what setTimeout takes; a spare handleTimeout is harmless. */
 const WAIT_MS_MAX = 60_000;
 
 /** Runs one machine until it is disposed. */
@@ -32,8 +30,6 @@ export class Driver implements Disposable {
   #immediate: NodeJS.Immediate | undefined;
   #timer: NodeJS.Timeout | undefined;
   #timerDueMs = Number.POSITIVE_INFINITY;
-  #overrunDatagrams = 0;
-  #overranAtMs = Number.NEGATIVE_INFINITY;
   #isTurning = false;
   #isDisposed = false;
 
@@ -41,26 +37,14 @@ export class Driver implements Disposable {
     this.#options = options;
     for (const socket of options.receiveFrom) {
       socket.onDatagram = (bytes, remote) => {
-        const nowMs = monotonicMs();
-        if (options.hasRoom?.() === false) return this.#overrun(nowMs);
-        options.machine.handleDatagram(bytes, remote, nowMs);
+        options.machine.handleDatagram(bytes, remote, monotonicMs());
         this.schedule();
       };
     }
     this.schedule();
   }
 
-  /** Datagrams dropped for want of room. */
-  get overrunDatagrams(): number {
-    return this.#overrunDatagrams;
-  }
-
-  /** When the last one was dropped; −Infinity if none ever was. */
-  get overranAtMs(): number {
-    return this.#overranAtMs;
-  }
-
-  /** Takes one turn at the end of this turn of the event loop, however often it is called until then. */
+  /** Takes one turn at the end of this turn of the event loop, however often it is called. */
   schedule(): void {
     if (!this.#isDisposed) this.#immediate ??= setImmediate(this.#onImmediate);
   }
@@ -92,11 +76,6 @@ export class Driver implements Disposable {
     clearImmediate(this.#immediate);
     clearTimeout(this.#timer);
     for (const socket of this.#options.receiveFrom) socket.onDatagram = () => undefined;
-  }
-
-  #overrun(nowMs: number): void {
-    this.#overrunDatagrams += 1;
-    this.#overranAtMs = nowMs;
   }
 
   // A timer that is due earlier is left alone: it finds nothing to do and arms the next one.

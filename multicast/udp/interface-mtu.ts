@@ -1,4 +1,5 @@
-// How large a packet an interface carries in one piece. Linux tells in /sys; elsewhere Ethernet is assumed.
+// How large a packet an interface carries in one piece. Linux tells in /sys; elsewhere Ethernet is
+// assumed.
 
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';

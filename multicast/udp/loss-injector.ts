@@ -1,6 +1,6 @@
-// Faults on purpose: a socket before a socket, which drops or doubles datagrams by chance. It is part of
-// the product, not of the tests, so that a running installation can show how it bears a bad network.
-// With a seed, the same datagrams in the same order meet the same faults.
+// Faults on purpose: a socket before a socket, which drops or doubles datagrams by chance. It is
+// part of the product, not of the tests, so that a running installation can show how it bears a bad
+// network. With a seed, the same datagrams in the same order meet the same faults.
 
 import { BackcastError, seededRandom, type Random } from '#base/mod.ts';
 import type { Remote } from '#multicast/core/mod.ts';
@@ -24,6 +24,7 @@ export interface FaultSpec {
 
 /** Kinds of packets, and `malformed` for datagrams that are no packets. */
 export type FaultKind = PacketKind | 'malformed';
+/** Which way a datagram goes. */
 export type FaultDirection = 'receive' | 'send';
 
 /** What was dropped and doubled, by direction and kind of packet. */
@@ -64,8 +65,8 @@ export const NO_FAULTS: FaultSpec = {
 };
 
 /**
- * Reads a spec such as `receive-loss=0.05,send-loss=0.05,seed=7,kinds=odata+rdata`. Errors: BACKCAST_USAGE,
- * which names the part that is wrong and what is possible.
+ * Reads a spec such as `receive-loss=0.05,send-loss=0.05,seed=7,kinds=odata+rdata`. Errors:
+ * BACKCAST_USAGE, which names the part that is wrong and what is possible.
  */
 export function parseFaultSpec(text: string): FaultSpec {
   return text.split(',').reduce<FaultSpec>((spec, part) => withPart(spec, part.trim()), NO_FAULTS);
@@ -108,7 +109,10 @@ function usage(problem: string): BackcastError {
   return new BackcastError('BACKCAST_USAGE', `The faults to inject are not valid: ${problem}`);
 }
 
-/** Puts faults before `socket`. The result takes its place; disposing the result disposes the socket. */
+/**
+ * Puts faults before `socket`. The result takes its place; disposing the result disposes the
+ * socket.
+ */
 export function injectFaults(socket: DatagramSocket, spec: FaultSpec): FaultySocket {
   return new LossInjector(socket, spec);
 }

@@ -1,8 +1,9 @@
-// Floor 3: the machines' way to the network and to time. Sockets, the loop that drives a machine, the
-// clocks, and faults on purpose.
+// Floor 3: the machines' way to the network and to time. Sockets, the loop that drives a machine,
+// the clocks, and faults on purpose.
 
 export * from './clock.ts';
 export * from './driver.ts';
+export * from './gate.ts';
 export * from './interface-mtu.ts';
 export * from './loss-injector.ts';
 export * from './socket.ts';

@@ -1,6 +1,6 @@
-// UDP sockets for multicast on one named interface: the only place that touches the network. Knows bytes
-// and addresses, not packets. What goes wrong when a socket opens is a BackcastError; what goes wrong
-// afterwards is counted, since a datagram may be lost anyway.
+// UDP sockets for multicast on one named interface: the only place that touches the network. Knows
+// bytes and addresses, not packets. What goes wrong when a socket opens is a BackcastError; what
+// goes wrong afterwards is counted, since a datagram may be lost anyway.
 
 import dgram from 'node:dgram';
 import { once } from 'node:events';
@@ -19,7 +19,10 @@ export interface SocketCounters {
   receiveErrors: number;
 }
 
-/** A socket, or something that stands before one. Disposing closes it; then nothing is sent or heard any more. */
+/**
+ * A socket, or something that stands before one. Disposing closes it; then nothing is sent or heard
+ * any more.
+ */
 export interface DatagramSocket extends AsyncDisposable {
   /** The address and port that the socket is bound to. */
   readonly localAddress: string;
@@ -28,9 +31,9 @@ export interface DatagramSocket extends AsyncDisposable {
   onDatagram: DatagramHandler;
   readonly counters: Readonly<SocketCounters>;
   /**
-   * Sends `bytes` to a dotted IPv4 address. Never throws and never blocks. The bytes belong to the socket
-   * from here on: usually they have left when send() returns, but when the kernel's buffer is full they
-   * are sent later, so they must not be changed any more.
+   * Sends `bytes` to a dotted IPv4 address. Never throws and never blocks. The bytes belong to the
+   * socket from here on: usually they have left when send() returns, but when the kernel's buffer
+   * is full they are sent later, so they must not be changed any more.
    */
   send(bytes: Uint8Array, address: string, port: number): void;
 }
@@ -61,10 +64,11 @@ export interface SendSocketOptions {
 const CONTROL_BUFFER_BYTES = 1_048_576;
 
 /**
- * Joins `group` on the interface and hears what is sent to group and port. Bound to the group address, so
- * it neither hears other groups on the port nor takes unicast datagrams away from others. Any number of
- * sockets of any process may share group and port, and each hears everything; also OpenPGM's and ZeroMQ's.
- * Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE, BACKCAST_CONFIG_INVALID (port not permitted).
+ * Joins `group` on the interface and hears what is sent to group and port. Bound to the group
+ * address, so it neither hears other groups on the port nor takes unicast datagrams away from
+ * others. Any number of sockets of any process may share group and port, and each hears everything;
+ * also OpenPGM's and ZeroMQ's. Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE,
+ * BACKCAST_CONFIG_INVALID (port not permitted).
  */
 export async function openGroupSocket(options: GroupSocketOptions): Promise<DatagramSocket> {
   const { group, port, interfaceAddress, receiveBufferBytes, ttl = 1 } = options;
@@ -76,8 +80,8 @@ export async function openGroupSocket(options: GroupSocketOptions): Promise<Data
 }
 
 /**
- * Opens a socket on a port of its own at the interface's address. Multicast that it sends is heard on this
- * host too. Errors: BACKCAST_INTERFACE_UNUSABLE.
+ * Opens a socket on a port of its own at the interface's address. Multicast that it sends is heard
+ * on this host too. Errors: BACKCAST_INTERFACE_UNUSABLE.
  */
 export async function openSendSocket(options: SendSocketOptions): Promise<DatagramSocket> {
   const { interfaceAddress, ttl, sendBufferBytes } = options;
@@ -101,8 +105,8 @@ async function openSocket(
   const isShared = binding.port !== 0;
   const socket = dgram.createSocket({
     type: 'udp4',
-    // Both: OpenPGM shares ports by SO_REUSEPORT only, which the kernel allows for one user's processes;
-    // SO_REUSEADDR shares the port among ours whoever runs them.
+    // Both: OpenPGM shares ports by SO_REUSEPORT only, which the kernel allows for one user's
+    // processes; SO_REUSEADDR shares the port among ours whoever runs them.
     reusePort: isShared,
     reuseAddr: isShared,
     // Addresses are dotted already: without this, each send would ask the resolver.

@@ -1,5 +1,5 @@
-// Big-endian integers in bytes, by index arithmetic: no view object per packet. The caller has checked
-// that the bytes are there.
+// Big-endian integers in bytes, by index arithmetic: no view object per packet. The caller has
+// checked that the bytes are there.
 
 const WORD = 0x1_0000_0000;
 

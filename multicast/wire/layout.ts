@@ -1,9 +1,12 @@
 // The numbers of the wire: where fields lie in a packet, which types and options there are, and the
-// closed set of reasons for which bytes are refused. The layout is that of PGM (RFC 3208, sections 8
-// and 9) in UDP: the UDP payload is exactly one PGM packet. docs/protocol.md draws it. All integers are
-// big-endian; positions count from the first byte of the UDP payload.
+// closed set of reasons for which bytes are refused. The layout is that of PGM (RFC 3208, sections
+// 8 and 9) in UDP: the UDP payload is exactly one PGM packet. docs/protocol.md draws it. All
+// integers are big-endian; positions count from the first byte of the UDP payload.
 
-/** Source port 2 · destination port 2 · type 1 · option flags 1 · checksum 2 · GSI 6 · TSDU length 2. */
+/**
+ * Source port 2 · destination port 2 · type 1 · option flags 1 · checksum 2 · GSI 6 · TSDU length
+ * 2.
+ */
 export const HEADER_BYTES = 16;
 /** Where the fields of the common header start. */
 export const TYPE_AT = 4;
@@ -24,7 +27,9 @@ export const SPM_NLA_AT = 28;
 /** First network-layer address (the source's) of a NAK or NCF; the group's follows it. */
 export const NAK_NLA_AT = 20;
 
-/** Packet types, the low nibble of byte 4. The high nibble is the version, 0, and two reserved bits. */
+/**
+ * Packet types, the low nibble of byte 4. The high nibble is the version, 0, and two reserved bits.
+ */
 export const TYPE_SPM = 0x00;
 export const TYPE_POLR = 0x02;
 export const TYPE_ODATA = 0x04;
@@ -35,7 +40,10 @@ export const TYPE_NCF = 0x0a;
 export const TYPE_SPMR = 0x0c;
 export const TYPE_ACK = 0x0d;
 
-/** Option flags, byte 5. RFC 3208 counts bits from the other end; these are what implementations send. */
+/**
+ * Option flags, byte 5. RFC 3208 counts bits from the other end; these are what implementations
+ * send.
+ */
 export const FLAG_OPTIONS = 0x01;
 export const FLAG_NETWORK_SIGNIFICANT = 0x02;
 export const FLAG_PARITY = 0x80;
@@ -51,7 +59,10 @@ export const OPTION_SESSION = 0x40;
 export const OPTION_PUBLISHER = 0x42;
 export const OPTION_END = 0x80;
 
-/** Low two bits of an option's third byte: a receiver that does not know the option drops the packet. */
+/**
+ * Low two bits of an option's third byte: a receiver that does not know the option drops the
+ * packet.
+ */
 export const OPX_MASK = 0x03;
 export const OPX_DISCARD = 0x02;
 
@@ -73,7 +84,9 @@ export const AFI_IPV6 = 2;
 export const NLA_IPV4_BYTES = 8;
 export const NLA_IPV6_BYTES = 20;
 
-/** Every reason for which bytes are refused, with the sentence that explains a receiver's counter. */
+/**
+ * Every reason for which bytes are refused, with the sentence that explains a receiver's counter.
+ */
 export const MALFORMED_REASONS = {
   too_short: 'The packet ends before its fixed fields do.',
   version: 'The version or a reserved bit of the header is not zero.',

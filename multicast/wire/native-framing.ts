@@ -1,6 +1,6 @@
-// The framing `native`: an APDU is a block of messages. Many small messages share one packet; a large
-// message is a block of its own that the publisher cuts into fragments. Other framings are other files
-// with the same two halves; which one a channel uses is a property of the channel.
+// The framing `native`: an APDU is a block of messages. Many small messages share one packet; a
+// large message is a block of its own that the publisher cuts into fragments. Other framings are
+// other files with the same two halves; which one a channel uses is a property of the channel.
 //
 //     0        version, 1
 //     1 … 8    base: publish time in µs since 1970, 64 bits big-endian
@@ -9,9 +9,10 @@
 //       varint  publish time − base in µs, zigzag
 //       payload
 //
-// A varint is 1 to 5 bytes of 7 bits, lowest first, the top bit set on all but the last, its value below
-// 2^31. The base is the first message's time. Times may go backwards, since a wall clock may be set; a
-// step that does not fit (18 minutes) simply ends the block, and the next one has a base of its own.
+// A varint is 1 to 5 bytes of 7 bits, lowest first, the top bit set on all but the last, its value
+// below 2^31. The base is the first message's time. Times may go backwards, since a wall clock may
+// be set; a step that does not fit (18 minutes) simply ends the block, and the next one has a base
+// of its own.
 //
 // Hot path: per message; no allocation except what copies a payload.
 
@@ -30,7 +31,9 @@ export function singleMessageBlockBytes(payloadBytes: number): number {
   return BLOCK_HEADER_BYTES + varintBytes(payloadBytes) + 1 + payloadBytes;
 }
 
-/** Fills one block after another. The memory is the caller's; nothing is kept but the place in it. */
+/**
+ * Fills one block after another. The memory is the caller's; nothing is kept but the place in it.
+ */
 export class NativeBlockWriter {
   #into: Uint8Array = new Uint8Array(0);
   #start = 0;
@@ -59,7 +62,10 @@ export class NativeBlockWriter {
     return this.#messageCount === 0 ? this.#start : this.#end;
   }
 
-  /** Whether a message of `payloadBytes` certainly fits, whatever its publish time within 18 minutes of the base. */
+  /**
+   * Whether a message of `payloadBytes` certainly fits, whatever its publish time within 18 minutes
+   * of the base.
+   */
   fits(payloadBytes: number): boolean {
     if (this.#messageCount >= PACKET_MESSAGES_MAX) return false;
     const deltaBytes = this.#messageCount === 0 ? 1 : VARINT_BYTES_MAX;
@@ -67,8 +73,9 @@ export class NativeBlockWriter {
   }
 
   /**
-   * Adds a copy of `payload`, published at `publishedAtUs` (integer, 0 … 2^53 − 1). False, and nothing
-   * changed, if it does not fit: no room, too many messages, or a publish time too far from the first's.
+   * Adds a copy of `payload`, published at `publishedAtUs` (integer, 0 … 2^53 − 1). False, and
+   * nothing changed, if it does not fit: no room, too many messages, or a publish time too far from
+   * the first's.
    */
   append(payload: Uint8Array, publishedAtUs: number): boolean {
     const payloadBytes = payload.length;
@@ -95,11 +102,15 @@ export class NativeBlockWriter {
   }
 }
 
-/** Walks the messages of one block after another: open() once, then next() until it returns false. */
+/**
+ * Walks the messages of one block after another: open() once, then next() until it returns false.
+ */
 export class NativeBlockReader {
   /** Messages in the block. */
   messageCount = 0;
-  /** The payload of the current message: [payloadStart, payloadEnd) of the bytes given to open(). */
+  /**
+   * The payload of the current message: [payloadStart, payloadEnd) of the bytes given to open().
+   */
   payloadStart = 0;
   payloadEnd = 0;
   /** Publish time of the current message in µs since 1970. */
@@ -109,7 +120,10 @@ export class NativeBlockReader {
   #baseUs = 0;
   #messagesLeft = 0;
 
-  /** Opens the block [start, end) and checks all of it, so that next() cannot meet anything malformed. */
+  /**
+   * Opens the block [start, end) and checks all of it, so that next() cannot meet anything
+   * malformed.
+   */
   open(bytes: Uint8Array, start: number, end: number): MalformedReason | undefined {
     this.messageCount = 0;
     this.#messagesLeft = 0;
@@ -139,7 +153,9 @@ export class NativeBlockReader {
   }
 }
 
-/** Messages in the block [start, end), 1 to PACKET_MESSAGES_MAX; −1 if anything in it is malformed. */
+/**
+ * Messages in the block [start, end), 1 to PACKET_MESSAGES_MAX; −1 if anything in it is malformed.
+ */
 export function countMessages(bytes: Uint8Array, start: number, end: number): number {
   if (end - start < BLOCK_HEADER_BYTES || bytes[start] !== VERSION) return -1;
   const baseUs = readSafeU64(bytes, start + 1);

@@ -1,9 +1,9 @@
-// Bytes of one UDP payload → one PGM packet (RFC 3208, sections 8 and 9). Total: any bytes give either a
-// packet or a reason, never an exception, and nothing is believed before the checksum is. Knows no
-// windows and no sessions: whether a packet makes sense is for multicast/core to say.
+// Bytes of one UDP payload → one PGM packet (RFC 3208, sections 8 and 9). Total: any bytes give
+// either a packet or a reason, never an exception, and nothing is believed before the checksum is.
+// Knows no windows and no sessions: whether a packet makes sense is for multicast/core to say.
 //
-// Hot path. A reader is a struct that every read() fills anew: nothing is allocated per packet except
-// the view that sums the checksum; texts are decoded only when asked for.
+// Hot path. A reader is a struct that every read() fills anew: nothing is allocated per packet
+// except the view that sums the checksum; texts are decoded only when asked for.
 
 import { NAK_SQNS_MAX, SOURCE_NAME_BYTES_MAX } from '#base/mod.ts';
 import { ipv4FromWord } from './address.ts';
@@ -11,7 +11,9 @@ import { readSafeU64, readU16, readU32 } from './bytes.ts';
 import { isChecksumValid } from './checksum.ts';
 import * as wire from './layout.ts';
 
-/** The packets that are understood; `other` has a valid header but a type or parity that is ignored. */
+/**
+ * The packets that are understood; `other` has a valid header but a type or parity that is ignored.
+ */
 export type PacketKind = 'spm' | 'odata' | 'rdata' | 'nak' | 'ncf' | 'spmr' | 'other';
 
 const textDecoder = new TextDecoder();
@@ -33,9 +35,10 @@ const IS_UPSTREAM: readonly boolean[] = Array.from({ length: 16 }, (_, type) =>
 );
 
 /**
- * A PGM packet, field by field. After a read() that returned undefined, the fields of that packet's kind
- * hold its values and the flags of absent options are false; other fields hold leftovers. After a reason,
- * no field means anything. SQNs and window edges are unsigned 32-bit numbers as they stand on the wire.
+ * A PGM packet, field by field. After a read() that returned undefined, the fields of that packet's
+ * kind hold its values and the flags of absent options are false; other fields hold leftovers.
+ * After a reason, no field means anything. SQNs and window edges are unsigned 32-bit numbers as
+ * they stand on the wire.
  */
 export class PacketReader {
   kind: PacketKind = 'other';
@@ -47,14 +50,20 @@ export class PacketReader {
   gsiHigh = 0;
   /** Last four bytes of the global source id. */
   gsiLow = 0;
-  /** The port that, with the GSI, identifies the transport session, whichever way the packet travels. */
+  /**
+   * The port that, with the GSI, identifies the transport session, whichever way the packet
+   * travels.
+   */
   tsiSport = 0;
   /** The data-destination port of that session. */
   dataDport = 0;
   /** Whether the packet carries a checksum; it is valid then. Data packets always do. */
   hasChecksum = false;
 
-  /** ODATA, RDATA: the packet's number. NAK, NCF: the first one asked for. SPM: the SPM's own number. */
+  /**
+   * ODATA, RDATA: the packet's number. NAK, NCF: the first one asked for. SPM: the SPM's own
+   * number.
+   */
   sqn = 0;
   /** ODATA, RDATA, SPM: oldest packet still in the transmit window. */
   trail = 0;
@@ -88,12 +97,17 @@ export class PacketReader {
   sessionHigh = 0;
   /** Lower 32 bits of the session id. */
   sessionLow = 0;
-  /** Data: sequence of the first message that starts here, or that the fragment belongs to. SPM: of the next new message. */
+  /**
+   * Data: sequence of the first message that starts here, or that the fragment belongs to. SPM: of
+   * the next new message.
+   */
   sequence = 0;
 
   /** SPM: the private publisher option is there. */
   hasPublisher = false;
-  /** UDP port at the path address where exactly this publisher hears NAKs; 0 is the group's port. */
+  /**
+   * UDP port at the path address where exactly this publisher hears NAKs; 0 is the group's port.
+   */
   nakPort = 0;
   /** SPM: the publisher is about to leave. */
   isFin = false;
@@ -106,7 +120,9 @@ export class PacketReader {
   #sourceNameStart = 0;
   #sourceNameEnd = 0;
 
-  /** Reads the packet that `bytes` is. The bytes must stay unchanged while the fields are in use. */
+  /**
+   * Reads the packet that `bytes` is. The bytes must stay unchanged while the fields are in use.
+   */
   read(bytes: Uint8Array): wire.MalformedReason | undefined {
     if (bytes.length < wire.HEADER_BYTES) return 'too_short';
     if (bytes[wire.TYPE_AT] > 0x0f) return 'version';
@@ -137,7 +153,9 @@ export class PacketReader {
     return this.isGroupNlaIpv4 ? ipv4FromWord(this.groupNla) : undefined;
   }
 
-  /** SPM with the publisher option: the publisher's name; bytes that are not UTF-8 become U+FFFD. */
+  /**
+   * SPM with the publisher option: the publisher's name; bytes that are not UTF-8 become U+FFFD.
+   */
   sourceName(): string {
     return textDecoder.decode(this.#bytes.subarray(this.#sourceNameStart, this.#sourceNameEnd));
   }

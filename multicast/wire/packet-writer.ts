@@ -1,15 +1,19 @@
-// One PGM packet → bytes, into memory that the caller owns, from position 0, checksum included; each
-// function returns the packet's length. Knows no windows: the caller says which numbers go in. Inputs come
-// from our own machines, so one that does not fit is a broken invariant and not an outcome.
+// One PGM packet → bytes, into memory that the caller owns, from position 0, checksum included;
+// each function returns the packet's length. Knows no windows: the caller says which numbers go in.
+// Inputs come from our own machines, so one that does not fit is a broken invariant and not an
+// outcome.
 //
-// Data packets can be built in place: reserve dataHeaderBytes(), write the TSDU behind it, finishData().
+// Data packets can be built in place: reserve dataHeaderBytes(), write the TSDU behind it,
+// finishData().
 
 import { assert, SEQUENCE_MAX, SOURCE_NAME_BYTES_MAX, NAK_SQNS_MAX } from '#base/mod.ts';
 import { writeSafeU64, writeU16, writeU32 } from './bytes.ts';
 import { replaceWord, writeChecksum } from './checksum.ts';
 import * as wire from './layout.ts';
 
-/** What identifies a PGM transport session; a PacketReader has the same fields, so it can be passed. */
+/**
+ * What identifies a PGM transport session; a PacketReader has the same fields, so it can be passed.
+ */
 export interface TransportSession {
   /** First two bytes of the global source id. */
   readonly gsiHigh: number;
@@ -27,7 +31,10 @@ export interface SessionFields {
   readonly sessionHigh: number;
   /** Lower 32 bits of the session id. */
   readonly sessionLow: number;
-  /** Data: sequence of the first message that starts here, or that the fragment belongs to. SPM: of the next new message. */
+  /**
+   * Data: sequence of the first message that starts here, or that the fragment belongs to. SPM: of
+   * the next new message.
+   */
   readonly sequence: number;
 }
 
@@ -65,7 +72,9 @@ export interface SpmFields extends TransportSession {
 
 /** Content of the private publisher option. */
 export interface PublisherFields {
-  /** UDP port at the path address where exactly this publisher hears NAKs; 0 is the group's port. */
+  /**
+   * UDP port at the path address where exactly this publisher hears NAKs; 0 is the group's port.
+   */
   readonly nakPort: number;
   /** Cut off at the last whole character within SOURCE_NAME_BYTES_MAX bytes of UTF-8. */
   readonly sourceName: string;
@@ -82,7 +91,10 @@ export interface NakFields extends TransportSession {
   readonly count: number;
 }
 
-/** The longest packet without a TSDU: a NAK for 63 packets. Memory for control packets has this size. */
+/**
+ * The longest packet without a TSDU: a NAK for 63 packets. Memory for control packets has this
+ * size.
+ */
 export const CONTROL_PACKET_BYTES_MAX = 292;
 
 const PLAIN_DATA_HEADER_BYTES =
@@ -94,12 +106,6 @@ export function dataHeaderBytes(hasFragment: boolean): number {
   return hasFragment
     ? PLAIN_DATA_HEADER_BYTES + wire.OPTION_FRAGMENT_BYTES
     : PLAIN_DATA_HEADER_BYTES;
-}
-
-/** Writes an ODATA packet with a copy of `tsdu`. */
-export function writeData(into: Uint8Array, header: DataHeader, tsdu: Uint8Array): number {
-  into.set(tsdu, dataHeaderBytes(header.fragment !== undefined));
-  return finishData(into, header, tsdu.length);
 }
 
 /** Makes an ODATA packet of the `tsduBytes` that stand behind dataHeaderBytes() already. */
@@ -122,7 +128,9 @@ export function finishData(into: Uint8Array, header: DataHeader, tsduBytes: numb
   return packetBytes;
 }
 
-/** Makes a repair of a data packet in place: type RDATA and the current trail; any number of times. */
+/**
+ * Makes a repair of a data packet in place: type RDATA and the current trail; any number of times.
+ */
 export function toRepair(packet: Uint8Array, trail: number): void {
   replaceWord(packet, wire.TYPE_AT, (wire.TYPE_RDATA << 8) | packet[wire.OPTION_FLAGS_AT]);
   replaceWord(packet, wire.TRAIL_AT, trail >>> 16);

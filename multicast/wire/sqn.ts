@@ -1,14 +1,15 @@
-// PGM numbers packets with 32 bits that wrap (RFC 3208 calls them sequence numbers; here SQN, because a
-// sequence is the number of a message). This is the only file that calculates with them: everything else
-// unwraps an SQN at once and then uses plain numbers that never wrap.
+// PGM numbers packets with 32 bits that wrap (RFC 3208 calls them sequence numbers; here SQN,
+// because a sequence is the number of a message). This is the only file that calculates with them:
+// everything else unwraps an SQN at once and then uses plain numbers that never wrap.
 //
-// An unwrapped number is any number congruent to the SQN modulo 2^32; which one, the neighbour decides:
+// An unwrapped number is any number congruent to the SQN modulo 2^32; which one, the neighbour
+// decides:
 //
 //     near − 2^31 ≤ unwrapped < near + 2^31
 //
-// The trailing edge of an empty window lies one behind its leading edge, so a session that starts at SQN 0
-// has a packet "before the first". Whoever follows a session should therefore anchor it one round up,
-// at 2^32 + its first SQN, where that packet has a number too.
+// The trailing edge of an empty window lies one behind its leading edge, so a session that starts
+// at SQN 0 has a packet "before the first". Whoever follows a session should therefore anchor it
+// one round up, at 2^32 + its first SQN, where that packet has a number too.
 
 const ROUND = 0x1_0000_0000;
 
@@ -23,8 +24,9 @@ export function wrapSqn(unwrapped: number): number {
 }
 
 /**
- * The packet number congruent to `sqn32` that lies nearest to `near` (0 … 2^53 − 1); of two equally near
- * ones the lower. Never outside 0 … 2^53 − 1: where the nearest would be, it is the next one inside.
+ * The packet number congruent to `sqn32` that lies nearest to `near` (0 … 2^53 − 1); of two equally
+ * near ones the lower. Never outside 0 … 2^53 − 1: where the nearest would be, it is the next one
+ * inside.
  */
 export function unwrapSqn(sqn32: number, near: number): number {
   const distance = (sqn32 - (near >>> 0)) | 0;

@@ -11,7 +11,7 @@ import { negotiate } from '../accept.ts';
 import { ChannelParams, CompletenessQuery, MessagesQuery, PAGE_ITEMS_MAX } from '../contract.ts';
 import { jsonPage, type MessageAnswer, ndjsonChunks } from '../message-answer.ts';
 import { assertNotInverted, toMessageRequest, toSessionId } from '../message-request.ts';
-import { cutWhenStalled } from '../stall.ts';
+import type { ReaderGuard } from '../reader-guard.ts';
 import { withProblems } from './answers.ts';
 
 const JSON_TYPE = 'application/json';
@@ -20,14 +20,13 @@ const NDJSON_TYPE = 'application/x-ndjson';
 /** What these routes are made of. */
 export interface MessageRoutesOptions {
   readonly opened: OpenDatabase;
-  /** How long a reader of a stream may take nothing before it is cut off. */
-  readonly stallMsMax: number;
+  readonly admitReader: ReaderGuard;
 }
 
 /** Messages and completeness. */
 export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> = (
   app,
-  { opened, stallMsMax },
+  { opened, admitReader },
   done,
 ) => {
   app.get('/v1/channels/:channel/messages', { schema: MESSAGES }, async (request, reply) => {
@@ -35,14 +34,13 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
     const type = chooseType(request.headers.accept);
     if (type === JSON_TYPE) assertPageLimit(limit);
     const wanted = toMessageRequest(request.query);
+    admitReader(request, reply);
     const channel = await findChannel(opened.database, request.params.channel);
     const reading = await openReading(opened, channel, wanted);
     const answer = { opened, channel, reading, limit };
     void reply.header('vary', 'accept');
     if (type === JSON_TYPE) return sendPage(reply, answer);
-    const lines = await streamLines(answer);
-    cutWhenStalled(request, reply, lines, stallMsMax);
-    return reply.type(NDJSON_TYPE).send(lines);
+    return reply.type(NDJSON_TYPE).send(await streamLines(answer));
   });
 
   app.get('/v1/channels/:channel/completeness', { schema: COMPLETENESS }, async (request) => {

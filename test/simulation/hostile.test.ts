@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkEvents, type SimulatedPublisher, type SimulatedReceiver, World } from '#sim/mod.ts';
 import { sessionToWords } from '#base/mod.ts';
-import { ipv4ToWord, writeData, writeNak, writeSpm } from '#multicast/wire/mod.ts';
-import { packetOf } from '#test/support/packets.ts';
+import { ipv4ToWord, writeNak, writeSpm } from '#multicast/wire/mod.ts';
+import { packetOf, writeData } from '#test/support/packets.ts';
 import { blockOf } from '#test/support/session-packets.ts';
 import { CALM, type Ledger, publishEach, publishOne } from '#test/support/simulated-traffic.ts';
 

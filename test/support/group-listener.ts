@@ -1,5 +1,5 @@
-// A process of its own that joins the group and port of its arguments and tells its parent what it hears.
-// Ends when the parent disconnects.
+// A process of its own that joins the group and port of its arguments and tells its parent what it
+// hears. Ends when the parent disconnects.
 
 import { openGroupSocket } from '#multicast/udp/mod.ts';
 import { LOOPBACK } from './multicast.ts';

@@ -3,10 +3,12 @@
 
 import {
   CONTROL_PACKET_BYTES_MAX,
+  type DataHeader,
+  dataHeaderBytes,
+  finishData,
   ipv4ToWord,
   NativeBlockWriter,
   PacketReader,
-  writeData,
   writeNak,
   writeSpm,
   writeSpmr,
@@ -32,6 +34,12 @@ export const GROUP_NLA: number = ipv4ToWord('239.255.0.1');
 export function packetOf(write: (into: Uint8Array) => number): Uint8Array {
   const into = new Uint8Array(65_507).fill(0xee);
   return into.slice(0, write(into));
+}
+
+/** Writes an ODATA packet with a copy of `tsdu`. */
+export function writeData(into: Uint8Array, header: DataHeader, tsdu: Uint8Array): number {
+  into.set(tsdu, dataHeaderBytes(header.fragment !== undefined));
+  return finishData(into, header, tsdu.length);
 }
 
 /** `reader` of a packet that is expected to be sound. */

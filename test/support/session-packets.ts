@@ -15,12 +15,11 @@ import {
   ipv4ToWord,
   NativeBlockWriter,
   toRepair,
-  writeData,
   writeNak,
   writeNcf,
   writeSpm,
 } from '#multicast/wire/mod.ts';
-import { packetOf, readPacket, SESSION, SOURCE_NLA, TRANSPORT } from './packets.ts';
+import { packetOf, readPacket, SESSION, SOURCE_NLA, TRANSPORT, writeData } from './packets.ts';
 
 /** The channel of TRANSPORT. */
 export const CHANNEL: ChannelAddress = {

@@ -32,7 +32,7 @@ test('a stop commits what was heard, however young, and gives the lease back', a
   assert.equal(holder, null);
 });
 
-test('stopping twice, at once or later, is stopping, and nobody waits for ever', async () => {
+test('stopping twice is stopping, and recording does not wait for ever', async () => {
   await using scene = await setScene();
   const archiver = await scene.startArchiver({ channels: ['*'] });
   const waiting = assert.rejects(archiver.recording('never-heard-of'), /was stopped/);
@@ -50,7 +50,7 @@ test('stopping twice, at once or later, is stopping, and nobody waits for ever',
   assert.deepEqual(rows, []);
 });
 
-test('a restart goes on behind the watermark, also while an ended publisher lingers', async () => {
+test('a restart goes on behind the watermark, also while the publisher lingers', async () => {
   await using scene = await setScene();
   const first = await scene.startArchiver();
   const publisher = await scene.openPublisher({ lingerMs: 3_000 });
@@ -73,7 +73,7 @@ test('a restart goes on behind the watermark, also while an ended publisher ling
   await closed;
 });
 
-test('a channel that comes later is recorded from its first message, if it is wanted', async () => {
+test('a channel that comes later is recorded from its first message', async () => {
   await using scene = await setScene();
   await using late = await reserveGroup();
   await using strange = await reserveGroup();

@@ -152,7 +152,7 @@ for (const [kind, openStore] of Object.entries(STORES))
     test('takes the strangest names that are allowed', async () => {
       await using store = await openStore();
       await using registry = await store.open();
-      const names = ['__proto__', 'constructor', '.', '..', '-', 'X'.repeat(128)];
+      const names = ['__proto__', 'constructor', '...', '-', 'X'.repeat(128)];
       for (const name of names) await registry.resolve(name);
       await using other = await store.open();
       assert.deepEqual([...(await other.list()).keys()].toSorted(), names.toSorted());

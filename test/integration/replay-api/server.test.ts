@@ -45,13 +45,19 @@ function largeSegments(count: number): Delivery[] {
   }));
 }
 
-function listen(options: { readonly stallMsMax?: number; readonly log?: Writable } = {}) {
+interface ListenOptions {
+  readonly stallMsMax?: number;
+  readonly readersMax?: number;
+  readonly log?: Writable;
+}
+
+function listen(options: ListenOptions = {}) {
   const logger = options.log === undefined ? silentLogger : pino({}, options.log);
-  const { stallMsMax = 10_000 } = options;
+  const { stallMsMax = 10_000, readersMax = 10 } = options;
   return startReplayServer({
     database: api.opened,
     logger,
-    stallMsMax,
+    readerBounds: { stallMsMax, readersMax },
     host: '127.0.0.1',
     port: 0,
   });
@@ -115,6 +121,20 @@ test('a reader that stalls holds no connection to the database and is cut off', 
   await seen;
   assert.equal(api.opened.pool.totalCount - api.opened.pool.idleCount, 0);
   socket.destroy();
+});
+
+test('one reader too many is asked to come back, and is served when another is done', async () => {
+  await using server = await listen({ readersMax: 1 });
+  const address = `${server.url}/v1/channels/large/messages`;
+  const first = await fetch(address, { headers: NDJSON });
+  const refused = await fetch(address);
+  assert.equal(refused.status, 503);
+  assert.match(refused.headers.get('retry-after') ?? '', /^[0-9]+$/);
+  assert.equal(((await refused.json()) as { code: string }).code, 'BACKCAST_BUSY');
+  await first.text();
+  const served = await fetch(address);
+  assert.equal(served.status, 200);
+  await served.body?.cancel();
 });
 
 test('a reader that leaves ends the reading', async () => {

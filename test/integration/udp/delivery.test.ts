@@ -1,5 +1,6 @@
-// The machines on real sockets: what three publishers of one host publish over real multicast reaches two
-// receivers completely and in order, although one datagram in twenty is dropped on every way in and out.
+// The machines on real sockets: what three publishers of one host publish over real multicast
+// reaches two receivers completely and in order, although one datagram in twenty is dropped on
+// every way in and out.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
@@ -53,7 +54,10 @@ async function openNode(
   };
 }
 
-/** Publishes `payloads` as fast as the publisher takes them, then closes; resolves when it has lingered. */
+/**
+ * Publishes `payloads` as fast as the publisher takes them, then closes; resolves when it has
+ * lingered.
+ */
 async function publishAll(
   address: ChannelAddress,
   node: Node,

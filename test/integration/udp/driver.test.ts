@@ -1,5 +1,5 @@
-// The machine here is the smallest that uses every door: it answers each datagram "n" with "n − 1" until 0,
-// and says "tick" to itself when a deadline passes.
+// The machine here is the smallest that uses every door: it answers each datagram "n" with "n − 1"
+// until 0, and says "tick" to itself when a deadline passes.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
@@ -7,7 +7,7 @@ import type { Machine, Remote, Transmit } from '#multicast/core/mod.ts';
 import { Driver, monotonicMs, openSendSocket, type DatagramSocket } from '#multicast/udp/mod.ts';
 import { LOOPBACK } from '#test/support/multicast.ts';
 
-const TIMEOUT = { timeout: 10_000 };
+const LIMITS = { timeout: 10_000 };
 
 class Countdown implements Machine {
   readonly events: string[] = [];
@@ -86,7 +86,7 @@ function addressOf(running: Running): Remote {
   return { address: running.socket.localAddress, port: running.socket.localPort };
 }
 
-test('datagrams go into the machine and its answers go out', TIMEOUT, async () => {
+test('datagrams go into the machine and its answers go out', LIMITS, async () => {
   await using one = await run();
   await using two = await run();
   one.machine.send(5, addressOf(two));
@@ -96,7 +96,7 @@ test('datagrams go into the machine and its answers go out', TIMEOUT, async () =
   assert.deepEqual(one.told, ['heard 4', 'heard 2', 'heard 0']);
 });
 
-test('a deadline is kept, and the next one after it', TIMEOUT, async () => {
+test('a deadline is kept, and the next one after it', LIMITS, async () => {
   await using one = await run();
   const startMs = monotonicMs();
   one.machine.tick(3, 4);
@@ -106,7 +106,7 @@ test('a deadline is kept, and the next one after it', TIMEOUT, async () => {
   assert.ok(monotonicMs() - startMs >= 12);
 });
 
-test('a deadline that is due already is kept without a timer', TIMEOUT, async () => {
+test('a deadline that is due already is kept without a timer', LIMITS, async () => {
   await using one = await run();
   one.machine.tick(50, 0);
   one.driver.turn();
@@ -117,7 +117,7 @@ test('a deadline that is due already is kept without a timer', TIMEOUT, async ()
   assert.equal(one.told.length, 50);
 });
 
-test('an earlier deadline overtakes the one that was waited for', TIMEOUT, async () => {
+test('an earlier deadline overtakes the one that was waited for', LIMITS, async () => {
   await using one = await run();
   one.machine.tick(1, 1_000_000);
   one.driver.turn();
@@ -126,7 +126,7 @@ test('an earlier deadline overtakes the one that was waited for', TIMEOUT, async
   await one.untilTold('tick');
 });
 
-test('what the owner asks of the machine while it is told goes out as well', TIMEOUT, async () => {
+test('what the owner asks of the machine while it is told goes out as well', LIMITS, async () => {
   const socket = await openSendSocket({
     interfaceAddress: LOOPBACK,
     ttl: 1,
@@ -152,7 +152,7 @@ test('what the owner asks of the machine while it is told goes out as well', TIM
   driver[Symbol.dispose]();
 });
 
-test('many datagrams of one turn are drained together', TIMEOUT, async () => {
+test('many datagrams of one turn are drained together', LIMITS, async () => {
   await using one = await run();
   await using two = await run();
   let drains = 0;
@@ -169,7 +169,7 @@ test('many datagrams of one turn are drained together', TIMEOUT, async () => {
 
 test(
   'a long burst leaves in pieces, so that others of the thread get their turn',
-  TIMEOUT,
+  LIMITS,
   async () => {
     await using one = await run();
     await using two = await run();
@@ -181,7 +181,7 @@ test(
   },
 );
 
-test('after its end a driver neither hears nor waits', TIMEOUT, async () => {
+test('after its end a driver neither hears nor waits', LIMITS, async () => {
   await using one = await run();
   await using two = await run();
   two.machine.tick(1, 1);

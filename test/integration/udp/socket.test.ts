@@ -12,7 +12,7 @@ import {
 } from '#multicast/udp/mod.ts';
 import { hear, LOOPBACK, reserveGroup, type ReservedGroup } from '#test/support/multicast.ts';
 
-const TIMEOUT = { timeout: 10_000 };
+const LIMITS = { timeout: 10_000 };
 
 function bytes(text: string): Uint8Array {
   return new TextEncoder().encode(text);
@@ -39,7 +39,7 @@ async function isRefused(
   });
 }
 
-test('every socket of a group hears what is sent to it, once, and from whom', TIMEOUT, async () => {
+test('every socket of a group hears what is sent to it, once, and from whom', LIMITS, async () => {
   await using reserved = await reserveGroup();
   await using one = await joinGroup(reserved);
   await using two = await joinGroup(reserved);
@@ -55,7 +55,7 @@ test('every socket of a group hears what is sent to it, once, and from whom', TI
   assert.deepEqual(await heard, [expected, expected]);
 });
 
-test('sockets of several processes hear the same group', TIMEOUT, async () => {
+test('sockets of several processes hear the same group', LIMITS, async () => {
   await using reserved = await reserveGroup();
   await using here = await joinGroup(reserved);
   await using sender = await openSender();
@@ -74,7 +74,7 @@ test('sockets of several processes hear the same group', TIMEOUT, async () => {
   }
 });
 
-test('a datagram sent to a publisher alone is heard by that publisher alone', TIMEOUT, async () => {
+test('a datagram sent to a publisher alone is heard by that publisher alone', LIMITS, async () => {
   await using reserved = await reserveGroup();
   await using group = await joinGroup(reserved);
   await using one = await openSender();
@@ -87,7 +87,7 @@ test('a datagram sent to a publisher alone is heard by that publisher alone', TI
   assert.equal((await heardByGroup)[0].text, 'data');
 });
 
-test('a group is not heard by a socket of another group on the same port', TIMEOUT, async () => {
+test('a group is not heard by a socket of another group on the same port', LIMITS, async () => {
   await using reserved = await reserveGroup();
   const other = { ...reserved, group: '239.254.1.1' };
   await using here = await joinGroup(reserved);
@@ -100,7 +100,7 @@ test('a group is not heard by a socket of another group on the same port', TIMEO
   assert.deepEqual([hereFirst.text, elsewhereFirst.text], ['here', 'elsewhere']);
 });
 
-test('the port is shared with a socket that has SO_REUSEPORT only', TIMEOUT, async () => {
+test('the port is shared with a socket that has SO_REUSEPORT only', LIMITS, async () => {
   await using reserved = await reserveGroup();
   const foreign = dgram.createSocket({ type: 'udp4', reusePort: true });
   try {
@@ -113,7 +113,7 @@ test('the port is shared with a socket that has SO_REUSEPORT only', TIMEOUT, asy
   }
 });
 
-test('a port that another program does not share is an error that names it', TIMEOUT, async () => {
+test('a port that another program does not share is an error that names it', LIMITS, async () => {
   await using reserved = await reserveGroup();
   const foreign = dgram.createSocket('udp4');
   try {
@@ -129,7 +129,7 @@ test('a port that another program does not share is an error that names it', TIM
 // 203.0.113.0/24 is set aside for documentation: no host has such an address.
 test(
   'an address that no interface has is an error that lists those there are',
-  TIMEOUT,
+  LIMITS,
   async () => {
     await using reserved = await reserveGroup();
     const message = /^203\.0\.113\.9 cannot be used for multicast .*127\.0\.0\.1 \(lo\)/;
@@ -144,7 +144,7 @@ test(
   },
 );
 
-test('what cannot be sent is counted and not thrown', TIMEOUT, async () => {
+test('what cannot be sent is counted and not thrown', LIMITS, async () => {
   await using reserved = await reserveGroup();
   const sender = await openSender();
   sender.send(new Uint8Array(65_508), reserved.group, reserved.port);
@@ -156,7 +156,7 @@ test('what cannot be sent is counted and not thrown', TIMEOUT, async () => {
   assert.equal(sender.counters.sendErrors, 3);
 });
 
-test('a socket can be disposed twice', TIMEOUT, async () => {
+test('a socket can be disposed twice', LIMITS, async () => {
   const sender = await openSender();
   await sender[Symbol.asyncDispose]();
   await sender[Symbol.asyncDispose]();

@@ -18,7 +18,7 @@ before(async () => {
   database = await createTestDatabase();
   opened = openDatabase({
     url: database.url,
-    poolSizeMax: 4,
+    poolConnectionsMax: 4,
     applicationName: 'losses test',
     statementTimeoutMs: 10_000,
   });

@@ -74,8 +74,8 @@ function hasDocstringAbove(scan: Scan, index: number): boolean {
 }
 
 /**
- * The `export` of the line above, where both lines are one-line constants: a table of constants, such
- * as codes or positions of fields, needs one docstring. A blank line ends the table.
+ * The `export` of the line above, where both lines are one-line constants: a table of constants,
+ * such as codes or positions of fields, needs one docstring. A blank line ends the table.
  */
 function rowAbove(scan: Scan, index: number): number | undefined {
   const isConstant = (at: number): boolean => scan.tokens[at + 1]?.text === 'const';

@@ -43,7 +43,9 @@ export function resolveSpecifier(specifier: string, path: string): string | unde
   return specifier.startsWith('.') ? join(dirname(path), specifier) : undefined;
 }
 
-/** `new URL('x.ts', …)` and `import.meta.resolve('x.ts')`: a file for a worker or a child process. */
+/**
+ * `new URL('x.ts', …)` and `import.meta.resolve('x.ts')`: a file for a worker or a child process.
+ */
 function namesFile(tokens: readonly Token[], index: number): boolean {
   const text = tokens[index]?.text;
   const isResolve = text === 'resolve' && tokens[index - 2]?.text === 'meta';

@@ -166,8 +166,8 @@ test('a pace spreads messages evenly', () => {
 test('a pace makes up for timers that fire late, and not for a pause', () => {
   const pace = new Pace(1_000, 0);
   assert.equal(pace.takeTurn(0), 0);
-  const lateWaitsMs = Array.from({ length: 20 }, () => pace.takeTurn(10));
-  assert.equal(lateWaitsMs.filter((waitMs) => waitMs === 0).length, 10);
-  const resumedWaitsMs = Array.from({ length: 200 }, () => pace.takeTurn(60_000));
-  assert.equal(resumedWaitsMs.filter((waitMs) => waitMs === 0).length, 51);
+  const waitsMs = Array.from({ length: 20 }, () => pace.takeTurn(10));
+  assert.equal(waitsMs.filter((waitMs) => waitMs === 0).length, 10);
+  const afterPause = Array.from({ length: 200 }, () => pace.takeTurn(60_000));
+  assert.equal(afterPause.filter((waitMs) => waitMs === 0).length, 51);
 });

@@ -1,4 +1,5 @@
-// Behind the injector stands a socket that keeps what it is given; only the real one needs a network.
+// Behind the injector stands a socket that keeps what it is given; only the real one needs a
+// network.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';

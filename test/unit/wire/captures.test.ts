@@ -1,5 +1,5 @@
-// The packets of other PGM implementations, as captured: each must be read as what it is. The counts
-// are those that Wireshark gives for the same files.
+// The packets of other PGM implementations, as captured: each must be read as what it is. The
+// counts are those that Wireshark gives for the same files.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
@@ -115,7 +115,8 @@ test('an empty transmit window has its lead one behind its trail', () => {
   assert.equal(sqnDistance(packet.lead, packet.trail), -1);
 });
 
-// That source numbered its messages from 0, which is no sequence: its first packet has to be refused.
+// That source numbered its messages from 0, which is no sequence: its first packet has to be
+// refused.
 test('a source with the session option is read, but for its message 0', () => {
   const kinds: Record<string, number> = {};
   const reader = new PacketReader();

@@ -1,11 +1,10 @@
-// Each refused packet is a sound one with one thing changed and its checksum mended, so that what is
-// refused is that one thing.
+// Each refused packet is a sound one with one thing changed and its checksum mended, so that what
+// is refused is that one thing.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
   PacketReader,
-  writeData,
   writeNak,
   writeNcf,
   writeSpm,
@@ -19,6 +18,7 @@ import {
   SESSION,
   SOURCE_NLA,
   TRANSPORT,
+  writeData,
 } from '#test/support/packets.ts';
 
 const FRAGMENT = { firstSqn: 4, startBytes: 100, apduBytes: 110 };

@@ -6,7 +6,6 @@ import {
   finishData,
   PacketReader,
   toRepair,
-  writeData,
   writeNak,
   writeSpm,
 } from '#multicast/wire/mod.ts';
@@ -17,6 +16,7 @@ import {
   SESSION,
   SOURCE_NLA,
   TRANSPORT,
+  writeData,
 } from '#test/support/packets.ts';
 
 const HEADER = { ...TRANSPORT, ...SESSION, sqn: 5, trail: 2 };

@@ -1,5 +1,5 @@
-// docs/protocol.md shows packets byte by byte and lists the reasons for refusal: both must be what the
-// code does.
+// docs/protocol.md shows packets byte by byte and lists the reasons for refusal: both must be what
+// the code does.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -273,6 +273,17 @@ test('a hole of two billion packets costs a bounded number of NAKs at a time', (
   assert.deepEqual([givenUp.at(0)?.first, givenUp.at(-1)?.last], [1, 2 ** 31]);
 });
 
+test('requests that wait for room are looked at together, however they came to wait', () => {
+  const scheduler = newScheduler(seededRandom(9), 60_000);
+  for (let hole = 0; hole < 4_000; hole += 1) scheduler.add(hole * 2, hole * 2, hole / 100);
+  pass(scheduler, 1_000);
+  let wakes = 0;
+  for (; scheduler.nextDeadlineMs <= 2_000; wakes += 1) {
+    scheduler.handleTimeout(scheduler.nextDeadlineMs, true, () => undefined);
+  }
+  assert.ok(wakes <= 600, `${wakes} times in a second`);
+});
+
 test('a NAK names at most 63 packets, and the last one the rest', () => {
   const scheduler = newScheduler();
   scheduler.add(1, NAK_SQNS_MAX + 1, 0);

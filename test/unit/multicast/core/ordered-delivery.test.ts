@@ -114,6 +114,14 @@ test('a hole without messages in it is no loss', () => {
   assert.deepEqual(take(), ['messages 1-1', 'messages 2-2']);
 });
 
+test('the cause of a hole is spent when the next message comes', () => {
+  const { delivery, take } = newDelivery({ nextSequence: 1, resumeSqn: 10 });
+  delivery.hole('source_gone');
+  block(delivery, 11, 1);
+  block(delivery, 12, 3);
+  assert.deepEqual(take(), ['messages 1-1', 'lost 2-2 corrupt', 'messages 3-3']);
+});
+
 test('the sequence of an SPM settles a lost tail', () => {
   const { delivery, events, take } = newDelivery({ nextSequence: 1 });
   block(delivery, 10, 1);
@@ -214,6 +222,24 @@ test('a message larger than the receiver takes is a loss, and costs no memory', 
   delivery.packet(11, 1, new Uint8Array(1_000), 0, 1_000, { ...fragment, startBytes: 1_000 });
   block(delivery, 12, 2);
   assert.deepEqual(take(), ['lost 1-1 corrupt', 'messages 2-2']);
+});
+
+test('a piece of another message ends the message it does not belong to', () => {
+  const apduBytes = blockOf([new Uint8Array(3_000)]).length;
+  const others = [
+    { firstSqn: 9, startBytes: 1_000, apduBytes },
+    { firstSqn: 10, startBytes: 1_000, apduBytes: apduBytes + 1 },
+    { firstSqn: 10, startBytes: 999, apduBytes },
+  ];
+  for (const fragment of others) {
+    const { delivery, take } = newDelivery({ nextSequence: 1 });
+    const [first, , ...rest] = pieces(10, 1);
+    first?.(delivery);
+    delivery.packet(11, 1, new Uint8Array(1_000), 0, 1_000, fragment);
+    for (const piece of rest) piece(delivery);
+    block(delivery, 14, 2);
+    assert.deepEqual(take(), ['lost 1-1 corrupt', 'messages 2-2']);
+  }
 });
 
 test('a piece without bytes ends the message it belongs to', () => {

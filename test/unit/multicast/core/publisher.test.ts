@@ -10,7 +10,7 @@ import {
   run,
   sentPublisher,
 } from '#test/support/driven-publisher.ts';
-import { packetOf, TRANSPORT } from '#test/support/packets.ts';
+import { packetOf, readPacket, TRANSPORT } from '#test/support/packets.ts';
 import { hear, nakPacket } from '#test/support/session-packets.ts';
 
 const UDP_HEADER_BYTES = 28;
@@ -115,6 +115,21 @@ test('a window that no receiver could hold is a broken invariant', () => {
     () => newPublisher({ windowPackets: RECEIVE_WINDOW_PACKETS_MAX + 1 }),
     /receivers can hold/,
   );
+});
+
+test('an SPM shows what was sent, not what waits', () => {
+  const publisher = newPublisher({ rateBytesPerSec: 2_000 });
+  for (let n = 0; n < 6; n += 1) publisher.publish(new Uint8Array(200), AT_US, 0);
+  let packet: Uint8Array | undefined;
+  for (let nowMs = 0; nowMs <= 40; nowMs += 1) {
+    publisher.handleTimeout(nowMs);
+    for (let next = publisher.pollTransmit(); next !== undefined; next = publisher.pollTransmit())
+      packet = next.bytes;
+  }
+  const spm = readPacket(packet ?? new Uint8Array(0));
+  const { packetsSent } = publisher.counters;
+  assert.ok(packetsSent > 0 && packetsSent < 5, `${packetsSent} packets sent`);
+  assert.deepEqual([spm.kind, spm.lead, spm.sequence], ['spm', packetsSent - 1, packetsSent + 1]);
 });
 
 test('data leaves no faster than the rate, after one burst', () => {

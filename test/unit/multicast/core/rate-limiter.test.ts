@@ -11,6 +11,12 @@ test('a full bucket lets one burst out, and a debt of one packet, then nothing',
   );
 });
 
+test('a bucket emptied to the last byte gives nothing more', () => {
+  const limiter = new RateLimiter({ rateBytesPerSec: 1_000, burstBytes: 100 });
+  limiter.refill(0);
+  assert.deepEqual([limiter.take(100), limiter.take(1)], [true, false]);
+});
+
 test('the debt is paid before anything leaves again', () => {
   const limiter = new RateLimiter({ rateBytesPerSec: 1_000, burstBytes: 100 });
   limiter.refill(0);

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { isSessionId, RECEIVE_SESSIONS_MAX, type SessionId } from '#base/mod.ts';
 import type { Receiver, ResumePoint } from '#multicast/core/mod.ts';
-import { toRepair, writeData } from '#multicast/wire/mod.ts';
-import { packetOf, SESSION, TRANSPORT } from '#test/support/packets.ts';
+import { toRepair } from '#multicast/wire/mod.ts';
+import { packetOf, SESSION, TRANSPORT, writeData } from '#test/support/packets.ts';
 import {
   dataPacket,
   hear,
@@ -242,7 +242,7 @@ test('a session that its owner recalls as finished opens nothing', () => {
   assert.equal(receiver.counters.late, 2);
 });
 
-test('a restored session of which nothing was told begins anew, however far it is', () => {
+test('a restored session of which nothing was told begins like a new one', () => {
   const receiver = newReceiver({ repairTimeoutMs: 1_000 });
   receiver.restore(point(1, undefined), 0);
   const sqn = 2 ** 31 + 5;

@@ -237,6 +237,17 @@ test('with too many holes a packet that makes another is dropped, the next in or
   assert.equal(receiver.counters.packetsReceived, RECEIVE_GAPS_MAX + 2);
 });
 
+test('with too many holes the end that an SPM shows is not taken for what is known', () => {
+  const receiver = newReceiver();
+  for (let hole = 0; hole <= RECEIVE_GAPS_MAX; hole += 1) hear(receiver, 0, plain(hole * 2));
+  const lead = RECEIVE_GAPS_MAX * 2;
+  hear(receiver, 0, spm(lead + 1, 0, 0, true));
+  for (let hole = 0; hole < RECEIVE_GAPS_MAX; hole += 1) hear(receiver, 1, plain(hole * 2 + 1));
+  assert.equal(told(receiver).at(-1), `messages ${lead + 1}-${lead + 1}`);
+  hear(receiver, 2, spm(lead + 1, 1, 0, true), plain(lead + 1));
+  assert.equal(told(receiver).at(-1), 'closed fin');
+});
+
 test('a trail that jumps by two billion is one loss, and the session goes on behind it', () => {
   const receiver = newReceiver();
   const far = 2 ** 31 - 2;

@@ -1,20 +1,19 @@
 // What is written is what is read; and any bytes give a packet or a reason. The second is tried on
-// random bytes and on sound packets with a few bytes changed, mostly with the checksum mended, since the
-// checksum alone would refuse nearly all of them.
+// random bytes and on sound packets with a few bytes changed, mostly with the checksum mended,
+// since the checksum alone would refuse nearly all of them.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import * as fc from 'fast-check';
 import { randomBelow, seededRandom, type Random } from '#base/mod.ts';
+import { PacketReader, toRepair, writeNak, writeNcf, writeSpm } from '#multicast/wire/mod.ts';
 import {
-  PacketReader,
-  toRepair,
+  DOCUMENTED_PACKETS,
+  packetOf,
+  readPacket,
+  TRANSPORT,
   writeData,
-  writeNak,
-  writeNcf,
-  writeSpm,
-} from '#multicast/wire/mod.ts';
-import { DOCUMENTED_PACKETS, packetOf, readPacket, TRANSPORT } from '#test/support/packets.ts';
+} from '#test/support/packets.ts';
 
 const CASES_PER_RUN = 250_000;
 
@@ -135,7 +134,8 @@ function damage(random: Random, sound: Uint8Array): Uint8Array {
   return packet;
 }
 
-// Bytes beyond the packet would be read as undefined, and numbers made of that would not be integers.
+// Bytes beyond the packet would be read as undefined, and numbers made of that would not be
+// integers.
 function isWithin(reader: PacketReader, packet: Uint8Array): boolean {
   const sequence = reader.hasSession ? reader.sequence : 0;
   const numbers = [reader.sqn, reader.trail, reader.lead, reader.nla, sequence];
