@@ -149,6 +149,10 @@ export class SessionReceiver {
       this.#isFin = reader.isFin;
     }
     this.#deliver();
+    if (this.#next <= this.#spmLead) {
+      const { emit, session } = this.#options;
+      emit({ kind: 'lead', session, sequence: this.#spmSequence - 1 });
+    }
   }
 
   /** Takes a confirmation, or somebody else's NAK, that `reader` has read. */

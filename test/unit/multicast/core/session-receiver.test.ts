@@ -347,3 +347,18 @@ function accounted(texts: readonly string[]): boolean[] {
   }
   return fates;
 }
+
+test('an SPM ahead of a hole tells how far the publisher is', () => {
+  const receiver = newReceiver();
+  hear(receiver, 0, plain(0), spm(3));
+  const leads = (): number[] => {
+    const sequences: number[] = [];
+    for (let event = receiver.pollEvent(); event !== undefined; event = receiver.pollEvent()) {
+      if (event.kind === 'lead') sequences.push(event.sequence);
+    }
+    return sequences;
+  };
+  assert.deepEqual(leads(), [4]);
+  hear(receiver, 1, plain(1), plain(2), plain(3), spm(3, 1));
+  assert.deepEqual(leads(), []);
+});
