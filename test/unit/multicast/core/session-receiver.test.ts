@@ -362,3 +362,10 @@ test('an SPM ahead of a hole tells how far the publisher is', () => {
   hear(receiver, 1, plain(1), plain(2), plain(3), spm(3, 1));
   assert.deepEqual(leads(), []);
 });
+
+test('a live receiver that heard nothing but a repair sees the session expire', () => {
+  const receiver = newReceiver({ join: 'live', sourceExpiryMs: 1_000 });
+  hear(receiver, 0, dataPacket({ sqn: 3, sequence: 4, isRepair: true }));
+  waitUntil(receiver, 2_000);
+  assert.deepEqual(told(receiver), ['opened', 'closed expired']);
+});
