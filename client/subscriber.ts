@@ -164,6 +164,8 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
         case 'messages':
           this.#unpack(event);
           break;
+        case 'lead':
+          break;
         default:
           event satisfies never;
       }

@@ -119,6 +119,9 @@ export class Batcher {
       case 'messages':
         this.#store(event);
         break;
+      case 'lead':
+        this.#notice(event.session, event.sequence);
+        break;
       case 'lost':
         this.#declare(event, wallClockUs);
         break;
@@ -208,6 +211,12 @@ export class Batcher {
     }
     this.#open.messageCount += event.messageCount;
     this.#open.heldBytes += event.end - event.start + event.messageCount * MESSAGE_OVERHEAD_BYTES;
+  }
+
+  /** More is there than was told: what lies between is unsettled, and the archive says so. */
+  #notice(session: SessionId, lead: number): void {
+    const known = this.#sessions.get(session)?.lead ?? 0;
+    if (lead > known) this.#change(session).lead = lead;
   }
 
   #declare(event: MessagesLost, wallClockUs: number): void {

@@ -82,6 +82,7 @@ async function publish(
       : await publishMadeUp(publisher, { count: wanted, size, pace }, signal);
   const session = publisher.session;
   await resources.disposeAsync();
-  note(`published ${count} messages to ${channel}, session ${session}`);
+  const messages = count === 1 ? '1 message' : `${count} messages`;
+  note(`published ${messages} to ${channel}, session ${session}`);
   return signal.aborted ? 'interrupted' : 'ok';
 }

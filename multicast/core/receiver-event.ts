@@ -33,6 +33,13 @@ export interface MessagesDelivered {
   readonly nextSqn: number;
 }
 
+/** The publisher has sent messages through `sequence`, and not all of them are told yet. */
+export interface LeadKnown {
+  readonly kind: 'lead';
+  readonly session: SessionId;
+  readonly sequence: number;
+}
+
 /** Sequences that nobody will deliver any more. */
 export interface MessagesLost {
   readonly kind: 'lost';
@@ -55,6 +62,7 @@ export type ReceiverEvent =
   | SessionOpened
   | SourceNamed
   | MessagesDelivered
+  | LeadKnown
   | MessagesLost
   | SessionClosed;
 

@@ -49,7 +49,8 @@ export class SessionReceiver {
   readonly #lost: LostRange[] = [];
   #hasStarted = false;
   #next = 0;
-  #lead = 0;
+  /** Before the start nothing lies between `next` and `lead`. */
+  #lead = -1;
   #trail = 0;
   #spmSqn: number | undefined;
   #spmLead = Number.NaN;
@@ -149,6 +150,10 @@ export class SessionReceiver {
       this.#isFin = reader.isFin;
     }
     this.#deliver();
+    if (this.#next <= this.#spmLead) {
+      const { emit, session } = this.#options;
+      emit({ kind: 'lead', session, sequence: this.#spmSequence - 1 });
+    }
   }
 
   /** Takes a confirmation, or somebody else's NAK, that `reader` has read. */

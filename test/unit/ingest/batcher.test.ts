@@ -239,3 +239,18 @@ test('a sequence told twice, or left out, is a bug that stops the archiver', () 
   assert.throws(() => batcher.handleEvent(again, 0, WALL_US), /each once/);
   assert.throws(() => batcher.handleEvent(lost(SESSION_A, 3, 3), 0, WALL_US), /each once/);
 });
+
+test('a lead beyond the watermark is committed, and one behind it is nothing new', () => {
+  const batcher = newBatcher();
+  opened(batcher);
+  batcher.handleEvent(delivered(SESSION_A, 1, bytesOf('a', 'b')), 0, WALL_US);
+  batcher.handleEvent({ kind: 'lead', session: SESSION_A, sequence: 9 }, 1, WALL_US);
+  const [first] = batcher.pollBatch(20)?.sessions ?? [];
+  assert.deepEqual([first?.watermark, first?.lead], [2, 9]);
+  batcher.committed();
+  batcher.handleEvent({ kind: 'lead', session: SESSION_A, sequence: 9 }, 30, WALL_US);
+  assert.equal(batcher.pollBatch(60), undefined);
+  batcher.handleEvent(lost(SESSION_A, 3, 12), 40, WALL_US);
+  const [second] = batcher.pollBatch(60)?.sessions ?? [];
+  assert.deepEqual([second?.watermark, second?.lead], [12, 12]);
+});
