@@ -28,7 +28,7 @@ const LEASE_MS = 9_000;
  */
 const RETRY_MS = 1_000;
 /** After a stop, how long what was heard may take to be committed. */
-const DRAIN_MS_MAX = 4_000;
+const DRAIN_MS_MAX = 3_000;
 
 /** The channels of one worker thread. */
 export class Shard {
