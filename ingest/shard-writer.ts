@@ -12,8 +12,8 @@ export interface BatchSource {
   readonly nextDeadlineMs: number;
   /** The next batch, or undefined. `force` asks for the open one whatever its age. */
   pollBatch(nowMs: number, force: boolean): ArchiveBatch | undefined;
-  /** The batch is durable. */
-  committed(): void;
+  /** `batch`, the last one given out, is durable. */
+  committed(batch: ArchiveBatch): void;
   /** The batch was refused for good: another archiver writes this channel. */
   fenced(): void;
 }
@@ -73,8 +73,9 @@ export class ShardWriter {
   }
 
   /**
-   * Runs until drained, or until `deadline` fires while the database is away: then false, and what was
-   * heard last is not committed. Rejects with the first error that no retry mends.
+   * Runs until drained, or until `deadline` fires before that: then false, and what was heard last
+   * is not committed. An append that is under way is waited for. Rejects with the first error that
+   * no retry mends.
    */
   async run(deadline: AbortSignal): Promise<boolean> {
     for (;;) {
@@ -105,7 +106,7 @@ export class ShardWriter {
         this.#report('back');
         if (result.outcome === 'committed') {
           this.#commits += 1;
-          source.committed();
+          source.committed(batch);
         } else {
           this.#sources.delete(source);
           source.fenced();

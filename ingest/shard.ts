@@ -68,7 +68,7 @@ export class Shard {
       if (!isDrained) {
         const hint =
           'what was heard last is not committed; the next start asks the publishers for it';
-        this.#log('warn', 'stopped while the database was away', { hint });
+        this.#log('warn', 'stopped before the database had taken everything', { hint });
       }
     } finally {
       clearInterval(renewal);
@@ -163,9 +163,11 @@ export class Shard {
   /** Somebody else has the channel now: what waits here was heard by them too, or is theirs to declare. */
   #lose(channel: string): void {
     const recorder = this.#recorders.get(channel);
+    if (recorder === undefined) return;
     this.#recorders.delete(channel);
     this.#leases.delete(channel);
-    void recorder?.[Symbol.asyncDispose]();
+    this.#writer.remove(recorder);
+    void recorder[Symbol.asyncDispose]();
     this.#fail(
       new BackcastError(
         'BACKCAST_FENCED',
@@ -174,12 +176,13 @@ export class Shard {
     );
   }
 
+  /** Channels that are taken while this runs are not among those that were asked for. */
   async #renew(): Promise<void> {
+    const held = [...this.#leases];
     try {
-      const kept = await renewLeases(this.#database, [...this.#leases.values()], LEASE_MS);
-      for (const [channel, lease] of this.#leases) {
-        if (!kept.includes(lease.channelId)) this.#lose(channel);
-      }
+      const leases = held.map(([, lease]) => lease);
+      const kept = new Set(await renewLeases(this.#database, leases, LEASE_MS));
+      for (const [channel, { channelId }] of held) if (!kept.has(channelId)) this.#lose(channel);
     } catch {
       // The writer notices and reports a database that is away; the epoch protects the archive meanwhile.
     }

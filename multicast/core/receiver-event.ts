@@ -63,6 +63,9 @@ export interface ResumePoint {
   readonly session: SessionId;
   /** The first sequence not yet accounted for. */
   readonly nextSequence: number;
-  /** The unwrapped number of the packet in which it starts, as told by the last `nextSqn`. */
-  readonly nextSqn: number;
+  /**
+   * The unwrapped number of the packet in which it starts, as told by the last `nextSqn`; undefined
+   * if the session was heard and nothing was told of it yet.
+   */
+  readonly nextSqn: number | undefined;
 }
