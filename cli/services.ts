@@ -62,6 +62,7 @@ export function startArchiver(
     batchBytesMax: BATCH_BYTES_MAX,
     batchAgeMs: archiver.batchAgeMs,
     faults: faultsOf(config),
+    capture: captureOf(config),
     channels: archiver.channels,
     registry,
     shardCount: shardCount(config),
@@ -119,6 +120,7 @@ export function openPublisher(
     interfaceAddress: config.interface,
     ...(source === undefined ? {} : { source }),
     ...(faults === undefined ? {} : { faults }),
+    capture: captureOf(config),
   });
 }
 
@@ -135,6 +137,7 @@ export function openSubscriber(
     messageBytesMax: config.publisher.messageBytesMax,
     sourceExpiryMs: SOURCE_EXPIRY_MS,
     ...(faults === undefined ? {} : { faults }),
+    capture: captureOf(config),
   });
 }
 
@@ -146,6 +149,10 @@ export function packetBytesMaxOf(config: Config): number {
 
 function faultsOf(config: Config): string | undefined {
   return config.faults === '' ? undefined : config.faults;
+}
+
+function captureOf(config: Config): string | undefined {
+  return config.capture === '' ? undefined : config.capture;
 }
 
 function shardCount(config: Config): number {

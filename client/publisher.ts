@@ -17,6 +17,7 @@ import {
   smallestWindow,
 } from '#multicast/core/mod.ts';
 import {
+  CaptureFile,
   Driver,
   injectFaults,
   monotonicMs,
@@ -46,6 +47,8 @@ export interface OpenPublisherOptions
   readonly ttl?: number;
   /** Faults to inject, as the loss injector reads them. */
   readonly faults?: string;
+  /** Capture file in which to keep what is sent and received. */
+  readonly capture?: string | undefined;
 }
 
 const SEND_BUFFER_BYTES = 4 * 1_048_576;
@@ -81,11 +84,13 @@ export class ChannelPublisher implements AsyncDisposable {
     checkWindow(options);
     const resources = new AsyncDisposableStack();
     const { interfaceAddress, ttl = 1, faults } = options;
-    const bare = await openSendSocket({
+    const capture = await CaptureFile.openIn(resources, options.capture);
+    const opened = await openSendSocket({
       interfaceAddress,
       ttl,
       sendBufferBytes: SEND_BUFFER_BYTES,
     });
+    const bare = capture?.watch(opened) ?? opened;
     const socket = resources.use(
       faults === undefined ? bare : injectFaults(bare, parseFaultSpec(faults)),
     );

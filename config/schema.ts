@@ -262,6 +262,13 @@ export const CONFIG_SCHEMA = Type.Object({
     default: '',
     env: 'BACKCAST_FAULT',
   }),
+  capture: Type.String({
+    description:
+      'File in which publish, subscribe and archive keep the datagrams they send and receive, ' +
+      'for Wireshark; the archiver has one per channel, `FILE.CHANNEL.pcap`.',
+    default: '',
+    env: 'BACKCAST_CAPTURE',
+  }),
 });
 
 /** All settings, checked. Frozen to the last level. */

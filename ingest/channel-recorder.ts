@@ -8,6 +8,7 @@ import type { ChannelAddress } from '#base/mod.ts';
 import { Receiver, type ReceiverCounters, type ReceiverEvent } from '#multicast/core/mod.ts';
 import {
   type DatagramSocket,
+  CaptureFile,
   Driver,
   GatedSocket,
   injectFaults,
@@ -39,6 +40,8 @@ export interface ChannelRecorderOptions {
   readonly batchAgeMs: number;
   /** Faults to inject, as the loss injector reads them; undefined for none. */
   readonly faults: string | undefined;
+  /** Start of the name of the capture file; undefined for none. */
+  readonly capture?: string | undefined;
   /** A batch may be due. */
   readonly onWork: () => void;
   /** The state of a session changed: heard, lost something, ended. */
@@ -68,6 +71,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   readonly #batcher: Batcher;
   readonly #resources = new AsyncDisposableStack();
   #gate: GatedSocket | undefined;
+  #capture: CaptureFile | undefined;
   #archivedMessages = 0;
 
   private constructor(options: ChannelRecorderOptions) {
@@ -92,11 +96,13 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     const resources = recorder.#resources;
     try {
       const { group, port } = options.address;
+      const path = options.capture && `${options.capture}.${options.channel}.pcap`;
+      recorder.#capture = await CaptureFile.openIn(resources, path);
       const groupSocket = resources.use(await openGroupSocket({ ...options, group, port }));
       const sendSocket = resources.use(
         await openSendSocket({ ...options, ttl: 1, sendBufferBytes: SEND_BUFFER_BYTES }),
       );
-      recorder.#drive(recorder.#withFaults(groupSocket), recorder.#withFaults(sendSocket));
+      recorder.#drive(recorder.#outfit(groupSocket), recorder.#outfit(sendSocket));
       return recorder;
     } catch (error) {
       await resources.disposeAsync();
@@ -137,8 +143,9 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     this.#takeEvents();
   }
 
-  #withFaults(socket: DatagramSocket): DatagramSocket {
+  #outfit(opened: DatagramSocket): DatagramSocket {
     const { faults } = this.#options;
+    const socket = this.#capture?.watch(opened) ?? opened;
     return faults === undefined ? socket : injectFaults(socket, parseFaultSpec(faults));
   }
 

@@ -18,6 +18,7 @@ export function addArchiveCommand(program: Command, host: CommandHost): void {
     .addOption(settingOption('--channels <patterns>', 'archiver.channels'))
     .addOption(settingOption('--name <name>', 'archiver.name'))
     .addOption(settingOption('--shards <count>', 'archiver.shards'))
+    .addOption(settingOption('--capture <file>', 'capture'))
     .addOption(settingOption('--fault <faults>', 'faults'));
   runs(command, host, archive);
   explain(command, [

@@ -75,6 +75,14 @@ export class CaptureFile implements AsyncDisposable {
     }
   }
 
+  /** The same for a setting that may be missing; the file is closed with `resources`. */
+  static async openIn(
+    resources: AsyncDisposableStack,
+    path: string | undefined,
+  ): Promise<CaptureFile | undefined> {
+    return path === undefined ? undefined : resources.use(await CaptureFile.open(path));
+  }
+
   /** Stands before `socket`, which it owns from here on, and notes all that goes through. */
   watch(socket: DatagramSocket): DatagramSocket {
     return new WatchedSocket(socket, this);
