@@ -56,10 +56,16 @@ export interface OpenSubscriberOptions
 }
 
 const SEND_BUFFER_BYTES = 1_048_576;
-/** Payload bytes that may wait for the reader before datagrams are dropped. */
+/** What may wait for a slow reader before datagrams are dropped. */
 const PENDING_BYTES_MAX = 64 * 1_048_576;
+/** What a waiting message takes beside its payload: without it, empty ones would cost nothing. */
+const MESSAGE_OVERHEAD_BYTES = 256;
 
-/** An open subscriber: iterate it once. Disposing ends the iteration. */
+/**
+ * An open subscriber: iterate it once. Disposing ends the iteration, also with messages unread. A
+ * reader that falls behind by PENDING_BYTES_MAX makes datagrams be dropped, which are asked for
+ * again once there is room; what the publisher no longer holds by then is told as lost.
+ */
 export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveItem> {
   readonly #receiver: Receiver;
   readonly #resources = new AsyncDisposableStack();
@@ -68,6 +74,7 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
   #pending: LiveItem[] = [];
   #pendingBytes = 0;
   #arrived = Promise.withResolvers<void>();
+  #driver: Driver | undefined;
   #isClosed = false;
 
   private constructor(options: OpenSubscriberOptions) {
@@ -97,7 +104,7 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
         sendThrough: sendSocket,
         onEvents: () => subscriber.#takeEvents(),
       });
-      resources.use(driver);
+      subscriber.#driver = resources.use(driver);
       return subscriber;
     } catch (error) {
       await resources.disposeAsync();
@@ -110,12 +117,20 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
     return this.#receiver.counters;
   }
 
+  /** Datagrams dropped because the reader was behind. */
+  get overrunDatagrams(): number {
+    return this.#driver?.overrunDatagrams ?? 0;
+  }
+
   async *[Symbol.asyncIterator](): AsyncGenerator<LiveItem, void, void> {
     while (!this.#isClosed) {
       const items = this.#pending;
       this.#pending = [];
-      this.#pendingBytes = 0;
-      yield* items;
+      for (const live of items) {
+        if (this.#isClosed) return;
+        this.#pendingBytes -= heldBytes(live);
+        yield live;
+      }
       if (this.#pending.length > 0) continue;
       await this.#arrived.promise;
       this.#arrived = Promise.withResolvers<void>();
@@ -173,7 +188,6 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
     reader.open(bytes, block.start, block.end);
     for (let sequence = block.firstSequence; reader.next(); sequence += 1) {
       const payload = bytes.subarray(reader.payloadStart, reader.payloadEnd);
-      this.#pendingBytes += payload.length;
       this.#push({
         kind: 'message',
         session,
@@ -187,6 +201,11 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
 
   #push(live: LiveItem): void {
     this.#pending.push(live);
+    this.#pendingBytes += heldBytes(live);
     this.#arrived.resolve();
   }
+}
+
+function heldBytes(live: LiveItem): number {
+  return MESSAGE_OVERHEAD_BYTES + (live.kind === 'message' ? live.payload.length : 0);
 }
