@@ -74,7 +74,7 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
   #pending: LiveItem[] = [];
   #pendingBytes = 0;
   #arrived = Promise.withResolvers<void>();
-  #driver: Driver | undefined;
+  #gate: GatedSocket | undefined;
   #isClosed = false;
 
   private constructor(options: OpenSubscriberOptions) {
@@ -98,13 +98,14 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
       const groupSocket = faults === undefined ? bareGroup : injectFaults(bareGroup, faults);
       const sendSocket = faults === undefined ? bareSend : injectFaults(bareSend, faults);
       const hasRoom = (): boolean => subscriber.#pendingBytes < PENDING_BYTES_MAX;
+      subscriber.#gate = new GatedSocket(groupSocket, hasRoom);
       const driver = new Driver({
         machine: subscriber.#receiver,
-        receiveFrom: [new GatedSocket(groupSocket, hasRoom), sendSocket],
+        receiveFrom: [subscriber.#gate, sendSocket],
         sendThrough: sendSocket,
         onEvents: () => subscriber.#takeEvents(),
       });
-      subscriber.#driver = resources.use(driver);
+      resources.use(driver);
       return subscriber;
     } catch (error) {
       await resources.disposeAsync();
@@ -119,7 +120,7 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
 
   /** Datagrams dropped because the reader was behind. */
   get overrunDatagrams(): number {
-    return this.#driver?.overrunDatagrams ?? 0;
+    return this.#gate?.overrunDatagrams ?? 0;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<LiveItem, void, void> {

@@ -5,7 +5,12 @@
 
 import type { ArchiveBatch, SessionProgress } from '#archive/mod.ts';
 import type { ChannelAddress } from '#base/mod.ts';
-import { Receiver, type ReceiverCounters, type ReceiverEvent } from '#multicast/core/mod.ts';
+import {
+  type LatencySnapshot,
+  Receiver,
+  type ReceiverCounters,
+  type ReceiverEvent,
+} from '#multicast/core/mod.ts';
 import {
   type DatagramSocket,
   CaptureFile,
@@ -52,10 +57,20 @@ export interface ChannelRecorderOptions {
 /** What a recorder has counted. */
 export interface RecorderCounters {
   readonly receiver: ReceiverCounters;
+  /** How long repairs took, over all sessions. */
+  readonly repairLatency: LatencySnapshot;
   /** Datagrams dropped because too much waited for the database. */
   readonly overrunDatagrams: number;
   readonly pendingBytes: number;
   readonly archivedMessages: number;
+  /** Transactions committed. */
+  readonly commits: number;
+  /** Last committed position of the channel. */
+  readonly archivedPosition: number;
+  /** Sessions being followed now. */
+  readonly followedSessions: number;
+  /** Whether the database was away when something was last to be committed. */
+  readonly databaseAway: boolean;
 }
 
 /** Messages that may wait for the database, per channel, before datagrams are dropped. */
@@ -73,6 +88,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   #gate: GatedSocket | undefined;
   #capture: CaptureFile | undefined;
   #archivedMessages = 0;
+  #commits = 0;
 
   private constructor(options: ChannelRecorderOptions) {
     this.#options = options;
@@ -111,12 +127,16 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   }
 
   /** Numbers for the status line and metrics. */
-  get counters(): RecorderCounters {
+  get counters(): Omit<RecorderCounters, 'databaseAway'> {
     return {
       receiver: this.#receiver.counters,
+      repairLatency: this.#receiver.repairLatency.snapshot(),
       overrunDatagrams: this.#gate?.overrunDatagrams ?? 0,
       pendingBytes: this.#batcher.pendingBytes,
       archivedMessages: this.#archivedMessages,
+      commits: this.#commits,
+      archivedPosition: this.#options.head + this.#archivedMessages,
+      followedSessions: this.#receiver.sessionCount,
     };
   }
 
@@ -130,6 +150,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
 
   committed(batch: ArchiveBatch): void {
     for (const { messageCount } of batch.segments) this.#archivedMessages += messageCount;
+    this.#commits += 1;
     this.#batcher.committed();
   }
 

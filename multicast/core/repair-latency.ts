@@ -2,8 +2,9 @@
 // latency allocates nothing. Reordered first sendings and packets that were lost are not in it.
 
 /**
- * Upper bounds of the buckets, in milliseconds, each included. From the round trip of a quiet LAN to
- * beyond the usual time after which a packet is given up; what took longer is in one more bucket.
+ * Upper bounds of the buckets, in milliseconds, each included. From the round trip of a quiet LAN
+ * to beyond the usual time after which a packet is given up; what took longer is in one more
+ * bucket.
  */
 export const REPAIR_LATENCY_MS_BOUNDS: readonly number[] = [
   1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 4_096, 8_192,

@@ -28,8 +28,8 @@ export interface CaptureCounters {
 }
 
 /**
- * Handed to the file in pieces of up to this size, or whatever there is after FLUSH_MS. Two of them:
- * one fills while the other is written.
+ * Handed to the file in pieces of up to this size, or whatever there is after FLUSH_MS. Two of
+ * them: one fills while the other is written.
  */
 const BUFFER_BYTES = 1_048_576;
 /** How long a datagram waits in memory while there is little traffic. */

@@ -3,7 +3,8 @@
 // its magic number tells the reader.
 //
 //   file   magic 4 · version 2+2 · zone 4 · accuracy 4 · longest 4 · link type 4
-//   frame  seconds 4 · microseconds 4 · bytes here 4 · bytes on the wire 4 · IPv4 20 · UDP 8 · payload
+//   frame  seconds 4 · microseconds 4 · bytes here 4 · bytes on the wire 4
+//          IPv4 20 · UDP 8 · payload
 
 import { assert } from '#base/mod.ts';
 import type { Remote } from '#multicast/core/mod.ts';

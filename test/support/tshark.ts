@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** A packet by the names that Wireshark has for its fields; several values of one are joined by `,`. */
+/** A packet by the names that Wireshark has for its fields; several values are joined by `,`. */
 export type DissectedPacket = Readonly<Record<string, string>>;
 
 /**

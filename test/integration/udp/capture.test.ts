@@ -111,7 +111,7 @@ async function runSession(session: Session): Promise<Receiver> {
     publishing.schedule();
   };
   const drained = (): void => {
-    for (let event = publisher.pollEvent(); event !== undefined; event = publisher.pollEvent());
+    while (publisher.pollEvent() !== undefined) continue;
   };
   using publishing = new Driver({
     machine: publisher,
@@ -217,7 +217,8 @@ function assertSound(packets: readonly DissectedPacket[], startedAtS: number): v
     assert.equal(packet['udp.checksum.status'], '1', text);
     const isSpmr = packet['udp.length'] === String(8 + SPMR_BYTES);
     // tshark lists a byte of the checksum itself before its verdict.
-    assert.match(packet['pgm.hdr.cksum.status'], isSpmr ? /^$/ : /,1$/, text);
+    const verdict = packet['pgm.hdr.cksum.status'];
+    assert.ok(isSpmr ? verdict === '' : verdict.endsWith(',1'), text);
     const timeS = Number(packet['frame.time_epoch']);
     assert.ok(timeS >= previousS && timeS <= Date.now() / 1_000 + 1, text);
     previousS = timeS;
