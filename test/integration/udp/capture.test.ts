@@ -11,6 +11,7 @@ import {
   CaptureFile,
   type DatagramSocket,
   Driver,
+  type FaultSpec,
   injectFaults,
   monotonicMs,
   NO_FAULTS,
@@ -66,7 +67,7 @@ function ofType(packets: readonly DissectedPacket[], type: string): DissectedPac
 }
 
 /** Drops some packets the first time they come, and SPMs until one was asked for. */
-function scriptedLoss(): (bytes: Uint8Array, direction: 'receive' | 'send') => boolean {
+function scriptedLoss(): NonNullable<FaultSpec['drop']> {
   const reader = new PacketReader();
   const toLose = new Set(LOST_SQNS);
   let hasAsked = false;
