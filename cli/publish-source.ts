@@ -1,5 +1,5 @@
-// Where `publish` takes its messages from: lines of standard input, or made-up ones; and the pace at
-// which they go.
+// Where `publish` takes its messages from: lines of standard input, or made-up ones; and the pace
+// at which they go.
 
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -22,7 +22,9 @@ export class Pace {
     this.#nextAtMs = nowMs;
   }
 
-  /** Takes the turn of the next message; returns how long it has to wait for that, 0 if not at all. */
+  /**
+   * Takes the turn of the next message; returns how long it has to wait for that, 0 if not at all.
+   */
   takeTurn(nowMs: number): number {
     const turnAtMs = Math.max(this.#nextAtMs, nowMs - CATCH_UP_MS);
     this.#nextAtMs = turnAtMs + this.#intervalMs;

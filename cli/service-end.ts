@@ -22,7 +22,9 @@ export async function endOf(
   }
 }
 
-/** `work`, or a rejection with the reason of `signal` as soon as that fires: for waits without end. */
+/**
+ * `work`, or a rejection with the reason of `signal` as soon as that fires: for waits without end.
+ */
 export async function unlessAborted<Value>(
   work: Promise<Value>,
   signal: AbortSignal,

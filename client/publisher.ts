@@ -1,6 +1,7 @@
-// A publisher for applications: the protocol machine, a socket and the clocks behind three calls. Awaiting
-// `publish` is the back-pressure: it resolves when the message is in the window, at once unless as much
-// waits to be sent as half the window holds. Knows no registry: the caller brings the address.
+// A publisher for applications: the protocol machine, a socket and the clocks behind three calls.
+// Awaiting `publish` is the back-pressure: it resolves when the message is in the window, at once
+// unless as much waits to be sent as half the window holds. Knows no registry: the caller brings
+// the address.
 
 import { hostname } from 'node:os';
 import {
@@ -127,7 +128,9 @@ export class ChannelPublisher implements AsyncDisposable {
     this.#driver.schedule();
     if (outcome === 'would_block') this.#writable ??= Promise.withResolvers<void>();
     if (outcome === 'too_large') {
-      const message = `The message has ${payload.length} bytes; at most ${this.messageBytesMax} are allowed (publisher.messageBytesMax).`;
+      const message =
+        `The message has ${payload.length} bytes; at most ${this.messageBytesMax} are allowed ` +
+        '(publisher.messageBytesMax).';
       throw new BackcastError('BACKCAST_MESSAGE_TOO_LARGE', message);
     }
     if (outcome === 'closed') {
@@ -145,12 +148,17 @@ export class ChannelPublisher implements AsyncDisposable {
     return this.lastSequence;
   }
 
-  /** Resolves when there may be room again, or the publisher is closed; at once if it may be now. */
+  /**
+   * Resolves when there may be room again, or the publisher is closed; at once if it may be now.
+   */
   async writable(): Promise<void> {
     await this.#writable?.promise;
   }
 
-  /** Sends what was accepted, marks the end, answers repairs for the linger, then lets go of everything. */
+  /**
+   * Sends what was accepted, marks the end, answers repairs for the linger, then lets go of
+   * everything.
+   */
   async close(): Promise<void> {
     this.#machine.close(monotonicMs());
     this.#driver.schedule();
@@ -190,17 +198,22 @@ function describeMachine(options: OpenPublisherOptions, nakPort: number): Publis
   };
 }
 
-/** A message must fit the half of the window that may wait to be sent, and a window its receivers. */
+/**
+ * A message must fit the half of the window that may wait to be sent, and a window its receivers.
+ */
 function checkWindow(options: OpenPublisherOptions): void {
   const { messageBytesMax, windowPackets, windowBytes } = options;
   if (windowPackets > RECEIVE_WINDOW_PACKETS_MAX) {
-    const message = `A window may have ${RECEIVE_WINDOW_PACKETS_MAX} packets at most; publisher.windowPackets is ${windowPackets}.`;
+    const message =
+      `A window may have ${RECEIVE_WINDOW_PACKETS_MAX} packets at most; ` +
+      `publisher.windowPackets is ${windowPackets}.`;
     throw new BackcastError('BACKCAST_CONFIG_INVALID', message);
   }
   const smallest = smallestWindow(options);
   if (windowPackets >= smallest.packets && windowBytes >= smallest.bytes) return;
   const message =
-    `Messages of publisher.messageBytesMax = ${messageBytesMax} bytes need a window of ${smallest.packets} packets ` +
-    `and ${smallest.bytes} bytes at least; publisher.windowPackets is ${windowPackets} and publisher.windowBytes ${windowBytes}.`;
+    `Messages of publisher.messageBytesMax = ${messageBytesMax} bytes need a window of ` +
+    `${smallest.packets} packets and ${smallest.bytes} bytes at least; publisher.windowPackets ` +
+    `is ${windowPackets} and publisher.windowBytes ${windowBytes}.`;
   throw new BackcastError('BACKCAST_CONFIG_INVALID', message);
 }

@@ -1,5 +1,6 @@
-// A live subscriber for applications: messages of one channel as they come, in order per session, and
-// `lost` where something will not come any more. Starts with the next message; history is the replay API's.
+// A live subscriber for applications: messages of one channel as they come, in order per session,
+// and `lost` where something will not come any more. Starts with the next message; history is the
+// replay API's.
 
 import type { ChannelAddress, LossCause, SessionId } from '#base/mod.ts';
 import { Receiver, type ReceiverCounters, type ReceiverOptions } from '#multicast/core/mod.ts';

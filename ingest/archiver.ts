@@ -1,9 +1,11 @@
-// The archiver: finds the channels it is to record, spreads them over worker threads, keeps partitions
-// ahead of time, passes on what the threads tell, and stops them in order. Touches neither packets nor
-// rows itself.
+// The archiver: finds the channels it is to record, spreads them over worker threads, keeps
+// partitions ahead of time, passes on what the threads tell, and stops them in order. Touches
+// neither packets nor rows itself.
 //
-//   starting   the schema and the partitions are there          running   channels are discovered and recorded
-//   stopping   threads commit what they heard and end           stopped   nothing is left
+//   starting   the schema and the partitions are made sure of
+//   running    channels are discovered and recorded
+//   stopping   threads commit what they heard and end
+//   stopped    nothing is left
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
@@ -37,7 +39,10 @@ export interface ArchiverOptions extends ShardSettings {
 }
 
 const PARTITIONS_EVERY_MS = 3_600_000;
-/** After a stop, how long the threads may take before they are ended; below the 5 s that `up` promises. */
+/**
+ * After a stop, how long the threads may take before they are ended; below the 5 s that `up`
+ * promises.
+ */
 const STOP_MS_MAX = 4_500;
 
 interface Thread {
@@ -66,8 +71,8 @@ export class Archiver implements AsyncDisposable {
   }
 
   /**
-   * Starts recording. Resolves when the channels that the registry knows now have been handed to the
-   * threads. Errors: BACKCAST_DATABASE_UNREACHABLE, BACKCAST_SCHEMA_MISSING,
+   * Starts recording. Resolves when the channels that the registry knows now have been handed to
+   * the threads. Errors: BACKCAST_DATABASE_UNREACHABLE, BACKCAST_SCHEMA_MISSING,
    * BACKCAST_LEASE_HELD and those of the registry.
    */
   static async start(options: ArchiverOptions): Promise<Archiver> {
@@ -98,7 +103,10 @@ export class Archiver implements AsyncDisposable {
    */
   async recording(channel: string): Promise<void> {
     if (!this.#isWanted(channel)) {
-      const message = `The channel ${channel} is not recorded: archiver.channels (${this.#options.channels.join(', ')}) does not name it.`;
+      const patterns = this.#options.channels.join(', ');
+      const message =
+        `The channel ${channel} is not recorded: archiver.channels (${patterns}) does not ` +
+        'name it.';
       throw new BackcastError('BACKCAST_CONFIG_INVALID', message);
     }
     await this.#discover();
@@ -232,7 +240,10 @@ export class Archiver implements AsyncDisposable {
     }
   }
 
-  /** Repeats `work` until the archiver stops. A failure is logged once, and once more when it is over. */
+  /**
+   * Repeats `work` until the archiver stops. A failure is logged once, and once more when it is
+   * over.
+   */
   async #repeat(everyMs: number, what: string, work: () => Promise<void>): Promise<void> {
     const { signal } = this.#stopping;
     let isFailing = false;

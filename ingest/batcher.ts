@@ -1,6 +1,7 @@
-// Collects what a channel's receiver tells into batches, each of which becomes one transaction. Pure: knows
-// no clock and no database. Numbers positions, keeps every session's watermark, and closes a batch when it
-// is large, or old while nothing else is being committed: small latency when quiet, big batches under load.
+// Collects what a channel's receiver tells into batches, each of which becomes one transaction.
+// Pure: knows no clock and no database. Numbers positions, keeps every session's watermark, and
+// closes a batch when it is large, or old while nothing else is being committed: small latency when
+// quiet, big batches under load.
 //
 //   handleEvent(event, …)   a receiver told something
 //   pollBatch(nowMs)        the next batch to commit, once the one before is `committed`
@@ -84,8 +85,9 @@ export class Batcher {
   }
 
   /**
-   * Where the next thing told of `session` has to begin; `finished` if nothing can follow, undefined
-   * if it was never heard. No session is ever forgotten: what is stored must not be told again.
+   * Where the next thing told of `session` has to begin; `finished` if nothing can follow,
+   * undefined if it was never heard. No session is ever forgotten: what is stored must not be told
+   * again.
    */
   recall(session: SessionId): ResumePoint | 'finished' | undefined {
     const progress = this.#sessions.get(session);
@@ -102,7 +104,9 @@ export class Batcher {
     return this.#open.openedAtMs + this.#options.batchAgeMs;
   }
 
-  /** Takes what a receiver tells. `wallClockUs` dates losses and closings; message bytes are copied. */
+  /**
+   * Takes what a receiver tells. `wallClockUs` dates losses and closings; message bytes are copied.
+   */
   handleEvent(event: ReceiverEvent, nowMs: number, wallClockUs: number): void {
     if (isEmpty(this.#open)) this.#open.openedAtMs = nowMs;
     switch (event.kind) {
@@ -129,7 +133,9 @@ export class Batcher {
     else if (this.#open.heldBytes >= batchBytesMax) this.#close();
   }
 
-  /** The next batch to commit: a full one, or the open one when it is old enough or `force` is set. */
+  /**
+   * The next batch to commit: a full one, or the open one when it is old enough or `force` is set.
+   */
   pollBatch(nowMs: number, force = false): ArchiveBatch | undefined {
     if (this.#inFlight !== undefined) return undefined;
     if (this.#closed.length === 0) {

@@ -1,7 +1,8 @@
-// One channel of a shard: its socket, its receiver, its batcher. What the receiver tells goes into the
-// batcher; the shard's writer fetches batches from here. Holds at most PENDING_BYTES_MAX of messages that
-// wait for the database; beyond that datagrams are dropped and counted as the recorder's own overrun,
-// and what the publishers then no longer resend is declared lost with that cause.
+// One channel of a shard: its socket, its receiver, its batcher. What the receiver tells goes into
+// the batcher; the shard's writer fetches batches from here. Holds at most PENDING_BYTES_MAX of
+// messages that wait for the database; beyond that datagrams are dropped and counted as the
+// recorder's own overrun, and what the publishers then no longer resend is declared lost with that
+// cause.
 
 import type { ArchiveBatch, SessionProgress } from '#archive/mod.ts';
 import type { ChannelAddress } from '#base/mod.ts';
@@ -106,7 +107,10 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     }
   }
 
-  /** Opens the sockets and starts to record. Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE. */
+  /**
+   * Opens the sockets and starts to record. Errors: BACKCAST_INTERFACE_UNUSABLE,
+   * BACKCAST_PORT_IN_USE.
+   */
   static async open(options: ChannelRecorderOptions): Promise<ChannelRecorder> {
     const recorder = new ChannelRecorder(options);
     const resources = recorder.#resources;
@@ -194,7 +198,9 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     if (hasNews) this.#options.onWork();
   }
 
-  /** A loss that our own overrun explains says so: while deaf, we hear no repair and no heartbeat. */
+  /**
+   * A loss that our own overrun explains says so: while deaf, we hear no repair and no heartbeat.
+   */
   #withOverrun(event: ReceiverEvent, nowMs: number): ReceiverEvent {
     const isOurs =
       event.kind === 'lost' &&

@@ -1,6 +1,7 @@
-// Commits the batches of a shard's channels, one transaction at a time over one connection, the channels in
-// turn. A batch that fails for a passing reason is tried again verbatim until it succeeds; one that is
-// fenced ends its channel here. Decides when to write, not what (batcher) nor how (archive/append).
+// Commits the batches of a shard's channels, one transaction at a time over one connection, the
+// channels in turn. A batch that fails for a passing reason is tried again verbatim until it
+// succeeds; one that is fenced ends its channel here. Decides when to write, not what (batcher) nor
+// how (archive/append).
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { BackcastError } from '#base/mod.ts';
@@ -26,7 +27,9 @@ export interface ShardWriterOptions {
   readonly onDatabase: (state: 'away' | 'back', error?: BackcastError) => void;
 }
 
-/** Between two attempts at the same batch: doubling, so that a restarting server is not hammered. */
+/**
+ * Between two attempts at the same batch: doubling, so that a restarting server is not hammered.
+ */
 const RETRY_MS_MIN = 50;
 const RETRY_MS_MAX = 2_000;
 /** What setTimeout can take; without a nearer deadline only a wake ends the wait. */

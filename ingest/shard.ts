@@ -1,6 +1,7 @@
-// A share of the archiver's channels: for each a recorder, for all of them one writer and one connection to
-// PostgreSQL. Runs in a worker thread (shard-worker.ts), shares nothing with other shards. Takes a channel
-// by its lease, goes on where the archive ends, keeps the lease, and lets go in order.
+// A share of the archiver's channels: for each a recorder, for all of them one writer and one
+// connection to PostgreSQL. Runs in a worker thread (shard-worker.ts), shares nothing with other
+// shards. Takes a channel by its lease, goes on where the archive ends, keeps the lease, and lets
+// go in order.
 
 import {
   acquireLease,
@@ -22,7 +23,9 @@ import { ShardWriter } from './shard-writer.ts';
 
 /** How long a lease stands; it is renewed three times within. */
 const LEASE_MS = 9_000;
-/** Between two attempts to take a channel that somebody else holds, or while the database is away. */
+/**
+ * Between two attempts to take a channel that somebody else holds, or while the database is away.
+ */
 const RETRY_MS = 1_000;
 /** After a stop, how long what was heard may take to be committed. */
 const DRAIN_MS_MAX = 4_000;
@@ -164,7 +167,10 @@ export class Shard {
     this.#report({ kind: 'recording', channel });
   }
 
-  /** Somebody else has the channel now: what waits here was heard by them too, or is theirs to declare. */
+  /**
+   * Somebody else has the channel now: what waits here was heard by them too, or is theirs to
+   * declare.
+   */
   #lose(channel: string): void {
     const recorder = this.#recorders.get(channel);
     if (recorder === undefined) return;
@@ -175,7 +181,8 @@ export class Shard {
     this.#fail(
       new BackcastError(
         'BACKCAST_FENCED',
-        `Another archiver has taken the channel ${channel} over. Give each archiver a name of its own (archiver.name), or run only one.`,
+        `Another archiver has taken the channel ${channel} over. Give each archiver a name of ` +
+          'its own (archiver.name), or run only one.',
       ),
     );
   }
@@ -188,7 +195,8 @@ export class Shard {
       const kept = new Set(await renewLeases(this.#database, leases, LEASE_MS));
       for (const [channel, { channelId }] of held) if (!kept.has(channelId)) this.#lose(channel);
     } catch {
-      // The writer notices and reports a database that is away; the epoch protects the archive meanwhile.
+      // The writer notices and reports a database that is away; the epoch protects the archive
+      // meanwhile.
     }
   }
 

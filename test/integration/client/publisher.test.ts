@@ -58,7 +58,7 @@ test('a full window makes publish wait until there is room, and not longer', asy
   assert.ok(publisher.counters.blocked > 0);
 });
 
-test('writable resolves at once where nothing is blocked, also when it came free unheard', async () => {
+test('writable resolves at once where nothing is blocked, or came free unheard', async () => {
   await using open = await channel();
   await using publisher = await ChannelPublisher.open({ ...SLOW, ...open });
   await publisher.writable();
@@ -68,7 +68,7 @@ test('writable resolves at once where nothing is blocked, also when it came free
   assert.equal(publisher.tryPublish(PAYLOAD), true);
 });
 
-test('a publish that waits when the publisher is closed is refused, and the others have been sent', async () => {
+test('a publish that waits while the publisher closes is refused', async () => {
   await using open = await channel();
   const publisher = await ChannelPublisher.open({ ...SLOW, ...open });
   fill(publisher);
@@ -88,7 +88,7 @@ test('closing twice, at once or later, is closing', async () => {
   assert.throws(() => publisher.tryPublish(PAYLOAD), { code: 'BACKCAST_PUBLISHER_CLOSED' });
 });
 
-test('a message that is too large is refused with both sizes, and the next one is taken', async () => {
+test('a message too large is refused with both sizes, and the next one is taken', async () => {
   await using open = await channel();
   await using publisher = await ChannelPublisher.open({ ...SLOW, ...open });
   await assert.rejects(publisher.publish(Buffer.alloc(MESSAGE_BYTES_MAX + 1)), {

@@ -35,7 +35,7 @@ test('a source not known yet is null, and its name cannot break the line', () =>
   assert.equal(odd.source, 'a"\n{');
 });
 
-test('bytes that are not UTF-8 are base64, and only the payload of a larger packet is shown', () => {
+test('bytes that are not UTF-8 are base64, and only the payload of a packet is shown', () => {
   const packet = Buffer.from([0x41, 0xff, 0xfe, 0x42]);
   const shown = JSON.parse(liveText('orders', message(packet.subarray(1, 3)))) as {
     encoding: string;

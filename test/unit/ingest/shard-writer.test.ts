@@ -99,7 +99,7 @@ test('channels take turns, however much one of them has', async () => {
   assert.deepEqual(attempts, ['1/1', '2/1', '3/1', '1/2', '2/2', '1/3', '1/4']);
 });
 
-test('a batch that fails for a passing reason is tried again verbatim, before anything else', async () => {
+test('a batch that fails in passing is tried again verbatim, before anything else', async () => {
   const given: ArchiveBatch[] = [];
   const { writer, attempts, database } = stage((batch, attempt) => {
     given.push(batch);
@@ -155,7 +155,7 @@ test('a channel that was let go is asked no more', async () => {
   assert.deepEqual(attempts, ['2/1']);
 });
 
-test('with nothing to do a writer sleeps until a channel comes, and until a batch is due', async () => {
+test('a writer with nothing to do sleeps until a channel comes or a batch is due', async () => {
   const { writer, attempts } = stage(() => 'committed');
   const run = writer.run(never);
   const source = new ListedSource(1, 0, true);
@@ -184,7 +184,7 @@ test('a wake that comes while a batch is being committed is not lost', async () 
   assert.deepEqual(attempts, ['1/1', '2/1']);
 });
 
-test('while the database is away, the deadline ends a run that is draining, and says so', async () => {
+test('the deadline ends a draining run while the database is away, and says so', async () => {
   const deadline = new AbortController();
   const { writer, attempts, database } = stage((_, attempt) => {
     if (attempt === 2) deadline.abort();

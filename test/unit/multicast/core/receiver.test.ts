@@ -242,7 +242,7 @@ test('a session that its owner recalls as finished opens nothing', () => {
   assert.equal(receiver.counters.late, 2);
 });
 
-test('a restored session of which nothing was told begins like a new one, however far it is', () => {
+test('a restored session of which nothing was told begins like a new one', () => {
   const receiver = newReceiver({ repairTimeoutMs: 1_000 });
   receiver.restore(point(1, undefined), 0);
   const sqn = 2 ** 31 + 5;
