@@ -1,9 +1,14 @@
-// What tshark, the terminal Wireshark, makes of a capture file. It is a program of the machine:
-// `apt-get install tshark`, or TSHARK names it.
+// What tshark, the terminal Wireshark, makes of a capture file: the tshark of PATH, else the one of
+// Debian's packages, unpacked without root into .cache/tshark.
 
 import { execFile } from 'node:child_process';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { fetchDebianPackages, findProgram, lastLine } from './debian-packages.ts';
 
+const CACHE = fileURLToPath(new URL('../../.cache/tshark', import.meta.url));
+const OUTPUT_BYTES_MAX = 64 * 1_048_576;
 const run = promisify(execFile);
 
 /** A packet by the names that Wireshark has for its fields; several values are joined by `,`. */
@@ -11,7 +16,7 @@ export type DissectedPacket = Readonly<Record<string, string>>;
 
 /**
  * The fields of every packet of the file, UDP to and from `ports` read as PGM, all checksums
- * checked. Fails with one line that says what to install where there is no tshark.
+ * checked. Fails with one line that says what to install where no tshark can be had.
  */
 export async function dissect(
   path: string,
@@ -21,22 +26,49 @@ export async function dissect(
   const asPgm = ports.flatMap((port) => ['-d', `udp.port==${port},pgm`]);
   const checks = ['ip', 'udp', 'pgm'].flatMap((name) => ['-o', `${name}.check_checksum:TRUE`]);
   const columns = ['-T', 'fields', '-E', 'separator=|', ...fields.flatMap((name) => ['-e', name])];
-  const lines = await tshark(['-n', '-r', path, ...asPgm, ...checks, ...columns]);
+  const { program, variables } = await findTshark();
+  const { stdout } = await run(program, ['-n', '-r', path, ...asPgm, ...checks, ...columns], {
+    env: { ...process.env, ...variables },
+    maxBuffer: OUTPUT_BYTES_MAX,
+  });
+  const lines = stdout.split('\n').filter((line) => line !== '');
   return lines.map((line) => {
     const values = line.split('|');
     return Object.fromEntries(fields.map((name, index) => [name, values[index] ?? '']));
   });
 }
 
-async function tshark(options: readonly string[]): Promise<string[]> {
-  const program = process.env['TSHARK'] ?? 'tshark';
+/** A tshark, and what its environment must say. */
+interface Tshark {
+  readonly program: string;
+  readonly variables: Readonly<Record<string, string>>;
+}
+
+/** The tshark of this machine, fetched if it has none. */
+export async function findTshark(): Promise<Tshark> {
+  const installed = findProgram('tshark');
+  if (installed !== undefined) return { program: installed, variables: {} };
   try {
-    const { stdout } = await run(program, options, { maxBuffer: 64 * 1_048_576 });
-    return stdout.split('\n').filter((line) => line !== '');
+    return await fetchTshark();
   } catch (cause) {
-    if (!(cause instanceof Error && 'code' in cause && cause.code === 'ENOENT')) throw cause;
-    throw new Error('no tshark for the tests: run `apt-get install tshark`, or set TSHARK', {
-      cause,
-    });
+    throw new Error(
+      'no tshark for the tests: run `apt-get install tshark` ' +
+        `(fetching the Debian packages failed: ${lastLine(cause)})`,
+      { cause },
+    );
   }
+}
+
+async function fetchTshark(): Promise<Tshark> {
+  const packages = await fetchDebianPackages({ names: ['tshark'], cacheFolder: CACHE });
+  const program = findProgram('tshark', packages.binFolders);
+  if (program === undefined) throw new Error(`${packages.root} has no tshark: remove it`);
+  const libraryPath = [packages.libraryPath, process.env['LD_LIBRARY_PATH']].filter(Boolean);
+  return {
+    program,
+    variables: {
+      LD_LIBRARY_PATH: libraryPath.join(delimiter),
+      WIRESHARK_DATA_DIR: join(packages.root, 'usr/share/wireshark'),
+    },
+  };
 }

@@ -65,7 +65,7 @@ test('a capture that cannot be written ends the command before it publishes', as
 
 test('the archiver leaves a capture per channel', async () => {
   await using folder = await createTestFolder();
-  await using scene = await setScene('orders.eu');
+  await using scene = await setScene({ channel: 'orders.eu' });
   const archiver = await scene.startArchiver({ capture: join(folder.path, 'archive') });
   const publisher = await scene.openPublisher({ lingerMs: 0 });
   await publisher.publish(Buffer.from('one'));
