@@ -1,4 +1,4 @@
-// Programs for tests from Debian's packages, unpacked without root into a folder of the caller's and
+// Programs for tests from Debian's packages, unpacked without root into a folder of the caller's,
 // never installed. Packages that the machine lacks for them come along; what it has is used.
 
 import { execFile } from 'node:child_process';
@@ -47,8 +47,8 @@ function isExecutable(path: string): boolean {
 
 /**
  * The packages and those that they need and the machine lacks, downloaded and unpacked unless
- * `cacheFolder` has them already. Processes may call it at once, and a run that is interrupted leaves
- * nothing that is taken for complete. Fails where there is no apt or no way to its servers.
+ * `cacheFolder` has them already. Processes may call it at once, and a run that is interrupted
+ * leaves nothing that is taken for complete. Fails where there is no apt or no way to its servers.
  */
 export async function fetchDebianPackages(request: PackageRequest): Promise<UnpackedPackages> {
   const root = join(request.cacheFolder, `${process.platform}-${process.arch}`);
