@@ -103,7 +103,11 @@ export class Shard {
 
   /** Numbers per channel. */
   counters(): Record<string, RecorderCounters> {
-    return Object.fromEntries([...this.#recorders].map(([name, it]) => [name, it.counters]));
+    const databaseAway = this.#writer.isAway;
+    const numbers = [...this.#recorders].map(([name, { counters }]) => {
+      return [name, { ...counters, databaseAway }] as const;
+    });
+    return Object.fromEntries(numbers);
   }
 
   async #take(channel: string, address: ChannelAddress): Promise<void> {
