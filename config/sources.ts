@@ -39,6 +39,8 @@ export interface SourceReading {
 
 /** Variables that steer the loader itself rather than a setting. */
 export const LOADER_VARIABLES = ['BACKCAST_CONFIG'];
+/** What Kubernetes puts into every container when there is a service called `backcast`. */
+const SERVICE_LINK = /^BACKCAST_(SERVICE_|PORT_\d)/;
 
 /** What the YAML `text` of `file` says. */
 export function readYaml(text: string, file: string): SourceReading {
@@ -118,6 +120,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   }
   const problems = Object.keys(env)
     .filter((name) => name.startsWith('BACKCAST_') && !names.includes(name))
+    .filter((name) => !SERVICE_LINK.test(name))
     .filter((name) => nearest(name, names) !== undefined)
     .map((name) => `environment ${name}: unknown — did you mean \`${nearest(name, names)}\`?`);
   return { assignments, problems };
