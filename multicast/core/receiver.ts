@@ -208,7 +208,9 @@ export class Receiver implements Machine {
       this.counters.sessionsRefused += 1;
       return undefined;
     }
-    const resume = this.#dormant.get(session)?.resume;
+    const left = this.#dormant.get(session)?.resume;
+    // Of a session of which nothing was told yet, only its being known was left: it starts afresh.
+    const resume = left !== undefined && left.nextSequence > 1 ? left : undefined;
     this.#dormant.delete(session);
     const peer = new Peer({
       ...this.#options,

@@ -49,7 +49,8 @@ export class SessionReceiver {
   readonly #lost: LostRange[] = [];
   #hasStarted = false;
   #next = 0;
-  #lead = 0;
+  /** Before the start nothing lies between `next` and `lead`. */
+  #lead = -1;
   #trail = 0;
   #spmSqn: number | undefined;
   #spmLead = Number.NaN;
