@@ -1,5 +1,6 @@
 // Floor 5: the archiver, from packets to committed rows.
 
 export * from './archiver.ts';
+export { Batcher } from './batcher.ts';
 export type { RecorderCounters } from './channel-recorder.ts';
 export type { ShardSettings } from './shard-messages.ts';

@@ -131,7 +131,10 @@ export class World {
     return { machine, session, node: index, events };
   }
 
-  /** Adds a receiver; `resume` are sessions it takes over. `onEvent` instead of `events` hears all. */
+  /**
+   * Adds a receiver; `resume` are sessions it takes over. What it tells goes to `onEvent`, or else
+   * into `events`.
+   */
   addReceiver(
     options: Partial<ReceiverOptions> = {},
     resume: readonly Resumed[] = [],
@@ -267,7 +270,7 @@ export class World {
     return Math.min(this.network.nextAtMs, this.#deadlines.nextAtMs, this.#actions.nextAtMs);
   }
 
-  /** Makes sure that the world comes back to the node in time. Deadlines that moved away cost a look. */
+  /** Makes sure that the world is back at the node in time. A deadline that moved costs a look. */
   #lookAt(node: Node): void {
     const deadlineMs = Math.max(this.nowMs, node.machine.nextDeadlineMs);
     if (deadlineMs >= node.wakesAtMs) return;
