@@ -71,7 +71,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     'a confirmed request waits for its repair for ever',
     NAKS,
     "range.state = 'wait_data';",
-    "range.state = 'wait_data';\n      range.expiresAtMs = Number.POSITIVE_INFINITY;\n      range.confirmations = 1e6;",
+    "range.state = 'wait_data'; range.confirmations = 1e6; range.expiresAtMs = 1e12;",
   ),
   bug(
     'a repair in the middle of a hole forgets the front of it',
