@@ -1,5 +1,5 @@
-// `npm run matrix`: loss × receivers, simulated with a fixed seed, as text that is committed, so that
-// a change in what repair costs shows as a diff. Compares; UPDATE=1 rewrites sim/matrix.txt.
+// `npm run matrix`: loss × receivers, simulated with a fixed seed, as text that is committed, so
+// that a change in what repair costs shows as a diff. Compares; UPDATE=1 rewrites sim/matrix.txt.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { MATRIX_LOSSES, MATRIX_RECEIVERS, matrixLine, matrixRow } from './matrix-cell.ts';

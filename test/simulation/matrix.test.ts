@@ -1,5 +1,5 @@
-// What repair costs, held to the committed matrix: the cells that are quick to compute. All of them:
-// `npm run matrix`.
+// What repair costs, held to the committed matrix: the cells that are quick to compute. All of
+// them: `npm run matrix`.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
