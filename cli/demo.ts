@@ -8,6 +8,7 @@ import type { Archiver } from '#ingest/mod.ts';
 import { processRandom } from '#multicast/udp/mod.ts';
 import type { Registry } from '#registry/mod.ts';
 import { announced } from './announced.ts';
+import { unlessAborted } from './service-end.ts';
 import { openPublisher } from './services.ts';
 
 /** The demo's channels and who publishes there. */
@@ -31,17 +32,21 @@ const LINES = [
   'good night',
 ];
 
-/** Starts the demo once its channels are being recorded. Disposing ends it in order. */
+/**
+ * Starts the demo once its channels are being recorded, which takes as long as another archiver has
+ * them. Disposing ends it in order. Rejects when `signal` fires before it has started.
+ */
 export async function startDemo(
   config: Config,
   registry: Registry,
   archiver: Archiver,
+  signal: AbortSignal,
 ): Promise<AsyncDisposable> {
   const resources = new AsyncDisposableStack();
   try {
     for (const { channel, source } of CAST) {
       const address = await registry.resolve(channel);
-      await archiver.recording(channel);
+      await unlessAborted(archiver.recording(channel), signal);
       const quick = { ...config, publisher: { ...config.publisher, lingerMs: LINGER_MS } };
       const publisher = resources.use(await openPublisher(quick, address, source));
       resources.use(await announced(registry, channel, publisher, config));

@@ -22,6 +22,24 @@ export async function endOf(
   }
 }
 
+/**
+ * `work`, or a rejection with the reason of `signal` as soon as that fires: for waits without end.
+ */
+export async function unlessAborted<Value>(
+  work: Promise<Value>,
+  signal: AbortSignal,
+): Promise<Value> {
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => aborted.reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
 function endedByItself(): never {
   const message =
     'The embedded PostgreSQL has ended by itself; its log in the home folder says why. ' +

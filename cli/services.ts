@@ -5,7 +5,7 @@
 import { availableParallelism, hostname } from 'node:os';
 import pino, { type DestinationStream, type Logger } from 'pino';
 import pretty from 'pino-pretty';
-import { openDatabase } from '#archive/mod.ts';
+import { ensureSchema, openDatabase } from '#archive/mod.ts';
 import { BATCH_BYTES_MAX, type ChannelAddress } from '#base/mod.ts';
 import { ChannelPublisher, ChannelSubscriber } from '#client/mod.ts';
 import { redact, type Config } from '#config/mod.ts';
@@ -70,7 +70,10 @@ export function startArchiver(
   });
 }
 
-/** Starts the replay API that `config` describes. Errors: those of startReplayServer. */
+/**
+ * Starts the replay API that `config` describes. Errors: BACKCAST_DATABASE_UNREACHABLE,
+ * BACKCAST_SCHEMA_MISSING and those of startReplayServer.
+ */
 export async function startApi(
   config: Config,
   databaseUrl: string,
@@ -83,6 +86,7 @@ export async function startApi(
     poolConnectionsMax: API_CONNECTIONS_MAX,
   });
   try {
+    await ensureSchema(database.database);
     const { host, port } = config.api;
     const server = await startReplayServer({
       database,

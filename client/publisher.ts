@@ -1,6 +1,7 @@
-// A publisher for applications: the protocol machine, a socket and the clocks behind three calls. Awaiting
-// `publish` is the back-pressure: it resolves when the message is in the window, at once unless as much
-// waits to be sent as half the window holds. Knows no registry: the caller brings the address.
+// A publisher for applications: the protocol machine, a socket and the clocks behind three calls.
+// Awaiting `publish` is the back-pressure: it resolves when the message is in the window, at once
+// unless as much waits to be sent as half the window holds. Knows no registry: the caller brings
+// the address.
 
 import { hostname } from 'node:os';
 import {
@@ -8,6 +9,7 @@ import {
   type ChannelAddress,
   randomBelow,
   randomSessionId,
+  RECEIVE_WINDOW_PACKETS_MAX,
   type SessionId,
 } from '#base/mod.ts';
 import {
@@ -55,8 +57,9 @@ export class ChannelPublisher implements AsyncDisposable {
   readonly session: SessionId;
   /** Name of the publisher across restarts. */
   readonly source: string;
+  /** The largest message it takes. */
+  readonly messageBytesMax: number;
   readonly #machine: Publisher;
-  readonly #messageBytesMax: number;
   readonly #resources: AsyncDisposableStack;
   readonly #driver: Driver;
   readonly #closed = Promise.withResolvers<void>();
@@ -71,42 +74,34 @@ export class ChannelPublisher implements AsyncDisposable {
     this.session = parts.options.session;
     this.source = parts.options.source;
     this.#machine = parts.machine;
-    this.#messageBytesMax = parts.options.messageBytesMax;
+    this.messageBytesMax = parts.options.messageBytesMax;
     this.#resources = parts.resources;
     this.#driver = parts.resources.use(parts.makeDriver(() => this.#takeEvents()));
   }
 
-  /** Opens the socket and starts the session. Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_CONFIG_INVALID. */
+  /**
+   * Opens the socket and starts the session. Errors: BACKCAST_INTERFACE_UNUSABLE,
+   * BACKCAST_CONFIG_INVALID, BACKCAST_USAGE (faults).
+   */
   static async open(options: OpenPublisherOptions): Promise<ChannelPublisher> {
     checkWindow(options);
+    const { interfaceAddress, ttl = 1 } = options;
+    const faults = options.faults === undefined ? undefined : parseFaultSpec(options.faults);
     const resources = new AsyncDisposableStack();
-    const { interfaceAddress, ttl = 1, faults } = options;
-    const bare = await openSendSocket({
-      interfaceAddress,
-      ttl,
-      sendBufferBytes: SEND_BUFFER_BYTES,
-    });
-    const socket = resources.use(
-      faults === undefined ? bare : injectFaults(bare, parseFaultSpec(faults)),
-    );
-    const random = processRandom();
-    const machineOptions: PublisherOptions = {
-      ...options,
-      session: randomSessionId(random),
-      source: options.source ?? hostname(),
-      transport: {
-        gsiHigh: randomBelow(random, 0x1_0000),
-        gsiLow: randomBelow(random, 0x1_0000_0000),
-        tsiSport: 1 + randomBelow(random, 0xffff),
-        dataDport: options.address.dport,
-      },
-      nla: interfaceAddress,
-      nakPort: socket.localPort,
-    };
-    const machine = new Publisher(machineOptions, monotonicMs());
-    const makeDriver = (onEvents: () => void): Driver =>
-      new Driver({ machine, receiveFrom: [socket], sendThrough: socket, onEvents });
-    return new ChannelPublisher({ machine, options: machineOptions, resources, makeDriver });
+    try {
+      const bare = resources.use(
+        await openSendSocket({ interfaceAddress, ttl, sendBufferBytes: SEND_BUFFER_BYTES }),
+      );
+      const socket = faults === undefined ? bare : injectFaults(bare, faults);
+      const machineOptions = describeMachine(options, socket.localPort);
+      const machine = new Publisher(machineOptions, monotonicMs());
+      const makeDriver = (onEvents: () => void): Driver =>
+        new Driver({ machine, receiveFrom: [socket], sendThrough: socket, onEvents });
+      return new ChannelPublisher({ machine, options: machineOptions, resources, makeDriver });
+    } catch (error) {
+      await resources.disposeAsync();
+      throw error;
+    }
   }
 
   /** Numbers since the publisher opened. */
@@ -126,8 +121,11 @@ export class ChannelPublisher implements AsyncDisposable {
   tryPublish(payload: Uint8Array, publishedAtUs: number = wallClockUs()): boolean {
     const outcome = this.#machine.publish(payload, publishedAtUs, monotonicMs());
     this.#driver.schedule();
+    if (outcome === 'would_block') this.#writable ??= Promise.withResolvers<void>();
     if (outcome === 'too_large') {
-      const message = `The message has ${payload.length} bytes; at most ${this.#messageBytesMax} are allowed (publisher.messageBytesMax).`;
+      const message =
+        `The message has ${payload.length} bytes; at most ${this.messageBytesMax} are allowed ` +
+        '(publisher.messageBytesMax).';
       throw new BackcastError('BACKCAST_MESSAGE_TOO_LARGE', message);
     }
     if (outcome === 'closed') {
@@ -145,13 +143,17 @@ export class ChannelPublisher implements AsyncDisposable {
     return this.lastSequence;
   }
 
-  /** Resolves when there may be room again. */
+  /**
+   * Resolves when there may be room again, or the publisher is closed; at once if it may be now.
+   */
   async writable(): Promise<void> {
-    this.#writable ??= Promise.withResolvers<void>();
-    await this.#writable.promise;
+    await this.#writable?.promise;
   }
 
-  /** Sends what was accepted, marks the end, answers repairs for the linger, then lets go of everything. */
+  /**
+   * Sends what was accepted, marks the end, answers repairs for the linger, then lets go of
+   * everything.
+   */
   async close(): Promise<void> {
     this.#machine.close(monotonicMs());
     this.#driver.schedule();
@@ -173,13 +175,40 @@ export class ChannelPublisher implements AsyncDisposable {
   }
 }
 
-/** A message must fit the half of the window that may wait to be sent. */
+/** A session of its own, under a transport identity of its own. */
+function describeMachine(options: OpenPublisherOptions, nakPort: number): PublisherOptions {
+  const random = processRandom();
+  return {
+    ...options,
+    session: randomSessionId(random),
+    source: options.source ?? hostname(),
+    transport: {
+      gsiHigh: randomBelow(random, 0x1_0000),
+      gsiLow: randomBelow(random, 0x1_0000_0000),
+      tsiSport: 1 + randomBelow(random, 0xffff),
+      dataDport: options.address.dport,
+    },
+    nla: options.interfaceAddress,
+    nakPort,
+  };
+}
+
+/**
+ * A message must fit the half of the window that may wait to be sent, and a window its receivers.
+ */
 function checkWindow(options: OpenPublisherOptions): void {
   const { messageBytesMax, windowPackets, windowBytes } = options;
+  if (windowPackets > RECEIVE_WINDOW_PACKETS_MAX) {
+    const message =
+      `A window may have ${RECEIVE_WINDOW_PACKETS_MAX} packets at most; ` +
+      `publisher.windowPackets is ${windowPackets}.`;
+    throw new BackcastError('BACKCAST_CONFIG_INVALID', message);
+  }
   const smallest = smallestWindow(options);
   if (windowPackets >= smallest.packets && windowBytes >= smallest.bytes) return;
   const message =
-    `Messages of publisher.messageBytesMax = ${messageBytesMax} bytes need a window of ${smallest.packets} packets ` +
-    `and ${smallest.bytes} bytes at least; publisher.windowPackets is ${windowPackets} and publisher.windowBytes ${windowBytes}.`;
+    `Messages of publisher.messageBytesMax = ${messageBytesMax} bytes need a window of ` +
+    `${smallest.packets} packets and ${smallest.bytes} bytes at least; publisher.windowPackets ` +
+    `is ${windowPackets} and publisher.windowBytes ${windowBytes}.`;
   throw new BackcastError('BACKCAST_CONFIG_INVALID', message);
 }

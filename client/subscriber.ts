@@ -1,5 +1,6 @@
-// A live subscriber for applications: messages of one channel as they come, in order per session, and
-// `lost` where something will not come any more. Starts with the next message; history is the replay API's.
+// A live subscriber for applications: messages of one channel as they come, in order per session,
+// and `lost` where something will not come any more. Starts with the next message; history is the
+// replay API's.
 
 import type { ChannelAddress, LossCause, SessionId } from '#base/mod.ts';
 import { Receiver, type ReceiverCounters, type ReceiverOptions } from '#multicast/core/mod.ts';
@@ -53,10 +54,16 @@ export interface OpenSubscriberOptions
 }
 
 const SEND_BUFFER_BYTES = 1_048_576;
-/** Payload bytes that may wait for the reader before datagrams are dropped. */
+/** What may wait for a slow reader before datagrams are dropped. */
 const PENDING_BYTES_MAX = 64 * 1_048_576;
+/** What a waiting message takes beside its payload: without it, empty ones would cost nothing. */
+const MESSAGE_OVERHEAD_BYTES = 256;
 
-/** An open subscriber: iterate it once. Disposing ends the iteration. */
+/**
+ * An open subscriber: iterate it once. Disposing ends the iteration, also with messages unread. A
+ * reader that falls behind by PENDING_BYTES_MAX makes datagrams be dropped, which are asked for
+ * again once there is room; what the publisher no longer holds by then is told as lost.
+ */
 export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveItem> {
   readonly #receiver: Receiver;
   readonly #resources = new AsyncDisposableStack();
@@ -65,6 +72,7 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
   #pending: LiveItem[] = [];
   #pendingBytes = 0;
   #arrived = Promise.withResolvers<void>();
+  #gate: GatedSocket | undefined;
   #isClosed = false;
 
   private constructor(options: OpenSubscriberOptions) {
@@ -85,9 +93,10 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
       const groupSocket = faults === undefined ? bareGroup : injectFaults(bareGroup, faults);
       const sendSocket = faults === undefined ? bareSend : injectFaults(bareSend, faults);
       const hasRoom = (): boolean => subscriber.#pendingBytes < PENDING_BYTES_MAX;
+      subscriber.#gate = new GatedSocket(groupSocket, hasRoom);
       const driver = new Driver({
         machine: subscriber.#receiver,
-        receiveFrom: [new GatedSocket(groupSocket, hasRoom), sendSocket],
+        receiveFrom: [subscriber.#gate, sendSocket],
         sendThrough: sendSocket,
         onEvents: () => subscriber.#takeEvents(),
       });
@@ -104,12 +113,20 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
     return this.#receiver.counters;
   }
 
+  /** Datagrams dropped because the reader was behind. */
+  get overrunDatagrams(): number {
+    return this.#gate?.overrunDatagrams ?? 0;
+  }
+
   async *[Symbol.asyncIterator](): AsyncGenerator<LiveItem, void, void> {
     while (!this.#isClosed) {
       const items = this.#pending;
       this.#pending = [];
-      this.#pendingBytes = 0;
-      yield* items;
+      for (const live of items) {
+        if (this.#isClosed) return;
+        this.#pendingBytes -= heldBytes(live);
+        yield live;
+      }
       if (this.#pending.length > 0) continue;
       await this.#arrived.promise;
       this.#arrived = Promise.withResolvers<void>();
@@ -147,6 +164,8 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
         case 'messages':
           this.#unpack(event);
           break;
+        case 'lead':
+          break;
         default:
           event satisfies never;
       }
@@ -167,7 +186,6 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
     reader.open(bytes, block.start, block.end);
     for (let sequence = block.firstSequence; reader.next(); sequence += 1) {
       const payload = bytes.subarray(reader.payloadStart, reader.payloadEnd);
-      this.#pendingBytes += payload.length;
       this.#push({
         kind: 'message',
         session,
@@ -181,6 +199,11 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
 
   #push(live: LiveItem): void {
     this.#pending.push(live);
+    this.#pendingBytes += heldBytes(live);
     this.#arrived.resolve();
   }
+}
+
+function heldBytes(live: LiveItem): number {
+  return MESSAGE_OVERHEAD_BYTES + (live.kind === 'message' ? live.payload.length : 0);
 }

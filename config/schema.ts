@@ -166,7 +166,7 @@ const ARCHIVER = Type.Object({
     env: 'BACKCAST_CHANNELS',
   }),
   shards: Type.Union([Type.Literal('auto'), Type.Integer({ minimum: 1, maximum: 256 })], {
-    description: 'Worker threads; `auto`: one per processor, one at least.',
+    description: 'Worker threads; `auto`: one less than processors, from 1 to 4.',
     default: 'auto',
     env: 'BACKCAST_SHARDS',
   }),
@@ -219,7 +219,7 @@ const API = Type.Object({
 export const CONFIG_SCHEMA = Type.Object({
   home: Type.String({
     minLength: 1,
-    description: 'Folder of an embedded run: database, spool, registry file.',
+    description: 'Folder of an embedded run: database, registry file.',
     default: './.backcast',
     env: 'BACKCAST_HOME',
   }),

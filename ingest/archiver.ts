@@ -1,9 +1,11 @@
-// The archiver: finds the channels it is to record, spreads them over worker threads, keeps partitions
-// ahead of time, passes on what the threads tell, and stops them in order. Touches neither packets nor
-// rows itself.
+// The archiver: finds the channels it is to record, spreads them over worker threads, keeps
+// partitions ahead of time, passes on what the threads tell, and stops them in order. Touches
+// neither packets nor rows itself.
 //
-//   starting   the schema and the partitions are there          running   channels are discovered and recorded
-//   stopping   threads commit what they heard and end           stopped   nothing is left
+//   starting   the schema and the partitions are made sure of
+//   running    channels are discovered and recorded
+//   stopping   threads commit what they heard and end
+//   stopped    nothing is left
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
@@ -37,7 +39,10 @@ export interface ArchiverOptions extends ShardSettings {
 }
 
 const PARTITIONS_EVERY_MS = 3_600_000;
-/** After a stop, how long the threads may take before they are ended; below the 5 s that `up` promises. */
+/**
+ * After a stop, how long the threads may take before they are ended; below the 5 s that `up`
+ * promises.
+ */
 const STOP_MS_MAX = 4_500;
 
 interface Thread {
@@ -52,13 +57,13 @@ export class Archiver implements AsyncDisposable {
   readonly #options: ArchiverOptions;
   readonly #threads: Thread[] = [];
   readonly #known = new Set<string>();
-  readonly #recording = new Set<string>();
+  readonly #recording = new Map<string, PromiseWithResolvers<void>>();
   readonly #failed = Promise.withResolvers<never>();
   readonly #stopping = new AbortController();
   readonly #loops: Promise<void>[] = [];
-  readonly #waiting = new Map<string, () => void>();
   #database: OpenDatabase | undefined;
   #name: AsyncDisposable | undefined;
+  #stopped: Promise<void> | undefined;
 
   private constructor(options: ArchiverOptions) {
     this.#options = options;
@@ -66,8 +71,8 @@ export class Archiver implements AsyncDisposable {
   }
 
   /**
-   * Starts recording. Resolves when the channels that the registry knows now have been handed to the
-   * threads. Errors: BACKCAST_DATABASE_UNREACHABLE, BACKCAST_SCHEMA_MISSING,
+   * Starts recording. Resolves when the channels that the registry knows now have been handed to
+   * the threads. Errors: BACKCAST_DATABASE_UNREACHABLE, BACKCAST_SCHEMA_MISSING,
    * BACKCAST_LEASE_HELD and those of the registry.
    */
   static async start(options: ArchiverOptions): Promise<Archiver> {
@@ -81,7 +86,7 @@ export class Archiver implements AsyncDisposable {
     }
   }
 
-  /** Rejects with the first thing that ends recording; never resolves. */
+  /** Rejects with the first thing that ends recording, be it `stop`; never resolves. */
   get failed(): Promise<never> {
     return this.#failed.promise;
   }
@@ -91,19 +96,36 @@ export class Archiver implements AsyncDisposable {
     return Object.assign({}, ...this.#threads.map(({ counters }) => counters));
   }
 
-  /** Resolves when `channel` is being recorded, which a registry that is asked now must know. */
+  /**
+   * Resolves when `channel`, which the registry must know by now, is being recorded. Rejects when
+   * the archiver fails or is stopped before that, and with BACKCAST_CONFIG_INVALID if it is none of
+   * the channels to record.
+   */
   async recording(channel: string): Promise<void> {
+    if (!this.#isWanted(channel)) {
+      const patterns = this.#options.channels.join(', ');
+      const message =
+        `The channel ${channel} is not recorded: archiver.channels (${patterns}) does not ` +
+        'name it.';
+      throw new BackcastError('BACKCAST_CONFIG_INVALID', message);
+    }
     await this.#discover();
-    if (this.#recording.has(channel)) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#waiting.set(channel, resolve);
-    await Promise.race([promise, this.failed]);
+    await Promise.race([this.#recordingOf(channel).promise, this.failed]);
   }
 
   /** Commits what was heard, gives the leases back and ends every thread. Idempotent. */
-  async stop(): Promise<void> {
-    if (this.#stopping.signal.aborted) return;
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #stop(): Promise<void> {
     this.#stopping.abort();
+    this.#fail(new Error('the archiver was stopped'));
     for (const thread of this.#threads) tell(thread, { kind: 'stop' });
     const ended = Promise.all(this.#threads.map((thread) => thread.ended)).then(() => true);
     const isClean = await Promise.race([ended, delay(STOP_MS_MAX, false, { ref: false })]);
@@ -115,10 +137,6 @@ export class Archiver implements AsyncDisposable {
     await Promise.allSettled(this.#loops);
     await this.#name?.[Symbol.asyncDispose]();
     await this.#database?.close();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.stop();
   }
 
   async #start(): Promise<void> {
@@ -150,13 +168,21 @@ export class Archiver implements AsyncDisposable {
   async #discover(): Promise<void> {
     const channels = await this.#options.registry.list();
     for (const [channel, address] of channels) {
-      const isWanted = this.#options.channels.some((pattern) =>
-        matchesChannelPattern(pattern, channel),
-      );
-      if (!isWanted || this.#known.has(channel)) continue;
+      if (!this.#isWanted(channel) || this.#known.has(channel)) continue;
       this.#known.add(channel);
-      this.#assign(channel, address);
+      if (address.framing === 'native') this.#assign(channel, address);
+      else this.#options.log.warn({ channel, framing: address.framing }, 'channel not recorded');
     }
+  }
+
+  #isWanted(channel: string): boolean {
+    return this.#options.channels.some((pattern) => matchesChannelPattern(pattern, channel));
+  }
+
+  #recordingOf(channel: string): PromiseWithResolvers<void> {
+    const known = this.#recording.get(channel) ?? Promise.withResolvers<void>();
+    this.#recording.set(channel, known);
+    return known;
   }
 
   #assign(channel: string, address: ChannelAddress): void {
@@ -186,9 +212,7 @@ export class Archiver implements AsyncDisposable {
   #handle(thread: Thread, report: ShardReport): void {
     switch (report.kind) {
       case 'recording':
-        this.#recording.add(report.channel);
-        this.#waiting.get(report.channel)?.();
-        this.#waiting.delete(report.channel);
+        this.#recordingOf(report.channel).resolve();
         break;
       case 'log':
         this.#options.log[report.level](report.fields, report.message);
@@ -217,7 +241,10 @@ export class Archiver implements AsyncDisposable {
     }
   }
 
-  /** Repeats `work` until the archiver stops. A failure is logged once, and once more when it is over. */
+  /**
+   * Repeats `work` until the archiver stops. A failure is logged once, and once more when it is
+   * over.
+   */
   async #repeat(everyMs: number, what: string, work: () => Promise<void>): Promise<void> {
     const { signal } = this.#stopping;
     let isFailing = false;

@@ -1,6 +1,7 @@
-// Collects what a channel's receiver tells into batches, each of which becomes one transaction. Pure: knows
-// no clock and no database. Numbers positions, keeps every session's watermark, and closes a batch when it
-// is large, or old while nothing else is being committed: small latency when quiet, big batches under load.
+// Collects what a channel's receiver tells into batches, each of which becomes one transaction.
+// Pure: knows no clock and no database. Numbers positions, keeps every session's watermark, and
+// closes a batch when it is large, or old while nothing else is being committed: small latency when
+// quiet, big batches under load.
 //
 //   handleEvent(event, …)   a receiver told something
 //   pollBatch(nowMs)        the next batch to commit, once the one before is `committed`
@@ -11,7 +12,12 @@
 import { assert, type SessionId, SEQUENCE_MAX } from '#base/mod.ts';
 import type { ArchiveBatch, DeclaredLoss, SessionProgress } from '#archive/mod.ts';
 import { type Segment, SegmentBuilder } from '#archive/segment/mod.ts';
-import type { MessagesDelivered, MessagesLost, ReceiverEvent } from '#multicast/core/mod.ts';
+import type {
+  MessagesDelivered,
+  MessagesLost,
+  ReceiverEvent,
+  ResumePoint,
+} from '#multicast/core/mod.ts';
 import { NativeBlockReader } from '#multicast/wire/mod.ts';
 
 /** What a batcher is made of. */
@@ -49,6 +55,8 @@ interface ClosedBatch {
 
 /** Builders kept for the next batches; more would only hold memory. */
 const SPARE_BUILDERS_MAX = 32;
+/** Stands for no packet number in the archive: the first packet of a session has 2^32 or more. */
+const NO_SQN = 0;
 /** Element headers and the publish time that a stored message has beside its payload. */
 const MESSAGE_OVERHEAD_BYTES = 16;
 
@@ -76,9 +84,16 @@ export class Batcher {
     return this.#closedBytes + this.#open.heldBytes;
   }
 
-  /** Whether everything told so far is committed. */
-  get isIdle(): boolean {
-    return this.#inFlight === undefined && this.#closed.length === 0 && isEmpty(this.#open);
+  /**
+   * Where the next thing told of `session` has to begin; `finished` if nothing can follow,
+   * undefined if it was never heard. No session is ever forgotten: what is stored must not be told
+   * again.
+   */
+  recall(session: SessionId): ResumePoint | 'finished' | undefined {
+    const progress = this.#sessions.get(session);
+    if (progress === undefined) return undefined;
+    if (progress.state === 'closed') return 'finished';
+    return { session, nextSequence: progress.watermark + 1, nextSqn: sqnOf(progress) };
   }
 
   /** When the open batch is due, if nothing is being committed; Infinity if there is nothing. */
@@ -89,7 +104,9 @@ export class Batcher {
     return this.#open.openedAtMs + this.#options.batchAgeMs;
   }
 
-  /** Takes what a receiver tells. `wallClockUs` dates losses and closings; message bytes are copied. */
+  /**
+   * Takes what a receiver tells. `wallClockUs` dates losses and closings; message bytes are copied.
+   */
   handleEvent(event: ReceiverEvent, nowMs: number, wallClockUs: number): void {
     if (isEmpty(this.#open)) this.#open.openedAtMs = nowMs;
     switch (event.kind) {
@@ -101,6 +118,9 @@ export class Batcher {
         break;
       case 'messages':
         this.#store(event);
+        break;
+      case 'lead':
+        this.#notice(event.session, event.sequence);
         break;
       case 'lost':
         this.#declare(event, wallClockUs);
@@ -116,7 +136,9 @@ export class Batcher {
     else if (this.#open.heldBytes >= batchBytesMax) this.#close();
   }
 
-  /** The next batch to commit: a full one, or the open one when it is old enough or `force` is set. */
+  /**
+   * The next batch to commit: a full one, or the open one when it is old enough or `force` is set.
+   */
   pollBatch(nowMs: number, force = false): ArchiveBatch | undefined {
     if (this.#inFlight !== undefined) return undefined;
     if (this.#closed.length === 0) {
@@ -150,7 +172,7 @@ export class Batcher {
         firstArchived: 1,
         watermark: 0,
         lead: 0,
-        resumeSqn: 0,
+        resumeSqn: NO_SQN,
       };
       this.#sessions.set(session, first);
     } else {
@@ -191,6 +213,12 @@ export class Batcher {
     this.#open.heldBytes += event.end - event.start + event.messageCount * MESSAGE_OVERHEAD_BYTES;
   }
 
+  /** More is there than was told: what lies between is unsettled, and the archive says so. */
+  #notice(session: SessionId, lead: number): void {
+    const known = this.#sessions.get(session)?.lead ?? 0;
+    if (lead > known) this.#change(session).lead = lead;
+  }
+
   #declare(event: MessagesLost, wallClockUs: number): void {
     this.#advance(event.session, event.firstSequence, event.lastSequence, event.nextSqn);
     this.#open.losses.push({
@@ -214,16 +242,18 @@ export class Batcher {
   }
 
   #change(session: SessionId): Mutable<SessionProgress> {
+    this.#open.changed.add(session);
+    return this.#progressOf(session);
+  }
+
+  #progressOf(session: SessionId): Mutable<SessionProgress> {
     const progress = this.#sessions.get(session);
     assert(progress !== undefined, 'a session is opened before anything else is told of it');
-    this.#open.changed.add(session);
     return progress;
   }
 
   #snapshot(sessions: ReadonlySet<SessionId>): SessionProgress[] {
-    return [...this.#sessions.values()]
-      .filter(({ session }) => sessions.has(session))
-      .map((progress) => ({ ...progress }));
+    return [...sessions].map((session) => ({ ...this.#progressOf(session) }));
   }
 
   #finishSegment(): void {
@@ -248,6 +278,10 @@ export class Batcher {
     this.#closed.push({ batch, builders, heldBytes });
     this.#open = newBatch(firstPosition + this.#open.messageCount);
   }
+}
+
+function sqnOf({ resumeSqn }: SessionProgress): number | undefined {
+  return resumeSqn === NO_SQN ? undefined : resumeSqn;
 }
 
 function newBatch(firstPosition: number): OpenBatch {

@@ -1,7 +1,8 @@
-// One channel of a shard: its socket, its receiver, its batcher. What the receiver tells goes into the
-// batcher; the shard's writer fetches batches from here. Holds at most PENDING_BYTES_MAX of messages that
-// wait for the database; beyond that datagrams are dropped and counted as the recorder's own overrun,
-// and what the publishers then no longer resend is declared lost with that cause.
+// One channel of a shard: its socket, its receiver, its batcher. What the receiver tells goes into
+// the batcher; the shard's writer fetches batches from here. Holds at most PENDING_BYTES_MAX of
+// messages that wait for the database; beyond that datagrams are dropped and counted as the
+// recorder's own overrun, and what the publishers then no longer resend is declared lost with that
+// cause.
 
 import type { ArchiveBatch, SessionProgress } from '#archive/mod.ts';
 import type { ChannelAddress } from '#base/mod.ts';
@@ -69,20 +70,27 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   readonly #resources = new AsyncDisposableStack();
   #gate: GatedSocket | undefined;
   #archivedMessages = 0;
-  #inFlight: ArchiveBatch | undefined;
 
   private constructor(options: ChannelRecorderOptions) {
     this.#options = options;
-    this.#receiver = new Receiver({ ...options, join: 'window', random: processRandom() });
-    this.#batcher = new Batcher(options);
-    const nowMs = monotonicMs();
-    for (const { session, watermark, resumeSqn, state } of options.sessions) {
-      const resume = { session, nextSequence: watermark + 1, nextSqn: resumeSqn };
-      this.#receiver.restore(resume, nowMs, state === 'open');
+    const batcher = new Batcher(options);
+    this.#batcher = batcher;
+    this.#receiver = new Receiver({
+      ...options,
+      join: 'window',
+      random: processRandom(),
+      recall: (session) => batcher.recall(session),
+    });
+    for (const { session, state } of options.sessions) {
+      const resume = state === 'open' ? batcher.recall(session) : undefined;
+      if (typeof resume === 'object') this.#receiver.restore(resume, monotonicMs());
     }
   }
 
-  /** Opens the sockets and starts to record. Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE. */
+  /**
+   * Opens the sockets and starts to record. Errors: BACKCAST_INTERFACE_UNUSABLE,
+   * BACKCAST_PORT_IN_USE.
+   */
   static async open(options: ChannelRecorderOptions): Promise<ChannelRecorder> {
     const recorder = new ChannelRecorder(options);
     const resources = recorder.#resources;
@@ -110,24 +118,16 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     };
   }
 
-  /** Whether everything heard so far is committed. */
-  get isIdle(): boolean {
-    return this.#batcher.isIdle;
-  }
-
   get nextDeadlineMs(): number {
     return this.#batcher.nextDeadlineMs;
   }
 
   pollBatch(nowMs: number, force: boolean): ArchiveBatch | undefined {
-    this.#inFlight = this.#batcher.pollBatch(nowMs, force);
-    return this.#inFlight;
+    return this.#batcher.pollBatch(nowMs, force);
   }
 
-  committed(): void {
-    for (const { messageCount } of this.#inFlight?.segments ?? []) {
-      this.#archivedMessages += messageCount;
-    }
+  committed(batch: ArchiveBatch): void {
+    for (const { messageCount } of batch.segments) this.#archivedMessages += messageCount;
     this.#batcher.committed();
   }
 
@@ -135,9 +135,10 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     this.#options.onFenced();
   }
 
-  /** Stops listening. What was heard stays to be committed. */
+  /** Stops listening. What was heard, to the last datagram taken, stays to be committed. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources.disposeAsync();
+    this.#takeEvents();
   }
 
   #withFaults(socket: DatagramSocket): DatagramSocket {
@@ -169,11 +170,13 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     if (hasNews) this.#options.onWork();
   }
 
-  /** A loss that our own overrun explains says so. */
+  /**
+   * A loss that our own overrun explains says so: while deaf, we hear no repair and no heartbeat.
+   */
   #withOverrun(event: ReceiverEvent, nowMs: number): ReceiverEvent {
     const isOurs =
       event.kind === 'lost' &&
-      event.cause === 'repair_expired' &&
+      (event.cause === 'repair_expired' || event.cause === 'source_gone') &&
       nowMs - (this.#gate?.overranAtMs ?? Number.NEGATIVE_INFINITY) < OVERRUN_MEMORY_MS;
     return isOurs ? { ...event, cause: 'recorder_overrun' } : event;
   }

@@ -1,4 +1,5 @@
-// What the archiver and its worker threads say to each other. Plain data, as a thread boundary wants it.
+// What the archiver and its worker threads say to each other. Plain data, as a thread boundary
+// wants it.
 
 import type { ChannelAddress, ErrorCode } from '#base/mod.ts';
 import type { RecorderCounters } from './channel-recorder.ts';

@@ -1,5 +1,5 @@
-// The entry of a shard's worker thread: connects a Shard to the messages of its archiver. Ends by itself
-// when the shard has stopped; an error that no retry mends is told before the thread ends.
+// The entry of a shard's worker thread: connects a Shard to the messages of its archiver. Ends by
+// itself when the shard has stopped; an error that no retry mends is told before the thread ends.
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert, BackcastError, toError } from '#base/mod.ts';

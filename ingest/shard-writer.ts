@@ -1,6 +1,7 @@
-// Commits the batches of a shard's channels, one transaction at a time over one connection, the channels in
-// turn. A batch that fails for a passing reason is tried again verbatim until it succeeds; one that is
-// fenced ends its channel here. Decides when to write, not what (batcher) nor how (archive/append).
+// Commits the batches of a shard's channels, one transaction at a time over one connection, the
+// channels in turn. A batch that fails for a passing reason is tried again verbatim until it
+// succeeds; one that is fenced ends its channel here. Decides when to write, not what (batcher) nor
+// how (archive/append).
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { BackcastError } from '#base/mod.ts';
@@ -12,8 +13,8 @@ export interface BatchSource {
   readonly nextDeadlineMs: number;
   /** The next batch, or undefined. `force` asks for the open one whatever its age. */
   pollBatch(nowMs: number, force: boolean): ArchiveBatch | undefined;
-  /** The batch is durable. */
-  committed(): void;
+  /** `batch`, the last one given out, is durable. */
+  committed(batch: ArchiveBatch): void;
   /** The batch was refused for good: another archiver writes this channel. */
   fenced(): void;
 }
@@ -26,7 +27,9 @@ export interface ShardWriterOptions {
   readonly onDatabase: (state: 'away' | 'back', error?: BackcastError) => void;
 }
 
-/** Between two attempts at the same batch: doubling, so that a restarting server is not hammered. */
+/**
+ * Between two attempts at the same batch: doubling, so that a restarting server is not hammered.
+ */
 const RETRY_MS_MIN = 50;
 const RETRY_MS_MAX = 2_000;
 /** What setTimeout can take; without a nearer deadline only a wake ends the wait. */
@@ -73,8 +76,9 @@ export class ShardWriter {
   }
 
   /**
-   * Runs until drained, or until `deadline` fires while the database is away: then false, and what was
-   * heard last is not committed. Rejects with the first error that no retry mends.
+   * Runs until drained, or until `deadline` fires before that: then false, and what was heard last
+   * is not committed. An append that is under way is waited for. Rejects with the first error that
+   * no retry mends.
    */
   async run(deadline: AbortSignal): Promise<boolean> {
     for (;;) {
@@ -105,7 +109,7 @@ export class ShardWriter {
         this.#report('back');
         if (result.outcome === 'committed') {
           this.#commits += 1;
-          source.committed();
+          source.committed(batch);
         } else {
           this.#sources.delete(source);
           source.fenced();

@@ -1,6 +1,7 @@
-// A share of the archiver's channels: for each a recorder, for all of them one writer and one connection to
-// PostgreSQL. Runs in a worker thread (shard-worker.ts), shares nothing with other shards. Takes a channel
-// by its lease, goes on where the archive ends, keeps the lease, and lets go in order.
+// A share of the archiver's channels: for each a recorder, for all of them one writer and one
+// connection to PostgreSQL. Runs in a worker thread (shard-worker.ts), shares nothing with other
+// shards. Takes a channel by its lease, goes on where the archive ends, keeps the lease, and lets
+// go in order.
 
 import {
   acquireLease,
@@ -22,7 +23,9 @@ import { ShardWriter } from './shard-writer.ts';
 
 /** How long a lease stands; it is renewed three times within. */
 const LEASE_MS = 9_000;
-/** Between two attempts to take a channel that somebody else holds, or while the database is away. */
+/**
+ * Between two attempts to take a channel that somebody else holds, or while the database is away.
+ */
 const RETRY_MS = 1_000;
 /** After a stop, how long what was heard may take to be committed. */
 const DRAIN_MS_MAX = 4_000;
@@ -68,7 +71,7 @@ export class Shard {
       if (!isDrained) {
         const hint =
           'what was heard last is not committed; the next start asks the publishers for it';
-        this.#log('warn', 'stopped while the database was away', { hint });
+        this.#log('warn', 'stopped before the database had taken everything', { hint });
       }
     } finally {
       clearInterval(renewal);
@@ -160,34 +163,42 @@ export class Shard {
     this.#report({ kind: 'recording', channel });
   }
 
-  /** Somebody else has the channel now: what waits here was heard by them too, or is theirs to declare. */
+  /**
+   * Somebody else has the channel now: what waits here was heard by them too, or is theirs to
+   * declare.
+   */
   #lose(channel: string): void {
     const recorder = this.#recorders.get(channel);
+    if (recorder === undefined) return;
     this.#recorders.delete(channel);
     this.#leases.delete(channel);
-    void recorder?.[Symbol.asyncDispose]();
+    this.#writer.remove(recorder);
+    void recorder[Symbol.asyncDispose]();
     this.#fail(
       new BackcastError(
         'BACKCAST_FENCED',
-        `Another archiver has taken the channel ${channel} over. Give each archiver a name of its own (archiver.name), or run only one.`,
+        `Another archiver has taken the channel ${channel} over. Give each archiver a name of ` +
+          'its own (archiver.name), or run only one.',
       ),
     );
   }
 
+  /** Channels that are taken while this runs are not among those that were asked for. */
   async #renew(): Promise<void> {
+    const held = [...this.#leases];
     try {
-      const kept = await renewLeases(this.#database, [...this.#leases.values()], LEASE_MS);
-      for (const [channel, lease] of this.#leases) {
-        if (!kept.includes(lease.channelId)) this.#lose(channel);
-      }
+      const leases = held.map(([, lease]) => lease);
+      const kept = new Set(await renewLeases(this.#database, leases, LEASE_MS));
+      for (const [channel, { channelId }] of held) if (!kept.has(channelId)) this.#lose(channel);
     } catch {
-      // The writer notices and reports a database that is away; the epoch protects the archive meanwhile.
+      // The writer notices and reports a database that is away; the epoch protects the archive
+      // meanwhile.
     }
   }
 
   #logSession(channel: string, event: Exclude<ReceiverEvent, { kind: 'messages' }>): void {
     const { kind, ...rest } = event;
-    if (kind === 'source') return;
+    if (kind === 'source' || kind === 'lead') return;
     const level = kind === 'lost' ? 'warn' : 'info';
     const what = { opened: 'session heard', lost: 'messages lost', closed: 'session over' }[kind];
     this.#log(level, what, { channel, ...rest });

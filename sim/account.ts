@@ -3,9 +3,14 @@
 // that this run can explain. A receiver that crashed and came back continues the same account.
 
 import { assert, type LossCause, type SessionId } from '#base/mod.ts';
-import type { MessagesDelivered, MessagesLost, ReceiverEvent } from '#multicast/core/mod.ts';
+import type { SessionProgress } from '#archive/mod.ts';
+import type {
+  MessagesDelivered,
+  MessagesLost,
+  ReceiverEvent,
+  ResumePoint,
+} from '#multicast/core/mod.ts';
 import { NativeBlockReader } from '#multicast/wire/mod.ts';
-import type { Resumed } from './world.ts';
 
 /** What an account is judged by. */
 export interface AccountRules {
@@ -37,6 +42,7 @@ export class Account {
   readonly #rules: AccountRules;
   readonly #open = new Set<SessionId>();
   readonly #closed = new Map<SessionId, 'fin' | 'expired'>();
+  readonly #past = new Map<SessionId, ResumePoint | 'finished'>();
   readonly #reader = new NativeBlockReader();
 
   constructor(rules: AccountRules) {
@@ -59,6 +65,7 @@ export class Account {
     switch (event.kind) {
       case 'opened':
         this.#expect(!this.#open.has(session), `${session} opens twice`);
+        this.#expect(this.#closed.get(session) !== 'fin', `${session} opens after its end`);
         this.#open.add(session);
         this.#closed.delete(session);
         break;
@@ -67,6 +74,8 @@ export class Account {
       case 'closed':
         this.#open.delete(session);
         this.#closed.set(session, event.cause);
+        break;
+      case 'lead':
         break;
       case 'messages':
         this.#checkBytes(event);
@@ -81,13 +90,14 @@ export class Account {
     }
   }
 
-  /** Takes over sessions that an earlier life left at these points. */
-  restore(points: readonly Resumed[]): void {
-    for (const { session, nextSequence, nextSqn } of points) {
+  /** Goes on from what is durable, where only that is left of an earlier life. */
+  restore(sessions: readonly SessionProgress[]): void {
+    for (const { session, watermark, resumeSqn, state } of sessions) {
+      if (state === 'closed') this.#closed.set(session, 'fin');
       this.sessions.set(session, {
-        firstSequence: nextSequence,
-        nextSequence,
-        nextSqn,
+        firstSequence: watermark + 1,
+        nextSequence: watermark + 1,
+        nextSqn: resumeSqn,
         delivered: 0,
         lost: 0,
         endsInMessage: false,
@@ -95,16 +105,27 @@ export class Account {
     }
   }
 
-  /** The receiver crashed: where its successor goes on. */
-  crash(): Resumed[] {
-    const points = [...this.sessions].map(([session, { nextSequence, nextSqn }]) => ({
-      session,
-      nextSequence,
-      nextSqn,
-      isOpen: this.#open.has(session),
-    }));
+  /** The receiver crashed: where its successor goes on with the sessions that were open. */
+  crash(): ResumePoint[] {
+    const open: ResumePoint[] = [];
+    for (const [session, { nextSequence, nextSqn }] of this.sessions) {
+      const point = { session, nextSequence, nextSqn };
+      this.#past.set(session, point);
+      if (this.#open.has(session)) open.push(point);
+    }
+    for (const [session, cause] of this.#closed) {
+      if (cause === 'fin') this.#past.set(session, 'finished');
+    }
     this.#open.clear();
-    return points;
+    return open;
+  }
+
+  /**
+   * What earlier lives know of a session. Nothing of the present one: what is over in it is for the
+   * receiver itself to remember.
+   */
+  recall(session: SessionId): ResumePoint | 'finished' | undefined {
+    return this.#past.get(session);
   }
 
   #advance(event: MessagesDelivered | MessagesLost, count: number, endsInMessage: boolean): void {
@@ -150,6 +171,8 @@ export class Account {
     const objection = this.#rules.objectTo(session, cause);
     const what = `${session} lost ${firstSequence}-${lastSequence} by ${cause}`;
     this.#expect(objection === undefined, `${what}, but ${objection}`);
+    const isKnown = (this.sessions.get(session)?.nextSequence ?? 1) > 1;
+    this.#expect(cause !== 'late_join' || !isKnown, `${what}, but it had joined before`);
     this.causes.set(cause, (this.causes.get(cause) ?? 0) + lastSequence - firstSequence + 1);
   }
 

@@ -30,7 +30,7 @@ export function checkEvents(
   const open = new Set<SessionId>();
   for (const event of events) {
     if (event.kind === 'opened') open.add(event.session);
-    if (event.kind === 'opened' || event.kind === 'source') continue;
+    if (event.kind === 'opened' || event.kind === 'source' || event.kind === 'lead') continue;
     const before = verdicts.get(event.session);
     if (event.kind === 'closed') {
       open.delete(event.session);

@@ -111,9 +111,11 @@ export class ModelledStore {
   }
 
   #checkProgress(progress: SessionProgress): void {
-    const { session, firstArchived, watermark } = progress;
+    const { session, firstArchived, watermark, lead } = progress;
     const before = this.#progress.get(session);
     assert(watermark >= (before?.watermark ?? 0), `store: the watermark of ${session} went back`);
+    const isLeadTrue = lead === watermark || this.#payloadOf(session, lead) !== undefined;
+    assert(lead >= watermark && isLeadTrue, `store: ${session} leads at ${lead} of ${watermark}`);
     const { next, stored, lost } = this.#accounts.get(session) ?? { next: 1, stored: 0, lost: 0 };
     const isWhole = watermark === next - 1 && stored + lost === watermark - firstArchived + 1;
     const what = `${stored} stored and ${lost} lost of ${firstArchived}-${watermark}`;

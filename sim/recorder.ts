@@ -6,9 +6,9 @@
 import { assert, type Random } from '#base/mod.ts';
 import type { ArchiveBatch } from '#archive/mod.ts';
 import { Batcher } from '#ingest/mod.ts';
-import type { ReceiverEvent, ReceiverOptions } from '#multicast/core/mod.ts';
+import type { ReceiverEvent, ReceiverOptions, ResumePoint } from '#multicast/core/mod.ts';
 import type { ModelledStore } from './modelled-store.ts';
-import type { Resumed, SimulatedReceiver, World } from './world.ts';
+import type { SimulatedReceiver, World } from './world.ts';
 
 /** What may happen to commits. Probabilities in [0, 1]. */
 export interface StoreFaults {
@@ -58,7 +58,7 @@ export class SimulatedRecorder {
     this.#options = options;
     this.#faults = faults;
     this.#counters = counters;
-    this.#batcher = new Batcher({
+    const batcher = new Batcher({
       channelId: 1,
       epoch: store.lease(),
       head: store.head,
@@ -67,13 +67,22 @@ export class SimulatedRecorder {
       batchBytesMax: BATCH_BYTES_MAX,
       batchAgeMs: BATCH_AGE_MS,
     });
-    const points = resumePointsOf(store);
-    this.receiver = world.addReceiver(options.receiver, points, (event) => this.#take(event));
+    this.#batcher = batcher;
+    const left: ResumePoint[] = [];
+    for (const { session, state } of store.sessions) {
+      const resume = state === 'open' ? batcher.recall(session) : undefined;
+      if (typeof resume === 'object') left.push(resume);
+    }
+    this.receiver = world.addReceiver(
+      { ...options.receiver, recall: (session) => batcher.recall(session) },
+      left,
+      (event) => this.#take(event),
+    );
   }
 
   /** Whether all that was told is durable. */
   get isIdle(): boolean {
-    return this.#batcher.isIdle;
+    return !this.#isCommitting && this.#batcher.nextDeadlineMs === Number.POSITIVE_INFINITY;
   }
 
   /** What happens to commits from now on. */
@@ -143,14 +152,4 @@ export class SimulatedRecorder {
       this.#wake();
     });
   }
-}
-
-/** Where a new life goes on: what is durable of each session. */
-export function resumePointsOf(store: ModelledStore): Resumed[] {
-  return store.sessions.map(({ session, watermark, resumeSqn, state }) => ({
-    session,
-    nextSequence: watermark + 1,
-    nextSqn: resumeSqn,
-    isOpen: state === 'open',
-  }));
 }

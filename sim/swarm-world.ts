@@ -7,7 +7,7 @@ import type { PublisherCounters, ReceiverEvent, ReceiverOptions } from '#multica
 import { Account } from './account.ts';
 import { CALM_NETWORK, type FaultPlan, OUTAGE_MS_MAX } from './fault-plan.ts';
 import { ModelledStore } from './modelled-store.ts';
-import { type RecorderCounters, resumePointsOf, SimulatedRecorder } from './recorder.ts';
+import { type RecorderCounters, SimulatedRecorder } from './recorder.ts';
 import type { Trace } from './trace.ts';
 import { type SimulatedPublisher, type SimulatedReceiver, World } from './world.ts';
 
@@ -140,7 +140,8 @@ export class SwarmWorld {
   /** The receiver comes back, with what its earlier lives told. */
   restartListener(listener: Listener): void {
     const { account, join } = listener;
-    const options = { ...this.#receiverOptions(), join };
+    const recall: ReceiverOptions['recall'] = (session) => account.recall(session);
+    const options = { ...this.#receiverOptions(), join, recall };
     listener.current = this.world.addReceiver(options, account.crash(), (event) =>
       this.#take(account, event),
     );
@@ -156,7 +157,7 @@ export class SwarmWorld {
   /** The recorder comes back, with what is committed. */
   startRecorder(): void {
     const account = this.#newAccount('recorder', 'window');
-    account.restore(resumePointsOf(this.store));
+    account.restore(this.store.sessions);
     this.#recorderAccount = account;
     this.#recorder = new SimulatedRecorder(
       {
@@ -178,7 +179,7 @@ export class SwarmWorld {
     if (event.kind === 'messages' || event.kind === 'lost') {
       this.#trace.number(event.firstSequence);
       this.#trace.number(event.nextSqn);
-    }
+    } else if (event.kind === 'lead') this.#trace.number(event.sequence);
     account.take(event);
   }
 

@@ -50,11 +50,6 @@ interface Node {
   wakesAtMs: number;
 }
 
-/** A session that a receiver takes over; one that was closed is marked as not open. */
-export interface Resumed extends ResumePoint {
-  readonly isOpen?: boolean;
-}
-
 /** A publisher in the world. */
 export interface SimulatedPublisher {
   readonly machine: Publisher;
@@ -132,12 +127,12 @@ export class World {
   }
 
   /**
-   * Adds a receiver; `resume` are sessions it takes over. What it tells goes to `onEvent`, or else
-   * into `events`.
+   * Adds a receiver; `resume` are open sessions it takes over. What it tells goes to `onEvent`, or
+   * else into `events`.
    */
   addReceiver(
     options: Partial<ReceiverOptions> = {},
-    resume: readonly Resumed[] = [],
+    resume: readonly ResumePoint[] = [],
     onEvent?: (event: ReceiverEvent) => void,
   ): SimulatedReceiver {
     const events: ReceiverEvent[] = [];
@@ -151,7 +146,7 @@ export class World {
       sourceExpiryMs: 30_000,
       ...options,
     });
-    for (const point of resume) machine.restore(point, this.nowMs, point.isOpen);
+    for (const point of resume) machine.restore(point, this.nowMs);
     const node = this.#nodes.length;
     this.#listeners.push(node);
     this.#add(machine, SIMULATED_CHANNEL.port, () => {

@@ -32,6 +32,7 @@ async function archive(context: CommandContext): Promise<Outcome> {
   const log = createLogger(config);
   await using resources = new AsyncDisposableStack();
   const store = resources.use(await openStore(context));
+  context.signal.throwIfAborted();
   const registry = await openCommandRegistry(config, resources, (line) => log.warn(line));
   const archiver = resources.use(await startArchiver(config, store.url, registry, log));
   await endOf(context.signal, [archiver.failed, store.exited]);

@@ -11,7 +11,6 @@ import {
 } from '../command.ts';
 import type { Outcome } from '../exit-codes.ts';
 import { renderTable } from '../table.ts';
-import { packetBytesMaxOf } from '../services.ts';
 import { openStore } from '../store.ts';
 
 /** What the command is told. */
@@ -46,6 +45,7 @@ async function benchArchive(context: CommandContext, options: BenchOptions): Pro
   const { config, output, note, signal } = context;
   const { migrateToLatest } = await import('#archive/mod.ts');
   const { benchmarkArchive } = await import('#bench/mod.ts');
+  const { packetBytesMaxOf } = await import('../services.ts');
   await using store = await openStore(context);
   await migrateToLatest({ url: store.url, compression: config.archiver.compression });
   const result = await benchmarkArchive({

@@ -17,7 +17,7 @@ import {
   type CommandHost,
 } from '../command.ts';
 import type { Outcome } from '../exit-codes.ts';
-import { publishLines, publishMadeUp } from '../publish-source.ts';
+import { Pace, publishLines, publishMadeUp } from '../publish-source.ts';
 import { openCommandRegistry } from '../registry.ts';
 
 /** What the command is told. */
@@ -72,12 +72,17 @@ async function publish(
   if (!('group' in registry)) {
     resources.use(await announced(registry, channel, publisher, config));
   }
+  const { signal } = context;
+  signal.throwIfAborted();
+  const { count: wanted, size, rate } = options;
+  const pace = new Pace(rate, performance.now());
   const count =
-    options.count === undefined
-      ? await publishLines(publisher, process.stdin, context.signal)
-      : await publishMadeUp(publisher, { ...options, count: options.count }, context.signal);
+    wanted === undefined
+      ? await publishLines(publisher, process.stdin, pace, signal)
+      : await publishMadeUp(publisher, { count: wanted, size, pace }, signal);
   const session = publisher.session;
   await resources.disposeAsync();
-  note(`published ${count} messages to ${channel}, session ${session}`);
-  return context.signal.aborted ? 'interrupted' : 'ok';
+  const messages = count === 1 ? '1 message' : `${count} messages`;
+  note(`published ${messages} to ${channel}, session ${session}`);
+  return signal.aborted ? 'interrupted' : 'ok';
 }

@@ -23,6 +23,7 @@ async function serve(context: CommandContext): Promise<Outcome> {
   const log = createLogger(context.config);
   await using resources = new AsyncDisposableStack();
   const store = resources.use(await openStore(context));
+  context.signal.throwIfAborted();
   const api = resources.use(await startApi(context.config, store.url, log));
   context.note(`replay API at ${api.url}`);
   await endOf(context.signal, [store.exited]);

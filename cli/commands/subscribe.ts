@@ -57,6 +57,7 @@ async function subscribe(
   const registry = given ?? (await openCommandRegistry(config, resources, note));
   const address = 'group' in registry ? registry : await registry.resolve(channel);
   const subscriber = resources.use(await openSubscriber(config, address));
+  context.signal.throwIfAborted();
   context.signal.addEventListener('abort', () => void subscriber[Symbol.asyncDispose](), {
     once: true,
   });

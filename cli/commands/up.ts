@@ -39,14 +39,18 @@ async function up(context: CommandContext, options: UpOptions): Promise<Outcome>
   const log = createLogger(config);
   await using resources = new AsyncDisposableStack();
   const store = resources.use(await openStore(context));
+  signal.throwIfAborted();
   const { compression } = config.archiver;
   await migrateToLatest({ url: store.url, compression });
+  signal.throwIfAborted();
   const registry = await openCommandRegistry(config, resources, (line) => log.warn(line));
   const api = resources.use(await startApi(config, store.url, log));
+  signal.throwIfAborted();
   const archiver = resources.use(await startArchiver(config, store.url, registry, log));
-  if (options.demo === true && !signal.aborted) {
+  signal.throwIfAborted();
+  if (options.demo === true) {
     const { startDemo } = await import('../demo.ts');
-    resources.use(await startDemo(config, registry, archiver));
+    resources.use(await startDemo(config, registry, archiver, signal));
   }
   note('');
   note(`  replay API    ${api.url}/v1/channels`);
@@ -56,6 +60,8 @@ async function up(context: CommandContext, options: UpOptions): Promise<Outcome>
   note('');
   await endOf(signal, [archiver.failed, store.exited]);
   note('stopping');
+  // Answers that are being read may take as long as all the rest together.
+  void api.close().catch(() => undefined);
   await resources.disposeAsync();
   note('stopped');
   return 'ok';

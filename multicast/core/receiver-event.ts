@@ -33,6 +33,13 @@ export interface MessagesDelivered {
   readonly nextSqn: number;
 }
 
+/** The publisher has sent messages through `sequence`, and not all of them are told yet. */
+export interface LeadKnown {
+  readonly kind: 'lead';
+  readonly session: SessionId;
+  readonly sequence: number;
+}
+
 /** Sequences that nobody will deliver any more. */
 export interface MessagesLost {
   readonly kind: 'lost';
@@ -55,6 +62,7 @@ export type ReceiverEvent =
   | SessionOpened
   | SourceNamed
   | MessagesDelivered
+  | LeadKnown
   | MessagesLost
   | SessionClosed;
 
@@ -63,6 +71,9 @@ export interface ResumePoint {
   readonly session: SessionId;
   /** The first sequence not yet accounted for. */
   readonly nextSequence: number;
-  /** The unwrapped number of the packet in which it starts, as told by the last `nextSqn`. */
-  readonly nextSqn: number;
+  /**
+   * The unwrapped number of the packet in which it starts, as told by the last `nextSqn`; undefined
+   * if the session was heard and nothing was told of it yet.
+   */
+  readonly nextSqn: number | undefined;
 }

@@ -30,6 +30,12 @@ export interface ReceiverOptions {
   readonly repairTimeoutMs: number;
   /** How long a publisher may be silent before its session counts as expired. */
   readonly sourceExpiryMs: number;
+  /**
+   * Where to go on with a session that this receiver does not know, or that it is over for good. A
+   * receiver remembers a bounded number of sessions; an owner that must not be told anything twice
+   * remembers them all.
+   */
+  readonly recall?: (session: SessionId) => ResumePoint | 'finished' | undefined;
 }
 
 /** A session that is over for now, or was taken over from an earlier receiver. */
@@ -64,12 +70,12 @@ export class Receiver implements Machine {
   }
 
   /**
-   * Takes over a session from an earlier receiver, to be continued where that one stopped. One that
-   * was open then (`isOpen`) is reported as expired if it is not heard in time; any other only if
-   * it returns.
+   * Takes over a session that an earlier receiver was following, to be continued where that one
+   * stopped. It is reported as expired if it is not heard in time. Sessions that were over then are
+   * for `recall` to know.
    */
-  restore(resume: ResumePoint, nowMs: number, isOpen = true): void {
-    const expiresAtMs = isOpen ? nowMs + this.#options.sourceExpiryMs : Number.POSITIVE_INFINITY;
+  restore(resume: ResumePoint, nowMs: number): void {
+    const expiresAtMs = nowMs + this.#options.sourceExpiryMs;
     this.#dormant.set(resume.session, { resume, expiresAtMs });
     this.#wakeAt(expiresAtMs);
   }
@@ -200,7 +206,8 @@ export class Receiver implements Machine {
   #admit(remote: Remote, nowMs: number): Peer | undefined {
     const reader = this.#reader;
     const session = sessionFromWords(reader.sessionHigh, reader.sessionLow);
-    if (this.#finished.has(session)) {
+    const resume = this.#remembered(session);
+    if (resume === 'finished') {
       this.counters.late += 1;
       return undefined;
     }
@@ -208,9 +215,6 @@ export class Receiver implements Machine {
       this.counters.sessionsRefused += 1;
       return undefined;
     }
-    const left = this.#dormant.get(session)?.resume;
-    // Of a session of which nothing was told yet, only its being known was left: it starts afresh.
-    const resume = left !== undefined && left.nextSequence > 1 ? left : undefined;
     this.#dormant.delete(session);
     const peer = new Peer({
       ...this.#options,
@@ -234,6 +238,11 @@ export class Receiver implements Machine {
     this.counters.sessionsOpened += 1;
     this.#events.push({ kind: 'opened', session, tsi: peer.tsi });
     return peer;
+  }
+
+  #remembered(session: SessionId): ResumePoint | 'finished' | undefined {
+    if (this.#finished.has(session)) return 'finished';
+    return this.#dormant.get(session)?.resume ?? this.#options.recall?.(session);
   }
 
   /** Lets go of peers whose session is over. */

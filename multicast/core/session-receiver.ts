@@ -150,6 +150,10 @@ export class SessionReceiver {
       this.#isFin = reader.isFin;
     }
     this.#deliver();
+    if (this.#next <= this.#spmLead) {
+      const { emit, session } = this.#options;
+      emit({ kind: 'lead', session, sequence: this.#spmSequence - 1 });
+    }
   }
 
   /** Takes a confirmation, or somebody else's NAK, that `reader` has read. */
@@ -185,10 +189,11 @@ export class SessionReceiver {
   /** First contact: decides which packet number comes first. */
   #start(firstWrapped: number, trailWrapped: number, liveWrapped: number): void {
     const { resume, join } = this.#options;
+    const resumeSqn = resume?.nextSqn;
     this.#hasStarted = true;
-    const near = resume?.nextSqn ?? (firstWrapped >>> 0) + 0x1_0000_0000;
+    const near = resumeSqn ?? (firstWrapped >>> 0) + 0x1_0000_0000;
     const live = unwrapSqn(liveWrapped >>> 0, near);
-    if (resume !== undefined) this.#next = resume.nextSqn;
+    if (resumeSqn !== undefined) this.#next = resumeSqn;
     else this.#next = join === 'window' ? unwrapSqn(trailWrapped, live) : live;
     this.#trail = this.#next;
     this.#lead = this.#next - 1;
@@ -197,7 +202,7 @@ export class SessionReceiver {
   /** What another receiver asked for says nothing of where the session stands now. */
   #isRepairOfThePast(reader: PacketReader): boolean {
     const { join, resume } = this.#options;
-    if (reader.kind !== 'rdata' || join !== 'live' || resume !== undefined) return false;
+    if (reader.kind !== 'rdata' || join !== 'live' || resume?.nextSqn !== undefined) return false;
     this.#counters.duplicates += 1;
     return true;
   }

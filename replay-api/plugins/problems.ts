@@ -14,7 +14,9 @@ export function installProblems(app: FastifyInstance): void {
   app.setErrorHandler((error, request, reply) => {
     const problem = toProblemError(error);
     if (problem.code === 'BACKCAST_DATABASE_UNREACHABLE') database.wentAway(problem);
-    else if (problem.httpStatus >= 500) request.log.error({ err: error }, 'request failed');
+    else if (problem.code === 'BACKCAST_INTERNAL') {
+      request.log.error({ err: error }, 'request failed');
+    }
     return sendProblem(request, reply, problem, statusOf(error, problem));
   });
   app.setNotFoundHandler((request, reply) => {

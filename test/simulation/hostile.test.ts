@@ -65,14 +65,13 @@ test('a forged lead within the window costs a bounded number of NAKs', () => {
   assert.equal(publisher.machine.counters.repairsSent, 0);
 });
 
-test('a forged trail far ahead is one loss, told once, without counting through it', () => {
+test('a forged trail far ahead is taken in one step, without counting through it', () => {
   const { world, ledger, receiver, publisher } = newScene(3);
   const before = receiver.events.length;
   world.inject(receiver.node, forgedSpm(publisher, { sqn: 1_000, trail: 2 ** 30, lead: 2 ** 30 }));
   world.run(world.nowMs + 5_000);
-  const [lost, ...rest] = receiver.events.slice(before);
-  assert.deepEqual(rest, []);
-  assert.equal(lost, undefined);
+  const told = receiver.events.slice(before).filter(({ kind }) => kind !== 'lead');
+  assert.deepEqual(told, []);
   assert.equal(receiver.machine.counters.packetsMissed, 2 ** 30 - 50 + 1);
   assert.ok(receiver.machine.counters.naksSent <= 5_000 / 50);
   checkEvents(receiver.events, ledger);

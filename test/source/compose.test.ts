@@ -17,6 +17,7 @@ interface Service {
   readonly ports?: readonly string[];
   readonly volumes?: readonly string[];
   readonly restart?: string;
+  readonly init?: boolean;
   readonly healthcheck?: { readonly test: readonly string[] };
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
 }
@@ -27,7 +28,8 @@ interface Compose {
 }
 
 const project = readProject(fileURLToPath(new URL('../..', import.meta.url)));
-const compose = parse(textOf('docker-compose.yml'), { merge: true }) as Compose;
+const text = textOf('docker-compose.yml');
+const compose = parse(text, { merge: true }) as Compose;
 const services = Object.entries(compose.services);
 const ours = services.filter(([, { build }]) => build !== undefined);
 
@@ -61,7 +63,7 @@ test('whatever sends or hears multicast uses the network of the host, and only t
     if (isMulticast)
       assert.equal(service.ports, undefined, `${name}: the host has no port mapping`);
   }
-  assert.match(textOf('docker-compose.yml'), /^# Why host networking/m);
+  assert.match(text, /^# Why host networking/m);
 });
 
 test('nothing is open to other hosts', () => {
@@ -81,6 +83,42 @@ test('nothing starts before what it needs is ready', () => {
     }
   }
   assert.ok(compose.services['replay-api']?.healthcheck);
+});
+
+test('every word of a command is text, as an engine demands', () => {
+  for (const [name, { command = [], healthcheck, environment = {} }] of services) {
+    const words: unknown[] = [command, healthcheck?.test ?? [], Object.values(environment)].flat();
+    for (const word of words) assert.equal(typeof word, 'string', `${name}: ${String(word)}`);
+  }
+});
+
+test('the API is healthy when it says that it is ready', () => {
+  const { healthcheck, command = [] } = compose.services['replay-api'] ?? {};
+  const check = healthcheck?.test.join(' ') ?? '';
+  const asked = /http:\/\/127\.0\.0\.1:(\d+)(\/\w+)/.exec(check);
+  assert.equal(asked?.[1], command[command.indexOf('--port') + 1]);
+  assert.equal(asked?.[2], '/readyz');
+  assert.match(textOf('replay-api/routes/operation.ts'), /'\/readyz'/);
+});
+
+test('what runs is told to stop, has time for it, and is started again', () => {
+  for (const [name, { init, restart, command }] of ours) {
+    assert.equal(init, true, `${name}: signals must reach the program`);
+    assert.equal(restart, command?.[0] === 'migrate' ? 'no' : 'unless-stopped', name);
+  }
+  const [, graceSeconds] = /\[archive\][^]*?stop_grace_period: (\d+)s/.exec(text) ?? [];
+  assert.ok(Number(graceSeconds) > 5, 'the archiver commits what it heard');
+});
+
+test('the demo is the one of `backcast up --demo`', () => {
+  const cast = textOf('cli/demo.ts').matchAll(/channel: '([^']+)', source: '([^']+)'/g);
+  const published = ours
+    .filter(([, { command }]) => command?.[0] === 'publish')
+    .map(([, { command = [] }]) => [command[1], command[command.indexOf('--source') + 1]]);
+  assert.deepEqual(
+    published,
+    [...cast].map(([, channel, source]) => [channel, source]),
+  );
 });
 
 test('every volume that is mounted is declared, and the other way round', () => {
@@ -104,6 +142,22 @@ test('the settings are settings of the program', () => {
     for (const variable of Object.keys(environment)) {
       assert.ok(documented.includes(`\`${variable}\``), `${name}: ${variable}`);
     }
+  }
+});
+
+test('what the program keeps lies in a volume that belongs to its user', () => {
+  const dockerfile = textOf('Dockerfile');
+  const home = /BACKCAST_HOME=(\S+)/.exec(dockerfile)?.[1] ?? 'nowhere';
+  assert.ok(dockerfile.includes(`\nVOLUME ${home}\n`));
+  assert.match(dockerfile, new RegExp(`--owner=node .*${home}\n`));
+  assert.deepEqual(compose.services['archiver']?.volumes, [`archiver:${home}`]);
+});
+
+test('the image holds every folder of the program', () => {
+  const left = new Set(textOf('.dockerignore').split('\n'));
+  for (const { path } of project.sources) {
+    const [folder = ''] = path.split('/');
+    assert.equal(left.has(folder), folder === 'test', `${folder} and .dockerignore`);
   }
 });
 

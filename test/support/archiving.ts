@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { type ArchiveDatabase, audit, type ChannelAudit, openDatabase } from '#archive/mod.ts';
 import type { ChannelAddress } from '#base/mod.ts';
 import { ChannelPublisher, type OpenPublisherOptions } from '#client/mod.ts';
-import { Archiver, type ArchiverOptions } from '#ingest/mod.ts';
+import { Archiver, type ArchiverLog, type ArchiverOptions } from '#ingest/mod.ts';
 import { openStaticRegistry } from '#registry/mod.ts';
 import { LOOPBACK, reserveGroup } from './multicast.ts';
 import { createTestDatabase } from './postgres.ts';
@@ -24,11 +24,13 @@ export interface Scene extends AsyncDisposable {
   audited(): Promise<ChannelAudit>;
 }
 
-/** Sets a scene up; disposing it drops the database. */
-export async function setScene(channel = 'orders'): Promise<Scene> {
+/** Sets a scene up, in a database of its own unless one is given; disposing it drops its own. */
+export async function setScene(given?: { readonly databaseUrl: string }): Promise<Scene> {
+  const channel = 'orders';
   const resources = new AsyncDisposableStack();
   const { group, port } = resources.use(await reserveGroup());
-  const { url: databaseUrl } = resources.use(await createTestDatabase());
+  const { url: databaseUrl } =
+    given === undefined ? resources.use(await createTestDatabase()) : { url: given.databaseUrl };
   const { database } = resources.use(
     openDatabase({
       url: databaseUrl,
@@ -82,6 +84,15 @@ const ARCHIVER_DEFAULTS = {
   discoverEveryMs: 1_000,
   log: { info: () => undefined, warn: () => undefined },
 };
+
+/** A log that keeps its messages. */
+export function keptLog(): ArchiverLog & { readonly messages: string[] } {
+  const messages: string[] = [];
+  const keep = (_fields: Record<string, unknown>, message: string): void => {
+    messages.push(message);
+  };
+  return { messages, info: keep, warn: keep };
+}
 
 const PUBLISHER_DEFAULTS = {
   interfaceAddress: LOOPBACK,

@@ -34,6 +34,11 @@ export async function reserveGroup(): Promise<ReservedGroup> {
   };
 }
 
+/** UDP sockets of this process that are open, or not yet done closing. */
+export function openSocketCount(): number {
+  return process.getActiveResourcesInfo().filter((kind) => kind.startsWith('UDP')).length;
+}
+
 /** A datagram that was heard. */
 export interface Heard {
   readonly text: string;

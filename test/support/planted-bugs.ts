@@ -93,9 +93,21 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   ),
   bug(
     'a restored session with nothing told goes on from packet 0',
+    BATCHER,
+    'return resumeSqn === NO_SQN ? undefined : resumeSqn;',
+    'return resumeSqn;',
+  ),
+  bug(
+    'a recorder does not know again what ended before it began',
     RECEIVER,
-    'left.nextSequence > 1 ? left : undefined',
-    'left.nextSequence > 0 ? left : undefined',
+    ' ?? this.#options.recall?.(session)',
+    '',
+  ),
+  bug(
+    'what a publisher is known to have sent falls behind what is stored of it',
+    BATCHER,
+    'progress.lead = Math.max(progress.lead, last);',
+    'progress.lead = last - 1;',
   ),
   bug(
     'a publisher never expires',

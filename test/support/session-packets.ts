@@ -131,11 +131,12 @@ export function hear(machine: Machine, nowMs: number, ...packets: readonly Uint8
 
 /**
  * What a receiver has told since the last call: `messages 1-3`, `lost 4-5 late_join`, `closed fin`.
+ * Leads are left out: every SPM ahead of a hole tells one.
  */
 export function told(receiver: Receiver): string[] {
   const texts: string[] = [];
   for (let event = receiver.pollEvent(); event !== undefined; event = receiver.pollEvent()) {
-    texts.push(eventText(event));
+    if (event.kind !== 'lead') texts.push(eventText(event));
   }
   return texts;
 }
@@ -149,6 +150,8 @@ export function eventText(event: ReceiverEvent): string {
       return `source ${event.source}`;
     case 'closed':
       return `closed ${event.cause}`;
+    case 'lead':
+      return `lead ${event.sequence}`;
     case 'lost':
       return `lost ${event.firstSequence}-${event.lastSequence} ${event.cause}`;
     case 'messages':

@@ -56,7 +56,7 @@ test('pages and stream give back what was published, byte for byte', async () =>
   );
 });
 
-test('a hole that the publisher could not fill makes the answer partial, with range and cause', async () => {
+test('a hole makes the answer partial, with range and cause', async () => {
   await using scene = await setScene();
   await using publisher = await scene.openPublisher({
     windowPackets: 16,

@@ -27,7 +27,11 @@ function strangerPacket(n: number, fields: { sqn?: number; sequence?: number } =
   return dataPacket({ sqn: 0, sequence: 1, ...fields, session, transport });
 }
 
-function point(nextSequence: number, nextSqn: number, session = SESSION_ID): ResumePoint {
+function point(
+  nextSequence: number,
+  nextSqn: number | undefined,
+  session = SESSION_ID,
+): ResumePoint {
   assert.ok(isSessionId(session));
   return { session, nextSequence, nextSqn };
 }
@@ -224,13 +228,26 @@ test('a restored session that is never heard is told as expired, once', () => {
   assert.equal(receiver.nextDeadlineMs, Infinity);
 });
 
-test('a restored session that was closed is told of only if it returns', () => {
-  const receiver = newReceiver({ sourceExpiryMs: 1_000 });
-  receiver.restore(point(2, 1), 0, false);
-  waitUntil(receiver, 100_000);
-  assert.deepEqual(told(receiver), []);
-  hear(receiver, 100_000, second);
+test('a session that its owner recalls goes on where the owner left it', () => {
+  const receiver = newReceiver({ recall: () => point(2, 2 ** 32 + 1) });
+  hear(receiver, 0, first, second);
   assert.deepEqual(told(receiver), ['opened', 'messages 2-2']);
+  assert.equal(receiver.counters.duplicates, 1);
+});
+
+test('a session that its owner recalls as finished opens nothing', () => {
+  const receiver = newReceiver({ recall: () => 'finished' });
+  hear(receiver, 0, first, spmPacket({ lead: 0, sequence: 2, isFin: true }));
+  assert.deepEqual(told(receiver), []);
+  assert.equal(receiver.counters.late, 2);
+});
+
+test('a restored session of which nothing was told begins like a new one', () => {
+  const receiver = newReceiver({ repairTimeoutMs: 1_000 });
+  receiver.restore(point(1, undefined), 0);
+  const sqn = 2 ** 31 + 5;
+  hear(receiver, 0, dataPacket({ sqn, trail: sqn, sequence: 7 }));
+  assert.deepEqual(told(receiver), ['opened', 'lost 1-6 late_join', 'messages 7-7']);
 });
 
 test('a restored session that is heard does not expire for its restoring', () => {

@@ -347,3 +347,25 @@ function accounted(texts: readonly string[]): boolean[] {
   }
   return fates;
 }
+
+test('an SPM ahead of a hole tells how far the publisher is', () => {
+  const receiver = newReceiver();
+  hear(receiver, 0, plain(0), spm(3));
+  const leads = (): number[] => {
+    const sequences: number[] = [];
+    for (let event = receiver.pollEvent(); event !== undefined; event = receiver.pollEvent()) {
+      if (event.kind === 'lead') sequences.push(event.sequence);
+    }
+    return sequences;
+  };
+  assert.deepEqual(leads(), [4]);
+  hear(receiver, 1, plain(1), plain(2), plain(3), spm(3, 1));
+  assert.deepEqual(leads(), []);
+});
+
+test('a live receiver that heard nothing but a repair sees the session expire', () => {
+  const receiver = newReceiver({ join: 'live', sourceExpiryMs: 1_000 });
+  hear(receiver, 0, dataPacket({ sqn: 3, sequence: 4, isRepair: true }));
+  waitUntil(receiver, 2_000);
+  assert.deepEqual(told(receiver), ['opened', 'closed expired']);
+});

@@ -1,0 +1,146 @@
+// The archiver and its database: one that crashes and comes back in the middle of traffic, one
+// whose lease somebody else takes, and a renewal that something stands in the way of.
+
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { sql } from 'kysely';
+import { Client } from 'pg';
+import {
+  acquireLease,
+  type EmbeddedPostgres,
+  migrateToLatest,
+  startEmbeddedPostgres,
+} from '#archive/mod.ts';
+import type { ChannelAddress } from '#base/mod.ts';
+import type { ChannelPublisher } from '#client/mod.ts';
+import { keptLog, type Scene, setScene } from '#test/support/archiving.ts';
+import { createTestFolder } from '#test/support/folder.ts';
+import { reserveGroup } from '#test/support/multicast.ts';
+import { until } from '#test/support/until.ts';
+
+const PAYLOAD = Buffer.alloc(200, 'x');
+
+test('a database that crashes in the middle of traffic and is away costs nothing', async () => {
+  await using folder = await createTestFolder();
+  const homeDir = folder.path;
+  let server = await startEmbeddedPostgres({ homeDir });
+  await using _server = { [Symbol.asyncDispose]: () => server.stop() };
+  await migrateToLatest({ url: server.url });
+  await using scene = await setScene({ databaseUrl: server.url });
+  const log = keptLog();
+  await using archiver = await scene.startArchiver({ log });
+  await using publisher = await scene.openPublisher({ lingerMs: 100 });
+  await publishMany(publisher, 2_000);
+  await scene.accounted(1_000);
+  await crash(server, homeDir);
+  await publishMany(publisher, 5_000);
+  await until('the archiver has noticed', () => log.messages.includes('database is away'));
+  await publishMany(publisher, 5_000);
+  server = await startEmbeddedPostgres({ homeDir });
+  await publishMany(publisher, 2_000);
+  await scene.accounted(14_000);
+  await archiver.stop();
+  const verdict = await scene.audited();
+  assert.deepEqual([verdict.storedCount, verdict.lostCount], [14_000, 0]);
+  const changes = log.messages.filter((message) => message.startsWith('database'));
+  assert.deepEqual(changes, ['database is away', 'database is back']);
+});
+
+test('an archiver whose channel another has taken stops, and commits nothing more', async () => {
+  await using scene = await setScene();
+  await using archiver = await scene.startArchiver();
+  await using publisher = await scene.openPublisher({ lingerMs: 100 });
+  await publishMany(publisher, 100);
+  await scene.accounted(100);
+  const channelId = await channelIdOf(scene);
+  const taken = await acquireLease(scene.database, channelId, 'test-archiver', 60_000);
+  assert.equal(taken.outcome, 'acquired');
+  await publishMany(publisher, 100);
+  await assert.rejects(archiver.failed, { code: 'BACKCAST_FENCED', message: /orders/ });
+  await archiver.stop();
+  const verdict = await scene.audited();
+  assert.deepEqual([verdict.storedCount, verdict.lostCount], [100, 0]);
+  const { epoch, holder } = await leaseOf(scene);
+  assert.deepEqual([epoch, holder], ['epoch' in taken && taken.epoch, 'test-archiver']);
+});
+
+test('a channel that is taken while the leases are being renewed is kept', async () => {
+  await using scene = await setScene();
+  await using other = await reserveGroup();
+  const address: ChannelAddress = { ...other, dport: 7_500, framing: 'native' };
+  const known = new Map([[scene.channel, scene.address]]);
+  await using archiver = await scene.startArchiver({
+    channels: ['*'],
+    registry: { list: () => Promise.resolve(known) },
+    discoverEveryMs: 50,
+  });
+  const channelId = await channelIdOf(scene);
+  await using locked = await lockLease(scene, channelId);
+  await until('a renewal waits for the lock', () => isRenewalBlocked(scene));
+  known.set('late', address);
+  await archiver.recording('late');
+  await locked[Symbol.asyncDispose]();
+  await until('the renewal is done', async () => !(await isRenewalBlocked(scene)));
+  await using publisher = await scene.openPublisher({ address, lingerMs: 100 });
+  await publishMany(publisher, 10);
+  const head = (): Promise<number> => headOf(scene, 'late');
+  await Promise.race([archiver.failed, until('it is archived', async () => (await head()) === 10)]);
+});
+
+async function publishMany(publisher: ChannelPublisher, count: number): Promise<void> {
+  for (let index = 1; index <= count; index += 1) {
+    await publisher.publish(PAYLOAD);
+    if (index % 64 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** PostgreSQL's immediate shutdown: no goodbye, no checkpoint, recovery at the next start. */
+async function crash(server: EmbeddedPostgres, homeDir: string): Promise<void> {
+  const lockFile = await readFile(join(homeDir, 'postgres', 'data', 'postmaster.pid'), 'utf8');
+  process.kill(Number(lockFile.split('\n')[0]), 'SIGQUIT');
+  await server.exited;
+}
+
+async function channelIdOf(scene: Scene): Promise<number> {
+  const { channel_id: channelId } = await scene.database
+    .selectFrom('channels')
+    .select('channel_id')
+    .where('name', '=', scene.channel)
+    .executeTakeFirstOrThrow();
+  return channelId;
+}
+
+async function leaseOf(scene: Scene): Promise<{ epoch: number; holder: string | null }> {
+  return scene.database.selectFrom('leases').select(['epoch', 'holder']).executeTakeFirstOrThrow();
+}
+
+async function headOf(scene: Scene, channel: string): Promise<number> {
+  const { head } = await scene.database
+    .selectFrom('leases')
+    .innerJoin('channels', 'channels.channel_id', 'leases.channel_id')
+    .where('channels.name', '=', channel)
+    .select('head')
+    .executeTakeFirstOrThrow();
+  return head;
+}
+
+/** Holds the row of a lease until disposed. */
+async function lockLease(scene: Scene, channelId: number): Promise<AsyncDisposable> {
+  const client = new Client({ connectionString: scene.databaseUrl });
+  await client.connect();
+  await client.query('BEGIN');
+  await client.query('SELECT 1 FROM leases WHERE channel_id = $1 FOR UPDATE', [channelId]);
+  let ended: Promise<void> | undefined;
+  return { [Symbol.asyncDispose]: () => (ended ??= client.end()) };
+}
+
+async function isRenewalBlocked(scene: Scene): Promise<boolean> {
+  const { rows } = await sql`
+    SELECT 1 FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'
+      AND query LIKE '%UPDATE leases SET expires_at%' AND query NOT LIKE '%pg_stat_activity%'
+  `.execute(scene.database);
+  return rows.length > 0;
+}
