@@ -5,6 +5,7 @@
 import { assert, type LossCause, type SessionId } from '#base/mod.ts';
 import type { SessionProgress } from '#archive/mod.ts';
 import type {
+  LeadKnown,
   MessagesDelivered,
   MessagesLost,
   ReceiverEvent,
@@ -76,6 +77,7 @@ export class Account {
         this.#closed.set(session, event.cause);
         break;
       case 'lead':
+        this.#checkLead(event);
         break;
       case 'messages':
         this.#checkBytes(event);
@@ -154,6 +156,16 @@ export class Account {
     account.endsInMessage = endsInMessage;
     if (endsInMessage) account.delivered += count;
     else account.lost += count;
+  }
+
+  /** More is there than was told, and never more than was published. */
+  #checkLead({ session, sequence }: LeadKnown): void {
+    this.#expect(this.#open.has(session), `the lead of ${session}, which is not open`);
+    const nextSequence = this.sessions.get(session)?.nextSequence ?? 1;
+    const what = `the lead of ${session} is ${sequence}`;
+    this.#expect(sequence >= nextSequence, `${what} where ${nextSequence} is next`);
+    const isPublished = this.#rules.payloadOf(session, sequence) !== undefined;
+    this.#expect(isPublished, `${what}, which was never published`);
   }
 
   #checkBytes(event: MessagesDelivered): void {

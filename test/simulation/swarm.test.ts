@@ -31,6 +31,7 @@ test(`${SEEDS} seeds: nothing untrue is told, and all agree when the faults stop
 
 /** Seeds that found a bug once, each with what it was. */
 const NAMED_SEEDS: readonly (readonly [number, string])[] = [
+  [208, 'an SPM in the middle of a big message gave as lead what had been told already'],
   [400, 'a live joiner met a session by a repair alone, and fell over when it expired'],
   [823, 'a recorder that had stored nothing of a session went on from packet 0, wherever it began'],
 ];

@@ -104,6 +104,18 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     '',
   ),
   bug(
+    'an SPM makes a receiver tell of a message that was never sent',
+    SESSION,
+    'const sequence = this.#spmSequence - 1;',
+    'const sequence = this.#spmSequence;',
+  ),
+  bug(
+    'a lead is told also where nothing but a part of a message is missing',
+    SESSION,
+    'sequence >= (this.#delivery.nextSequence ?? 1);',
+    'sequence >= 0;',
+  ),
+  bug(
     'what a publisher is known to have sent falls behind what is stored of it',
     BATCHER,
     'progress.lead = Math.max(progress.lead, last);',
