@@ -19,7 +19,10 @@ export interface OpenDatabase extends AsyncDisposable {
   readonly database: ArchiveDatabase;
   /** The same pool, for what Kysely cannot say: binary results, COPY, LISTEN. */
   readonly pool: Pool;
-  /** Waits for running statements, then closes every connection. Idempotent. */
+  /**
+   * Waits for running statements, then closes every connection; a server that has not answered
+   * after GOODBYE_MS_MAX is waited for no longer, and its connections are cut. Idempotent.
+   */
   close(): Promise<void>;
 }
 
@@ -40,6 +43,8 @@ export interface DatabaseOptions extends ConnectionOptions {
 
 const CONNECT_MS_MAX = 10_000;
 const IDLE_MS_MAX = 30_000;
+/** A server that hangs answers nothing, not even a goodbye, and whoever stops has not long. */
+const GOODBYE_MS_MAX = 1_000;
 const UTC_OFFSET = /([+-]\d{2})$/;
 
 /**
@@ -49,8 +54,10 @@ const UTC_OFFSET = /([+-]\d{2})$/;
  */
 export function openDatabase(options: DatabaseOptions): OpenDatabase {
   const where = describeUrl(options.url);
+  const sockets = new Set<Socket>();
   const pool = new Pool({
     ...connectionConfig(options),
+    stream: () => trackedSocket(sockets),
     min: 0,
     max: options.poolConnectionsMax,
     idleTimeoutMillis: IDLE_MS_MAX,
@@ -63,7 +70,13 @@ export function openDatabase(options: DatabaseOptions): OpenDatabase {
     dialect: new PostgresDialect({ pool: explainedPool(pool, where) }),
   });
   let closing: Promise<void> | undefined;
-  const close = (): Promise<void> => (closing ??= database.destroy().then(() => closePool(pool)));
+  const end = async (): Promise<void> => {
+    await database.destroy();
+    await closePool(pool);
+    // The pool says its goodbyes and does not wait for the answers.
+    await Promise.all([...sockets].map(closed));
+  };
+  const close = (): Promise<void> => (closing ??= endInTime(end(), sockets));
   return { database, pool, close, [Symbol.asyncDispose]: close };
 }
 
@@ -88,7 +101,7 @@ export interface DedicatedConnection {
    * Cuts it at once; whatever runs on it fails. For a connection that cannot be trusted any more.
    */
   destroy(): void;
-  /** Says goodbye to the server and waits for it. */
+  /** Says goodbye to the server and waits for it, GOODBYE_MS_MAX at most. */
   end(): Promise<void>;
 }
 
@@ -105,7 +118,32 @@ export async function connectDedicated(options: ConnectionOptions): Promise<Dedi
     socket.destroy();
     throw unreachableError(where, error);
   }
-  return { client, destroy: () => void socket.destroy(), end: () => client.end() };
+  const end = (): Promise<void> => endInTime(client.end(), [socket]);
+  return { client, destroy: () => void socket.destroy(), end };
+}
+
+function closed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => socket.once('close', () => resolve()));
+}
+
+function trackedSocket(sockets: Set<Socket>): Socket {
+  const socket = new Socket();
+  sockets.add(socket);
+  socket.once('close', () => sockets.delete(socket));
+  return socket;
+}
+
+/** Waits for `goodbye`; when it takes too long, cuts `sockets`, which ends it. */
+async function endInTime(goodbye: Promise<void>, sockets: Iterable<Socket>): Promise<void> {
+  const cut = (): void => {
+    for (const socket of sockets) socket.destroy();
+  };
+  const timer = setTimeout(cut, GOODBYE_MS_MAX);
+  try {
+    await goodbye;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function connectionConfig(options: ConnectionOptions): ClientConfig {

@@ -92,6 +92,12 @@ export const REGISTRY_SESSIONS_MAX = 2 * RECEIVE_SESSIONS_MAX;
  */
 export const SESSION_LEASE_MS_DEFAULT = 30_000;
 
+/**
+ * A capture file: hours of a quiet channel, some seconds of a gigabit, and few enough bytes that a
+ * forgotten one fills no disk and Wireshark opens it.
+ */
+export const CAPTURE_BYTES_MAX = 1_073_741_824;
+
 assert(PACKET_BYTES_MIN < PACKET_BYTES_DEFAULT, 'the default packet is larger than the smallest');
 assert(PACKET_BYTES_DEFAULT < PACKET_BYTES_MAX, 'the default packet is smaller than the largest');
 assert(

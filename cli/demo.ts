@@ -47,7 +47,9 @@ export async function startDemo(
     for (const { channel, source } of CAST) {
       const address = await registry.resolve(channel);
       await unlessAborted(archiver.recording(channel), signal);
-      const quick = { ...config, publisher: { ...config.publisher, lingerMs: LINGER_MS } };
+      const hasty = { ...config.publisher, lingerMs: LINGER_MS };
+      // The archiver's capture shows what all three of them send.
+      const quick = { ...config, publisher: hasty, capture: '' };
       const publisher = resources.use(await openPublisher(quick, address, source));
       resources.use(await announced(registry, channel, publisher, config));
       const timer = setInterval(() => say(publisher, channel), EVERY_MS);

@@ -9,7 +9,12 @@ import { ensureSchema, openDatabase } from '#archive/mod.ts';
 import { BATCH_BYTES_MAX, type ChannelAddress } from '#base/mod.ts';
 import { ChannelPublisher, ChannelSubscriber } from '#client/mod.ts';
 import { redact, type Config } from '#config/mod.ts';
-import { Archiver } from '#ingest/mod.ts';
+import { Archiver, archiverFamilies } from '#ingest/mod.ts';
+import {
+  listenForMetrics,
+  type MetricFamily,
+  type MetricsListener,
+} from '#multicast/metrics/mod.ts';
 import { packetBytesOf } from '#multicast/udp/mod.ts';
 import type { Registry } from '#registry/mod.ts';
 import { type ReplayServer, startReplayServer } from '#replay-api/mod.ts';
@@ -62,6 +67,7 @@ export function startArchiver(
     batchBytesMax: BATCH_BYTES_MAX,
     batchAgeMs: archiver.batchAgeMs,
     faults: faultsOf(config),
+    capture: captureOf(config),
     channels: archiver.channels,
     registry,
     shardCount: shardCount(config),
@@ -78,6 +84,7 @@ export async function startApi(
   config: Config,
   databaseUrl: string,
   log: Logger,
+  collectMetrics: () => readonly MetricFamily[] = () => [],
 ): Promise<ReplayServer> {
   const database = openDatabase({
     url: databaseUrl,
@@ -93,6 +100,7 @@ export async function startApi(
       host,
       port,
       logger: log.child({ part: 'api' }),
+      collectMetrics,
     });
     const close = async (): Promise<void> => {
       await server.close();
@@ -103,6 +111,23 @@ export async function startApi(
     await database.close();
     throw error;
   }
+}
+
+/**
+ * Serves the metrics of `archiver` where `config` says, or nowhere. Errors: those of
+ * listenForMetrics.
+ */
+export async function startMetrics(
+  config: Config,
+  archiver: Archiver,
+  log: Logger,
+): Promise<MetricsListener | undefined> {
+  const { host, port } = config.metrics;
+  if (port === undefined) return undefined;
+  const collect = (): MetricFamily[] => archiverFamilies(archiver.counters);
+  const listener = await listenForMetrics({ host, port, collect });
+  log.info({ url: listener.url }, 'metrics are served');
+  return listener;
 }
 
 /** Opens a publisher at `address`. Errors: those of ChannelPublisher.open. */
@@ -119,6 +144,7 @@ export function openPublisher(
     interfaceAddress: config.interface,
     ...(source === undefined ? {} : { source }),
     ...(faults === undefined ? {} : { faults }),
+    capture: captureOf(config),
   });
 }
 
@@ -135,6 +161,7 @@ export function openSubscriber(
     messageBytesMax: config.publisher.messageBytesMax,
     sourceExpiryMs: SOURCE_EXPIRY_MS,
     ...(faults === undefined ? {} : { faults }),
+    capture: captureOf(config),
   });
 }
 
@@ -146,6 +173,10 @@ export function packetBytesMaxOf(config: Config): number {
 
 function faultsOf(config: Config): string | undefined {
   return config.faults === '' ? undefined : config.faults;
+}
+
+function captureOf(config: Config): string | undefined {
+  return config.capture === '' ? undefined : config.capture;
 }
 
 function shardCount(config: Config): number {

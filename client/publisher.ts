@@ -19,6 +19,7 @@ import {
   smallestWindow,
 } from '#multicast/core/mod.ts';
 import {
+  CaptureFile,
   Driver,
   injectFaults,
   monotonicMs,
@@ -48,6 +49,8 @@ export interface OpenPublisherOptions
   readonly ttl?: number;
   /** Faults to inject, as the loss injector reads them. */
   readonly faults?: string;
+  /** Capture file in which to keep what is sent and received. */
+  readonly capture?: string | undefined;
 }
 
 const SEND_BUFFER_BYTES = 4 * 1_048_576;
@@ -89,9 +92,11 @@ export class ChannelPublisher implements AsyncDisposable {
     const faults = options.faults === undefined ? undefined : parseFaultSpec(options.faults);
     const resources = new AsyncDisposableStack();
     try {
-      const bare = resources.use(
+      const capture = await CaptureFile.openIn(resources, options.capture);
+      const opened = resources.use(
         await openSendSocket({ interfaceAddress, ttl, sendBufferBytes: SEND_BUFFER_BYTES }),
       );
+      const bare = capture?.watch(opened) ?? opened;
       const socket = faults === undefined ? bare : injectFaults(bare, faults);
       const machineOptions = describeMachine(options, socket.localPort);
       const machine = new Publisher(machineOptions, monotonicMs());

@@ -5,6 +5,7 @@
 import type { ChannelAddress, LossCause, SessionId } from '#base/mod.ts';
 import { Receiver, type ReceiverCounters, type ReceiverOptions } from '#multicast/core/mod.ts';
 import {
+  CaptureFile,
   Driver,
   GatedSocket,
   injectFaults,
@@ -51,6 +52,8 @@ export interface OpenSubscriberOptions
   readonly interfaceAddress: string;
   readonly receiveBufferBytes: number;
   readonly faults?: string;
+  /** Capture file in which to keep what is sent and received. */
+  readonly capture?: string | undefined;
 }
 
 const SEND_BUFFER_BYTES = 1_048_576;
@@ -86,10 +89,13 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
     try {
       const { group, port } = options.address;
       const faults = options.faults === undefined ? undefined : parseFaultSpec(options.faults);
-      const bareGroup = resources.use(await openGroupSocket({ ...options, group, port }));
-      const bareSend = resources.use(
+      const capture = await CaptureFile.openIn(resources, options.capture);
+      const openedGroup = resources.use(await openGroupSocket({ ...options, group, port }));
+      const openedSend = resources.use(
         await openSendSocket({ ...options, ttl: 1, sendBufferBytes: SEND_BUFFER_BYTES }),
       );
+      const bareGroup = capture?.watch(openedGroup) ?? openedGroup;
+      const bareSend = capture?.watch(openedSend) ?? openedSend;
       const groupSocket = faults === undefined ? bareGroup : injectFaults(bareGroup, faults);
       const sendSocket = faults === undefined ? bareSend : injectFaults(bareSend, faults);
       const hasRoom = (): boolean => subscriber.#pendingBytes < PENDING_BYTES_MAX;

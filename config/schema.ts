@@ -215,6 +215,24 @@ const API = Type.Object({
   ),
 });
 
+const METRICS = Type.Object({
+  host: Type.String({
+    minLength: 1,
+    description: 'Address on which the archiver serves its metrics.',
+    default: '127.0.0.1',
+    env: 'BACKCAST_METRICS_HOST',
+  }),
+  port: Type.Optional(
+    integer({
+      description:
+        'Port on which the archiver serves `/metrics`; not served if not given. ' +
+        '`up` and `serve` have it at the replay API.',
+      range: [0, 65_535],
+      env: 'BACKCAST_METRICS_PORT',
+    }),
+  ),
+});
+
 /** The settings as a JSON schema with `env` and `secret` beside the usual keywords. */
 export const CONFIG_SCHEMA = Type.Object({
   home: Type.String({
@@ -252,6 +270,7 @@ export const CONFIG_SCHEMA = Type.Object({
   receiver: RECEIVER,
   archiver: ARCHIVER,
   api: API,
+  metrics: METRICS,
   channels: Type.Array(CHANNEL, {
     description:
       'Channels with a fixed address: name, group, port, dport (7500), framing (native).',
@@ -261,6 +280,13 @@ export const CONFIG_SCHEMA = Type.Object({
     description: 'Loss to inject, for trials: `receive-loss=0.05,seed=7`.',
     default: '',
     env: 'BACKCAST_FAULT',
+  }),
+  capture: Type.String({
+    description:
+      'File in which publish, subscribe and archive keep the datagrams they send and receive, ' +
+      'for Wireshark; the archiver has one per channel, `FILE.CHANNEL.pcap`.',
+    default: '',
+    env: 'BACKCAST_CAPTURE',
   }),
 });
 

@@ -43,7 +43,7 @@ const PARTITIONS_EVERY_MS = 3_600_000;
  * After a stop, how long the threads may take before they are ended; below the 5 s that `up`
  * promises.
  */
-const STOP_MS_MAX = 4_500;
+const STOP_MS_MAX = 3_500;
 
 interface Thread {
   readonly worker: Worker;
@@ -135,8 +135,7 @@ export class Archiver implements AsyncDisposable {
     }
     this.#logTotals();
     await Promise.allSettled(this.#loops);
-    await this.#name?.[Symbol.asyncDispose]();
-    await this.#database?.close();
+    await Promise.all([this.#name?.[Symbol.asyncDispose](), this.#database?.close()]);
   }
 
   async #start(): Promise<void> {

@@ -6,9 +6,15 @@
 
 import type { ArchiveBatch, SessionProgress } from '#archive/mod.ts';
 import type { ChannelAddress } from '#base/mod.ts';
-import { Receiver, type ReceiverCounters, type ReceiverEvent } from '#multicast/core/mod.ts';
+import {
+  type LatencySnapshot,
+  Receiver,
+  type ReceiverCounters,
+  type ReceiverEvent,
+} from '#multicast/core/mod.ts';
 import {
   type DatagramSocket,
+  CaptureFile,
   Driver,
   GatedSocket,
   injectFaults,
@@ -40,6 +46,8 @@ export interface ChannelRecorderOptions {
   readonly batchAgeMs: number;
   /** Faults to inject, as the loss injector reads them; undefined for none. */
   readonly faults: string | undefined;
+  /** Start of the name of the capture file; undefined for none. */
+  readonly capture?: string | undefined;
   /** A batch may be due. */
   readonly onWork: () => void;
   /** The state of a session changed: heard, lost something, ended. */
@@ -50,10 +58,20 @@ export interface ChannelRecorderOptions {
 /** What a recorder has counted. */
 export interface RecorderCounters {
   readonly receiver: ReceiverCounters;
+  /** How long repairs took, over all sessions. */
+  readonly repairLatency: LatencySnapshot;
   /** Datagrams dropped because too much waited for the database. */
   readonly overrunDatagrams: number;
   readonly pendingBytes: number;
   readonly archivedMessages: number;
+  /** Transactions committed. */
+  readonly commits: number;
+  /** Last committed position of the channel. */
+  readonly archivedPosition: number;
+  /** Sessions being followed now. */
+  readonly followedSessions: number;
+  /** Whether the database was away when something was last to be committed. */
+  readonly databaseAway: boolean;
 }
 
 /** Messages that may wait for the database, per channel, before datagrams are dropped. */
@@ -69,7 +87,9 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   readonly #batcher: Batcher;
   readonly #resources = new AsyncDisposableStack();
   #gate: GatedSocket | undefined;
+  #capture: CaptureFile | undefined;
   #archivedMessages = 0;
+  #commits = 0;
 
   private constructor(options: ChannelRecorderOptions) {
     this.#options = options;
@@ -96,11 +116,13 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     const resources = recorder.#resources;
     try {
       const { group, port } = options.address;
+      const path = options.capture && `${options.capture}.${options.channel}.pcap`;
+      recorder.#capture = await CaptureFile.openIn(resources, path);
       const groupSocket = resources.use(await openGroupSocket({ ...options, group, port }));
       const sendSocket = resources.use(
         await openSendSocket({ ...options, ttl: 1, sendBufferBytes: SEND_BUFFER_BYTES }),
       );
-      recorder.#drive(recorder.#withFaults(groupSocket), recorder.#withFaults(sendSocket));
+      recorder.#drive(recorder.#outfit(groupSocket), recorder.#outfit(sendSocket));
       return recorder;
     } catch (error) {
       await resources.disposeAsync();
@@ -109,12 +131,16 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   }
 
   /** Numbers for the status line and metrics. */
-  get counters(): RecorderCounters {
+  get counters(): Omit<RecorderCounters, 'databaseAway'> {
     return {
       receiver: this.#receiver.counters,
+      repairLatency: this.#receiver.repairLatency.snapshot(),
       overrunDatagrams: this.#gate?.overrunDatagrams ?? 0,
       pendingBytes: this.#batcher.pendingBytes,
       archivedMessages: this.#archivedMessages,
+      commits: this.#commits,
+      archivedPosition: this.#options.head + this.#archivedMessages,
+      followedSessions: this.#receiver.sessionCount,
     };
   }
 
@@ -128,6 +154,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
 
   committed(batch: ArchiveBatch): void {
     for (const { messageCount } of batch.segments) this.#archivedMessages += messageCount;
+    this.#commits += 1;
     this.#batcher.committed();
   }
 
@@ -141,8 +168,9 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     this.#takeEvents();
   }
 
-  #withFaults(socket: DatagramSocket): DatagramSocket {
+  #outfit(opened: DatagramSocket): DatagramSocket {
     const { faults } = this.#options;
+    const socket = this.#capture?.watch(opened) ?? opened;
     return faults === undefined ? socket : injectFaults(socket, parseFaultSpec(faults));
   }
 

@@ -1,6 +1,7 @@
 // Floor 5: the archiver, from packets to committed rows.
 
 export * from './archiver.ts';
+export * from './archiver-metrics.ts';
 export { Batcher } from './batcher.ts';
 export type { RecorderCounters } from './channel-recorder.ts';
 export type { ShardSettings } from './shard-messages.ts';

@@ -18,6 +18,8 @@ export interface ShardSettings {
   readonly batchBytesMax: number;
   readonly batchAgeMs: number;
   readonly faults: string | undefined;
+  /** Start of the names of capture files: each channel has `capture`.CHANNEL.pcap. */
+  readonly capture?: string | undefined;
 }
 
 /** What a shard is told. */

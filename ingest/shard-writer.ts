@@ -53,6 +53,11 @@ export class ShardWriter {
     return this.#commits;
   }
 
+  /** Whether the last attempt to commit failed for want of the database. */
+  get isAway(): boolean {
+    return this.#isAway;
+  }
+
   /** Takes a channel in. */
   add(source: BatchSource): void {
     this.#sources.add(source);

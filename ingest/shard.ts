@@ -28,7 +28,7 @@ const LEASE_MS = 9_000;
  */
 const RETRY_MS = 1_000;
 /** After a stop, how long what was heard may take to be committed. */
-const DRAIN_MS_MAX = 4_000;
+const DRAIN_MS_MAX = 3_000;
 
 /** The channels of one worker thread. */
 export class Shard {
@@ -103,7 +103,11 @@ export class Shard {
 
   /** Numbers per channel. */
   counters(): Record<string, RecorderCounters> {
-    return Object.fromEntries([...this.#recorders].map(([name, it]) => [name, it.counters]));
+    const databaseAway = this.#writer.isAway;
+    const numbers = [...this.#recorders].map(([name, { counters }]) => {
+      return [name, { ...counters, databaseAway }] as const;
+    });
+    return Object.fromEntries(numbers);
   }
 
   async #take(channel: string, address: ChannelAddress): Promise<void> {

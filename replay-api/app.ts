@@ -6,6 +6,8 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { fastify, type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import type { OpenDatabase } from '#archive/mod.ts';
 import { BackcastError } from '#base/mod.ts';
+import type { MetricFamily } from '#multicast/metrics/mod.ts';
+import { countRequests } from './api-metrics.ts';
 import { SHARED_SCHEMAS } from './contract.ts';
 import { installOpenApi, serveOpenApi } from './plugins/openapi.ts';
 import { installProblems, sendProblem } from './plugins/problems.ts';
@@ -21,6 +23,8 @@ export interface ReplayApiOptions {
   readonly logger: FastifyBaseLogger;
   /** Bounds on readers of messages: STALL_MS_MAX and READERS_MAX if not given. */
   readonly readerBounds?: ReaderBounds;
+  /** Metrics of other parts of the process, for GET /metrics beside those of the API. */
+  readonly collectMetrics?: () => readonly MetricFamily[];
 }
 
 /** A whole request must be in within this time: it is a line and a few headers. */
@@ -60,6 +64,7 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
       sendProblem(request, reply, problem, error.statusCode);
     },
   }).withTypeProvider<TypeBoxTypeProvider>();
+  const requestFamilies = countRequests(app);
   installProblems(app);
   app.setValidatorCompiler(strictValidatorCompiler);
   app.addHook('onSend', async (_request, reply) => {
@@ -71,7 +76,11 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   const admitReader = createReaderGuard(readerBounds);
   await app.register(catalogueRoutes, { opened });
   await app.register(messageRoutes, { opened, admitReader });
-  await app.register(operationRoutes, { opened });
+  const collectMetrics = (): readonly MetricFamily[] => [
+    ...requestFamilies(),
+    ...(options.collectMetrics?.() ?? []),
+  ];
+  await app.register(operationRoutes, { opened, collectMetrics });
   await serveOpenApi(app);
   await app.ready();
   return app;

@@ -18,6 +18,8 @@ export function addArchiveCommand(program: Command, host: CommandHost): void {
     .addOption(settingOption('--channels <patterns>', 'archiver.channels'))
     .addOption(settingOption('--name <name>', 'archiver.name'))
     .addOption(settingOption('--shards <count>', 'archiver.shards'))
+    .addOption(settingOption('--metrics-port <port>', 'metrics.port'))
+    .addOption(settingOption('--capture <file>', 'capture'))
     .addOption(settingOption('--fault <faults>', 'faults'));
   runs(command, host, archive);
   explain(command, [
@@ -27,7 +29,7 @@ export function addArchiveCommand(program: Command, host: CommandHost): void {
 }
 
 async function archive(context: CommandContext): Promise<Outcome> {
-  const { createLogger, startArchiver } = await import('../services.ts');
+  const { createLogger, startArchiver, startMetrics } = await import('../services.ts');
   const { config } = context;
   const log = createLogger(config);
   await using resources = new AsyncDisposableStack();
@@ -35,6 +37,7 @@ async function archive(context: CommandContext): Promise<Outcome> {
   context.signal.throwIfAborted();
   const registry = await openCommandRegistry(config, resources, (line) => log.warn(line));
   const archiver = resources.use(await startArchiver(config, store.url, registry, log));
+  resources.use(await startMetrics(config, archiver, log));
   await endOf(context.signal, [archiver.failed, store.exited]);
   return 'ok';
 }

@@ -44,6 +44,7 @@ export function addPublishCommand(program: Command, host: CommandHost): void {
     .option('--rate <messages>', 'messages per second', wholeNumber(1))
     .option('--source <name>', 'name of this publisher (default: the host name)')
     .addOption(settingOption('--interface <address>', 'interface'))
+    .addOption(settingOption('--capture <file>', 'capture'))
     .addOption(settingOption('--fault <faults>', 'faults'));
   addAddressOptions(command);
   runs(command, host, publish);

@@ -32,6 +32,7 @@ export function addSubscribeCommand(program: Command, host: CommandHost): void {
     .description('print live messages as NDJSON, one per line')
     .option('--count <messages>', 'end after so many messages', wholeNumber(1))
     .addOption(settingOption('--interface <address>', 'interface'))
+    .addOption(settingOption('--capture <file>', 'capture'))
     .addOption(settingOption('--fault <faults>', 'faults'));
   addAddressOptions(command);
   runs(command, host, subscribe);

@@ -1,6 +1,8 @@
 // `up`: everything in one command, with an embedded PostgreSQL where none is configured.
 
 import type { Command } from 'commander';
+import type { Archiver } from '#ingest/mod.ts';
+import type { MetricFamily } from '#multicast/metrics/mod.ts';
 import { explain, runs, settingOption, type CommandContext, type CommandHost } from '../command.ts';
 import type { Outcome } from '../exit-codes.ts';
 import { openCommandRegistry } from '../registry.ts';
@@ -35,6 +37,7 @@ export function addUpCommand(program: Command, host: CommandHost): void {
 async function up(context: CommandContext, options: UpOptions): Promise<Outcome> {
   const { config, note, signal } = context;
   const { createLogger, startApi, startArchiver } = await import('../services.ts');
+  const { archiverFamilies } = await import('#ingest/mod.ts');
   const { migrateToLatest } = await import('#archive/mod.ts');
   const log = createLogger(config);
   await using resources = new AsyncDisposableStack();
@@ -44,9 +47,12 @@ async function up(context: CommandContext, options: UpOptions): Promise<Outcome>
   await migrateToLatest({ url: store.url, compression });
   signal.throwIfAborted();
   const registry = await openCommandRegistry(config, resources, (line) => log.warn(line));
-  const api = resources.use(await startApi(config, store.url, log));
+  const started: { archiver?: Archiver } = {};
+  const collectMetrics = (): MetricFamily[] => archiverFamilies(started.archiver?.counters ?? {});
+  const api = resources.use(await startApi(config, store.url, log, collectMetrics));
   signal.throwIfAborted();
   const archiver = resources.use(await startArchiver(config, store.url, registry, log));
+  started.archiver = archiver;
   signal.throwIfAborted();
   if (options.demo === true) {
     const { startDemo } = await import('../demo.ts');

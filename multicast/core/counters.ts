@@ -70,6 +70,21 @@ export const RECEIVER_COUNTERS = {
   sessionsOpened: counter('sessions', 'Sessions heard for the first time.'),
 } as const satisfies Record<string, CounterDescription>;
 
+/** The counters of one session at a receiver. */
+export const SESSION_COUNTERS = {
+  packetsReceived: counter('packets', 'Data packets accepted, first sendings and repairs.'),
+  repairsReceived: counter('packets', 'Accepted data packets that came as repairs.'),
+  messagesDelivered: counter('messages', 'Messages delivered in order.'),
+  messagesLost: counter('messages', 'Messages declared lost.'),
+  packetsMissed: counter('packets', 'Packet numbers found missing, each counted once.'),
+  duplicates: counter(
+    'packets',
+    'Data packets that were there already, were given up, or lie before the first one wanted.',
+  ),
+  naksSent: counter('packets', 'NAK packets sent; the copy to the group is not counted.'),
+  nakSqnsSent: counter('requests', 'Packet numbers asked for in those NAKs.'),
+} as const satisfies Record<string, CounterDescription>;
+
 /** One number per counter of `Registry`. */
 export type Counters<Registry> = { -readonly [Name in keyof Registry]: number };
 
@@ -77,6 +92,8 @@ export type Counters<Registry> = { -readonly [Name in keyof Registry]: number };
 export type PublisherCounters = Counters<typeof PUBLISHER_COUNTERS>;
 /** What a receiver has counted. */
 export type ReceiverCounters = Counters<typeof RECEIVER_COUNTERS>;
+/** What a receiver has counted of one session. */
+export type SessionCounters = Counters<typeof SESSION_COUNTERS>;
 
 /** All counters of a publisher at zero. */
 export function newPublisherCounters(): PublisherCounters {
@@ -86,6 +103,11 @@ export function newPublisherCounters(): PublisherCounters {
 /** All counters of a receiver at zero. */
 export function newReceiverCounters(): ReceiverCounters {
   return zeroed(RECEIVER_COUNTERS);
+}
+
+/** All counters of a session at zero. */
+export function newSessionCounters(): SessionCounters {
+  return zeroed(SESSION_COUNTERS);
 }
 
 function zeroed<Registry extends object>(registry: Registry): Counters<Registry> {

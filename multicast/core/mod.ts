@@ -2,8 +2,10 @@
 
 export * from './counters.ts';
 export * from './machine.ts';
+export type { SessionSnapshot } from './peer.ts';
 export * from './publisher.ts';
 export * from './receiver.ts';
 export * from './receiver-event.ts';
+export * from './repair-latency.ts';
 export type { JoinMode } from './session-receiver.ts';
 export * from './window-size.ts';

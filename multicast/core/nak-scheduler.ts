@@ -56,6 +56,7 @@ interface Missing {
   state: State;
   deadlineMs: number;
   expiresAtMs: number;
+  readonly missedAtMs: number;
   /** When a NAK of ours first asked for it; NaN before. */
   askedAtMs: number;
   asks: number;
@@ -79,6 +80,7 @@ export class NakScheduler {
   readonly #dataTrip = new RoundTrip(NAK_DATA_BOUNDS);
   #nextDeadlineMs = Number.POSITIVE_INFINITY;
   #suppressed = 0;
+  #missedForMs = 0;
 
   constructor(options: { readonly random: Random; readonly repairTimeoutMs: number }) {
     this.#random = options.random;
@@ -100,6 +102,11 @@ export class NakScheduler {
     return this.#suppressed;
   }
 
+  /** How long the packet that arrived last had been missing. */
+  get missedForMs(): number {
+    return this.#missedForMs;
+  }
+
   /** A time at or before the next thing to do. */
   get nextDeadlineMs(): number {
     return this.#nextDeadlineMs;
@@ -119,6 +126,7 @@ export class NakScheduler {
       state: 'back_off',
       deadlineMs,
       expiresAtMs: nowMs + this.#repairTimeoutMs,
+      missedAtMs: nowMs,
       askedAtMs: Number.NaN,
       asks: 0,
       promisedAtMs: Number.NaN,
@@ -132,6 +140,7 @@ export class NakScheduler {
     const index = this.#find(sqn);
     const range = this.#missing[index];
     if (range === undefined || range.first > sqn) return false;
+    this.#missedForMs = nowMs - range.missedAtMs;
     if (range.confirmations > 0) this.#dataTrip.sample(nowMs - range.promisedAtMs);
     else if (range.asks === 1) this.#dataTrip.sample(nowMs - range.askedAtMs);
     if (range.first === range.last) this.#missing.splice(index, 1);

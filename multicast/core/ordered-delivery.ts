@@ -4,7 +4,7 @@
 
 import { type LossCause, PACKET_BYTES_MAX, SEQUENCE_MAX, type SessionId } from '#base/mod.ts';
 import { countMessages } from '#multicast/wire/mod.ts';
-import type { ReceiverCounters } from './counters.ts';
+import type { ReceiverCounters, SessionCounters } from './counters.ts';
 import type { HeldFragment } from './receive-window.ts';
 import type { ReceiverEvent } from './receiver-event.ts';
 
@@ -21,6 +21,7 @@ interface Reassembly {
 export class OrderedDelivery {
   readonly #session: SessionId;
   readonly #counters: ReceiverCounters;
+  readonly #tally: SessionCounters;
   readonly #emit: (event: ReceiverEvent) => void;
   readonly #apduBytesMax: number;
   #nextSequence: number | undefined;
@@ -41,6 +42,8 @@ export class OrderedDelivery {
     readonly resumeSqn: number | undefined;
     readonly messageBytesMax: number;
     readonly counters: ReceiverCounters;
+    /** The same for this session alone. */
+    readonly tally: SessionCounters;
     readonly emit: (event: ReceiverEvent) => void;
   }) {
     this.#session = options.session;
@@ -49,6 +52,7 @@ export class OrderedDelivery {
     this.#plainCause = options.resumeSqn === undefined ? 'late_join' : 'repair_expired';
     this.#apduBytesMax = options.messageBytesMax + PACKET_BYTES_MAX;
     this.#counters = options.counters;
+    this.#tally = options.tally;
     this.#emit = options.emit;
   }
 
@@ -120,6 +124,7 @@ export class OrderedDelivery {
     this.#nextSequence = sequence + messageCount;
     this.#resumeSqn = nextSqn;
     this.#counters.messagesDelivered += messageCount;
+    this.#tally.messagesDelivered += messageCount;
     this.#emit({
       kind: 'messages',
       session: this.#session,
@@ -170,6 +175,7 @@ export class OrderedDelivery {
     }
     if (sequence > expected) {
       this.#counters.messagesLost += sequence - expected;
+      this.#tally.messagesLost += sequence - expected;
       this.#emit({
         kind: 'lost',
         session: this.#session,

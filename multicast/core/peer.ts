@@ -12,9 +12,22 @@ import {
   writeNak,
   writeSpmr,
 } from '#multicast/wire/mod.ts';
+import type { SessionCounters } from './counters.ts';
 import type { Remote, Transmit } from './machine.ts';
 import type { ResumePoint } from './receiver-event.ts';
+import type { LatencySnapshot } from './repair-latency.ts';
 import { SessionReceiver, type SessionReceiverOptions } from './session-receiver.ts';
+
+/** A session as it stands at one moment. */
+export interface SessionSnapshot {
+  readonly session: SessionId;
+  /** 12 hex digits of GSI, a dot, the source port. */
+  readonly tsi: string;
+  /** The publisher's name; empty while it has told none. */
+  readonly source: string;
+  readonly counters: Readonly<SessionCounters>;
+  readonly repairLatency: LatencySnapshot;
+}
 
 /** What a peer is made of. */
 export interface PeerOptions extends Omit<SessionReceiverOptions, 'ask'> {
@@ -87,6 +100,18 @@ export class Peer {
   /** Nothing more is expected. */
   get isOver(): boolean {
     return this.#isExpired || this.#receiver.isFinished;
+  }
+
+  /** What was counted of the session so far; a copy. */
+  snapshot(): SessionSnapshot {
+    const { tally, repairLatency } = this.#receiver;
+    return {
+      session: this.session,
+      tsi: this.tsi,
+      source: this.#source,
+      counters: { ...tally },
+      repairLatency: repairLatency.snapshot(),
+    };
   }
 
   /** Where to take the session up again. */
@@ -175,6 +200,8 @@ export class Peer {
     const bytes = into.subarray(0, packetBytes);
     counters.naksSent += 1;
     counters.nakSqnsSent += sqns.length;
+    this.#receiver.tally.naksSent += 1;
+    this.#receiver.tally.nakSqnsSent += sqns.length;
     transmit({ bytes, address: to.address, port: to.port });
     transmit({ bytes, address: address.group, port: address.port });
   }

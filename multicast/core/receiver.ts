@@ -16,8 +16,9 @@ import {
 import { type MalformedReason, PacketReader } from '#multicast/wire/mod.ts';
 import { newReceiverCounters, type ReceiverCounters } from './counters.ts';
 import type { Machine, Remote, Transmit } from './machine.ts';
-import { Peer } from './peer.ts';
+import { Peer, type SessionSnapshot } from './peer.ts';
 import type { ReceiverEvent, ResumePoint } from './receiver-event.ts';
+import { RepairLatency } from './repair-latency.ts';
 import type { JoinMode } from './session-receiver.ts';
 
 /** What a receiver is made of. */
@@ -51,6 +52,8 @@ const ASLEEP_MS_MIN = 1_000;
 /** One receiver on one channel. */
 export class Receiver implements Machine {
   readonly counters: ReceiverCounters = newReceiverCounters();
+  /** How long repairs took, over all sessions. */
+  readonly repairLatency: RepairLatency = new RepairLatency();
   /** Why datagrams were malformed, by reason. */
   readonly malformedReasons: Map<MalformedReason, number> = new Map();
   readonly #options: ReceiverOptions;
@@ -78,6 +81,14 @@ export class Receiver implements Machine {
     const expiresAtMs = nowMs + this.#options.sourceExpiryMs;
     this.#dormant.set(resume.session, { resume, expiresAtMs });
     this.#wakeAt(expiresAtMs);
+  }
+
+  /**
+   * What was counted of each session that is followed now, since it was taken up. Copies: costs in
+   * proportion to the sessions.
+   */
+  sessions(): SessionSnapshot[] {
+    return [...this.#peers.values()].flat().map((peer) => peer.snapshot());
   }
 
   /** Sessions being followed. */
@@ -229,6 +240,7 @@ export class Receiver implements Machine {
       remote,
       nowMs,
       counters: this.counters,
+      repairLatency: this.repairLatency,
       emit: (event) => this.#events.push(event),
       transmit: (transmit) => this.#transmits.push(transmit),
     });

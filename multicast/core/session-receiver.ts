@@ -7,11 +7,12 @@
 
 import { assert, type LossCause, type Random, type SessionId } from '#base/mod.ts';
 import { type PacketReader, sqnDistance, unwrapSqn } from '#multicast/wire/mod.ts';
-import type { ReceiverCounters } from './counters.ts';
+import { newSessionCounters, type ReceiverCounters, type SessionCounters } from './counters.ts';
 import { NakScheduler, type SqnRange } from './nak-scheduler.ts';
 import { OrderedDelivery } from './ordered-delivery.ts';
 import { type HeldFragment, ReceiveWindow } from './receive-window.ts';
 import type { ReceiverEvent, ResumePoint } from './receiver-event.ts';
+import { RepairLatency } from './repair-latency.ts';
 
 /** How a receiver takes up a session it meets. */
 export type JoinMode =
@@ -31,6 +32,8 @@ export interface SessionReceiverOptions {
   readonly repairTimeoutMs: number;
   readonly messageBytesMax: number;
   readonly counters: ReceiverCounters;
+  /** Repairs of all sessions. */
+  readonly repairLatency: RepairLatency;
   readonly emit: (event: ReceiverEvent) => void;
   readonly ask: (sqns: number[]) => void;
 }
@@ -41,6 +44,10 @@ interface LostRange extends SqnRange {
 
 /** The receiving state of one session. */
 export class SessionReceiver {
+  /** What was counted of this session. */
+  readonly tally: SessionCounters = newSessionCounters();
+  /** How long this session's repairs took. */
+  readonly repairLatency: RepairLatency = new RepairLatency();
   readonly #options: SessionReceiverOptions;
   readonly #counters: ReceiverCounters;
   readonly #window = new ReceiveWindow();
@@ -64,6 +71,7 @@ export class SessionReceiver {
     this.#missing = new NakScheduler(options);
     this.#delivery = new OrderedDelivery({
       ...options,
+      tally: this.tally,
       nextSequence: resume?.nextSequence ?? (options.join === 'window' ? 1 : undefined),
       resumeSqn: resume?.nextSqn,
     });
@@ -114,11 +122,11 @@ export class SessionReceiver {
       return;
     }
     this.#advanceTrail(trail);
-    if (sqn < this.#next) this.#counters.duplicates += 1;
+    if (sqn < this.#next) this.#countDuplicate();
     else if (!this.#window.reaches(sqn, this.#next)) this.#counters.beyondWindow += 1;
     else if (sqn > this.#lead + 1 && this.#missing.isFull) this.#counters.beyondWindow += 1;
-    else if (this.#accept(sqn, nowMs)) this.#take(reader, bytes, sqn);
-    else this.#counters.duplicates += 1;
+    else if (this.#accept(sqn, reader.kind === 'rdata', nowMs)) this.#take(reader, bytes, sqn);
+    else this.#countDuplicate();
     this.#deliver();
   }
 
@@ -200,13 +208,17 @@ export class SessionReceiver {
   #isRepairOfThePast(reader: PacketReader): boolean {
     const { join, resume } = this.#options;
     if (reader.kind !== 'rdata' || join !== 'live' || resume?.nextSqn !== undefined) return false;
-    this.#counters.duplicates += 1;
+    this.#countDuplicate();
     return true;
   }
 
   /** Whether `sqn` is wanted; notes what it reveals as missing. */
-  #accept(sqn: number, nowMs: number): boolean {
-    if (sqn <= this.#lead) return this.#missing.arrived(sqn, nowMs);
+  #accept(sqn: number, isRepair: boolean, nowMs: number): boolean {
+    if (sqn <= this.#lead) {
+      if (!this.#missing.arrived(sqn, nowMs)) return false;
+      if (isRepair) this.#countRepair(this.#missing.missedForMs);
+      return true;
+    }
     if (sqn > this.#lead + 1) this.#detect(this.#lead + 1, sqn - 1, nowMs);
     this.#lead = sqn;
     return true;
@@ -214,12 +226,16 @@ export class SessionReceiver {
 
   #detect(first: number, last: number, nowMs: number): void {
     this.#missing.add(first, last, nowMs);
-    this.#counters.packetsMissed += last - first + 1;
+    this.#countMissed(last - first + 1);
   }
 
   #take(reader: PacketReader, bytes: Uint8Array, sqn: number): void {
     this.#counters.packetsReceived += 1;
-    if (reader.kind === 'rdata') this.#counters.repairsReceived += 1;
+    this.tally.packetsReceived += 1;
+    if (reader.kind === 'rdata') {
+      this.#counters.repairsReceived += 1;
+      this.tally.repairsReceived += 1;
+    }
     const fragment = reader.hasFragment ? heldFragment(reader, sqn) : undefined;
     const { sequence, payloadStart, payloadEnd } = reader;
     if (sqn === this.#next) {
@@ -236,7 +252,7 @@ export class SessionReceiver {
     this.#trail = trail;
     if (trail > this.#lead + 1) {
       const unseen = { first: this.#lead + 1, last: trail - 1 };
-      this.#counters.packetsMissed += trail - 1 - this.#lead;
+      this.#countMissed(trail - 1 - this.#lead);
       this.#lose([...this.#missing.abandonBelow(trail), unseen], 'repair_expired');
       this.#lead = trail - 1;
     } else if (this.#missing.first < trail) {
@@ -251,6 +267,21 @@ export class SessionReceiver {
     const sequence = this.#spmSequence - 1;
     const isUntold = sequence >= (this.#delivery.nextSequence ?? 1);
     if (this.#next <= this.#spmLead && isUntold) emit({ kind: 'lead', session, sequence });
+  }
+
+  #countDuplicate(): void {
+    this.#counters.duplicates += 1;
+    this.tally.duplicates += 1;
+  }
+
+  #countMissed(packets: number): void {
+    this.#counters.packetsMissed += packets;
+    this.tally.packetsMissed += packets;
+  }
+
+  #countRepair(latencyMs: number): void {
+    this.repairLatency.add(latencyMs);
+    this.#options.repairLatency.add(latencyMs);
   }
 
   /** Holes are given up from the oldest on, so lost ranges come in order. */

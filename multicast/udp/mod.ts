@@ -1,6 +1,7 @@
 // Floor 3: the machines' way to the network and to time. Sockets, the loop that drives a machine,
 // the clocks, and faults on purpose.
 
+export * from './capture.ts';
 export * from './clock.ts';
 export * from './driver.ts';
 export * from './gate.ts';

@@ -4,12 +4,19 @@ import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebo
 import { Type } from 'typebox';
 import { ensureSchema, type OpenDatabase, readBacklog } from '#archive/mod.ts';
 import { BackcastError } from '#base/mod.ts';
+import { EXPOSITION_TYPE, type MetricFamily, renderMetrics } from '#multicast/metrics/mod.ts';
 import type { Readiness } from '../contract.ts';
 
-/** Index, health, readiness. */
-export const operationRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabase }> = (
+/** What these routes need. */
+interface OperationOptions {
+  readonly opened: OpenDatabase;
+  readonly collectMetrics: () => readonly MetricFamily[];
+}
+
+/** Index, health, readiness, metrics. */
+export const operationRoutes: FastifyPluginCallbackTypebox<OperationOptions> = (
   app,
-  { opened },
+  { opened, collectMetrics },
   done,
 ) => {
   app.get('/', { schema: INDEX }, async () => ({
@@ -25,6 +32,10 @@ export const operationRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabas
     const readiness = await readReadiness(opened);
     return reply.code(readiness.status === 'ready' ? 200 : 503).send(readiness);
   });
+  // Not described by the contract: its readers know the format, not OpenAPI.
+  app.get('/metrics', { schema: METRICS }, (_request, reply) =>
+    reply.type(EXPOSITION_TYPE).send(renderMetrics(collectMetrics())),
+  );
   done();
 };
 
@@ -37,6 +48,8 @@ const INDEX = {
   querystring: nothing,
   response: { 200: Type.Ref('Index#') },
 } as const;
+
+const METRICS = { hide: true, operationId: 'getMetrics', querystring: nothing } as const;
 
 const HEALTH = {
   summary: 'Tell whether the process runs',

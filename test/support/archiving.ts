@@ -24,13 +24,17 @@ export interface Scene extends AsyncDisposable {
   audited(): Promise<ChannelAudit>;
 }
 
+type GivenScene = Pick<Scene, 'channel' | 'databaseUrl'>;
+
 /** Sets a scene up, in a database of its own unless one is given; disposing it drops its own. */
-export async function setScene(given?: { readonly databaseUrl: string }): Promise<Scene> {
-  const channel = 'orders';
+export async function setScene(given: Partial<GivenScene> = {}): Promise<Scene> {
+  const { channel = 'orders' } = given;
   const resources = new AsyncDisposableStack();
   const { group, port } = resources.use(await reserveGroup());
   const { url: databaseUrl } =
-    given === undefined ? resources.use(await createTestDatabase()) : { url: given.databaseUrl };
+    given.databaseUrl === undefined
+      ? resources.use(await createTestDatabase())
+      : { url: given.databaseUrl };
   const { database } = resources.use(
     openDatabase({
       url: databaseUrl,

@@ -2,16 +2,16 @@
 // else the Debian packages, unpacked without root into .cache/redis. The server listens on a socket
 // in a folder of its own, keeps nothing on disk and ends with its owner. Never a mock.
 
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
+import { fetchDebianPackages, findProgram, lastLine } from './debian-packages.ts';
 
 /** Where the test processes find the Redis of the whole run. */
 export const REDIS_VARIABLE = 'TEST_REDIS_URL';
@@ -19,13 +19,7 @@ export const REDIS_VARIABLE = 'TEST_REDIS_URL';
 const CACHE = fileURLToPath(new URL('../../.cache/redis', import.meta.url));
 const READY_MS_MAX = 10_000;
 const PING_EVERY_MS = 10;
-/**
- * The server and what it needs beyond libc, OpenSSL and libsystemd, which every Debian with npm
- * has.
- */
 const PACKAGES = ['redis-server', 'redis-tools'];
-const LIBRARIES = ['libjemalloc2', 'liblzf1', 'libatomic1'];
-const run = promisify(execFile);
 
 /** A running Redis. Disposing of it ends it and removes its folder. */
 export interface TestRedis extends AsyncDisposable {
@@ -141,99 +135,27 @@ async function answersPing(socket: string): Promise<boolean> {
 
 /** Lets the kernel end the server when a test process is killed and cannot do it. */
 function dieWithParent(): readonly string[] {
-  const setpriv = findOnPath('setpriv');
+  const setpriv = findProgram('setpriv');
   return setpriv === undefined ? [] : [setpriv, '--pdeathsig', 'KILL'];
 }
 
 async function findServer(): Promise<ServerBinary> {
-  const installed = findOnPath('redis-server') ?? findOnPath('valkey-server');
+  const installed = findProgram('redis-server') ?? findProgram('valkey-server');
   if (installed !== undefined) return { path: installed, libraries: '' };
-  return await fetchServer();
-}
-
-function findOnPath(name: string): string | undefined {
-  const folders = (process.env['PATH'] ?? '').split(delimiter);
-  return folders.map((folder) => join(folder, name)).find(isExecutable);
-}
-
-function isExecutable(path: string): boolean {
   try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
+    return await fetchServer();
+  } catch (cause) {
+    throw new Error(
+      'no Redis for the tests: set REDIS_URL or run `apt-get install redis-server` ' +
+        `(fetching the Debian packages failed: ${lastLine(cause)})`,
+      { cause },
+    );
   }
 }
 
-/** The server from Debian's packages in .cache/redis, fetched there if it is not yet. */
 async function fetchServer(): Promise<ServerBinary> {
-  const target = join(CACHE, `${process.platform}-${process.arch}`);
-  const path = join(target, 'usr/bin/redis-server');
-  if (!isExecutable(path)) {
-    try {
-      await unpackPackages(target, path);
-    } catch (cause) {
-      throw new Error(
-        'no Redis for the tests: set REDIS_URL or run `apt-get install redis-server` ' +
-          `(fetching the Debian packages failed: ${lastLine(cause)})`,
-        { cause },
-      );
-    }
-  }
-  const folders = await readdir(join(target, 'usr/lib'));
-  const libraries = folders.map((name) => join(target, 'usr/lib', name));
-  return { path, libraries: libraries.join(delimiter) };
-}
-
-/**
- * Fetches and unpacks beside `target`, then renames: test files that do this at once each make
- * their own, and the first that is done wins.
- */
-async function unpackPackages(target: string, server: string): Promise<void> {
-  await mkdir(CACHE, { recursive: true });
-  const work = await mkdtemp(join(CACHE, 'fetch-'));
-  try {
-    await download(work);
-    const debs = (await readdir(work)).filter((name) => name.endsWith('.deb'));
-    for (const deb of debs) await run('dpkg-deb', ['-x', join(work, deb), join(work, 'root')]);
-    await rename(join(work, 'root'), target).catch((error: unknown) => {
-      if (!isExecutable(server)) throw error;
-    });
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
-}
-
-/**
- * With the machine's own package lists if it has any, else with lists of our own, which needs no
- * root.
- */
-async function download(work: string): Promise<void> {
-  const names = [...PACKAGES, ...LIBRARIES];
-  try {
-    await run('apt-get', ['download', ...names], { cwd: work });
-  } catch {
-    const own = await ownPackageLists(work);
-    await run('apt-get', [...own, 'update'], { cwd: work });
-    await run('apt-get', [...own, 'download', ...names], { cwd: work });
-  }
-}
-
-async function ownPackageLists(work: string): Promise<string[]> {
-  await mkdir(join(work, 'lists/partial'), { recursive: true });
-  await mkdir(join(work, 'archives/partial'), { recursive: true });
-  const settings = [
-    `Dir::State::lists=${join(work, 'lists')}`,
-    `Dir::Cache=${work}`,
-    `Dir::Cache::archives=${join(work, 'archives')}`,
-    'APT::Sandbox::User=',
-    'Debug::NoLocking=1',
-  ];
-  return settings.flatMap((setting) => ['-o', setting]);
-}
-
-function lastLine(cause: unknown): string {
-  const text = cause instanceof Error ? cause.message : String(cause);
-  const lines = text.split('\n').filter((line) => line.trim() !== '');
-  return lines.at(-1) ?? text;
+  const packages = await fetchDebianPackages({ names: PACKAGES, cacheFolder: CACHE });
+  const path = findProgram('redis-server', packages.binFolders);
+  if (path === undefined) throw new Error(`${packages.root} has no redis-server: remove it`);
+  return { path, libraries: packages.libraryPath };
 }

@@ -71,7 +71,7 @@ test('a publish that waits for input ends when it is told to, whole lines only',
   publish.kill('SIGTERM');
   const { end, stderr } = await endOf(publish);
   assert.equal(end, 143);
-  assert.match(stderr, /^published 1 messages/);
+  assert.match(stderr, /^published 1 message to live/);
 });
 
 test('a line that is too large ends publish with its number', async () => {

@@ -48,6 +48,18 @@ test('a database that crashes in the middle of traffic and is away costs nothing
   assert.deepEqual(changes, ['database is away', 'database is back']);
 });
 
+test('a database that hangs does not keep an archiver from stopping', async () => {
+  await using folder = await createTestFolder();
+  await using server = await startEmbeddedPostgres({ homeDir: folder.path });
+  await migrateToLatest({ url: server.url });
+  await using scene = await setScene({ databaseUrl: server.url });
+  const archiver = await scene.startArchiver();
+  await using _frozen = await freeze(folder.path);
+  const startedAtMs = performance.now();
+  await archiver.stop();
+  assert.ok(performance.now() - startedAtMs < 5_000);
+});
+
 test('an archiver whose channel another has taken stops, and commits nothing more', async () => {
   await using scene = await setScene();
   await using archiver = await scene.startArchiver();
@@ -98,9 +110,26 @@ async function publishMany(publisher: ChannelPublisher, count: number): Promise<
 
 /** PostgreSQL's immediate shutdown: no goodbye, no checkpoint, recovery at the next start. */
 async function crash(server: EmbeddedPostgres, homeDir: string): Promise<void> {
-  const lockFile = await readFile(join(homeDir, 'postgres', 'data', 'postmaster.pid'), 'utf8');
-  process.kill(Number(lockFile.split('\n')[0]), 'SIGQUIT');
+  process.kill(await postmasterOf(homeDir), 'SIGQUIT');
   await server.exited;
+}
+
+/** Stops every process of the server where it stands, until disposed: it answers nothing. */
+async function freeze(homeDir: string): Promise<AsyncDisposable> {
+  const postmaster = await postmasterOf(homeDir);
+  const children = await readFile(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8');
+  const pids = [postmaster, ...children.trim().split(' ').map(Number)];
+  for (const pid of pids) process.kill(pid, 'SIGSTOP');
+  return {
+    async [Symbol.asyncDispose]() {
+      for (const pid of pids) process.kill(pid, 'SIGCONT');
+    },
+  };
+}
+
+async function postmasterOf(homeDir: string): Promise<number> {
+  const lockFile = await readFile(join(homeDir, 'postgres', 'data', 'postmaster.pid'), 'utf8');
+  return Number(lockFile.split('\n')[0]);
 }
 
 async function channelIdOf(scene: Scene): Promise<number> {

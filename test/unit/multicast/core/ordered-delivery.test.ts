@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { isSessionId, SEQUENCE_MAX } from '#base/mod.ts';
-import { newReceiverCounters, type ReceiverEvent } from '#multicast/core/mod.ts';
+import {
+  newReceiverCounters,
+  newSessionCounters,
+  type ReceiverEvent,
+} from '#multicast/core/mod.ts';
 import { OrderedDelivery } from '#multicast/core/ordered-delivery.ts';
 import { blockOf, emptyMessages, eventText, SESSION_ID } from '#test/support/session-packets.ts';
 
@@ -17,6 +21,7 @@ function newDelivery(
     resumeSqn: options.resumeSqn,
     messageBytesMax: options.messageBytesMax ?? 10_000,
     counters,
+    tally: newSessionCounters(),
     emit: (event) => events.push(event),
   });
   const take = (): string[] => events.splice(0).map((event) => eventText(event));

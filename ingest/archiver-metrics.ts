@@ -1,0 +1,79 @@
+// What the archiver counts, as metrics by channel.
+
+import {
+  type MetricDescription,
+  type MetricFamily,
+  receiverFamilies,
+} from '#multicast/metrics/mod.ts';
+import type { RecorderCounters } from './channel-recorder.ts';
+
+type Numbers = Omit<RecorderCounters, 'receiver' | 'repairLatency'>;
+type Description = Pick<MetricDescription, 'name' | 'type' | 'unit' | 'sentence'>;
+
+/** The numbers of a channel beside those of its receiver. */
+const DESCRIPTIONS: Readonly<Record<keyof Numbers, Description>> = {
+  archivedMessages: {
+    name: 'backcast_archiver_archived_messages_total',
+    type: 'counter',
+    unit: 'messages',
+    sentence: 'Messages committed to the archive.',
+  },
+  commits: {
+    name: 'backcast_archiver_commits_transactions_total',
+    type: 'counter',
+    unit: 'transactions',
+    sentence: 'Transactions committed.',
+  },
+  overrunDatagrams: {
+    name: 'backcast_archiver_overrun_datagrams_total',
+    type: 'counter',
+    unit: 'datagrams',
+    sentence: 'Datagrams dropped because too much waited for the database.',
+  },
+  pendingBytes: {
+    name: 'backcast_archiver_pending_bytes',
+    type: 'gauge',
+    unit: 'bytes',
+    sentence: 'Memory held for messages that are not committed yet.',
+  },
+  archivedPosition: {
+    name: 'backcast_archiver_archived_position',
+    type: 'gauge',
+    unit: 'position',
+    sentence: 'The last position of the channel that is committed.',
+  },
+  followedSessions: {
+    name: 'backcast_archiver_followed_sessions',
+    type: 'gauge',
+    unit: 'sessions',
+    sentence: 'Publisher sessions that are being followed.',
+  },
+  databaseAway: {
+    name: 'backcast_archiver_database_away',
+    type: 'gauge',
+    unit: 'boolean',
+    sentence: '1 while the last attempt to commit failed for want of the database, else 0.',
+  },
+};
+
+const LABELS = ['channel'];
+
+const METRICS: readonly MetricDescription[] = Object.values(DESCRIPTIONS).map((description) => ({
+  ...description,
+  labels: LABELS,
+}));
+
+/** The metrics of an archiver and its receivers, from its counters. */
+export function archiverFamilies(
+  channels: Readonly<Record<string, RecorderCounters>>,
+): MetricFamily[] {
+  const numbers = Object.entries(channels);
+  const names = Object.keys(DESCRIPTIONS) as (keyof Numbers)[];
+  const own = names.map((name, index) => ({
+    metric: METRICS[index],
+    samples: numbers.map(([channel, counters]) => {
+      return { labels: { channel }, value: Number(counters[name]) };
+    }),
+  }));
+  return [...own, ...receiverFamilies(channels)];
+}
