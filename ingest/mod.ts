@@ -2,5 +2,6 @@
 
 export * from './archiver.ts';
 export * from './archiver-metrics.ts';
+export { Batcher } from './batcher.ts';
 export type { RecorderCounters } from './channel-recorder.ts';
 export type { ShardSettings } from './shard-messages.ts';

@@ -3,6 +3,7 @@
 // the same run.
 
 import type { Random } from '#base/mod.ts';
+import { DueHeap } from './heap.ts';
 
 /** What the network does to datagrams. Probabilities in [0, 1], times in milliseconds. */
 export interface NetworkFaults {
@@ -12,13 +13,20 @@ export interface NetworkFaults {
   readonly delayMsMax: number;
 }
 
-/** A datagram under way. */
+/** Where a datagram came from: the node, and its address as others see it. */
+export interface Origin {
+  readonly node: number;
+  readonly address: string;
+  readonly port: number;
+}
+
+/** A datagram under way. Its bytes are shared by all who get it. */
 export interface InFlight {
-  readonly atMs: number;
-  readonly order: number;
   readonly to: number;
   readonly bytes: Uint8Array;
-  readonly from: { readonly address: string; readonly port: number };
+  readonly from: Origin;
+  /** Counts what was sent, so that what overtakes can be told from what is overtaken. */
+  readonly order: number;
 }
 
 /** What really happened, so that a test can tell that its faults were real. */
@@ -27,19 +35,27 @@ export interface NetworkCounters {
   lost: number;
   duplicated: number;
   delivered: number;
+  /** Delivered after one that was sent later. */
+  overtaken: number;
 }
 
 /** Carries datagrams between numbered nodes. */
 export class Network {
-  readonly counters: NetworkCounters = { sent: 0, lost: 0, duplicated: 0, delivered: 0 };
+  readonly counters: NetworkCounters = {
+    sent: 0,
+    lost: 0,
+    duplicated: 0,
+    delivered: 0,
+    overtaken: 0,
+  };
   faults: NetworkFaults;
   /**
    * Datagrams for which this holds are lost as well: an outage, or exactly the packet a test means.
    */
-  drops: (bytes: Uint8Array, to: number) => boolean = () => false;
+  drops: (bytes: Uint8Array, to: number, from: number) => boolean = () => false;
   readonly #random: Random;
-  readonly #queue: InFlight[] = [];
-  #order = 0;
+  readonly #queue = new DueHeap<InFlight>();
+  readonly #newestOrders: number[] = [];
 
   constructor(faults: NetworkFaults, random: Random) {
     this.faults = faults;
@@ -48,45 +64,38 @@ export class Network {
 
   /** When the next datagram arrives, or Infinity. */
   get nextAtMs(): number {
-    return this.#queue[0]?.atMs ?? Number.POSITIVE_INFINITY;
+    return this.#queue.nextAtMs;
   }
 
-  /** Sends `bytes` to node `to`; what becomes of it is up to the faults. */
-  send(bytes: Uint8Array, to: number, from: InFlight['from'], nowMs: number): void {
+  /**
+   * Sends `bytes` to node `to`; what becomes of it is up to the faults. The caller lets `bytes` be.
+   */
+  send(bytes: Uint8Array, to: number, from: Origin, nowMs: number): void {
     this.counters.sent += 1;
-    if (this.#random() < this.faults.loss || this.drops(bytes, to)) {
+    if (this.#random() < this.faults.loss || this.drops(bytes, to, from.node)) {
       this.counters.lost += 1;
       return;
     }
-    this.#enqueue(bytes, to, from, nowMs);
+    const datagram = { bytes, to, from, order: this.counters.sent };
+    this.#queue.push(datagram, nowMs + this.#delayMs());
     if (this.#random() < this.faults.duplicate) {
       this.counters.duplicated += 1;
-      this.#enqueue(bytes, to, from, nowMs);
+      this.#queue.push(datagram, nowMs + this.#delayMs());
     }
   }
 
   /** The next datagram due at `nowMs`, or undefined. */
   receive(nowMs: number): InFlight | undefined {
-    const next = this.#queue[0];
-    if (next === undefined || next.atMs > nowMs) return undefined;
-    this.#queue.shift();
+    const next = this.#queue.take(nowMs);
+    if (next === undefined) return undefined;
     this.counters.delivered += 1;
+    if (next.order < (this.#newestOrders[next.to] ?? 0)) this.counters.overtaken += 1;
+    else this.#newestOrders[next.to] = next.order;
     return next;
   }
 
-  #enqueue(bytes: Uint8Array, to: number, from: InFlight['from'], nowMs: number): void {
+  #delayMs(): number {
     const { delayMsMin, delayMsMax } = this.faults;
-    const atMs = nowMs + delayMsMin + this.#random() * (delayMsMax - delayMsMin);
-    const datagram = { atMs, order: this.#order, to, bytes: bytes.slice(), from };
-    this.#order += 1;
-    let low = 0;
-    let high = this.#queue.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const other = this.#queue[middle];
-      if (other !== undefined && other.atMs <= atMs) low = middle + 1;
-      else high = middle;
-    }
-    this.#queue.splice(low, 0, datagram);
+    return delayMsMin + this.#random() * (delayMsMax - delayMsMin);
   }
 }

@@ -22,7 +22,8 @@ import {
   type Remote,
   type ResumePoint,
 } from '#multicast/core/mod.ts';
-import { Network, type NetworkFaults } from './network.ts';
+import { DueHeap } from './heap.ts';
+import { type InFlight, Network, type NetworkFaults, type Origin } from './network.ts';
 
 /** The channel of every simulated world. */
 export const SIMULATED_CHANNEL: ChannelAddress = {
@@ -42,10 +43,11 @@ const FORGER: Remote = { address: '10.66.6.6', port: 666 };
 
 interface Node {
   readonly machine: Machine;
-  readonly address: string;
-  readonly port: number;
+  readonly origin: Origin;
   readonly onEvents: () => void;
   isUp: boolean;
+  /** The earliest time at which the world will look at this node; Infinity if never. */
+  wakesAtMs: number;
 }
 
 /** A publisher in the world. */
@@ -69,7 +71,13 @@ export class World {
   readonly random: Random;
   readonly network: Network;
   nowMs = 0;
+  /** Sees every datagram that reaches a node: for a trace. */
+  onDelivery: (datagram: InFlight) => void = () => {};
   readonly #nodes: Node[] = [];
+  readonly #listeners: number[] = [];
+  readonly #byAddress = new Map<string, number>();
+  readonly #deadlines = new DueHeap<{ readonly node: Node; readonly atMs: number }>();
+  readonly #actions = new DueHeap<() => void>();
 
   constructor(seed: number, faults: NetworkFaults) {
     this.random = seededRandom(seed);
@@ -118,12 +126,17 @@ export class World {
     return { machine, session, node: index, events };
   }
 
-  /** Adds a receiver; `resume` are sessions it takes over. */
+  /**
+   * Adds a receiver; `resume` are open sessions it takes over. What it tells goes to `onEvent`, or
+   * else into `events`.
+   */
   addReceiver(
     options: Partial<ReceiverOptions> = {},
     resume: readonly ResumePoint[] = [],
+    onEvent?: (event: ReceiverEvent) => void,
   ): SimulatedReceiver {
     const events: ReceiverEvent[] = [];
+    const take = onEvent ?? ((event: ReceiverEvent): unknown => events.push(event));
     const machine = new Receiver({
       address: SIMULATED_CHANNEL,
       join: 'window',
@@ -135,9 +148,10 @@ export class World {
     });
     for (const point of resume) machine.restore(point, this.nowMs);
     const node = this.#nodes.length;
+    this.#listeners.push(node);
     this.#add(machine, SIMULATED_CHANNEL.port, () => {
       for (let event = machine.pollEvent(); event !== undefined; event = machine.pollEvent()) {
-        events.push(event);
+        take(event);
       }
     });
     return { machine, events, node };
@@ -151,6 +165,23 @@ export class World {
   /** A stopped node goes on as it was; what was sent to it meanwhile is lost. */
   wake(node: number): void {
     this.#node(node).isUp = true;
+    this.#lookAt(this.#node(node));
+  }
+
+  /** Whether the node is neither stopped nor crashed. */
+  isUp(node: number): boolean {
+    return this.#node(node).isUp;
+  }
+
+  /** Does `action` at `atMs`, after what arrives then. */
+  schedule(atMs: number, action: () => void): void {
+    this.#actions.push(action, atMs);
+  }
+
+  /** Sends what a command of the application left behind in the node's machine. */
+  flush(node: number): void {
+    const touched = this.#node(node);
+    if (touched.isUp) this.#drain(touched);
   }
 
   /** Hands a datagram to a node past the network: what a forger on the same link could send. */
@@ -162,31 +193,66 @@ export class World {
 
   /** Lets the world run until `untilMs`, or until `isDone` holds. */
   run(untilMs: number, isDone: () => boolean = () => false): void {
-    this.#drainAll();
+    for (const node of this.#nodes) if (node.isUp) this.#drain(node);
     for (let steps = 0; this.nowMs < untilMs && !isDone(); steps += 1) {
       const nextMs = Math.min(untilMs, Math.max(this.nowMs, this.#nextAtMs()));
       if (nextMs > this.nowMs) steps = 0;
       assert(steps < STEPS_AT_ONCE_MAX, 'handling a deadline moves it');
       this.nowMs = nextMs;
-      for (;;) {
-        const datagram = this.network.receive(this.nowMs);
-        if (datagram === undefined) break;
-        const node = this.#nodes[datagram.to];
-        if (!node?.isUp) continue;
-        node.machine.handleDatagram(datagram.bytes, datagram.from, this.nowMs);
-        this.#drain(node);
-      }
-      for (const node of this.#nodes) {
-        if (!node.isUp || node.machine.nextDeadlineMs > this.nowMs) continue;
-        node.machine.handleTimeout(this.nowMs);
-        this.#drain(node);
+      this.#deliver();
+      this.#passTime();
+      for (let action = this.#actions.take(nextMs); action !== undefined; ) {
+        action();
+        action = this.#actions.take(nextMs);
       }
     }
   }
 
+  #deliver(): void {
+    for (;;) {
+      const datagram = this.network.receive(this.nowMs);
+      if (datagram === undefined) return;
+      const node = this.#nodes[datagram.to];
+      if (!node?.isUp) continue;
+      this.onDelivery(datagram);
+      node.machine.handleDatagram(datagram.bytes, datagram.from, this.nowMs);
+      this.#drain(node);
+    }
+  }
+
+  /** Each node whose deadline has come gets one call: what is due again then waits its turn. */
+  #passTime(): void {
+    const due: Node[] = [];
+    for (;;) {
+      const look = this.#deadlines.take(this.nowMs);
+      if (look === undefined) break;
+      // An earlier look has been arranged since: this one is stale.
+      if (look.atMs !== look.node.wakesAtMs) continue;
+      due.push(look.node);
+      look.node.wakesAtMs = Number.POSITIVE_INFINITY;
+    }
+    for (const node of due) {
+      if (!node.isUp) continue;
+      if (node.machine.nextDeadlineMs <= this.nowMs) {
+        node.machine.handleTimeout(this.nowMs);
+        this.#drain(node);
+      } else this.#lookAt(node);
+    }
+  }
+
   #add(machine: Machine, port: number, onEvents: () => void): void {
-    const address = addressOf(this.#nodes.length);
-    this.#nodes.push({ machine, address, port, onEvents, isUp: true });
+    const index = this.#nodes.length;
+    const address = addressOf(index);
+    const origin = { node: index, address, port };
+    this.#nodes.push({
+      machine,
+      origin,
+      onEvents,
+      isUp: true,
+      wakesAtMs: Number.POSITIVE_INFINITY,
+    });
+    this.#byAddress.set(`${address}:${port}`, index);
+    this.#lookAt(this.#node(index));
   }
 
   #node(index: number): Node {
@@ -196,31 +262,36 @@ export class World {
   }
 
   #nextAtMs(): number {
-    let nextMs = this.network.nextAtMs;
-    for (const node of this.#nodes) {
-      if (node.isUp) nextMs = Math.min(nextMs, node.machine.nextDeadlineMs);
-    }
-    return nextMs;
+    return Math.min(this.network.nextAtMs, this.#deadlines.nextAtMs, this.#actions.nextAtMs);
   }
 
-  #drainAll(): void {
-    for (const node of this.#nodes) if (node.isUp) this.#drain(node);
+  /** Makes sure that the world is back at the node in time. A deadline that moved costs a look. */
+  #lookAt(node: Node): void {
+    const deadlineMs = Math.max(this.nowMs, node.machine.nextDeadlineMs);
+    if (deadlineMs >= node.wakesAtMs) return;
+    node.wakesAtMs = deadlineMs;
+    this.#deadlines.push({ node, atMs: deadlineMs }, deadlineMs);
   }
 
   #drain(node: Node): void {
     for (;;) {
       const transmit = node.machine.pollTransmit();
       if (transmit === undefined) break;
-      const from = { address: node.address, port: node.port };
-      for (const [index, other] of this.#nodes.entries()) {
-        const isGroup = transmit.address === SIMULATED_CHANNEL.group;
-        const hears = isGroup
-          ? other.port === SIMULATED_CHANNEL.port
-          : other.address === transmit.address && other.port === transmit.port;
-        if (hears && other.isUp) this.network.send(transmit.bytes, index, from, this.nowMs);
+      // A repair is marked in place, so what is under way needs bytes of its own; once for all.
+      const bytes = transmit.bytes.slice();
+      if (transmit.address === SIMULATED_CHANNEL.group) {
+        for (const listener of this.#listeners) this.#send(bytes, listener, node.origin);
+      } else {
+        const to = this.#byAddress.get(`${transmit.address}:${transmit.port}`);
+        if (to !== undefined) this.#send(bytes, to, node.origin);
       }
     }
     node.onEvents();
+    this.#lookAt(node);
+  }
+
+  #send(bytes: Uint8Array, to: number, from: Origin): void {
+    if (this.#node(to).isUp) this.network.send(bytes, to, from, this.nowMs);
   }
 }
 

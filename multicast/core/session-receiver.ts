@@ -158,10 +158,7 @@ export class SessionReceiver {
       this.#isFin = reader.isFin;
     }
     this.#deliver();
-    if (this.#next <= this.#spmLead) {
-      const { emit, session } = this.#options;
-      emit({ kind: 'lead', session, sequence: this.#spmSequence - 1 });
-    }
+    this.#tellLead();
   }
 
   /** Takes a confirmation, or somebody else's NAK, that `reader` has read. */
@@ -262,6 +259,14 @@ export class SessionReceiver {
       this.#lose(this.#missing.abandonBelow(trail), 'repair_expired');
     }
     this.#deliver();
+  }
+
+  /** What is missing may be only a part of a message still being sent: then there is no lead. */
+  #tellLead(): void {
+    const { emit, session } = this.#options;
+    const sequence = this.#spmSequence - 1;
+    const isUntold = sequence >= (this.#delivery.nextSequence ?? 1);
+    if (this.#next <= this.#spmLead && isUntold) emit({ kind: 'lead', session, sequence });
   }
 
   #countDuplicate(): void {

@@ -6,6 +6,7 @@ import {
   RECEIVE_WINDOW_PACKETS_MAX,
   seededRandom,
 } from '#base/mod.ts';
+import type { Receiver } from '#multicast/core/mod.ts';
 import {
   dataPacket,
   emptyMessages,
@@ -351,17 +352,34 @@ function accounted(texts: readonly string[]): boolean[] {
 test('an SPM ahead of a hole tells how far the publisher is', () => {
   const receiver = newReceiver();
   hear(receiver, 0, plain(0), spm(3));
-  const leads = (): number[] => {
-    const sequences: number[] = [];
-    for (let event = receiver.pollEvent(); event !== undefined; event = receiver.pollEvent()) {
-      if (event.kind === 'lead') sequences.push(event.sequence);
-    }
-    return sequences;
-  };
-  assert.deepEqual(leads(), [4]);
+  assert.deepEqual(leads(receiver), [4]);
   hear(receiver, 1, plain(1), plain(2), plain(3), spm(3, 1));
-  assert.deepEqual(leads(), []);
+  assert.deepEqual(leads(receiver), []);
 });
+
+test('an SPM in the middle of a big message tells no lead where all before it is told', () => {
+  const receiver = newReceiver();
+  hear(receiver, 0, plain(0), spmPacket({ lead: 2, sequence: 2 }));
+  assert.deepEqual(leads(receiver), []);
+  hear(receiver, 1, spmPacket({ sqn: 1, lead: 3, sequence: 3 }));
+  assert.deepEqual(leads(receiver), [2]);
+});
+
+test('an SPM in the middle of the first message of a session tells no lead', () => {
+  const receiver = newReceiver({ join: 'live' });
+  const fragment = { firstSqn: 0, startBytes: 1_400, apduBytes: 2_800 };
+  const middle = dataPacket({ sqn: 1, sequence: 1, fragment, tsdu: new Uint8Array(1_400) });
+  hear(receiver, 0, middle, spmPacket({ lead: 3, sequence: 1 }));
+  assert.deepEqual(leads(receiver), []);
+});
+
+function leads(receiver: Receiver): number[] {
+  const sequences: number[] = [];
+  for (let event = receiver.pollEvent(); event !== undefined; event = receiver.pollEvent()) {
+    if (event.kind === 'lead') sequences.push(event.sequence);
+  }
+  return sequences;
+}
 
 test('a live receiver that heard nothing but a repair sees the session expire', () => {
   const receiver = newReceiver({ join: 'live', sourceExpiryMs: 1_000 });
