@@ -141,9 +141,12 @@ export class PositionReading implements MessageReading {
     );
   }
 
+  /** The edge before the first position belongs to the question, also when it holds no position. */
   async #lossesOf(before: SequenceRange, isLast: boolean): Promise<readonly Loss[]> {
     const all = placesBetween(before, this.#rest, this.order, isLast);
-    const places = { ...all, first: Math.max(all.first, this.#plan.positions.first - 1) };
+    const edge = this.#plan.positions.first - 1;
+    const last = this.order === 'asc' ? all.last : Math.max(all.last, edge);
+    const places = { first: Math.max(all.first, edge), last };
     if (places.first > places.last) return [];
     const { db, channelId, losses } = this.#plan;
     if (losses === undefined) return lossesByPlace(db, channelId, places);

@@ -239,6 +239,20 @@ function isTimed(wanted: MessageRequest): boolean {
   return wanted.publishedFromUs !== undefined || wanted.publishedToUs !== undefined;
 }
 
+const EVERYWHERE = {
+  kind: 'positions',
+  publishedFromUs: undefined,
+  publishedToUs: undefined,
+} as const;
+/** Seed 588526927: an empty interval read downwards left the loss at its edge out. */
+const LOSS_AT_AN_EMPTY_EDGE: [Step[], { request: MessageRequest; messagesMax: number }[]] = [
+  [
+    { kind: 'segment', picks: [0, 0, 0], jitters: [0, 0, 0, 0, 0, 0] },
+    { kind: 'loss', session: 0, count: 1 },
+  ],
+  [{ request: { ...EVERYWHERE, after: 3, before: 3, order: 'desc' }, messagesMax: 1 }],
+];
+
 let made = 0;
 
 test('every way of reading gives what the model gives, whatever the page size', async () => {
@@ -266,6 +280,6 @@ test('every way of reading gives what the model gives, whatever the page size', 
         }
       },
     ),
-    { numRuns: 50, interruptAfterTimeLimit: 60_000 },
+    { numRuns: 50, interruptAfterTimeLimit: 60_000, examples: [LOSS_AT_AN_EMPTY_EDGE] },
   );
 });
