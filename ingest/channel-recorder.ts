@@ -28,14 +28,8 @@ import {
 import { Batcher } from './batcher.ts';
 import type { BatchSource } from './shard-writer.ts';
 
-/** What a recorder needs to know. */
-export interface ChannelRecorderOptions {
-  readonly channel: string;
-  readonly address: ChannelAddress;
-  readonly channelId: number;
-  readonly epoch: number;
-  readonly head: number;
-  readonly sessions: readonly SessionProgress[];
+/** What every channel of an archiver has in common. */
+export interface RecordingSettings {
   readonly interfaceAddress: string;
   readonly receiveBufferBytes: number;
   readonly messageBytesMax: number;
@@ -46,8 +40,18 @@ export interface ChannelRecorderOptions {
   readonly batchAgeMs: number;
   /** Faults to inject, as the loss injector reads them; undefined for none. */
   readonly faults: string | undefined;
-  /** Start of the name of the capture file; undefined for none. */
+  /** Start of the names of capture files: each channel has `capture`.CHANNEL.pcap. */
   readonly capture?: string | undefined;
+}
+
+/** What a recorder needs to know. */
+export interface ChannelRecorderOptions extends RecordingSettings {
+  readonly channel: string;
+  readonly address: ChannelAddress;
+  readonly channelId: number;
+  readonly epoch: number;
+  readonly head: number;
+  readonly sessions: readonly SessionProgress[];
   /** A batch may be due. */
   readonly onWork: () => void;
   /** The state of a session changed: heard, lost something, ended. */

@@ -2,24 +2,13 @@
 // wants it.
 
 import type { ChannelAddress, ErrorCode } from '#base/mod.ts';
-import type { RecorderCounters } from './channel-recorder.ts';
+import type { RecorderCounters, RecordingSettings } from './channel-recorder.ts';
 
-/** What every channel of the archiver has in common. */
-export interface ShardSettings {
+/** What a shard is started with. */
+export interface ShardSettings extends RecordingSettings {
   readonly databaseUrl: string;
   /** Name of this archiver in leases. */
   readonly holder: string;
-  readonly interfaceAddress: string;
-  readonly receiveBufferBytes: number;
-  readonly messageBytesMax: number;
-  readonly repairTimeoutMs: number;
-  readonly sourceExpiryMs: number;
-  readonly batchMessagesMax: number;
-  readonly batchBytesMax: number;
-  readonly batchAgeMs: number;
-  readonly faults: string | undefined;
-  /** Start of the names of capture files: each channel has `capture`.CHANNEL.pcap. */
-  readonly capture?: string | undefined;
 }
 
 /** What a shard is told. */
