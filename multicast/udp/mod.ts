@@ -8,3 +8,4 @@ export * from './gate.ts';
 export * from './interface-mtu.ts';
 export * from './loss-injector.ts';
 export * from './socket.ts';
+export * from './transport.ts';
