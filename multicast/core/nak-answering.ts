@@ -1,7 +1,7 @@
 // How a publisher answers NAKs: which packet numbers it confirms, and which packets it resends at
 // what pace. Repairs have a budget of their own beside the data's, so that they neither starve
-// behind data nor crowd it out. Does not hold packets (transmit-window) nor decide what may be asked
-// for again (repair-scheduler).
+// behind data nor crowd it out. Does not hold packets (transmit-window) nor decide what may be
+// asked for again (repair-scheduler).
 
 import { NAK_SQNS_MAX } from '#base/mod.ts';
 import { type PacketReader, toRepair, unwrapSqn, wrapSqn } from '#multicast/wire/mod.ts';
