@@ -61,6 +61,27 @@ export const NAK_SQNS_MAX = 63;
  */
 export const NAK_PACKETS_OUTSTANDING_MAX = 16;
 
+/**
+ * Repairs that may wait in one of a publisher's lanes: what one receiver may have unanswered, and
+ * some.
+ */
+export const REPAIR_LANE_PACKETS_MAX = 1_024;
+/**
+ * Lanes in which repairs wait, taking turns: enough that two receivers seldom share one. Together
+ * they hold 65,536 packet numbers.
+ */
+export const REPAIR_LANES = 64;
+/**
+ * Packet numbers that wait to be confirmed: sixteen full confirmations, as much as one receiver
+ * asks for at once. Further ones are repaired without.
+ */
+export const NCF_PENDING_SQNS_MAX = NAK_SQNS_MAX * 16;
+/**
+ * Bytes of confirmations per second of one publisher: 500 full ones, for 31,500 packets. More
+ * would only cost every receiver time.
+ */
+export const NCF_BYTES_PER_SEC_MAX = 160_000;
+
 /** Messages in one segment; bounds the search for a position to one index range. */
 export const SEGMENT_MESSAGES_MAX = 4_096;
 /**
@@ -103,6 +124,10 @@ assert(PACKET_BYTES_DEFAULT < PACKET_BYTES_MAX, 'the default packet is smaller t
 assert(
   TRANSMIT_WINDOW_PACKETS_DEFAULT <= RECEIVE_WINDOW_PACKETS_MAX,
   'a receiver can hold all that a publisher can still repair',
+);
+assert(
+  NAK_SQNS_MAX * NAK_PACKETS_OUTSTANDING_MAX <= REPAIR_LANE_PACKETS_MAX,
+  'a lane of repairs holds all that one receiver may ask for',
 );
 assert(PACKET_MESSAGES_MAX <= SEGMENT_MESSAGES_MAX, 'the messages of a packet fit one segment');
 assert(SEGMENT_MESSAGES_MAX <= BATCH_MESSAGES_MAX, 'a full segment fits one batch');

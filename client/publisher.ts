@@ -15,6 +15,7 @@ import {
   Publisher,
   type PublisherCounters,
   type PublisherOptions,
+  type PublisherSnapshot,
   smallestWindow,
 } from '#multicast/core/mod.ts';
 import {
@@ -35,6 +36,7 @@ export interface OpenPublisherOptions
       | 'windowPackets'
       | 'windowBytes'
       | 'rateBytesPerSec'
+      | 'pace'
       | 'flushMs'
       | 'lingerMs'
     >,
@@ -93,6 +95,11 @@ export class ChannelPublisher implements AsyncDisposable {
   /** Numbers since the publisher opened. */
   get counters(): Readonly<PublisherCounters> {
     return this.#machine.counters;
+  }
+
+  /** Where the publisher stands now: its rate, and what waits. */
+  snapshot(): PublisherSnapshot {
+    return this.#machine.snapshot();
   }
 
   /** Sequence of the last message published; 0 before the first. */

@@ -100,6 +100,13 @@ const PUBLISHER = Type.Object({
     default: PUBLISH_BYTES_PER_SEC_DEFAULT,
     env: 'BACKCAST_RATE',
   }),
+  pace: choice(['on', 'off'], {
+    description:
+      'Whether a publisher slows down, to a sixteenth of its rate at most, while receivers ask ' +
+      'for much of what it sends again.',
+    default: 'on',
+    env: 'BACKCAST_PACE',
+  }),
   windowPackets: integer({
     description: 'Packets kept for repair.',
     range: [16, RECEIVE_WINDOW_PACKETS_MAX],

@@ -4,7 +4,14 @@
 
 /** Unit and meaning of one counter. */
 export interface CounterDescription {
-  readonly unit: 'packets' | 'messages' | 'bytes' | 'requests' | 'sessions';
+  readonly unit:
+    | 'packets'
+    | 'messages'
+    | 'bytes'
+    | 'requests'
+    | 'sessions'
+    | 'milliseconds'
+    | 'times';
   readonly sentence: string;
 }
 
@@ -16,6 +23,9 @@ function counter(unit: CounterDescription['unit'], sentence: string): CounterDes
 export const PUBLISHER_COUNTERS = {
   messagesAccepted: counter('messages', 'Messages taken into the stream.'),
   blocked: counter('messages', 'Messages turned away because half the window waited to be sent.'),
+  heldByRateMs: counter('milliseconds', 'Time for which data waited for the configured rate.'),
+  heldByPaceMs: counter('milliseconds', 'Time for which data waited while the pace was reduced.'),
+  paceCuts: counter('times', 'Reductions of the pace because receivers asked for too much again.'),
   packetsSent: counter('packets', 'Data packets sent for the first time.'),
   repairsSent: counter('packets', 'Data packets sent again because somebody asked.'),
   repairsExpired: counter(
@@ -28,6 +38,11 @@ export const PUBLISHER_COUNTERS = {
   naksReceived: counter('packets', 'NAK packets meant for this publisher.'),
   naksExpired: counter('requests', 'Packet numbers asked for that had already left the window.'),
   naksUnsent: counter('requests', 'Packet numbers asked for that were never sent.'),
+  naksRefused: counter('requests', 'Packet numbers asked for while too many repairs waited.'),
+  ncfsWithheld: counter(
+    'requests',
+    'Packet numbers not confirmed because too many were asked for.',
+  ),
   malformed: counter('packets', 'Datagrams that are not a PGM packet.'),
   notOurs: counter('packets', 'PGM packets meant for somebody else.'),
 } as const satisfies Record<string, CounterDescription>;

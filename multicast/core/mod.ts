@@ -2,6 +2,7 @@
 
 export * from './counters.ts';
 export * from './machine.ts';
+export type { PacePolicy } from './pace.ts';
 export type { SessionSnapshot } from './peer.ts';
 export * from './publisher.ts';
 export * from './receiver.ts';

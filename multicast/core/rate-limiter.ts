@@ -11,7 +11,7 @@ const UDP_HEADER_BYTES = 28;
 
 /** Grants bytes at `rateBytesPerSec`, at most `burstBytes` at once. */
 export class RateLimiter {
-  readonly #rateBytesPerMs: number;
+  #rateBytesPerMs: number;
   readonly #burstBytes: number;
   #tokensBytes: number;
   #refilledAtMs = Number.NEGATIVE_INFINITY;
@@ -31,6 +31,17 @@ export class RateLimiter {
       this.#tokensBytes = Math.min(this.#burstBytes, this.#tokensBytes + accrued);
       this.#refilledAtMs = nowMs;
     }
+  }
+
+  /** From now on, `rateBytesPerSec`; to be refilled first. The burst stays what it was. */
+  setRate(rateBytesPerSec: number): void {
+    assert(rateBytesPerSec > 0, 'a rate is positive');
+    this.#rateBytesPerMs = rateBytesPerSec / 1000;
+  }
+
+  /** Whether `take` would take. */
+  get isReady(): boolean {
+    return this.#tokensBytes > 0;
   }
 
   /** Takes `bytes` if the bucket is not empty; false leaves it as it was. */

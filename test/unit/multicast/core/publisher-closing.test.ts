@@ -68,7 +68,7 @@ test('repairs are answered during the linger, and extend it', () => {
 });
 
 test('repairs that still wait when the linger ends are sent first, without a busy wait', () => {
-  const publisher = sentPublisher(16, { rateBytesPerSec: 2_000 }, 150);
+  const publisher = sentPublisher(16, { rateBytesPerSec: 8_000 }, 150);
   const startMs = 5_000;
   run(publisher, startMs);
   publisher.close(startMs);
