@@ -74,6 +74,10 @@ export class NakAnswering {
     const lane = laneOf(remote);
     let isBehind = false;
     this.#counters.naksReceived += 1;
+    if (this.#repairs.isFull(lane)) {
+      this.#counters.naksRefused += sqnCount;
+      return false;
+    }
     for (let index = 0; index < sqnCount; index += 1) {
       const sqn = unwrapSqn(sqnList[index] ?? 0, sentLead);
       if (sqn > sentLead) {

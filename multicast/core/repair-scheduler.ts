@@ -56,6 +56,12 @@ export class RepairScheduler {
     return this.#confirmedAtMs.has(sqn);
   }
 
+  /** Whether the lane refuses what does not wait yet. */
+  isFull(lane: number): boolean {
+    const { queue, head } = this.#lane(lane);
+    return queue.length - head >= REPAIR_LANE_PACKETS_MAX;
+  }
+
   /** Takes up `sqn` in the lane of an asker unless it need not or may not; says which. */
   request(sqn: number, lane: number, nowMs: number): RequestOutcome {
     const confirmedAtMs = this.#confirmedAtMs.get(sqn);
@@ -66,10 +72,9 @@ export class RepairScheduler {
     }
     const resentAtMs = this.#resentAtMs.get(sqn);
     if (resentAtMs !== undefined && nowMs - resentAtMs < REPAIR_LINGER_MS) return 'lingering';
-    const { queue, head } = this.#lane(lane);
-    if (queue.length - head >= REPAIR_LANE_PACKETS_MAX) return 'refused';
+    if (this.isFull(lane)) return 'refused';
     this.#confirmedAtMs.set(sqn, nowMs);
-    queue.push(sqn);
+    this.#lane(lane).queue.push(sqn);
     return 'queued';
   }
 
