@@ -39,10 +39,7 @@ export const PUBLISHER_COUNTERS = {
   naksExpired: counter('requests', 'Packet numbers asked for that had already left the window.'),
   naksUnsent: counter('requests', 'Packet numbers asked for that were never sent.'),
   naksRefused: counter('requests', 'Packet numbers asked for while too many repairs waited.'),
-  ncfsWithheld: counter(
-    'requests',
-    'Packet numbers not confirmed because too many were asked for.',
-  ),
+  ncfsWithheld: counter('requests', 'Packet numbers not confirmed because too many waited.'),
   malformed: counter('packets', 'Datagrams that are not a PGM packet.'),
   notOurs: counter('packets', 'PGM packets meant for somebody else.'),
 } as const satisfies Record<string, CounterDescription>;

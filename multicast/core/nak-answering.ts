@@ -24,6 +24,12 @@ const NCF_SHARE = 1 / 16;
 /** Confirmations that may leave at once. */
 const NCF_BURST = 16;
 
+/**
+ * A confirmation keeps everybody from asking: it is given only for what leaves this soon. What waits
+ * longer, behind one who asks for everything, others may ask for in lanes of their own.
+ */
+const PROMISE_MS_MAX = 100;
+
 /** Answers the NAKs of one publisher. */
 export class NakAnswering {
   readonly #window: TransmitWindow;
@@ -71,7 +77,7 @@ export class NakAnswering {
    */
   handleNak(reader: PacketReader, remote: Remote, sentLead: number, nowMs: number): boolean {
     const { sqnList, sqnCount } = reader;
-    const lane = laneOf(remote);
+    const lane = laneOf(remote, nowMs);
     let isBehind = false;
     this.#counters.naksReceived += 1;
     if (this.#repairs.isFull(lane)) {
@@ -144,9 +150,7 @@ export class NakAnswering {
 
   /** Lets the data's rate follow what is asked for, and the repairs' budget the data's rate. */
   adapt(sentLead: number, nowMs: number): void {
-    const backlogBytes = this.repairCount * this.#packetBytesMax;
-    const backlogMs = (backlogBytes / this.#budget.bytesPerSec) * 1_000;
-    if (!this.#rate.adapt(sentLead, backlogMs)) return;
+    if (!this.#rate.adapt(sentLead, this.#durationMs(this.repairCount))) return;
     this.#budget.refill(nowMs);
     this.#budget.setDataRate(this.#rate.bytesPerSec);
   }
@@ -156,7 +160,13 @@ export class NakAnswering {
     if (outcome === 'refused') this.#counters.naksRefused += 1;
     this.#rate.asked(sqn);
     if (outcome !== 'queued' && outcome !== 'waiting') return;
-    if (this.#pending.length < NCF_PENDING_SQNS_MAX) this.#pending.push(sqn);
+    const isSoon = this.#durationMs(this.#repairs.lengthOf(lane)) <= PROMISE_MS_MAX;
+    if (isSoon && this.#pending.length < NCF_PENDING_SQNS_MAX) this.#pending.push(sqn);
     else this.#counters.ncfsWithheld += 1;
+  }
+
+  /** How long so many repairs take, at least, while data flows. */
+  #durationMs(packets: number): number {
+    return (packets * this.#packetBytesMax * 1_000) / this.#budget.bytesPerSec;
   }
 }

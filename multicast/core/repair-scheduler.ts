@@ -4,7 +4,9 @@
 // resent) → idle.
 //
 // Who asks gets a lane by a hash of its address, and the lanes take turns: a receiver that asks for
-// much, or for everything, delays those in its own lane. A lane holds as much as one receiver may
+// much, or for everything, delays those in its own lane. The hash is another every second, so that
+// nobody shares a lane with such a one for long. A packet that waits in one lane may be asked for
+// in another, and leaves with the first to have its turn. A lane holds as much as one receiver may
 // have unanswered; more is refused, and asked for again.
 //
 // Does not know what a packet holds (transmit-window) nor how fast repairs may leave
@@ -31,17 +33,11 @@ export type RequestOutcome =
   /** The asker's lane is full. */
   | 'refused';
 
-interface Lane {
-  readonly queue: number[];
-  head: number;
-}
-
 /** The packet numbers to resend, each at most once at a time. */
 export class RepairScheduler {
-  readonly #lanes: readonly Lane[] = Array.from({ length: REPAIR_LANES }, () => ({
-    queue: [],
-    head: 0,
-  }));
+  /** In order of asking; may hold what has left meanwhile by another lane. */
+  readonly #lanes: readonly Set<number>[] = Array.from({ length: REPAIR_LANES }, () => new Set());
+  /** All that wait, each with when it was last confirmed. */
   readonly #confirmedAtMs = new Map<number, number>();
   readonly #resentAtMs = new Map<number, number>();
   #turn = 0;
@@ -56,54 +52,51 @@ export class RepairScheduler {
     return this.#confirmedAtMs.has(sqn);
   }
 
-  /** Whether the lane refuses what does not wait yet. */
+  /** Packets that wait in a lane, and some that have left by another. */
+  lengthOf(lane: number): number {
+    return this.#lane(lane).size;
+  }
+
+  /** Whether the lane takes up nothing more. */
   isFull(lane: number): boolean {
-    const { queue, head } = this.#lane(lane);
-    return queue.length - head >= REPAIR_LANE_PACKETS_MAX;
+    return this.lengthOf(lane) >= REPAIR_LANE_PACKETS_MAX;
   }
 
   /** Takes up `sqn` in the lane of an asker unless it need not or may not; says which. */
   request(sqn: number, lane: number, nowMs: number): RequestOutcome {
-    const confirmedAtMs = this.#confirmedAtMs.get(sqn);
-    if (confirmedAtMs !== undefined) {
-      if (nowMs - confirmedAtMs < CONFIRMED_MS) return 'confirmed';
-      this.#confirmedAtMs.set(sqn, nowMs);
-      return 'waiting';
-    }
     const resentAtMs = this.#resentAtMs.get(sqn);
     if (resentAtMs !== undefined && nowMs - resentAtMs < REPAIR_LINGER_MS) return 'lingering';
-    if (this.isFull(lane)) return 'refused';
+    const isTaken = this.#lane(lane).has(sqn) || !this.isFull(lane);
+    if (isTaken) this.#lane(lane).add(sqn);
+    const confirmedAtMs = this.#confirmedAtMs.get(sqn);
+    if (confirmedAtMs === undefined && !isTaken) return 'refused';
+    if (confirmedAtMs !== undefined && nowMs - confirmedAtMs < CONFIRMED_MS) return 'confirmed';
     this.#confirmedAtMs.set(sqn, nowMs);
-    this.#lane(lane).queue.push(sqn);
-    return 'queued';
+    return confirmedAtMs === undefined ? 'queued' : 'waiting';
   }
 
   /** The packet to resend next, or undefined; stays queued until `done` is told. */
   peek(): number | undefined {
     if (this.#confirmedAtMs.size === 0) return undefined;
-    let lane = this.#lane(this.#turn);
-    while (lane.head === lane.queue.length) {
+    for (;;) {
+      for (const sqn of this.#lane(this.#turn)) {
+        if (this.#confirmedAtMs.has(sqn)) return sqn;
+        this.#lane(this.#turn).delete(sqn);
+      }
       this.#turn = (this.#turn + 1) % REPAIR_LANES;
-      lane = this.#lane(this.#turn);
     }
-    return lane.queue[lane.head];
   }
 
   /** The packet that `peek` named has left, or is gone from the window (`hasLeft` false). */
   done(hasLeft: boolean, nowMs: number): void {
     const sqn = this.peek();
     if (sqn === undefined) return;
-    const lane = this.#lane(this.#turn);
+    this.#lane(this.#turn).delete(sqn);
     this.#turn = (this.#turn + 1) % REPAIR_LANES;
-    lane.head += 1;
     this.#confirmedAtMs.delete(sqn);
-    if (hasLeft) {
-      this.#resentAtMs.delete(sqn);
-      this.#resentAtMs.set(sqn, nowMs);
-    }
-    if (lane.head < lane.queue.length && lane.head < REPAIR_LANE_PACKETS_MAX) return;
-    lane.queue.splice(0, lane.head);
-    lane.head = 0;
+    if (!hasLeft) return;
+    this.#resentAtMs.delete(sqn);
+    this.#resentAtMs.set(sqn, nowMs);
   }
 
   /**
@@ -117,14 +110,14 @@ export class RepairScheduler {
     }
   }
 
-  #lane(index: number): Lane {
+  #lane(index: number): Set<number> {
     return this.#lanes[index % REPAIR_LANES];
   }
 }
 
-/** The lane of an asker: the same for the same address and port. */
-export function laneOf({ address, port }: Remote): number {
-  let hash = port;
+/** The lane of an asker: in the same second the same for the same address and port. */
+export function laneOf({ address, port }: Remote, nowMs: number): number {
+  let hash = Math.imul(port ^ (Math.floor(nowMs / 1_000) << 16), 0x0100_0193);
   for (let at = 0; at < address.length; at += 1) {
     hash = Math.imul(hash ^ address.charCodeAt(at), 0x0100_0193);
   }

@@ -13,7 +13,7 @@ import { CALM, type Ledger, publishOne } from '#test/support/simulated-traffic.t
 const TRANSPORT = { gsiHigh: 1, gsiLow: 2, tsiSport: 3, dataDport: 7_501 };
 const RATE_BYTES_PER_SEC = 4_000_000;
 const WIRE_BYTES = 1_387;
-const WINDOW_PACKETS = 16_384;
+const WINDOW_PACKETS = 4_096;
 const NAKS_PER_MS = 10;
 const SECONDS = 3;
 

@@ -98,13 +98,42 @@ test('a full lane refuses, others do not, and what is refused may be asked for a
   assert.equal(repairs.isQueued(8_888), true);
 });
 
+test('what waits in a long lane leaves with the turn of another that asks for it too, once', () => {
+  const repairs = new RepairScheduler();
+  for (let sqn = 0; sqn < 500; sqn += 1) repairs.request(sqn, 1, 0);
+  assert.equal(repairs.request(499, 2, 0), 'confirmed');
+  assert.equal(repairs.length, 500);
+  const order: number[] = [];
+  for (; repairs.length > 0; repairs.done(true, 0)) order.push(repairs.peek() ?? -1);
+  assert.deepEqual(order.slice(0, 4), [0, 499, 1, 2]);
+  assert.deepEqual([order.length, new Set(order).size], [500, 500]);
+});
+
+test('in a full lane a packet that waits elsewhere is still on its way', () => {
+  const repairs = new RepairScheduler();
+  repairs.request(9_999, 1, 0);
+  for (let sqn = 0; sqn < REPAIR_LANE_PACKETS_MAX; sqn += 1) repairs.request(sqn, LANE, 0);
+  assert.equal(repairs.request(9_999, LANE, 20), 'waiting');
+});
+
+test('two askers that share a lane share it for a second', () => {
+  const askers = Array.from({ length: 200 }, (_, n) => ({ address: '10.0.0.1', port: 40_000 + n }));
+  const neighbours = (nowMs: number): number[] => {
+    const lane = laneOf(askers[0] ?? { address: '', port: 0 }, nowMs);
+    return askers.flatMap((asker, n) => (laneOf(asker, nowMs) === lane ? [n] : []));
+  };
+  const both = neighbours(0).filter((n) => n > 0 && neighbours(1_000).includes(n));
+  assert.ok(neighbours(0).length > 1);
+  assert.deepEqual(both, []);
+});
+
 test('the same asker has the same lane, and most of a few hundred askers share it with few', () => {
   const counts = new Map<number, number>();
   for (let host = 1; host <= 16; host += 1) {
     for (let port = 40_000; port < 40_016; port += 1) {
       const asker = { address: `10.0.0.${host}`, port };
-      assert.equal(laneOf(asker), laneOf({ ...asker }));
-      counts.set(laneOf(asker), (counts.get(laneOf(asker)) ?? 0) + 1);
+      assert.equal(laneOf(asker, 0), laneOf({ ...asker }, 999));
+      counts.set(laneOf(asker, 0), (counts.get(laneOf(asker, 0)) ?? 0) + 1);
     }
   }
   assert.ok(counts.size >= REPAIR_LANES - 4, `${counts.size} lanes`);
