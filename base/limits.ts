@@ -49,6 +49,17 @@ export const RECEIVE_WINDOW_PACKETS_MAX = 131_072;
 export const RECEIVE_GAPS_MAX = 4_096;
 /** Sessions a receiver follows at once on one channel. */
 export const RECEIVE_SESSIONS_MAX = 1_024;
+/**
+ * Names of sessions heard once that a receiver remembers while it follows many: 48 KiB, and at ten
+ * thousand new names a second each stays for most of the time between two first SPMs of a
+ * publisher.
+ */
+export const SESSION_CANDIDATES = 4_096;
+/**
+ * Strangers given up per second for other newcomers: all of them in five seconds, so that a quiet
+ * publisher, heard every two, is not among them; and few enough rows for who stores sessions.
+ */
+export const SESSIONS_REPLACED_PER_SEC_MAX = 200;
 
 /**
  * Packet numbers in one NAK: one in the header and 62 in the list, as much as the list option

@@ -77,7 +77,11 @@ export const RECEIVER_COUNTERS = {
   late: counter('packets', 'Packets of sessions that are over.'),
   sessionsRefused: counter(
     'packets',
-    'Packets of new sessions beyond the bound on sessions, or of a session that has another TSI.',
+    'Packets of new sessions while too many are followed, or of a session that has another TSI.',
+  ),
+  sessionsReplaced: counter(
+    'sessions',
+    'Sessions hardly heard that were given up for others at the bound on sessions.',
   ),
   sessionsOpened: counter('sessions', 'Sessions heard for the first time.'),
 } as const satisfies Record<string, CounterDescription>;

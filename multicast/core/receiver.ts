@@ -14,6 +14,7 @@ import {
   sessionFromWords,
 } from '#base/mod.ts';
 import { type MalformedReason, PacketReader } from '#multicast/wire/mod.ts';
+import { Admission } from './admission.ts';
 import { newReceiverCounters, type ReceiverCounters } from './counters.ts';
 import type { Machine, Remote, Transmit } from './machine.ts';
 import { Peer, type SessionSnapshot } from './peer.ts';
@@ -62,6 +63,7 @@ export class Receiver implements Machine {
   readonly #dormant = new Map<SessionId, Dormant>();
   readonly #followed = new Set<SessionId>();
   readonly #finished = new Set<SessionId>();
+  readonly #admission = new Admission<Peer>();
   readonly #transmits: Transmit[] = [];
   #events: ReceiverEvent[] = [];
   #eventHead = 0;
@@ -181,6 +183,7 @@ export class Receiver implements Machine {
     }
     peer ??= this.#admit(remote, nowMs);
     if (peer === undefined) return;
+    this.#admission.heard(peer);
     if (reader.kind === 'spm') peer.handleSpm(reader, remote, nowMs);
     else peer.handleData(reader, bytes, nowMs);
     this.#wakeAt(peer.nextDeadlineMs);
@@ -222,7 +225,7 @@ export class Receiver implements Machine {
       this.counters.late += 1;
       return undefined;
     }
-    if (this.#followed.has(session) || this.#followed.size >= RECEIVE_SESSIONS_MAX) {
+    if (this.#followed.has(session) || !this.#hasRoom(resume !== undefined, nowMs)) {
       this.counters.sessionsRefused += 1;
       return undefined;
     }
@@ -247,9 +250,23 @@ export class Receiver implements Machine {
     const key = peerKey(reader);
     this.#peers.set(key, [...(this.#peers.get(key) ?? []), peer]);
     this.#followed.add(session);
+    if (resume === undefined) this.#admission.entered(peer);
     this.counters.sessionsOpened += 1;
     this.#events.push({ kind: 'opened', session, tsi: peer.tsi });
     return peer;
+  }
+
+  /** Whether the session in the reader may be taken up; may give up another for it. */
+  #hasRoom(isRemembered: boolean, nowMs: number): boolean {
+    const { size } = this.#followed;
+    if (!isRemembered && !this.#admission.mayEnter(this.#reader, size, nowMs)) return false;
+    if (size < RECEIVE_SESSIONS_MAX) return true;
+    const stranger = this.#admission.replaceable(nowMs);
+    if (stranger === undefined) return false;
+    this.counters.sessionsReplaced += 1;
+    stranger.expire();
+    this.#retire();
+    return true;
   }
 
   #remembered(session: SessionId): ResumePoint | 'finished' | undefined {
@@ -273,6 +290,7 @@ export class Receiver implements Machine {
     const cause = peer.isFinished ? 'fin' : 'expired';
     if (cause === 'expired') peer.abandon();
     this.#followed.delete(peer.session);
+    this.#admission.left(peer);
     if (this.#lastPeer === peer) this.#lastPeer = undefined;
     this.#events.push({ kind: 'closed', session: peer.session, cause });
     if (cause === 'fin') {
