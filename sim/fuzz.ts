@@ -1,5 +1,5 @@
 // `npm run fuzz`: hostile datagrams by the million into the machines and the readers. Prints what
-// came of them, and fails on an exception, on answers beyond their bounds, and on memory that grows.
+// came of them, and fails on an exception, on answers beyond their bounds, and on growing memory.
 
 import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';

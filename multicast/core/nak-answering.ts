@@ -25,8 +25,8 @@ const NCF_SHARE = 1 / 16;
 const NCF_BURST = 16;
 
 /**
- * A confirmation keeps everybody from asking: it is given only for what leaves this soon. What waits
- * longer, behind one who asks for everything, others may ask for in lanes of their own.
+ * A confirmation keeps everybody from asking: it is given only for what leaves this soon. What
+ * waits longer, behind one who asks for everything, others may ask for in lanes of their own.
  */
 const PROMISE_MS_MAX = 100;
 
