@@ -1,4 +1,5 @@
-// `bench live` as a user runs it, small: that it measures what it says, not how fast this machine is.
+// `bench live` as a user runs it, small: that it measures what it says, not how fast this machine
+// is.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
