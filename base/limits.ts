@@ -93,6 +93,12 @@ export const NCF_PENDING_SQNS_MAX = NAK_SQNS_MAX * 16;
  */
 export const NCF_BYTES_PER_SEC_MAX = 160_000;
 
+/**
+ * NAKs per second of one receiver, over all its sessions: enough to ask for 126,000 packets, and so
+ * few that forged sessions cannot make it a source of traffic to addresses that they name.
+ */
+export const NAKS_PER_SEC_MAX = 2_000;
+
 /** Messages in one segment; bounds the search for a position to one index range. */
 export const SEGMENT_MESSAGES_MAX = 4_096;
 /**

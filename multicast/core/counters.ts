@@ -4,14 +4,7 @@
 
 /** Unit and meaning of one counter. */
 export interface CounterDescription {
-  readonly unit:
-    | 'packets'
-    | 'messages'
-    | 'bytes'
-    | 'requests'
-    | 'sessions'
-    | 'milliseconds'
-    | 'times';
+  readonly unit: 'packets' | 'messages' | 'bytes' | 'requests' | 'sessions' | 'ms' | 'cuts';
   readonly sentence: string;
 }
 
@@ -23,9 +16,9 @@ function counter(unit: CounterDescription['unit'], sentence: string): CounterDes
 export const PUBLISHER_COUNTERS = {
   messagesAccepted: counter('messages', 'Messages taken into the stream.'),
   blocked: counter('messages', 'Messages turned away because half the window waited to be sent.'),
-  heldByRateMs: counter('milliseconds', 'Time for which data waited for the configured rate.'),
-  heldByPaceMs: counter('milliseconds', 'Time for which data waited while the pace was reduced.'),
-  paceCuts: counter('times', 'Reductions of the pace because receivers asked for too much again.'),
+  heldByRateMs: counter('ms', 'Time for which data waited for the configured rate.'),
+  heldByPaceMs: counter('ms', 'Time for which data waited while the pace was reduced.'),
+  paceCuts: counter('cuts', 'Reductions of the pace because receivers asked for too much again.'),
   packetsSent: counter('packets', 'Data packets sent for the first time.'),
   repairsSent: counter('packets', 'Data packets sent again because somebody asked.'),
   repairsExpired: counter(
@@ -62,6 +55,7 @@ export const RECEIVER_COUNTERS = {
   naksSent: counter('packets', 'NAK packets sent; the copy to the group is not counted.'),
   nakSqnsSent: counter('requests', 'Packet numbers asked for in those NAKs.'),
   naksSuppressed: counter('requests', 'Requests held back because somebody else had asked.'),
+  naksWithheld: counter('packets', 'NAK packets not sent because too many were sent this second.'),
   spmsReceived: counter('packets', 'Source path messages accepted.'),
   spmrsSent: counter('packets', 'Requests for a source path message sent.'),
   malformed: counter(

@@ -37,6 +37,8 @@ export interface PeerOptions extends Omit<SessionReceiverOptions, 'ask'> {
   readonly remote: Remote;
   readonly nowMs: number;
   readonly sourceExpiryMs: number;
+  /** Takes one NAK of what the receiver may send; false if it may not now. */
+  readonly mayAsk: () => boolean;
   readonly transmit: (transmit: Transmit) => void;
 }
 
@@ -189,6 +191,10 @@ export class Peer {
     const { address, counters, transmit, transport } = this.#options;
     const to = this.#nakTo;
     if (to === undefined) return;
+    if (!this.#options.mayAsk()) {
+      counters.naksWithheld += 1;
+      return;
+    }
     const into = new Uint8Array(CONTROL_PACKET_BYTES_MAX);
     const packetBytes = writeNak(into, {
       ...transport,

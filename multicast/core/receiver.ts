@@ -8,6 +8,7 @@
 
 import {
   type ChannelAddress,
+  NAKS_PER_SEC_MAX,
   type Random,
   RECEIVE_SESSIONS_MAX,
   type SessionId,
@@ -18,6 +19,7 @@ import { Admission } from './admission.ts';
 import { newReceiverCounters, type ReceiverCounters } from './counters.ts';
 import type { Machine, Remote, Transmit } from './machine.ts';
 import { Peer, type SessionSnapshot } from './peer.ts';
+import { RateLimiter } from './rate-limiter.ts';
 import type { ReceiverEvent, ResumePoint } from './receiver-event.ts';
 import { RepairLatency } from './repair-latency.ts';
 import type { JoinMode } from './session-receiver.ts';
@@ -64,6 +66,10 @@ export class Receiver implements Machine {
   readonly #followed = new Set<SessionId>();
   readonly #finished = new Set<SessionId>();
   readonly #admission = new Admission<Peer>();
+  readonly #naks = new RateLimiter({
+    rateBytesPerSec: NAKS_PER_SEC_MAX,
+    burstBytes: NAKS_PER_SEC_MAX / 10,
+  });
   readonly #transmits: Transmit[] = [];
   #events: ReceiverEvent[] = [];
   #eventHead = 0;
@@ -131,6 +137,7 @@ export class Receiver implements Machine {
   /** Lets time pass. */
   handleTimeout(nowMs: number): void {
     if (nowMs < this.#nextDeadlineMs) return;
+    this.#naks.refill(nowMs);
     const lateMs = nowMs - this.#nextDeadlineMs;
     if (lateMs >= ASLEEP_MS_MIN) this.#overslept(lateMs, nowMs);
     this.#nextDeadlineMs = Number.POSITIVE_INFINITY;
@@ -244,6 +251,7 @@ export class Receiver implements Machine {
       nowMs,
       counters: this.counters,
       repairLatency: this.repairLatency,
+      mayAsk: () => this.#naks.take(1),
       emit: (event) => this.#events.push(event),
       transmit: (transmit) => this.#transmits.push(transmit),
     });

@@ -3,8 +3,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RECEIVE_SESSIONS_MAX } from '#base/mod.ts';
+import { NAKS_PER_SEC_MAX, RECEIVE_SESSIONS_MAX } from '#base/mod.ts';
 import { checkEvents, type SimulatedReceiver, World } from '#sim/mod.ts';
+import { writeSpm } from '#multicast/wire/mod.ts';
 import { packetOf, writeData } from '#test/support/packets.ts';
 import { blockOf } from '#test/support/session-packets.ts';
 import { CALM, type Ledger, publishEach, publishOne } from '#test/support/simulated-traffic.ts';
@@ -83,4 +84,22 @@ test('a quiet publisher that is known stays known through a flood', () => {
     ({ kind, session }) => kind === 'closed' && session === quiet.session,
   );
   assert.deepEqual(closed, []);
+});
+
+test('forged sessions that name a victim make a receiver send it a bounded number of NAKs', (t) => {
+  const world = new World(5, CALM);
+  const receiver = world.addReceiver({}, [], () => {});
+  for (let n = 0; n < 400; n += 1) {
+    const transport = { gsiHigh: 9, gsiLow: n, tsiSport: 3, dataDport: 7_501 };
+    const session = { sessionHigh: 9, sessionLow: n + 1, sequence: 60_000 };
+    const window = { sqn: 1, trail: 0, lead: 60_000, nla: 0x0a09_0909 };
+    world.inject(
+      receiver.node,
+      packetOf((into) => writeSpm(into, { ...transport, ...window, session })),
+    );
+  }
+  world.run(world.nowMs + 5_000);
+  const { naksSent, naksWithheld } = receiver.machine.counters;
+  t.diagnostic(`${naksSent} NAKs in five seconds, ${naksWithheld} withheld`);
+  assert.ok(naksSent <= NAKS_PER_SEC_MAX * 5.1 && naksWithheld > 0);
 });
