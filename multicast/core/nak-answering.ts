@@ -3,7 +3,12 @@
 // neither starve behind data nor crowd it out, whatever is asked for. Does not hold packets
 // (transmit-window) nor decide what may be asked for again (repair-scheduler).
 
-import { NAK_SQNS_MAX, NCF_BYTES_PER_SEC_MAX, NCF_PENDING_SQNS_MAX } from '#base/mod.ts';
+import {
+  type ChannelAddress,
+  NAK_SQNS_MAX,
+  NCF_BYTES_PER_SEC_MAX,
+  NCF_PENDING_SQNS_MAX,
+} from '#base/mod.ts';
 import {
   CONTROL_PACKET_BYTES_MAX,
   type PacketReader,
@@ -41,14 +46,17 @@ export class NakAnswering {
   readonly #ncfRate: RateLimiter;
   readonly #confirmed = new Uint32Array(NAK_SQNS_MAX);
   #pending: number[] = [];
+  readonly #group: string;
 
   constructor(options: {
+    readonly address: ChannelAddress;
     readonly window: TransmitWindow;
     readonly counters: PublisherCounters;
     readonly rate: SendRate;
     readonly rateBytesPerSec: number;
     readonly packetBytesMax: number;
   }) {
+    this.#group = options.address.group;
     this.#window = options.window;
     this.#counters = options.counters;
     this.#rate = options.rate;
@@ -132,7 +140,7 @@ export class NakAnswering {
         this.#counters.repairsExpired += 1;
         continue;
       }
-      if (!this.#budget.take(wireBytesOf(packet), spare)) return undefined;
+      if (!this.#budget.take(wireBytesOf(packet, this.#group), spare)) return undefined;
       this.#repairs.done(true, nowMs);
       this.#counters.repairsSent += 1;
       // The packet itself may still wait in the socket, under way for the first time.
