@@ -1,7 +1,7 @@
 // Makes hostile datagrams out of sound ones: flipped bits, fields with numbers at the edges, cuts,
 // splices, noise. Damaged ones keep a checksum that no longer fits; forged ones get one that does.
 
-import { assert, type Random, randomBelow } from '#base/mod.ts';
+import { assert, type Random, randomBelow, unreachable } from '#base/mod.ts';
 import { onesSum } from '#multicast/wire/mod.ts';
 import { FUZZED_SESSION } from './fuzz-seeds.ts';
 
@@ -79,6 +79,8 @@ export class Mutator {
         return forged(this.#resized((seed) => joined(seed, this.#noise(EXTRA_BYTES_MAX))));
       case 'noise':
         return this.#noise(NOISE_BYTES_MAX);
+      default:
+        return unreachable(mutation);
     }
   }
 

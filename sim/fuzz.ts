@@ -87,7 +87,7 @@ function printReport(fuzzer: Fuzzer): void {
   for (const [index, receiver] of receivers.entries()) {
     const name = index === 0 ? 'receiver of the window' : 'live receiver';
     printCounters(name, receiver.counters);
-    const reasons = [...receiver.malformedReasons].sort(([a], [b]) => a.localeCompare(b));
+    const reasons = [...receiver.malformedReasons].toSorted(([a], [b]) => a.localeCompare(b));
     for (const [reason, count] of reasons) print(`  malformed: ${reason}`, count);
     print('  sessions followed', receiver.sessionCount);
     print('  sessions remembered', receiver.rememberedCount);

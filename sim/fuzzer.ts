@@ -4,7 +4,7 @@
 // within its bounds. Looks at no memory; that is the command's.
 
 import { assert, type Random, randomBelow, seededRandom, type SessionId } from '#base/mod.ts';
-import { type Machine, Publisher, Receiver, type ReceiverEvent } from '#multicast/core/mod.ts';
+import type { Machine, Publisher, Receiver, ReceiverEvent } from '#multicast/core/mod.ts';
 import { NativeBlockReader, PacketReader } from '#multicast/wire/mod.ts';
 import { type Mutation, MUTATIONS, Mutator } from './fuzz-mutator.ts';
 import { FUZZED_TRANSPORT, fuzzSeeds } from './fuzz-seeds.ts';
