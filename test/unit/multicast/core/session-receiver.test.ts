@@ -249,7 +249,7 @@ test('with too many holes the end that an SPM shows is not taken for what is kno
   assert.equal(told(receiver).at(-1), 'closed fin');
 });
 
-test('a trail that jumps by two billion and is said again is one loss, and the session goes on behind it', () => {
+test('a trail that jumps by two billion, and is said again, is one loss', () => {
   const receiver = newReceiver();
   const far = 2 ** 31 - 2;
   hear(
