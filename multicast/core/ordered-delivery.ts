@@ -130,6 +130,7 @@ export class OrderedDelivery {
       session: this.#session,
       firstSequence: sequence,
       messageCount,
+      lastSequence: sequence + messageCount - 1,
       bytes,
       start,
       end,

@@ -37,6 +37,11 @@ export interface ReceiverOptions {
    * remembers them all.
    */
   readonly recall?: (session: SessionId) => ResumePoint | 'finished' | undefined;
+  /**
+   * The same for a publisher of another implementation, which names no session: the last one with
+   * this TSI, unless it has ended with FIN.
+   */
+  readonly recallForeign?: (tsi: string) => ResumePoint | undefined;
 }
 
 /** A session that is over for now, or was taken over from an earlier receiver. */
@@ -248,7 +253,7 @@ export class Receiver implements Machine {
     this.#peers.set(key, [...(this.#peers.get(key) ?? []), peer]);
     this.#followed.add(session);
     this.counters.sessionsOpened += 1;
-    this.#events.push({ kind: 'opened', session, tsi: peer.tsi });
+    this.#events.push({ kind: 'opened', session, tsi: peer.tsi, isForeign: false });
     return peer;
   }
 
