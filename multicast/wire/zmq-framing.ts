@@ -13,7 +13,7 @@
 // A message here is its frames, exactly as they stand on the wire: nothing is lost of one that has
 // several parts, and it says itself where they lie.
 
-import { assert, unreachable } from '#base/mod.ts';
+import { assert, PACKET_MESSAGES_MAX, unreachable } from '#base/mod.ts';
 import { readU16, writeSafeU64, writeU16 } from './bytes.ts';
 import type { MalformedReason } from './layout.ts';
 import { NO_PUBLISH_TIME } from './publish-time.ts';
@@ -116,6 +116,73 @@ export class ZmqMessageScanner {
   }
 }
 
+/**
+ * Fills one TSDU after another with whole messages, so that a lost packet costs no other's. What is
+ * too large for one is sliced by the publisher.
+ */
+export class ZmqBlockWriter {
+  readonly #scanner = new ZmqMessageScanner();
+  #into: Uint8Array = new Uint8Array(0);
+  #start = 0;
+  #end = 0;
+  #limit = 0;
+  #messageCount = 0;
+
+  /** Starts an empty TSDU at `at`; it will not grow beyond `limit`. */
+  start(into: Uint8Array, at: number, limit: number = into.length): void {
+    assert(at + ZMQ_OFFSET_BYTES <= limit && limit <= into.length, 'a TSDU lies within its memory');
+    this.#into = into;
+    this.#start = at;
+    this.#end = at + ZMQ_OFFSET_BYTES;
+    this.#limit = limit;
+    this.#messageCount = 0;
+  }
+
+  /** First position behind the TSDU. An empty one ends where it starts. */
+  get end(): number {
+    return this.#messageCount === 0 ? this.#start : this.#end;
+  }
+
+  /**
+   * Adds a copy of a message, which is given as its frames; false, and nothing changed, if it does
+   * not fit. Anything but frames would make ZeroMQ's subscribers abort, so it is a broken invariant.
+   */
+  append(message: Uint8Array, _publishedAtUs: number): boolean {
+    if (message.length > this.#limit - this.#end) return false;
+    if (this.#messageCount >= PACKET_MESSAGES_MAX) return false;
+    assertMessage(this.#scanner, message);
+    if (this.#messageCount === 0) writeU16(this.#into, this.#start, 0);
+    this.#into.set(message, this.#end);
+    this.#end += message.length;
+    this.#messageCount += 1;
+    return true;
+  }
+}
+
+/**
+ * The TSDUs of a message that is too large for one, each at most `tsduBytesMax`: the first says
+ * that a message starts with it, the others that none does.
+ */
+export function zmqSlices(message: Uint8Array, tsduBytesMax: number): Uint8Array[] {
+  assertMessage(new ZmqMessageScanner(), message);
+  const sliceBytesMax = tsduBytesMax - ZMQ_OFFSET_BYTES;
+  const slices: Uint8Array[] = [];
+  for (let start = 0; start < message.length; start += sliceBytesMax) {
+    const slice = message.subarray(start, start + sliceBytesMax);
+    const tsdu = new Uint8Array(ZMQ_OFFSET_BYTES + slice.length);
+    writeU16(tsdu, 0, start === 0 ? 0 : ZMQ_NO_START);
+    tsdu.set(slice, ZMQ_OFFSET_BYTES);
+    slices.push(tsdu);
+  }
+  return slices;
+}
+
+function assertMessage(scanner: ZmqMessageScanner, message: Uint8Array): void {
+  scanner.reset();
+  const end = scanner.scan(message, 0, message.length);
+  assert(end === message.length, 'what is published here is the frames of one message');
+}
+
 /** Walks blocks of whole messages, one behind the other. */
 export class ZmqBlockReader {
   /** Messages in the block. */
@@ -171,11 +238,6 @@ export class ZmqBlockReader {
 /** The bytes of a TSDU's slice before the first message that starts in it, or ZMQ_NO_START. */
 export function readZmqOffset(bytes: Uint8Array, at: number): number {
   return readU16(bytes, at);
-}
-
-/** Writes the offset that opens a TSDU. */
-export function writeZmqOffset(into: Uint8Array, at: number, offset: number): void {
-  writeU16(into, at, offset);
 }
 
 /** One message of these parts, at least one, as frames. */
