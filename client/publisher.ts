@@ -22,6 +22,7 @@ import {
   monotonicMs,
   openPublisherTransport,
   processRandom,
+  type TransportCounters,
   type TransportOptions,
   wallClockUs,
 } from '#multicast/udp/mod.ts';
@@ -53,6 +54,7 @@ export class ChannelPublisher implements AsyncDisposable {
   readonly #machine: Publisher;
   readonly #resources: AsyncDisposableStack;
   readonly #driver: Driver;
+  readonly #countTransport: () => TransportCounters;
   readonly #closed = Promise.withResolvers<void>();
   #writable: PromiseWithResolvers<void> | undefined;
 
@@ -60,6 +62,7 @@ export class ChannelPublisher implements AsyncDisposable {
     readonly machine: Publisher;
     readonly options: PublisherOptions;
     readonly resources: AsyncDisposableStack;
+    readonly countTransport: () => TransportCounters;
     readonly makeDriver: (onEvents: () => void) => Driver;
   }) {
     this.session = parts.options.session;
@@ -67,6 +70,7 @@ export class ChannelPublisher implements AsyncDisposable {
     this.#machine = parts.machine;
     this.messageBytesMax = parts.options.messageBytesMax;
     this.#resources = parts.resources;
+    this.#countTransport = parts.countTransport;
     this.#driver = parts.resources.use(parts.makeDriver(() => this.#takeEvents()));
   }
 
@@ -78,12 +82,18 @@ export class ChannelPublisher implements AsyncDisposable {
     checkWindow(options);
     const resources = new AsyncDisposableStack();
     try {
-      const { send, receiveFrom } = await openPublisherTransport(resources, options);
+      const { send, receiveFrom, count } = await openPublisherTransport(resources, options);
       const machineOptions = describeMachine(options, send.localPort);
       const machine = new Publisher(machineOptions, monotonicMs());
       const makeDriver = (onEvents: () => void): Driver =>
         new Driver({ machine, receiveFrom, sendThrough: send, onEvents });
-      return new ChannelPublisher({ machine, options: machineOptions, resources, makeDriver });
+      return new ChannelPublisher({
+        machine,
+        options: machineOptions,
+        resources,
+        countTransport: count,
+        makeDriver,
+      });
     } catch (error) {
       await resources.disposeAsync();
       throw error;
@@ -93,6 +103,11 @@ export class ChannelPublisher implements AsyncDisposable {
   /** Numbers since the publisher opened. */
   get counters(): Readonly<PublisherCounters> {
     return this.#machine.counters;
+  }
+
+  /** What sockets, injected faults and capture have counted. */
+  get transportCounters(): TransportCounters {
+    return this.#countTransport();
   }
 
   /** Sequence of the last message published; 0 before the first. */
