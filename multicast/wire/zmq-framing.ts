@@ -22,6 +22,8 @@ import { NO_PUBLISH_TIME } from './publish-time.ts';
 export const ZMQ_OFFSET_BYTES = 2;
 /** Offset of a TSDU in which no message starts. */
 export const ZMQ_NO_START = 0xffff;
+/** Header of a frame whose body is long; a short one has 2 bytes. */
+export const ZMQ_FRAME_HEADER_BYTES_MAX = 10;
 /** Answers of ZmqMessageScanner.scan beside a position. */
 export const ZMQ_UNFINISHED = -1;
 export const ZMQ_CORRUPT = -2;
@@ -31,7 +33,6 @@ const LONG = 0xff;
 /** A length of one byte counts the flags too, and 255 announces a longer one. */
 const SHORT_BODY_BYTES_MAX = LONG - 2;
 const SHORT_HEADER_BYTES = 2;
-const LONG_HEADER_BYTES = 10;
 
 /**
  * Finds where a message ends, in pieces: what is left unfinished in one TSDU goes on in the next.
@@ -262,7 +263,7 @@ export function zmqParts(message: Uint8Array): Uint8Array[] {
   let at = 0;
   while (at < message.length) {
     const isLong = message[at] === LONG;
-    const bodyStart = at + (isLong ? LONG_HEADER_BYTES : SHORT_HEADER_BYTES);
+    const bodyStart = at + (isLong ? ZMQ_FRAME_HEADER_BYTES_MAX : SHORT_HEADER_BYTES);
     const lengthBytes = isLong ? message.subarray(at + 1, at + 9) : message.subarray(at, at + 1);
     const frameBytes = lengthBytes.reduce((length, byte) => length * 256 + byte, 0);
     const bodyEnd = bodyStart + frameBytes - 1;
@@ -275,7 +276,8 @@ export function zmqParts(message: Uint8Array): Uint8Array[] {
 
 /** Bytes of a frame with a body of `bodyBytes`. */
 export function zmqFrameBytes(bodyBytes: number): number {
-  const headerBytes = bodyBytes > SHORT_BODY_BYTES_MAX ? LONG_HEADER_BYTES : SHORT_HEADER_BYTES;
+  const headerBytes =
+    bodyBytes > SHORT_BODY_BYTES_MAX ? ZMQ_FRAME_HEADER_BYTES_MAX : SHORT_HEADER_BYTES;
   return headerBytes + bodyBytes;
 }
 
@@ -294,5 +296,5 @@ function writeFrameHeader(
   into[at] = LONG;
   writeSafeU64(into, at + 1, bodyBytes + 1);
   into[at + 9] = flags;
-  return at + LONG_HEADER_BYTES;
+  return at + ZMQ_FRAME_HEADER_BYTES_MAX;
 }
