@@ -1,6 +1,6 @@
-// Makes another implementation's packets out of ours, by leaving out the options that are Backcast's
-// own: so that one of our publishers can play a foreign source in a simulated world, and no
-// publisher has to know how to.
+// Makes another implementation's packets out of ours, by leaving out the options that are our own:
+// so that one of our publishers can play a foreign source in a simulated world, and no publisher
+// has to know how to.
 
 import { onesSum } from '#multicast/wire/mod.ts';
 
