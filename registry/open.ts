@@ -1,7 +1,7 @@
 // The registry that a configuration asks for.
 
 import { join } from 'node:path';
-import { BackcastError, canonicalAddress, type ChannelAddress } from '#base/mod.ts';
+import { BackcastError, canonicalAddress, type ChannelAddress, dportOf } from '#base/mod.ts';
 import { openFileRegistry } from './file-registry.ts';
 import { openRedisRegistry, type RedisRegistryOptions } from './redis-registry.ts';
 import { openStaticRegistry } from './static-registry.ts';
@@ -42,10 +42,15 @@ export async function openRegistry(
   return openStaticRegistry(new Map(fixed), stored);
 }
 
-/** Whoever writes a configuration may write an IPv6 address as they like. */
-function canonical({ group, sources, ...address }: ChannelAddress): ChannelAddress {
+/** A configuration may write an IPv6 address as it likes, and need not know the dport of zmq. */
+function canonical({ group, sources, dport, ...address }: ChannelAddress): ChannelAddress {
+  const { framing, port } = address;
   const texts = sources?.map((source) => canonicalAddress(source) ?? source);
-  const fixed = { ...address, group: canonicalAddress(group) ?? group };
+  const fixed = {
+    ...address,
+    group: canonicalAddress(group) ?? group,
+    dport: dportOf(framing, port, dport),
+  };
   return texts === undefined ? fixed : { ...fixed, sources: texts };
 }
 

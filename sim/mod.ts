@@ -3,6 +3,7 @@
 export * from './checker.ts';
 export { FAULT_CLASSES } from './fault-plan.ts';
 export type { FaultClass } from './fault-plan.ts';
+export { withoutPrivateOptions } from './foreign.ts';
 export { fuzzSeeds } from './fuzz-seeds.ts';
 export * from './fuzzer.ts';
 export { MATRIX_LOSSES, matrixLine } from './matrix-cell.ts';

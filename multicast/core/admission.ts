@@ -73,8 +73,9 @@ export class Admission<Peer> {
 
 /** 32 bits of who it is; two that share them count as one. */
 function nameOf(reader: PacketReader): number {
-  let hash = reader.gsiHigh ^ (reader.tsiSport << 16);
-  for (const word of [reader.gsiLow, reader.sessionHigh, reader.sessionLow]) {
+  const { gsiHigh, gsiLow, tsiSport, hasSession, sessionHigh, sessionLow } = reader;
+  let hash = gsiHigh ^ (tsiSport << 16);
+  for (const word of hasSession ? [gsiLow, sessionHigh, sessionLow] : [gsiLow]) {
     hash = Math.imul(hash ^ word, HASH_PRIME);
     hash = Math.imul(hash ^ (hash >>> 15), HASH_PRIME);
   }

@@ -10,6 +10,7 @@ import {
   type ChannelAddress,
   NAKS_PER_SEC_MAX,
   type Random,
+  randomSessionId,
   RECEIVE_SESSIONS_MAX,
   type SessionId,
   sessionFromWords,
@@ -17,10 +18,12 @@ import {
 import { type MalformedReason, PacketReader } from '#multicast/wire/mod.ts';
 import { Admission } from './admission.ts';
 import { newReceiverCounters, type ReceiverCounters } from './counters.ts';
+import { ForeignSources } from './foreign-sources.ts';
 import type { Machine, Remote, Transmit } from './machine.ts';
-import { Peer, type SessionSnapshot } from './peer.ts';
+import { expiryMsOf, Peer, type SessionSnapshot, tsiText } from './peer.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import type { ReceiverEvent, ResumePoint } from './receiver-event.ts';
+import { RememberedSessions } from './remembered-sessions.ts';
 import { RepairLatency } from './repair-latency.ts';
 import type { JoinMode } from './session-receiver.ts';
 
@@ -40,13 +43,11 @@ export interface ReceiverOptions {
    * remembers them all.
    */
   readonly recall?: (session: SessionId) => ResumePoint | 'finished' | undefined;
-}
-
-/** A session that is over for now, or was taken over from an earlier receiver. */
-interface Dormant {
-  readonly resume: ResumePoint;
-  /** Until when it may still be heard before it is reported as expired. */
-  readonly expiresAtMs: number;
+  /**
+   * The same for a publisher of another implementation, which names no session: the last one with
+   * this TSI, unless it has ended with FIN.
+   */
+  readonly recallForeign?: (tsi: string) => ResumePoint | undefined;
 }
 
 /** A deadline met this late means that the process stood still: stopped, suspended, or starved. */
@@ -62,14 +63,14 @@ export class Receiver implements Machine {
   readonly #options: ReceiverOptions;
   readonly #reader = new PacketReader();
   readonly #peers = new Map<number, Peer[]>();
-  readonly #dormant = new Map<SessionId, Dormant>();
   readonly #followed = new Set<SessionId>();
-  readonly #finished = new Set<SessionId>();
+  readonly #remembered = new RememberedSessions();
   readonly #admission = new Admission<Peer>();
   readonly #naks = new RateLimiter({
     rateBytesPerSec: NAKS_PER_SEC_MAX,
     burstBytes: NAKS_PER_SEC_MAX / 10,
   });
+  readonly #foreign = new ForeignSources();
   readonly #transmits: Transmit[] = [];
   #events: ReceiverEvent[] = [];
   #eventHead = 0;
@@ -86,8 +87,10 @@ export class Receiver implements Machine {
    * for `recall` to know.
    */
   restore(resume: ResumePoint, nowMs: number): void {
-    const expiresAtMs = nowMs + this.#options.sourceExpiryMs;
-    this.#dormant.set(resume.session, { resume, expiresAtMs });
+    const { isForeign } = resume;
+    const { sourceExpiryMs } = this.#options;
+    const expiresAtMs = nowMs + expiryMsOf({ isForeign, sourceExpiryMs });
+    this.#remembered.restore(resume, expiresAtMs);
     this.#wakeAt(expiresAtMs);
   }
 
@@ -109,7 +112,7 @@ export class Receiver implements Machine {
    * nothing.
    */
   get rememberedCount(): number {
-    return this.#finished.size + this.#dormant.size;
+    return this.#remembered.count;
   }
 
   /**
@@ -131,6 +134,8 @@ export class Receiver implements Machine {
       if (peer === undefined) return;
       peer.handleFeedback(reader, nowMs);
       this.#wakeAt(peer.nextDeadlineMs);
+    } else if (reader.kind === 'other') {
+      this.counters.unsupported += 1;
     }
   }
 
@@ -150,7 +155,7 @@ export class Receiver implements Machine {
       }
     }
     if (isAnyOver) this.#retire();
-    this.#expireDormant(nowMs);
+    this.#expireRestored(nowMs);
   }
 
   /** The next datagram to send. */
@@ -179,22 +184,43 @@ export class Receiver implements Machine {
 
   #handleDownstream(bytes: Uint8Array, remote: Remote, nowMs: number): void {
     const reader = this.#reader;
-    if (!reader.hasSession) {
-      this.counters.foreign += 1;
-      return;
-    }
-    let peer = this.#findPeer();
-    if (peer?.isSameSession(reader) === false) {
-      this.#succeed(peer);
-      peer = undefined;
-    }
-    peer ??= this.#admit(remote, nowMs);
+    const peer = reader.hasSession
+      ? this.#ownPeer(remote, nowMs)
+      : this.#foreignPeer(remote, nowMs);
     if (peer === undefined) return;
     this.#admission.heard(peer);
     if (reader.kind === 'spm') peer.handleSpm(reader, remote, nowMs);
     else peer.handleData(reader, bytes, nowMs);
     this.#wakeAt(peer.nextDeadlineMs);
     if (peer.isOver) this.#retire();
+  }
+
+  /** The publisher of ours that the packet is from; undefined if it may not be followed. */
+  #ownPeer(remote: Remote, nowMs: number): Peer | undefined {
+    const peer = this.#findPeer();
+    if (peer === undefined || peer.isSameSession(this.#reader)) {
+      return peer ?? this.#admit(remote, nowMs);
+    }
+    this.#succeed(peer);
+    return this.#admit(remote, nowMs);
+  }
+
+  /** The source of another implementation that the packet is from, which names no session. */
+  #foreignPeer(remote: Remote, nowMs: number): Peer | undefined {
+    const known = this.#findPeer();
+    if (this.#options.address.framing === 'native' || known?.isForeign === false) {
+      this.counters.foreign += 1;
+      return undefined;
+    }
+    const peer = known ?? this.#admitForeign(remote, nowMs);
+    const incarnation = peer?.incarnationOf(this.#reader, nowMs);
+    if (peer === undefined || incarnation === 'same') return peer;
+    if (incarnation === 'stray') {
+      this.counters.beyondWindow += 1;
+      return undefined;
+    }
+    this.#replace(peer);
+    return this.#open({ session: randomSessionId(this.#options.random), remote, nowMs });
   }
 
   #findPeer(): Peer | undefined {
@@ -216,39 +242,64 @@ export class Receiver implements Machine {
    */
   #succeed(peer: Peer): void {
     const session = sessionFromWords(this.#reader.sessionHigh, this.#reader.sessionLow);
-    if (this.#finished.has(session)) return;
+    if (!this.#remembered.isFinished(session)) this.#replace(peer);
+  }
+
+  #replace(peer: Peer): void {
     peer.expire();
     this.#retire();
-    this.#dormant.delete(peer.session);
-    this.#finish(peer.session);
+    this.#remembered.finish(peer.session);
   }
 
   /** Takes up a session never heard, or heard again; undefined if it may not be followed. */
   #admit(remote: Remote, nowMs: number): Peer | undefined {
     const reader = this.#reader;
     const session = sessionFromWords(reader.sessionHigh, reader.sessionLow);
-    const resume = this.#remembered(session);
-    if (resume === 'finished') {
+    const resume = this.#recall(session);
+    if (resume !== 'finished') return this.#open({ session, resume, remote, nowMs });
+    this.counters.late += 1;
+    return undefined;
+  }
+
+  /** Takes up a foreign source, in a new session if its TSI is not known to have one. */
+  #admitForeign(remote: Remote, nowMs: number): Peer | undefined {
+    const tsi = tsiText(this.#reader);
+    if (this.#foreign.isOver(tsi, this.#reader, nowMs)) {
       this.counters.late += 1;
       return undefined;
     }
+    const known = this.#foreign.sessionOf(tsi);
+    const dormant = known === undefined ? undefined : this.#remembered.resumeOf(known);
+    const resume = dormant ?? this.#options.recallForeign?.(tsi);
+    const session = resume?.session ?? randomSessionId(this.#options.random);
+    return this.#open({ session, resume, remote, nowMs });
+  }
+
+  #open(found: {
+    readonly session: SessionId;
+    readonly resume?: ResumePoint | undefined;
+    readonly remote: Remote;
+    readonly nowMs: number;
+  }): Peer | undefined {
+    const { session, resume, nowMs } = found;
+    const reader = this.#reader;
     if (this.#followed.has(session) || !this.#hasRoom(resume !== undefined, nowMs)) {
       this.counters.sessionsRefused += 1;
       return undefined;
     }
-    this.#dormant.delete(session);
+    this.#remembered.wake(session);
+    const isForeign = !reader.hasSession;
     const peer = new Peer({
       ...this.#options,
-      session,
+      ...found,
       resume,
+      isForeign,
       transport: {
         gsiHigh: reader.gsiHigh,
         gsiLow: reader.gsiLow,
         tsiSport: reader.tsiSport,
         dataDport: reader.dataDport,
       },
-      remote,
-      nowMs,
       counters: this.counters,
       repairLatency: this.repairLatency,
       mayAsk: () => this.#naks.take(1),
@@ -260,7 +311,7 @@ export class Receiver implements Machine {
     this.#followed.add(session);
     if (resume === undefined) this.#admission.entered(peer);
     this.counters.sessionsOpened += 1;
-    this.#events.push({ kind: 'opened', session, tsi: peer.tsi });
+    this.#events.push({ kind: 'opened', session, tsi: peer.tsi, isForeign });
     return peer;
   }
 
@@ -277,9 +328,9 @@ export class Receiver implements Machine {
     return true;
   }
 
-  #remembered(session: SessionId): ResumePoint | 'finished' | undefined {
-    if (this.#finished.has(session)) return 'finished';
-    return this.#dormant.get(session)?.resume ?? this.#options.recall?.(session);
+  #recall(session: SessionId): ResumePoint | 'finished' | undefined {
+    if (this.#remembered.isFinished(session)) return 'finished';
+    return this.#remembered.resumeOf(session) ?? this.#options.recall?.(session);
   }
 
   /** Lets go of peers whose session is over. */
@@ -297,23 +348,15 @@ export class Receiver implements Machine {
   #end(peer: Peer): void {
     const cause = peer.isFinished ? 'fin' : 'expired';
     if (cause === 'expired') peer.abandon();
+    peer.conclude();
     this.#followed.delete(peer.session);
     this.#admission.left(peer);
     if (this.#lastPeer === peer) this.#lastPeer = undefined;
     this.#events.push({ kind: 'closed', session: peer.session, cause });
-    if (cause === 'fin') {
-      this.#finish(peer.session);
-    } else if (peer.resumePoint !== undefined) {
-      const expiresAtMs = Number.POSITIVE_INFINITY;
-      this.#dormant.set(peer.session, { resume: peer.resumePoint, expiresAtMs });
-      trimOldest(this.#dormant);
-    }
-  }
-
-  /** Packets of this session open nothing any more. */
-  #finish(session: SessionId): void {
-    this.#finished.add(session);
-    trimOldest(this.#finished);
+    if (peer.isForeign && cause === 'fin') this.#foreign.end(peer.tsi, peer.heardAtMs);
+    else if (peer.isForeign) this.#foreign.rest(peer.tsi, peer.session);
+    if (cause === 'fin') this.#remembered.finish(peer.session);
+    else if (peer.resumePoint !== undefined) this.#remembered.rest(peer.resumePoint);
   }
 
   /** The process stood still: what was not heard meanwhile is nobody's fault. */
@@ -321,21 +364,16 @@ export class Receiver implements Machine {
     for (const peers of this.#peers.values()) {
       for (const peer of peers) peer.overslept(lateMs, nowMs);
     }
-    for (const [session, { resume, expiresAtMs }] of this.#dormant) {
-      this.#dormant.set(session, { resume, expiresAtMs: expiresAtMs + lateMs });
-    }
+    this.#remembered.overslept(lateMs);
   }
 
   /** Restored sessions that were never heard again are over too. */
-  #expireDormant(nowMs: number): void {
-    for (const [session, { resume, expiresAtMs }] of this.#dormant) {
-      if (expiresAtMs <= nowMs) {
-        this.#events.push({ kind: 'closed', session, cause: 'expired' });
-        this.#dormant.set(session, { resume, expiresAtMs: Number.POSITIVE_INFINITY });
-      } else {
-        this.#wakeAt(expiresAtMs);
-      }
+  #expireRestored(nowMs: number): void {
+    const { expired, nextAtMs } = this.#remembered.expire(nowMs);
+    for (const session of expired) {
+      this.#events.push({ kind: 'closed', session, cause: 'expired' });
     }
+    this.#wakeAt(nextAtMs);
   }
 
   #wakeAt(deadlineMs: number): void {
@@ -346,10 +384,4 @@ export class Receiver implements Machine {
 /** 48 of the 64 bits of a TSI: enough to spread peers; the rest is compared. */
 function peerKey(reader: PacketReader): number {
   return reader.gsiLow * 65_536 + reader.tsiSport;
-}
-
-function trimOldest(sessions: Set<SessionId> | Map<SessionId, unknown>): void {
-  if (sessions.size <= RECEIVE_SESSIONS_MAX) return;
-  const [oldest] = sessions.keys();
-  if (oldest !== undefined) sessions.delete(oldest);
 }

@@ -5,7 +5,7 @@
 import type { ChannelAddress } from '#base/mod.ts';
 import { CaptureFile } from './capture.ts';
 import { type FaultySocket, injectFaults, parseFaultSpec } from './loss-injector.ts';
-import { type DatagramSocket, openGroupSocket, openSendSocket } from './socket.ts';
+import { type DatagramSocket, openGroupSocket, openPortSocket, openSendSocket } from './socket.ts';
 import { countTransport, type TransportCounters } from './transport-counters.ts';
 
 /** What every transport is opened with. */
@@ -64,8 +64,10 @@ export async function openReceiverTransport(
 }
 
 /**
- * Opens what a publisher sends through. Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_USAGE
- * (faults), BACKCAST_CONFIG_INVALID.
+ * Opens what a publisher sends through. Receivers of other implementations know nothing of a
+ * publisher's own port and ask at the group's, so where there may be any, that is heard too.
+ * Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE, BACKCAST_USAGE (faults),
+ * BACKCAST_CONFIG_INVALID.
  */
 export async function openPublisherTransport(
   resources: AsyncDisposableStack,
@@ -73,11 +75,13 @@ export async function openPublisherTransport(
 ): Promise<PublisherTransport> {
   const { ttl = 1 } = options;
   const outfit = await openOutfit(resources, options);
-  const { group } = options.address;
+  const { framing, group, port } = options.address;
   const sendBufferBytes = PUBLISHER_SEND_BUFFER_BYTES;
   const opened = resources.use(await openSendSocket({ ...options, group, ttl, sendBufferBytes }));
   const send = outfit.socket(opened);
-  return { send, receiveFrom: [send], count: outfit.count };
+  if (framing === 'native') return { send, receiveFrom: [send], count: outfit.count };
+  const asked = outfit.socket(resources.use(await openPortSocket({ ...options, group, port })));
+  return { send, receiveFrom: [send, asked], count: outfit.count };
 }
 
 /** Puts capture and faults before sockets, and counts over all of them. */

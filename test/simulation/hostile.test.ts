@@ -94,7 +94,7 @@ test('a datum 2^31 ahead costs one interval and sixteen NAKs at most', () => {
   }
 });
 
-test('a trail far ahead that is said again is taken in one step, not by counting through it', () => {
+test('a trail far ahead that is said again is taken in one step, not counted through', () => {
   const { world, ledger, receiver, publisher } = newScene(3);
   const before = receiver.events.length;
   for (const sqn of [1_000, 1_001, 1_002]) {
