@@ -3,7 +3,8 @@
 export * from './checker.ts';
 export { FAULT_CLASSES } from './fault-plan.ts';
 export type { FaultClass } from './fault-plan.ts';
-export { MATRIX_LOSSES, matrixLine } from './matrix-cell.ts';
+export * from './matrix-cell.ts';
+export { cellLine, matrixLine } from './matrix-text.ts';
 export * from './network.ts';
 export { runSwarm } from './swarm.ts';
 export type { SwarmResult } from './swarm.ts';

@@ -89,6 +89,11 @@ export class World {
     return WALL_CLOCK_US + Math.floor(this.nowMs * 1000);
   }
 
+  /** Publishers and receivers that were ever added; the last one added has the number before. */
+  get nodeCount(): number {
+    return this.#nodes.length;
+  }
+
   /** Adds a publisher with a new session. */
   addPublisher(options: Partial<PublisherOptions> = {}): SimulatedPublisher {
     const index = this.#nodes.length;

@@ -4,8 +4,12 @@
 // Does not know what a packet holds (transmit-window) nor how fast repairs may leave
 // (rate-limiter).
 
-/** How long after a repair further requests for the same packet are taken as already answered. */
-export const REPAIR_LINGER_MS = 10;
+/**
+ * How long after a repair further requests for the same packet are taken as already answered: what
+ * crosses a repair on its way does so within some milliseconds. Who asks later has lost the repair
+ * too; longer than that, and most of what receivers ask within their back-off goes unanswered.
+ */
+export const REPAIR_LINGER_MS = 4;
 
 /** The queue of packet numbers to resend, each at most once at a time. */
 export class RepairScheduler {

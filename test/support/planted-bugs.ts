@@ -64,8 +64,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   bug(
     'requests without an answer are never repeated',
     NAKS,
-    "if (range.state === 'back_off' || range.deadlineMs > nowMs) continue;\n      range.state",
-    "if (range.state !== 'wait_data' || range.deadlineMs > nowMs) continue;\n      range.state",
+    "(range) => range.state !== 'back_off' && range.deadlineMs <= nowMs);",
+    "(range) => range.state === 'wait_data' && range.deadlineMs <= nowMs);",
   ),
   bug(
     'a confirmed request waits for its repair for ever',

@@ -43,15 +43,16 @@ test('lingers that are over are forgotten, others kept, also after a second rese
   const repairs = new RepairScheduler();
   for (const [sqn, atMs] of [
     [1, 0],
-    [2, 5],
-    [1, 11],
+    [2, 0.5 * REPAIR_LINGER_MS],
+    [1, 1.1 * REPAIR_LINGER_MS],
   ] as const) {
     repairs.request(sqn, atMs);
     repairs.done(true, atMs);
   }
-  repairs.forgetLingers(15);
-  assert.equal(repairs.request(2, 15), 'queued');
-  assert.equal(repairs.request(1, 15), 'lingering');
+  const nowMs = 1.5 * REPAIR_LINGER_MS;
+  repairs.forgetLingers(nowMs);
+  assert.equal(repairs.request(2, nowMs), 'queued');
+  assert.equal(repairs.request(1, nowMs), 'lingering');
 });
 
 test('done without a queue changes nothing', () => {
