@@ -73,6 +73,8 @@ export class World {
   nowMs = 0;
   /** Sees every datagram that reaches a node: for a trace. */
   onDelivery: (datagram: InFlight) => void = () => {};
+  /** Sees every datagram as it is sent, once for all whom it goes to. */
+  onSend: (bytes: Uint8Array, from: Origin) => void = () => {};
   readonly #nodes: Node[] = [];
   readonly #listeners: number[] = [];
   readonly #byAddress = new Map<string, number>();
@@ -284,6 +286,7 @@ export class World {
       if (transmit === undefined) break;
       // A repair is marked in place, so what is under way needs bytes of its own; once for all.
       const bytes = transmit.bytes.slice();
+      this.onSend(bytes, node.origin);
       if (transmit.address === SIMULATED_CHANNEL.group) {
         for (const listener of this.#listeners) this.#send(bytes, listener, node.origin);
       } else {
