@@ -6,7 +6,6 @@
 import { hostname } from 'node:os';
 import {
   BackcastError,
-  type ChannelAddress,
   randomBelow,
   randomSessionId,
   RECEIVE_WINDOW_PACKETS_MAX,
@@ -19,41 +18,31 @@ import {
   smallestWindow,
 } from '#multicast/core/mod.ts';
 import {
-  CaptureFile,
   Driver,
-  injectFaults,
   monotonicMs,
-  openSendSocket,
-  parseFaultSpec,
+  openPublisherTransport,
   processRandom,
+  type TransportCounters,
+  type TransportOptions,
   wallClockUs,
 } from '#multicast/udp/mod.ts';
 
 /** What a publisher is opened with. */
 export interface OpenPublisherOptions
   extends Pick<
-    PublisherOptions,
-    | 'packetBytesMax'
-    | 'messageBytesMax'
-    | 'windowPackets'
-    | 'windowBytes'
-    | 'rateBytesPerSec'
-    | 'flushMs'
-    | 'lingerMs'
-  > {
-  readonly address: ChannelAddress;
+      PublisherOptions,
+      | 'packetBytesMax'
+      | 'messageBytesMax'
+      | 'windowPackets'
+      | 'windowBytes'
+      | 'rateBytesPerSec'
+      | 'flushMs'
+      | 'lingerMs'
+    >,
+    TransportOptions {
   /** Name of the publisher across restarts; the host's name by default. */
   readonly source?: string;
-  /** IPv4 address of the interface to send from, which is also where NAKs are heard. */
-  readonly interfaceAddress: string;
-  readonly ttl?: number;
-  /** Faults to inject, as the loss injector reads them. */
-  readonly faults?: string;
-  /** Capture file in which to keep what is sent and received. */
-  readonly capture?: string | undefined;
 }
-
-const SEND_BUFFER_BYTES = 4 * 1_048_576;
 
 /** An open publisher. Disposing closes it. */
 export class ChannelPublisher implements AsyncDisposable {
@@ -65,6 +54,7 @@ export class ChannelPublisher implements AsyncDisposable {
   readonly #machine: Publisher;
   readonly #resources: AsyncDisposableStack;
   readonly #driver: Driver;
+  readonly #countTransport: () => TransportCounters;
   readonly #closed = Promise.withResolvers<void>();
   #writable: PromiseWithResolvers<void> | undefined;
 
@@ -72,6 +62,7 @@ export class ChannelPublisher implements AsyncDisposable {
     readonly machine: Publisher;
     readonly options: PublisherOptions;
     readonly resources: AsyncDisposableStack;
+    readonly countTransport: () => TransportCounters;
     readonly makeDriver: (onEvents: () => void) => Driver;
   }) {
     this.session = parts.options.session;
@@ -79,6 +70,7 @@ export class ChannelPublisher implements AsyncDisposable {
     this.#machine = parts.machine;
     this.messageBytesMax = parts.options.messageBytesMax;
     this.#resources = parts.resources;
+    this.#countTransport = parts.countTransport;
     this.#driver = parts.resources.use(parts.makeDriver(() => this.#takeEvents()));
   }
 
@@ -88,21 +80,20 @@ export class ChannelPublisher implements AsyncDisposable {
    */
   static async open(options: OpenPublisherOptions): Promise<ChannelPublisher> {
     checkWindow(options);
-    const { interfaceAddress, ttl = 1 } = options;
-    const faults = options.faults === undefined ? undefined : parseFaultSpec(options.faults);
     const resources = new AsyncDisposableStack();
     try {
-      const capture = await CaptureFile.openIn(resources, options.capture);
-      const opened = resources.use(
-        await openSendSocket({ interfaceAddress, ttl, sendBufferBytes: SEND_BUFFER_BYTES }),
-      );
-      const bare = capture?.watch(opened) ?? opened;
-      const socket = faults === undefined ? bare : injectFaults(bare, faults);
-      const machineOptions = describeMachine(options, socket.localPort);
+      const { send, receiveFrom, count } = await openPublisherTransport(resources, options);
+      const machineOptions = describeMachine(options, send.localPort);
       const machine = new Publisher(machineOptions, monotonicMs());
       const makeDriver = (onEvents: () => void): Driver =>
-        new Driver({ machine, receiveFrom: [socket], sendThrough: socket, onEvents });
-      return new ChannelPublisher({ machine, options: machineOptions, resources, makeDriver });
+        new Driver({ machine, receiveFrom, sendThrough: send, onEvents });
+      return new ChannelPublisher({
+        machine,
+        options: machineOptions,
+        resources,
+        countTransport: count,
+        makeDriver,
+      });
     } catch (error) {
       await resources.disposeAsync();
       throw error;
@@ -112,6 +103,11 @@ export class ChannelPublisher implements AsyncDisposable {
   /** Numbers since the publisher opened. */
   get counters(): Readonly<PublisherCounters> {
     return this.#machine.counters;
+  }
+
+  /** What sockets, injected faults and capture have counted. */
+  get transportCounters(): TransportCounters {
+    return this.#countTransport();
   }
 
   /** Sequence of the last message published; 0 before the first. */

@@ -1,13 +1,15 @@
 // What the archiver counts, as metrics by channel.
 
+import type { Durability } from '#archive/mod.ts';
 import {
   type MetricDescription,
   type MetricFamily,
   receiverFamilies,
+  transportFamilies,
 } from '#multicast/metrics/mod.ts';
 import type { RecorderCounters } from './channel-recorder.ts';
 
-type Numbers = Omit<RecorderCounters, 'receiver' | 'repairLatency'>;
+type Numbers = Omit<RecorderCounters, 'receiver' | 'transport' | 'repairLatency'>;
 type Description = Pick<MetricDescription, 'name' | 'type' | 'unit' | 'sentence'>;
 
 /** The numbers of a channel beside those of its receiver. */
@@ -56,6 +58,14 @@ const DESCRIPTIONS: Readonly<Record<keyof Numbers, Description>> = {
   },
 };
 
+const DEGRADED: MetricDescription = {
+  name: 'backcast_archiver_degraded',
+  type: 'gauge',
+  unit: 'boolean',
+  labels: [],
+  sentence: '1 while settings of the database allow a crash to lose what it has committed, else 0.',
+};
+
 const LABELS = ['channel'];
 
 const METRICS: readonly MetricDescription[] = Object.values(DESCRIPTIONS).map((description) => ({
@@ -63,9 +73,10 @@ const METRICS: readonly MetricDescription[] = Object.values(DESCRIPTIONS).map((d
   labels: LABELS,
 }));
 
-/** The metrics of an archiver and its receivers, from its counters. */
+/** The metrics of an archiver and its receivers, from its counters by channel. */
 export function archiverFamilies(
   channels: Readonly<Record<string, RecorderCounters>>,
+  durability: Durability['state'],
 ): MetricFamily[] {
   const numbers = Object.entries(channels);
   const names = Object.keys(DESCRIPTIONS) as (keyof Numbers)[];
@@ -75,5 +86,12 @@ export function archiverFamilies(
       return { labels: { channel }, value: Number(counters[name]) };
     }),
   }));
-  return [...own, ...receiverFamilies(channels)];
+  const transports = Object.fromEntries(
+    numbers.map(([channel, { transport }]) => [channel, transport] as const),
+  );
+  const degraded = {
+    metric: DEGRADED,
+    samples: [{ labels: {}, value: Number(durability === 'degraded') }],
+  };
+  return [degraded, ...own, ...receiverFamilies(channels), ...transportFamilies(transports)];
 }
