@@ -1,6 +1,6 @@
 // What one receiver, over all its lives, has told of each session, judged as it is told: every
-// sequence exactly once and in order, as message with the published bytes or as loss. Whether a loss
-// had to be is for life.ts to judge. A receiver that crashed and came back continues the same
+// sequence exactly once and in order, as message with the published bytes or as loss. Whether a
+// loss had to be is for life.ts to judge. A receiver that crashed and came back continues the same
 // account.
 
 import { assert, type LossCause, type SessionId } from '#base/mod.ts';
