@@ -1,7 +1,7 @@
 // The registry that a configuration asks for.
 
 import { join } from 'node:path';
-import { BackcastError, type ChannelAddress } from '#base/mod.ts';
+import { BackcastError, canonicalAddress, type ChannelAddress } from '#base/mod.ts';
 import { openFileRegistry } from './file-registry.ts';
 import { openRedisRegistry, type RedisRegistryOptions } from './redis-registry.ts';
 import { openStaticRegistry } from './static-registry.ts';
@@ -36,8 +36,17 @@ export async function openRegistry(
 ): Promise<Registry> {
   const stored = await openStored(settings, listeners);
   if (settings.channels.length === 0) return stored;
-  const fixed = settings.channels.map(({ name, ...address }) => [name, address] as const);
+  const fixed = settings.channels.map(
+    ({ name, ...address }) => [name, canonical(address)] as const,
+  );
   return openStaticRegistry(new Map(fixed), stored);
+}
+
+/** Whoever writes a configuration may write an IPv6 address as they like. */
+function canonical({ group, sources, ...address }: ChannelAddress): ChannelAddress {
+  const texts = sources?.map((source) => canonicalAddress(source) ?? source);
+  const fixed = { ...address, group: canonicalAddress(group) ?? group };
+  return texts === undefined ? fixed : { ...fixed, sources: texts };
 }
 
 async function openStored(
