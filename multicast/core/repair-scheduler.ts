@@ -15,8 +15,17 @@
 import { REPAIR_LANE_PACKETS_MAX, REPAIR_LANES } from '#base/mod.ts';
 import type { Remote } from './machine.ts';
 
-/** How long after a repair further requests for the same packet are taken as already answered. */
-export const REPAIR_LINGER_MS = 10;
+/**
+ * How long after a repair further requests for the same packet are taken as already answered: what
+ * crosses a repair on its way does so within some milliseconds. Who asks later has lost the repair
+ * too; longer than that, and most of what receivers ask within their back-off goes unanswered.
+ */
+export const REPAIR_LINGER_MS = 4;
+/**
+ * The same while other repairs wait: then a second repair of one packet takes the place of another
+ * packet's first. Shorter than the shortest time after which a receiver gives a repair up as lost.
+ */
+export const REPAIR_LINGER_BUSY_MS = 20;
 /** How long after a confirmation of a packet that waits another one tells nobody anything. */
 const CONFIRMED_MS = 10;
 
@@ -65,10 +74,12 @@ export class RepairScheduler {
   /** Takes up `sqn` in the lane of an asker unless it need not or may not; says which. */
   request(sqn: number, lane: number, nowMs: number): RequestOutcome {
     const resentAtMs = this.#resentAtMs.get(sqn);
-    if (resentAtMs !== undefined && nowMs - resentAtMs < REPAIR_LINGER_MS) return 'lingering';
+    const confirmedAtMs = this.#confirmedAtMs.get(sqn);
+    const lingerMs = this.length > 0 ? REPAIR_LINGER_BUSY_MS : REPAIR_LINGER_MS;
+    const isFresh = resentAtMs !== undefined && nowMs - resentAtMs < lingerMs;
+    if (isFresh && confirmedAtMs === undefined) return 'lingering';
     const isTaken = this.#lane(lane).has(sqn) || !this.isFull(lane);
     if (isTaken) this.#lane(lane).add(sqn);
-    const confirmedAtMs = this.#confirmedAtMs.get(sqn);
     if (confirmedAtMs === undefined && !isTaken) return 'refused';
     if (confirmedAtMs !== undefined && nowMs - confirmedAtMs < CONFIRMED_MS) return 'confirmed';
     this.#confirmedAtMs.set(sqn, nowMs);
@@ -105,7 +116,7 @@ export class RepairScheduler {
    */
   forgetLingers(nowMs: number): void {
     for (const [sqn, resentAtMs] of this.#resentAtMs) {
-      if (nowMs - resentAtMs < REPAIR_LINGER_MS) break;
+      if (nowMs - resentAtMs < REPAIR_LINGER_BUSY_MS) break;
       this.#resentAtMs.delete(sqn);
     }
   }

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { REPAIR_LANE_PACKETS_MAX, REPAIR_LANES } from '#base/mod.ts';
-import { laneOf, REPAIR_LINGER_MS, RepairScheduler } from '#multicast/core/repair-scheduler.ts';
+import {
+  laneOf,
+  REPAIR_LINGER_BUSY_MS,
+  REPAIR_LINGER_MS,
+  RepairScheduler,
+} from '#multicast/core/repair-scheduler.ts';
 
 const LANE = 3;
 
@@ -19,6 +24,15 @@ test('a packet just resent is not taken up again until its linger is over', () =
   assert.equal(repairs.peek(), undefined);
   assert.equal(repairs.request(7, LANE, 100 + REPAIR_LINGER_MS - 0.01), 'lingering');
   assert.equal(repairs.request(7, LANE, 100 + REPAIR_LINGER_MS), 'queued');
+});
+
+test('while another waits, a packet just resent is not taken up again for longer', () => {
+  const repairs = new RepairScheduler();
+  repairs.request(7, LANE, 0);
+  repairs.done(true, 100);
+  repairs.request(8, LANE, 100);
+  assert.equal(repairs.request(7, LANE, 100 + REPAIR_LINGER_BUSY_MS - 0.01), 'lingering');
+  assert.equal(repairs.request(7, LANE, 100 + REPAIR_LINGER_BUSY_MS), 'queued');
 });
 
 test('a packet that had left the window does not linger', () => {
@@ -47,15 +61,16 @@ test('lingers that are over are forgotten, others kept, also after a second rese
   const repairs = new RepairScheduler();
   for (const [sqn, atMs] of [
     [1, 0],
-    [2, 5],
-    [1, 11],
+    [2, 0.5 * REPAIR_LINGER_BUSY_MS],
+    [1, 1.1 * REPAIR_LINGER_BUSY_MS],
   ] as const) {
     repairs.request(sqn, LANE, atMs);
     repairs.done(true, atMs);
   }
-  repairs.forgetLingers(15);
-  assert.equal(repairs.request(2, LANE, 15), 'queued');
-  assert.equal(repairs.request(1, LANE, 15), 'lingering');
+  const nowMs = 1.1 * REPAIR_LINGER_BUSY_MS + REPAIR_LINGER_MS / 2;
+  repairs.forgetLingers(nowMs);
+  assert.equal(repairs.request(2, LANE, nowMs), 'queued');
+  assert.equal(repairs.request(1, LANE, nowMs), 'lingering');
 });
 
 test('done without a queue changes nothing', () => {
