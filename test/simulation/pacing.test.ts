@@ -107,7 +107,7 @@ test('one receiver that hears half slows ten good ones to the floor, and no furt
   }
 });
 
-test('when the deaf one is gone, and what it asked for repaired, all of the rate comes back', () => {
+test('when the deaf one is gone, all of the rate comes back', () => {
   const scene = newScene(4, 3, 'on');
   const [deaf] = scene.receivers;
   scene.world.network.drops = (_, to) => to === deaf?.node && scene.world.random() < 0.5;
