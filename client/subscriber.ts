@@ -3,15 +3,23 @@
 // replay API's.
 
 import type { LossCause, SessionId } from '#base/mod.ts';
-import { Receiver, type ReceiverCounters, type ReceiverOptions } from '#multicast/core/mod.ts';
+import {
+  type LatencySnapshot,
+  Receiver,
+  type ReceiverCounters,
+  type ReceiverOptions,
+} from '#multicast/core/mod.ts';
 import {
   Driver,
   GatedSocket,
+  newTransportCounters,
   openReceiverTransport,
   processRandom,
+  wallClockUs,
+  type TransportCounters,
   type TransportOptions,
 } from '#multicast/udp/mod.ts';
-import { NativeBlockReader } from '#multicast/wire/mod.ts';
+import { type BlockReader, newBlockReader, NO_PUBLISH_TIME } from '#multicast/wire/mod.ts';
 
 /** A message as it came. */
 export interface LiveMessage {
@@ -19,7 +27,9 @@ export interface LiveMessage {
   readonly session: SessionId;
   readonly source: string | undefined;
   readonly sequence: number;
+  /** When it was published; when it arrived, where the framing (raw, zmq) does not say. */
   readonly publishedAtUs: number;
+  /** In the framing `zmq` the frames of the message, which zmqParts() takes apart. */
   readonly payload: Uint8Array;
 }
 
@@ -63,14 +73,16 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
   readonly #receiver: Receiver;
   readonly #resources = new AsyncDisposableStack();
   readonly #sources = new Map<SessionId, string>();
-  readonly #reader = new NativeBlockReader();
+  readonly #reader: BlockReader;
   #pending: LiveItem[] = [];
   #pendingBytes = 0;
   #arrived = Promise.withResolvers<void>();
   #gate: GatedSocket | undefined;
+  #countTransport: () => TransportCounters = newTransportCounters;
   #isClosed = false;
 
   private constructor(options: OpenSubscriberOptions) {
+    this.#reader = newBlockReader(options.address.framing);
     this.#receiver = new Receiver({ ...options, join: 'live', random: processRandom() });
   }
 
@@ -79,7 +91,8 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
     const subscriber = new ChannelSubscriber(options);
     const resources = subscriber.#resources;
     try {
-      const { group, send } = await openReceiverTransport(resources, options);
+      const { group, send, count } = await openReceiverTransport(resources, options);
+      subscriber.#countTransport = count;
       const hasRoom = (): boolean => subscriber.#pendingBytes < PENDING_BYTES_MAX;
       subscriber.#gate = new GatedSocket(group, hasRoom);
       const driver = new Driver({
@@ -99,6 +112,16 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
   /** Numbers since the subscriber opened. */
   get counters(): Readonly<ReceiverCounters> {
     return this.#receiver.counters;
+  }
+
+  /** How long repairs took, over all sessions. */
+  get repairLatency(): LatencySnapshot {
+    return this.#receiver.repairLatency.snapshot();
+  }
+
+  /** What sockets, injected faults and capture have counted. */
+  get transportCounters(): TransportCounters {
+    return this.#countTransport();
   }
 
   /** Datagrams dropped because the reader was behind. */
@@ -171,6 +194,7 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
     const reader = this.#reader;
     const { session, bytes } = block;
     const source = this.#sources.get(session);
+    const arrivedAtUs = wallClockUs();
     reader.open(bytes, block.start, block.end);
     for (let sequence = block.firstSequence; reader.next(); sequence += 1) {
       const payload = bytes.subarray(reader.payloadStart, reader.payloadEnd);
@@ -179,7 +203,8 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
         session,
         source,
         sequence,
-        publishedAtUs: reader.publishedAtUs,
+        publishedAtUs:
+          reader.publishedAtUs === NO_PUBLISH_TIME ? arrivedAtUs : reader.publishedAtUs,
         payload,
       });
     }

@@ -87,4 +87,6 @@ export interface ResumePoint {
    * if the session was heard and nothing was told of it yet.
    */
   readonly nextSqn: number | undefined;
+  /** The session was made up for a foreign source, which is silent for longer than ours are. */
+  readonly isForeign?: boolean;
 }

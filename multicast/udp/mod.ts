@@ -9,3 +9,4 @@ export * from './interface-mtu.ts';
 export * from './loss-injector.ts';
 export * from './socket.ts';
 export * from './transport.ts';
+export * from './transport-counters.ts';

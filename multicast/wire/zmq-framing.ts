@@ -13,7 +13,7 @@
 // A message here is its frames, exactly as they stand on the wire: nothing is lost of one that has
 // several parts, and it says itself where they lie.
 
-import { assert, unreachable } from '#base/mod.ts';
+import { assert, PACKET_MESSAGES_MAX, unreachable } from '#base/mod.ts';
 import { readU16, writeSafeU64, writeU16 } from './bytes.ts';
 import type { MalformedReason } from './layout.ts';
 import { NO_PUBLISH_TIME } from './publish-time.ts';
@@ -22,6 +22,8 @@ import { NO_PUBLISH_TIME } from './publish-time.ts';
 export const ZMQ_OFFSET_BYTES = 2;
 /** Offset of a TSDU in which no message starts. */
 export const ZMQ_NO_START = 0xffff;
+/** Header of a frame whose body is long; a short one has 2 bytes. */
+export const ZMQ_FRAME_HEADER_BYTES_MAX = 10;
 /** Answers of ZmqMessageScanner.scan beside a position. */
 export const ZMQ_UNFINISHED = -1;
 export const ZMQ_CORRUPT = -2;
@@ -31,7 +33,6 @@ const LONG = 0xff;
 /** A length of one byte counts the flags too, and 255 announces a longer one. */
 const SHORT_BODY_BYTES_MAX = LONG - 2;
 const SHORT_HEADER_BYTES = 2;
-const LONG_HEADER_BYTES = 10;
 
 /**
  * Finds where a message ends, in pieces: what is left unfinished in one TSDU goes on in the next.
@@ -116,6 +117,73 @@ export class ZmqMessageScanner {
   }
 }
 
+/**
+ * Fills one TSDU after another with whole messages, so that a lost packet costs no other's. What is
+ * too large for one is sliced by the publisher.
+ */
+export class ZmqBlockWriter {
+  readonly #scanner = new ZmqMessageScanner();
+  #into: Uint8Array = new Uint8Array(0);
+  #start = 0;
+  #end = 0;
+  #limit = 0;
+  #messageCount = 0;
+
+  /** Starts an empty TSDU at `at`; it will not grow beyond `limit`. */
+  start(into: Uint8Array, at: number, limit: number = into.length): void {
+    assert(at + ZMQ_OFFSET_BYTES <= limit && limit <= into.length, 'a TSDU lies within its memory');
+    this.#into = into;
+    this.#start = at;
+    this.#end = at + ZMQ_OFFSET_BYTES;
+    this.#limit = limit;
+    this.#messageCount = 0;
+  }
+
+  /** First position behind the TSDU. An empty one ends where it starts. */
+  get end(): number {
+    return this.#messageCount === 0 ? this.#start : this.#end;
+  }
+
+  /**
+   * Adds a copy of a message, which is given as its frames; false, and nothing changed, if it does
+   * not fit. Anything but frames would make ZeroMQ's subscribers abort: a broken invariant.
+   */
+  append(message: Uint8Array, _publishedAtUs: number): boolean {
+    if (message.length > this.#limit - this.#end) return false;
+    if (this.#messageCount >= PACKET_MESSAGES_MAX) return false;
+    assertMessage(this.#scanner, message);
+    if (this.#messageCount === 0) writeU16(this.#into, this.#start, 0);
+    this.#into.set(message, this.#end);
+    this.#end += message.length;
+    this.#messageCount += 1;
+    return true;
+  }
+}
+
+/**
+ * The TSDUs of a message that is too large for one, each at most `tsduBytesMax`: the first says
+ * that a message starts with it, the others that none does.
+ */
+export function zmqSlices(message: Uint8Array, tsduBytesMax: number): Uint8Array[] {
+  assertMessage(new ZmqMessageScanner(), message);
+  const sliceBytesMax = tsduBytesMax - ZMQ_OFFSET_BYTES;
+  const slices: Uint8Array[] = [];
+  for (let start = 0; start < message.length; start += sliceBytesMax) {
+    const slice = message.subarray(start, start + sliceBytesMax);
+    const tsdu = new Uint8Array(ZMQ_OFFSET_BYTES + slice.length);
+    writeU16(tsdu, 0, start === 0 ? 0 : ZMQ_NO_START);
+    tsdu.set(slice, ZMQ_OFFSET_BYTES);
+    slices.push(tsdu);
+  }
+  return slices;
+}
+
+function assertMessage(scanner: ZmqMessageScanner, message: Uint8Array): void {
+  scanner.reset();
+  const end = scanner.scan(message, 0, message.length);
+  assert(end === message.length, 'what is published here is the frames of one message');
+}
+
 /** Walks blocks of whole messages, one behind the other. */
 export class ZmqBlockReader {
   /** Messages in the block. */
@@ -173,11 +241,6 @@ export function readZmqOffset(bytes: Uint8Array, at: number): number {
   return readU16(bytes, at);
 }
 
-/** Writes the offset that opens a TSDU. */
-export function writeZmqOffset(into: Uint8Array, at: number, offset: number): void {
-  writeU16(into, at, offset);
-}
-
 /** One message of these parts, at least one, as frames. */
 export function zmqMessage(parts: readonly Uint8Array[]): Uint8Array {
   assert(parts.length > 0, 'a message has at least one part');
@@ -200,7 +263,7 @@ export function zmqParts(message: Uint8Array): Uint8Array[] {
   let at = 0;
   while (at < message.length) {
     const isLong = message[at] === LONG;
-    const bodyStart = at + (isLong ? LONG_HEADER_BYTES : SHORT_HEADER_BYTES);
+    const bodyStart = at + (isLong ? ZMQ_FRAME_HEADER_BYTES_MAX : SHORT_HEADER_BYTES);
     const lengthBytes = isLong ? message.subarray(at + 1, at + 9) : message.subarray(at, at + 1);
     const frameBytes = lengthBytes.reduce((length, byte) => length * 256 + byte, 0);
     const bodyEnd = bodyStart + frameBytes - 1;
@@ -213,7 +276,8 @@ export function zmqParts(message: Uint8Array): Uint8Array[] {
 
 /** Bytes of a frame with a body of `bodyBytes`. */
 export function zmqFrameBytes(bodyBytes: number): number {
-  const headerBytes = bodyBytes > SHORT_BODY_BYTES_MAX ? LONG_HEADER_BYTES : SHORT_HEADER_BYTES;
+  const headerBytes =
+    bodyBytes > SHORT_BODY_BYTES_MAX ? ZMQ_FRAME_HEADER_BYTES_MAX : SHORT_HEADER_BYTES;
   return headerBytes + bodyBytes;
 }
 
@@ -232,5 +296,5 @@ function writeFrameHeader(
   into[at] = LONG;
   writeSafeU64(into, at + 1, bodyBytes + 1);
   into[at + 9] = flags;
-  return at + LONG_HEADER_BYTES;
+  return at + ZMQ_FRAME_HEADER_BYTES_MAX;
 }
