@@ -195,6 +195,7 @@ test('an archiver that starts again goes on in the same session of the same TSI'
     session: SESSION_A,
     nextSequence: (SQN + 1) * PER_PACKET,
     nextSqn: SQN + 1,
+    isForeign: true,
   });
   assert.equal(second.sessions.recallForeign('0a0b0c0d0e0f.7501'), undefined);
   const expired = { kind: 'closed', session: SESSION_A, cause: 'expired' } as const;
