@@ -264,9 +264,13 @@ export function tsiText({
   return `${hex(gsiHigh, 4)}${hex(gsiLow, 8)}.${tsiSport}`;
 }
 
-/** Who follows only what is said now has no time to lose; an archiver asks for it afterwards. */
-function newReuseWatch({ address, join, nowMs }: PeerOptions): ReuseWatch {
-  const heardAtMs = join === 'live' ? Number.NEGATIVE_INFINITY : nowMs;
+/**
+ * A session that is gone on with was not heard for long, unless the receiver itself was away: then
+ * it is an archiver's, which asks afterwards for what it took for repeated.
+ */
+function newReuseWatch({ address, join, resume, nowMs }: PeerOptions): ReuseWatch {
+  const wasSilent = resume !== undefined && join === 'live';
+  const heardAtMs = wasSilent ? Number.NEGATIVE_INFINITY : nowMs;
   return new ReuseWatch(placesPerPacketOf(address.framing), heardAtMs);
 }
 

@@ -320,8 +320,8 @@ export class PacketReader {
   }
 }
 
-// Whether the option at `at` is not known and asks for that. The standard's options are known: those
-// that we do not use change nothing in what we do.
+// Whether the option at `at` is not known and asks for that. The standard's options are known:
+// those that we do not use change nothing in what we do.
 function isToBeDiscarded(bytes: Uint8Array, at: number): boolean {
   const type = bytes[at] & ~wire.OPTION_END;
   return type > wire.OPTION_STANDARD_MAX && (bytes[at + 2] & wire.OPX_MASK) === wire.OPX_DISCARD;

@@ -14,8 +14,8 @@ import {
   rawReceiver,
   ROUND,
   TSI,
-  withoutPrivateOptions,
 } from '#test/support/foreign-packets.ts';
+import { withoutPrivateOptions } from '#sim/mod.ts';
 import { packetOf, readPacket, SOURCE_NLA, TRANSPORT } from '#test/support/packets.ts';
 import {
   CHANNEL,
