@@ -4,8 +4,9 @@
 // with six decimals.
 
 import { Type, type Static, type TSchema } from 'typebox';
-import { ERRORS, LOSS_CAUSES, SEQUENCE_MAX } from '#base/mod.ts';
+import { ERRORS, SEQUENCE_MAX } from '#base/mod.ts';
 import {
+  cause,
   closed,
   instant,
   lostPackets,
@@ -14,6 +15,7 @@ import {
   position,
   SESSION_TEXT,
   sqnRange,
+  status,
 } from './contract-parts.ts';
 
 /** Items in a JSON page if the request does not say. */
@@ -26,12 +28,6 @@ export const PAGE_ITEMS_MAX = 10_000;
 
 const sessionId = Type.String(SESSION_TEXT);
 const source = nullable(Type.String({ description: 'Name of the publisher, if it told one.' }));
-const cause = oneOf(Object.keys(LOSS_CAUSES), describeCauses());
-const status = oneOf(
-  ['complete', 'partial', 'unsettled'] as const,
-  'complete: everything that was asked for is here. partial: what is missing is lost, and named. ' +
-    'unsettled: the archive has not got that far, ask again.',
-);
 const next = nullable(
   Type.String({ description: 'Relative URL of the next page; null where the answer ends.' }),
 );
@@ -44,11 +40,6 @@ const archivedThrough = position(
   'The last position of the channel when the answer was begun; 0 if nothing is archived.',
   0,
 );
-
-function describeCauses(): string {
-  const lines = Object.entries(LOSS_CAUSES).map(([name, sentence]) => `${name}: ${sentence}`);
-  return `Why. ${lines.join(' ')}`;
-}
 
 /** RFC 9457, with the code from the registry of errors. */
 export const Problem = Type.Object(

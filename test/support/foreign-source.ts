@@ -11,7 +11,7 @@ import {
   openPublisherTransport,
   wallClockUs,
 } from '#multicast/udp/mod.ts';
-import { withoutPrivateOptions } from './foreign-packets.ts';
+import { withoutPrivateOptions } from '#sim/mod.ts';
 
 /** The interface under another address: at the usual one the port is what reserves the group. */
 const SOURCE_ADDRESS = '127.0.0.2';

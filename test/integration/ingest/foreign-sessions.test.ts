@@ -144,7 +144,7 @@ test('a foreign zmq session is stored with its numbers, and audited', async () =
   assert.deepEqual([head, dueCount, storedCount, lostCount, lostPacketCount], [7, 10, 7, 3, 3]);
 });
 
-test('a foreign session begins with what was told first, and a loss knows its packets', async () => {
+test('a foreign session begins with what was told first; a loss knows its packets', async () => {
   await using cloned = await createTestDatabase();
   await using opened = openTestDatabase(cloned.url);
   await archiveEvents(opened, cloned.url, 'zmq', STREAM);

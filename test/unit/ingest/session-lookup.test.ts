@@ -35,7 +35,8 @@ class SlowArchive {
   async answer(found: readonly SessionProgress[] | Error): Promise<void> {
     if (found instanceof Error) this.#answer.reject(found);
     else this.#answer.resolve(found);
-    await new Promise((resolve) => setImmediate(resolve));
+    // Whoever asked waits for the same promise, and was first.
+    await this.#answer.promise.catch(() => undefined);
   }
 }
 
