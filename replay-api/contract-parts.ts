@@ -71,6 +71,12 @@ export const sqnRange: TObject<{ first: TInteger; last: TInteger }> = Type.Objec
   },
 );
 
+/** How bytes stand in JSON. */
+export const encoding: TUnsafe<'utf8' | 'base64'> = oneOf(
+  ['utf8', 'base64'] as const,
+  'utf8: `payload` is the text whose bytes were published. base64: the bytes are no UTF-8.',
+);
+
 /** Why something is lost. */
 export const cause: TUnsafe<string> = oneOf(Object.keys(LOSS_CAUSES), describeCauses());
 

@@ -8,6 +8,7 @@ import { ERRORS, SEQUENCE_MAX } from '#base/mod.ts';
 import {
   cause,
   closed,
+  encoding,
   instant,
   lostPackets,
   nullable,
@@ -136,13 +137,19 @@ export const MessageItem = Type.Object(
     session: sessionId,
     source,
     sequence: position('Its number within the session.'),
-    publishedAt: instant('When its publisher says it published it.'),
-    archivedAt: instant('When the database had it for good.'),
-    encoding: oneOf(
-      ['utf8', 'base64'] as const,
-      'utf8: `payload` is the text whose bytes were published. base64: the bytes are no UTF-8.',
+    publishedAt: instant(
+      'When its publisher says it published it; when it arrived, in framings that do not say.',
     ),
-    payload: Type.String(),
+    archivedAt: instant('When the database had it for good.'),
+    encoding: Type.Optional(encoding),
+    payload: Type.Optional(
+      Type.String({ description: 'Not in the framing zmq, which has parts.' }),
+    ),
+    parts: Type.Optional(
+      Type.Array(Type.Object({ encoding, payload: Type.String() }, closed), {
+        description: 'The parts of the message; only on a channel of the framing zmq.',
+      }),
+    ),
   },
   { $id: 'Message', ...closed },
 );

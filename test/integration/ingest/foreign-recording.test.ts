@@ -6,8 +6,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sql } from 'kysely';
 import { zmqMessage, zmqParts } from '#multicast/wire/mod.ts';
-import { type Scene, setScene } from '#test/support/archiving.ts';
+import type { ChannelAddress, Framing } from '#base/mod.ts';
+import { keptLog, type Scene, setScene } from '#test/support/archiving.ts';
 import { type ForeignSource, openForeignSource } from '#test/support/foreign-source.ts';
+import { reserveGroup } from '#test/support/multicast.ts';
 import { until } from '#test/support/until.ts';
 
 const TSI = '00070000004d.7777';
@@ -117,4 +119,30 @@ test('a publisher of ours beside a foreign source counts from 1', async () => {
   );
   const verdict = await scene.audited();
   assert.deepEqual([verdict.sessionCount, verdict.dueCount], [2, 40]);
+});
+
+test('a channel whose framing was changed is not recorded, and the others are', async () => {
+  await using scene = await setScene();
+  await using group = await reserveGroup();
+  const { group: address, port } = group;
+  const feed = { group: address, port, dport: 7_500, framing: 'native' } as const;
+  const knowing = (framing: Framing) => {
+    const channels = new Map<string, ChannelAddress>([
+      ['feed', { ...feed, framing }],
+      [scene.channel, scene.address],
+    ]);
+    return { channels: ['*'], registry: { list: () => Promise.resolve(channels) } };
+  };
+  await using before = await scene.startArchiver(knowing('native'));
+  await before.recording('feed');
+  await using publisher = await scene.openPublisher({ address: feed, lingerMs: 0 });
+  await publisher.publish(Buffer.from('x'));
+  await until('it is archived', async () => {
+    const { rows } = await sql`SELECT FROM messages`.execute(scene.database);
+    return rows.length === 1;
+  });
+  await before.stop();
+  const log = keptLog();
+  await using _after = await scene.startArchiver({ ...knowing('raw'), log });
+  await until('it is said', () => log.messages.includes('channel not recorded'));
 });
