@@ -77,6 +77,12 @@ export const encoding: TUnsafe<'utf8' | 'base64'> = oneOf(
   'utf8: `payload` is the text whose bytes were published. base64: the bytes are no UTF-8.',
 );
 
+/** Whether what is committed stays. */
+export const durability: TUnsafe<'durable' | 'degraded'> = oneOf(
+  ['durable', 'degraded'] as const,
+  'degraded: the settings of the database allow a crash to lose what it has committed.',
+);
+
 /** Why something is lost. */
 export const cause: TUnsafe<string> = oneOf(Object.keys(LOSS_CAUSES), describeCauses());
 

@@ -5,9 +5,11 @@
 
 import { Type, type Static, type TSchema } from 'typebox';
 import { ERRORS, SEQUENCE_MAX } from '#base/mod.ts';
+import { Health, Index, Readiness } from './contract-operation.ts';
 import {
   cause,
   closed,
+  durability,
   encoding,
   instant,
   lostPackets,
@@ -31,10 +33,6 @@ const sessionId = Type.String(SESSION_TEXT);
 const source = nullable(Type.String({ description: 'Name of the publisher, if it told one.' }));
 const next = nullable(
   Type.String({ description: 'Relative URL of the next page; null where the answer ends.' }),
-);
-const durability = oneOf(
-  ['durable', 'degraded'] as const,
-  'degraded: the settings of the database allow a crash to lose what it has committed.',
 );
 
 const archivedThrough = position(
@@ -238,57 +236,6 @@ export const CompletenessAnswer = Type.Object(
   { $id: 'Completeness', ...closed },
 );
 
-/** GET /healthz: the process runs. */
-export const Health = Type.Object({ status: Type.Literal('ok') }, { $id: 'Health', ...closed });
-
-/** GET /readyz: whether requests can be answered, and how far the archive is behind. */
-export const Readiness = Type.Object(
-  {
-    status: oneOf(['ready', 'unready'] as const, 'Whether requests can be answered.'),
-    database: oneOf(['reachable', 'unreachable'] as const, 'Whether the database answers.'),
-    schema: oneOf(['current', 'missing', 'unknown'] as const, 'Whether it has our tables.'),
-    archive: nullable(
-      Type.Object(
-        {
-          channels: Type.Integer({ description: 'Channels that are known.' }),
-          channelsWritten: Type.Integer({ description: 'Channels that an archiver holds now.' }),
-          sessionsOpen: Type.Integer({ description: 'Sessions that are open.' }),
-          messagesOutstanding: Type.Integer({
-            description:
-              'Messages of open sessions that exist and are not archived yet; of foreign sources ' +
-              'packets.',
-          }),
-        },
-        closed,
-      ),
-    ),
-    durability: nullable(
-      Type.Object(
-        {
-          state: durability,
-          reasons: Type.Array(Type.String(), { description: 'Why it is degraded.' }),
-        },
-        closed,
-      ),
-    ),
-    detail: nullable(Type.String({ description: 'What is wrong.' })),
-  },
-  { $id: 'Readiness', ...closed },
-);
-
-/** GET /: where to go. */
-export const Index = Type.Object(
-  {
-    name: Type.Literal('backcast'),
-    channels: Type.String(),
-    docs: Type.String(),
-    openapi: Type.String(),
-    health: Type.String(),
-    readiness: Type.String(),
-  },
-  { $id: 'Index', ...closed },
-);
-
 /** Every schema that others refer to by name. */
 export const SHARED_SCHEMAS: readonly TSchema[] = [
   Problem,
@@ -404,4 +351,3 @@ export const CompletenessQuery = Type.Object(
 );
 
 export type MessagesQuery = Static<typeof MessagesQuery>;
-export type Readiness = Static<typeof Readiness>;

@@ -164,7 +164,7 @@ test('a message of ZeroMQ comes as its parts, also if it has one', async () => {
       [[{ encoding: 'utf8', payload: 'plain' }], undefined, undefined],
     ],
   );
-  assert.ok(items.every((item) => Value.Check(MessageItem, item)));
+  assert.ok(items.every((message) => Value.Check(MessageItem, message)));
 });
 
 test('an answer in JSON stops before it gets too large, and goes on in the next', async () => {
