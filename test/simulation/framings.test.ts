@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Framing, randomBelow, type SessionId } from '#base/mod.ts';
-import type { ReceiverEvent, ResumePoint } from '#multicast/core/mod.ts';
+import type { PublisherOptions, ReceiverEvent, ResumePoint } from '#multicast/core/mod.ts';
 import { newBlockReader, zmqMessage } from '#multicast/wire/mod.ts';
 import { SIMULATED_CHANNEL, type SimulatedPublisher, World } from '#sim/mod.ts';
 import { CALM } from '#test/support/simulated-traffic.ts';
@@ -26,7 +26,7 @@ interface Scene {
   readonly published: Uint8Array[][];
 }
 
-function newScene(seed: number): Scene {
+function newScene(seed: number, options: Partial<PublisherOptions> = {}): Scene {
   const world = new World(seed, CALM);
   const framing: Framing = seed % 2 === 0 ? 'raw' : 'zmq';
   world.network.faults = {
@@ -37,7 +37,7 @@ function newScene(seed: number): Scene {
   };
   const address = { ...SIMULATED_CHANNEL, framing };
   const firstSqn = seed % 4 < 2 ? 2 ** 32 - 9 : 0;
-  const publishers = [0, 1, 2].map(() => world.addPublisher({ address, firstSqn }));
+  const publishers = [0, 1, 2].map(() => world.addPublisher({ address, firstSqn, ...options }));
   for (const { node } of publishers.slice(1)) world.foreignNodes.add(node);
   return { world, framing, publishers, published: publishers.map(() => []) };
 }
@@ -175,6 +175,62 @@ function runSeed(seed: number): void {
     }
   }
 }
+
+/** How often a message of the lossy worlds was told, and how often it was lost. */
+interface Fates {
+  told: number;
+  lost: number;
+}
+
+/**
+ * A receiver that hears nothing for a while, again and again, of publishers that hold little: each
+ * message that a witness heard is told to it or lies in a loss, never both.
+ */
+function runLossySeed(seed: number, fates: Fates): void {
+  const scene = newScene(seed, { windowPackets: 64, messageBytesMax: 10_000, firstSqn: 0 });
+  const { world, framing } = scene;
+  const address = { ...SIMULATED_CHANNEL, framing };
+  const witness = world.addReceiver({ address });
+  const deaf = world.addReceiver({ address, repairTimeoutMs: 300 });
+  world.network.faults = { ...world.network.faults, loss: 0 };
+  world.network.drops = (_bytes, to) => to === deaf.node && world.nowMs % 300 < 120;
+  for (let round = 0; round < 10; round += 1) {
+    publish(scene, MESSAGES / 10);
+    world.run(world.nowMs + world.random() * 100);
+  }
+  for (const { machine } of scene.publishers) machine.close(world.nowMs);
+  world.run(world.nowMs + 60_000);
+  const all = toldBy(witness.events, framing);
+  for (const [which, told] of toldBy(deaf.events, framing)) {
+    const known = new Map<number, Uint8Array>();
+    for (const message of messagesOf(all.get(which) ?? [], framing))
+      known.set(message.sequence, message.bytes);
+    for (const { sequence, bytes } of messagesOf(told, framing)) {
+      assert.deepEqual(bytes, known.get(sequence), `message ${sequence}`);
+      known.delete(sequence);
+      fates.told += 1;
+    }
+    const first = told[0]?.firstSequence ?? 0;
+    for (const sequence of [...known.keys()].filter((n) => n >= first)) {
+      const isLost = ({ kind, firstSequence, lastSequence }: Told): boolean =>
+        kind === 'lost' && firstSequence <= sequence && sequence <= lastSequence;
+      assert.ok(told.some(isLost), `message ${sequence} is neither told nor lost`);
+      fates.lost += 1;
+    }
+  }
+}
+
+test('a message that is not told is lost, whatever was cut on the way', () => {
+  const fates = { told: 0, lost: 0 };
+  for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed += 1) {
+    try {
+      runLossySeed(seed, fates);
+    } catch (error) {
+      throw new Error(`seed ${seed}`, { cause: error });
+    }
+  }
+  assert.ok(fates.told > 0 && (fates.lost > 0 || SEEDS === 1), 'the worlds lose messages');
+});
 
 test(`all of raw and zmq arrives once, in order and alike for all, in ${SEEDS} worlds`, () => {
   for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed += 1) {
