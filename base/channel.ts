@@ -4,6 +4,9 @@
 /** How the bytes of a packet are cut into messages: a property of the channel. */
 export type Framing = 'native' | 'raw' | 'zmq';
 
+/** Whether every packet of a channel must carry a tag made with a key of its members. */
+export type Authentication = 'required' | 'off';
+
 /** Where a channel lives on the network. */
 export interface ChannelAddress {
   /** IPv4 multicast group, dotted. */
@@ -13,6 +16,8 @@ export interface ChannelAddress {
   /** PGM data-destination port: tells channels that share group and port apart, 1–65535. */
   readonly dport: number;
   readonly framing: Framing;
+  /** `off` if not given. */
+  readonly authentication?: Authentication;
 }
 
 const NAME = /^[A-Za-z0-9._-]{1,128}$/;

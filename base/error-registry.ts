@@ -66,6 +66,13 @@ export const ERRORS = {
     false,
     500,
   ),
+  BACKCAST_KEYS_INVALID: entry('The authentication keys cannot be used.', 'operator', false, 500),
+  BACKCAST_KEYS_MISSING: entry(
+    'The channel requires authentication, and there are no keys.',
+    'operator',
+    false,
+    500,
+  ),
   BACKCAST_PORT_IN_USE: entry('The port is in use.', 'operator', false, 500),
   BACKCAST_MESSAGE_TOO_LARGE: entry(
     'The message is larger than the channel allows.',

@@ -6,6 +6,7 @@ import {
   isChannelName,
   isMulticastGroup,
   isPort,
+  type Authentication,
   type ChannelAddress,
   type Framing,
 } from '#base/mod.ts';
@@ -19,6 +20,7 @@ export interface AddressOptions {
   readonly group?: string;
   readonly dport?: number;
   readonly framing?: Framing;
+  readonly authentication?: Authentication;
 }
 
 /** `text` if it names a channel; BACKCAST_CHANNEL_NAME otherwise. */
@@ -46,12 +48,18 @@ export function addAddressOptions(command: Command): Command {
         'raw',
         'zmq',
       ]),
+    )
+    .addOption(
+      new Option('--authentication <mode>', 'whether every packet must carry a tag').choices([
+        'off',
+        'required',
+      ]),
     );
 }
 
 /** The address that the options name, or undefined if the registry is to be asked. */
 export function addressOf(options: AddressOptions): ChannelAddress | undefined {
-  const { group: text, dport = DPORT_DEFAULT, framing = 'native' } = options;
+  const { group: text, dport = DPORT_DEFAULT, framing = 'native', authentication } = options;
   if (text === undefined) {
     if (options.dport !== undefined) throw usage('--dport goes with --group');
     return undefined;
@@ -63,7 +71,7 @@ export function addressOf(options: AddressOptions): ChannelAddress | undefined {
       `--group ${JSON.stringify(text)} is not a multicast group and a port like 239.192.0.7:7600`,
     );
   if (!isPort(dport)) throw usage(`--dport ${dport} is not a port from 1 to 65535`);
-  return { group, port, dport, framing };
+  return { group, port, dport, framing, ...(authentication && { authentication }) };
 }
 
 /** Refuses framings that this version does not speak yet. */

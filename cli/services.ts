@@ -15,7 +15,7 @@ import {
   type MetricFamily,
   type MetricsListener,
 } from '#multicast/metrics/mod.ts';
-import { packetBytesOf } from '#multicast/udp/mod.ts';
+import { type KeySource, packetBytesOf } from '#multicast/udp/mod.ts';
 import type { Registry } from '#registry/mod.ts';
 import { type ReplayServer, startReplayServer } from '#replay-api/mod.ts';
 
@@ -72,6 +72,7 @@ export function startArchiver(
     registry,
     shardCount: shardCount(config),
     discoverEveryMs: archiver.discoverEveryMs,
+    authentication: config.authentication,
     log: log.child({ part: 'archiver' }),
   });
 }
@@ -135,6 +136,7 @@ export function openPublisher(
   config: Config,
   address: ChannelAddress,
   source: string | undefined,
+  keys: KeySource | undefined,
 ): Promise<ChannelPublisher> {
   const faults = faultsOf(config);
   return ChannelPublisher.open({
@@ -142,6 +144,7 @@ export function openPublisher(
     packetBytesMax: packetBytesMaxOf(config),
     address,
     interfaceAddress: config.interface,
+    keys,
     ...(source === undefined ? {} : { source }),
     ...(faults === undefined ? {} : { faults }),
     capture: captureOf(config),
@@ -152,12 +155,14 @@ export function openPublisher(
 export function openSubscriber(
   config: Config,
   address: ChannelAddress,
+  keys: KeySource | undefined,
 ): Promise<ChannelSubscriber> {
   const faults = faultsOf(config);
   return ChannelSubscriber.open({
     ...config.receiver,
     address,
     interfaceAddress: config.interface,
+    keys,
     messageBytesMax: config.publisher.messageBytesMax,
     sourceExpiryMs: SOURCE_EXPIRY_MS,
     ...(faults === undefined ? {} : { faults }),

@@ -18,6 +18,7 @@ import {
   smallestWindow,
 } from '#multicast/core/mod.ts';
 import {
+  authenticatorOf,
   Driver,
   monotonicMs,
   openPublisherTransport,
@@ -72,14 +73,15 @@ export class ChannelPublisher implements AsyncDisposable {
 
   /**
    * Opens the socket and starts the session. Errors: BACKCAST_INTERFACE_UNUSABLE,
-   * BACKCAST_CONFIG_INVALID, BACKCAST_USAGE (faults).
+   * BACKCAST_CONFIG_INVALID, BACKCAST_KEYS_MISSING, BACKCAST_USAGE (faults).
    */
   static async open(options: OpenPublisherOptions): Promise<ChannelPublisher> {
     checkWindow(options);
+    const authenticator = authenticatorOf(options.address, options.keys);
     const resources = new AsyncDisposableStack();
     try {
       const { send, receiveFrom } = await openPublisherTransport(resources, options);
-      const machineOptions = describeMachine(options, send.localPort);
+      const machineOptions = { ...describeMachine(options, send.localPort), authenticator };
       const machine = new Publisher(machineOptions, monotonicMs());
       const makeDriver = (onEvents: () => void): Driver =>
         new Driver({ machine, receiveFrom, sendThrough: send, onEvents });
@@ -190,7 +192,8 @@ function checkWindow(options: OpenPublisherOptions): void {
       `publisher.windowPackets is ${windowPackets}.`;
     throw new BackcastError('BACKCAST_CONFIG_INVALID', message);
   }
-  const smallest = smallestWindow(options);
+  const hasAuthentication = options.address.authentication === 'required';
+  const smallest = smallestWindow({ ...options, hasAuthentication });
   if (windowPackets >= smallest.packets && windowBytes >= smallest.bytes) return;
   const message =
     `Messages of publisher.messageBytesMax = ${messageBytesMax} bytes need a window of ` +

@@ -5,6 +5,7 @@
 import type { LossCause, SessionId } from '#base/mod.ts';
 import { Receiver, type ReceiverCounters, type ReceiverOptions } from '#multicast/core/mod.ts';
 import {
+  authenticatorOf,
   Driver,
   GatedSocket,
   openReceiverTransport,
@@ -71,10 +72,18 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
   #isClosed = false;
 
   private constructor(options: OpenSubscriberOptions) {
-    this.#receiver = new Receiver({ ...options, join: 'live', random: processRandom() });
+    this.#receiver = new Receiver({
+      ...options,
+      join: 'live',
+      random: processRandom(),
+      authenticator: authenticatorOf(options.address, options.keys),
+    });
   }
 
-  /** Joins the group. Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE. */
+  /**
+   * Joins the group. Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE,
+   * BACKCAST_KEYS_MISSING.
+   */
   static async open(options: OpenSubscriberOptions): Promise<ChannelSubscriber> {
     const subscriber = new ChannelSubscriber(options);
     const resources = subscriber.#resources;

@@ -42,6 +42,10 @@ const CHANNEL = Type.Object({
     description: 'How packets are cut into messages.',
     default: 'native',
   }),
+  authentication: choice(['off', 'required'], {
+    description: 'Whether every packet must carry a tag.',
+    default: 'off',
+  }),
 });
 
 const LOG = Type.Object({
@@ -89,6 +93,30 @@ const REGISTRY = Type.Object({
       range: [1, 65_535],
       default: 7_500,
     }),
+  }),
+});
+
+const AUTHENTICATION = Type.Object({
+  keysFile: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description:
+        'File with the keys of channels that require authentication; read again when it changes.',
+      env: 'BACKCAST_AUTH_KEYS_FILE',
+    }),
+  ),
+  keys: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description: 'The keys themselves instead of a file: `ID:KEY`, or two separated by a comma.',
+      env: 'BACKCAST_AUTH_KEYS',
+      secret: true,
+    }),
+  ),
+  newChannels: choice(['off', 'required'], {
+    description: 'Whether channels that are given an address from now on require authentication.',
+    default: 'off',
+    env: 'BACKCAST_AUTH_NEW_CHANNELS',
   }),
 });
 
@@ -266,6 +294,7 @@ export const CONFIG_SCHEMA = Type.Object({
   ),
   log: LOG,
   registry: REGISTRY,
+  authentication: AUTHENTICATION,
   publisher: PUBLISHER,
   receiver: RECEIVER,
   archiver: ARCHIVER,
@@ -273,7 +302,8 @@ export const CONFIG_SCHEMA = Type.Object({
   metrics: METRICS,
   channels: Type.Array(CHANNEL, {
     description:
-      'Channels with a fixed address: name, group, port, dport (7500), framing (native).',
+      'Channels with a fixed address: name, group, port, dport (7500), framing (native), ' +
+      'authentication (off).',
     default: [],
   }),
   faults: Type.String({

@@ -17,9 +17,11 @@ import {
   type OpenDatabase,
 } from '#archive/mod.ts';
 import { BackcastError, type ChannelAddress, matchesChannelPattern, toError } from '#base/mod.ts';
+import { authenticatorOf, KeyRing, type KeySettings, monotonicMs } from '#multicast/udp/mod.ts';
 import type { Registry } from '#registry/mod.ts';
 import type { RecorderCounters } from './channel-recorder.ts';
-import type { ShardCommand, ShardReport, ShardSettings } from './shard-messages.ts';
+import { RejectionLog } from './rejection-log.ts';
+import type { ShardCommand, ShardReport, ShardSettings, ShardStart } from './shard-messages.ts';
 
 /** Where log lines go: a pino logger, or anything with these two. */
 export interface ArchiverLog {
@@ -35,6 +37,8 @@ export interface ArchiverOptions extends ShardSettings {
   readonly shardCount: number;
   /** How often the registry is asked for new channels. */
   readonly discoverEveryMs: number;
+  /** Where the keys come from, for channels that require authentication. */
+  readonly authentication?: KeySettings | undefined;
   readonly log: ArchiverLog;
 }
 
@@ -61,19 +65,22 @@ export class Archiver implements AsyncDisposable {
   readonly #failed = Promise.withResolvers<never>();
   readonly #stopping = new AbortController();
   readonly #loops: Promise<void>[] = [];
+  readonly #rejections: RejectionLog;
+  #keyRing: KeyRing | undefined;
   #database: OpenDatabase | undefined;
   #name: AsyncDisposable | undefined;
   #stopped: Promise<void> | undefined;
 
   private constructor(options: ArchiverOptions) {
     this.#options = options;
+    this.#rejections = new RejectionLog(options.log);
     this.#failed.promise.catch(() => undefined);
   }
 
   /**
    * Starts recording. Resolves when the channels that the registry knows now have been handed to
    * the threads. Errors: BACKCAST_DATABASE_UNREACHABLE, BACKCAST_SCHEMA_MISSING,
-   * BACKCAST_LEASE_HELD and those of the registry.
+   * BACKCAST_LEASE_HELD, BACKCAST_KEYS_INVALID and those of the registry.
    */
   static async start(options: ArchiverOptions): Promise<Archiver> {
     const archiver = new Archiver(options);
@@ -98,8 +105,8 @@ export class Archiver implements AsyncDisposable {
 
   /**
    * Resolves when `channel`, which the registry must know by now, is being recorded. Rejects when
-   * the archiver fails or is stopped before that, and with BACKCAST_CONFIG_INVALID if it is none of
-   * the channels to record.
+   * the archiver fails or is stopped before that, with BACKCAST_CONFIG_INVALID if it is none of the
+   * channels to record, and with BACKCAST_KEYS_MISSING if it needs keys and there are none.
    */
   async recording(channel: string): Promise<void> {
     if (!this.#isWanted(channel)) {
@@ -135,11 +142,13 @@ export class Archiver implements AsyncDisposable {
     }
     this.#logTotals();
     await Promise.allSettled(this.#loops);
+    this.#keyRing?.[Symbol.dispose]();
     await Promise.all([this.#name?.[Symbol.asyncDispose](), this.#database?.close()]);
   }
 
   async #start(): Promise<void> {
     const { databaseUrl, holder, shardCount, discoverEveryMs } = this.#options;
+    this.#keyRing = this.#openKeyRing();
     this.#database = openDatabase({
       url: databaseUrl,
       applicationName: `backcast archiver ${holder}`,
@@ -157,6 +166,18 @@ export class Archiver implements AsyncDisposable {
     );
   }
 
+  #openKeyRing(): KeyRing | undefined {
+    const { authentication = {}, log } = this.#options;
+    return KeyRing.open(authentication, {
+      onChange: (ids) => {
+        log.info({ ids }, 'authentication keys changed');
+        for (const thread of this.#threads)
+          tell(thread, { kind: 'keys', keys: this.#keyRing?.keys ?? [] });
+      },
+      onProblem: (reason) => log.warn({ reason }, 'authentication keys cannot be read again'),
+    });
+  }
+
   async #makePartitions(): Promise<void> {
     if (this.#database === undefined) return;
     const { created, blocked } = await ensurePartitions(this.#database.database, Date.now());
@@ -169,7 +190,7 @@ export class Archiver implements AsyncDisposable {
     for (const [channel, address] of channels) {
       if (!this.#isWanted(channel) || this.#known.has(channel)) continue;
       this.#known.add(channel);
-      if (address.framing === 'native') this.#assign(channel, address);
+      if (address.framing === 'native') this.#assignKeyed(channel, address);
       else this.#options.log.warn({ channel, framing: address.framing }, 'channel not recorded');
     }
   }
@@ -184,6 +205,20 @@ export class Archiver implements AsyncDisposable {
     return known;
   }
 
+  /** Only what can be listened to: a channel without its keys is told, and the others go on. */
+  #assignKeyed(channel: string, address: ChannelAddress): void {
+    try {
+      authenticatorOf(address, this.#keyRing);
+      this.#assign(channel, address);
+    } catch (error) {
+      const { message: reason } = toError(error);
+      this.#options.log.warn({ channel, reason }, 'channel not recorded');
+      const { promise, reject } = this.#recordingOf(channel);
+      promise.catch(() => undefined);
+      reject(error);
+    }
+  }
+
   #assign(channel: string, address: ChannelAddress): void {
     const thread = this.#threads.reduce((least, next) =>
       next.channelCount < least.channelCount ? next : least,
@@ -193,10 +228,15 @@ export class Archiver implements AsyncDisposable {
   }
 
   #startThread(): Thread {
-    const { channels: _, registry: __, log: ___, ...settings } = this.#options;
-    const worker = new Worker(new URL('shard-worker.ts', import.meta.url), {
-      workerData: settings,
-    });
+    const {
+      channels: _,
+      registry: __,
+      log: ___,
+      authentication: ____,
+      ...settings
+    } = this.#options;
+    const workerData: ShardStart = { ...settings, keys: this.#keyRing?.keys };
+    const worker = new Worker(new URL('shard-worker.ts', import.meta.url), { workerData });
     const ended = Promise.withResolvers<void>();
     const thread: Thread = { worker, ended: ended.promise, channelCount: 0, counters: {} };
     worker.on('message', (report: ShardReport) => this.#handle(thread, report));
@@ -218,6 +258,7 @@ export class Archiver implements AsyncDisposable {
         break;
       case 'counters':
         thread.counters = report.channels;
+        this.#rejections.handleCounters(report.channels, monotonicMs());
         break;
       case 'failed':
         this.#fail(new BackcastError(report.code, report.message));

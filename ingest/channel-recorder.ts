@@ -13,8 +13,10 @@ import {
   type ReceiverEvent,
 } from '#multicast/core/mod.ts';
 import {
+  authenticatorOf,
   Driver,
   GatedSocket,
+  type KeySource,
   monotonicMs,
   openReceiverTransport,
   processRandom,
@@ -48,6 +50,7 @@ export interface ChannelRecorderOptions extends RecordingSettings {
   readonly epoch: number;
   readonly head: number;
   readonly sessions: readonly SessionProgress[];
+  readonly keys: KeySource | undefined;
   /** A batch may be due. */
   readonly onWork: () => void;
   /** The state of a session changed: heard, lost something, ended. */
@@ -97,6 +100,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
       ...options,
       join: 'window',
       random: processRandom(),
+      authenticator: authenticatorOf(options.address, options.keys),
       recall: (session) => batcher.recall(session),
     });
     for (const { session, state } of options.sessions) {
@@ -107,7 +111,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
 
   /**
    * Opens the sockets and starts to record. Errors: BACKCAST_INTERFACE_UNUSABLE,
-   * BACKCAST_PORT_IN_USE.
+   * BACKCAST_PORT_IN_USE, BACKCAST_KEYS_MISSING.
    */
   static async open(options: ChannelRecorderOptions): Promise<ChannelRecorder> {
     const recorder = new ChannelRecorder(options);

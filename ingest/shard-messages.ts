@@ -2,6 +2,7 @@
 // wants it.
 
 import type { ChannelAddress, ErrorCode } from '#base/mod.ts';
+import type { AuthenticationKey } from '#multicast/udp/mod.ts';
 import type { RecorderCounters, RecordingSettings } from './channel-recorder.ts';
 
 /** What a shard is started with. */
@@ -11,9 +12,16 @@ export interface ShardSettings extends RecordingSettings {
   readonly holder: string;
 }
 
+/** What a thread is started with: the settings, and the keys as they are then. */
+export interface ShardStart extends ShardSettings {
+  readonly keys: readonly AuthenticationKey[] | undefined;
+}
+
 /** What a shard is told. */
 export type ShardCommand =
   | { readonly kind: 'record'; readonly channel: string; readonly address: ChannelAddress }
+  /** Other keys hold from now on. */
+  | { readonly kind: 'keys'; readonly keys: readonly AuthenticationKey[] }
   | { readonly kind: 'stop' };
 
 /** What a shard tells. */

@@ -16,9 +16,9 @@ import {
 } from '#archive/mod.ts';
 import { BackcastError, type ChannelAddress } from '#base/mod.ts';
 import type { ReceiverEvent } from '#multicast/core/mod.ts';
-import { monotonicMs } from '#multicast/udp/mod.ts';
+import { type AuthenticationKey, monotonicMs } from '#multicast/udp/mod.ts';
 import { ChannelRecorder, type RecorderCounters } from './channel-recorder.ts';
-import type { ShardReport, ShardSettings } from './shard-messages.ts';
+import type { ShardReport, ShardStart } from './shard-messages.ts';
 import { ShardWriter } from './shard-writer.ts';
 
 /** How long a lease stands; it is renewed three times within. */
@@ -32,7 +32,8 @@ const DRAIN_MS_MAX = 3_000;
 
 /** The channels of one worker thread. */
 export class Shard {
-  readonly #settings: ShardSettings;
+  readonly #settings: ShardStart;
+  readonly #keySource: { keys: readonly AuthenticationKey[] } | undefined;
   readonly #report: (report: ShardReport) => void;
   readonly #resources = new AsyncDisposableStack();
   readonly #database: ArchiveDatabase;
@@ -43,8 +44,9 @@ export class Shard {
   readonly #drainDeadline = new AbortController();
   readonly #takes: Promise<void>[] = [];
 
-  constructor(settings: ShardSettings, report: (report: ShardReport) => void) {
+  constructor(settings: ShardStart, report: (report: ShardReport) => void) {
     this.#settings = settings;
+    this.#keySource = settings.keys && { keys: settings.keys };
     this.#report = report;
     const applicationName = `backcast archiver ${settings.holder}`;
     const url = settings.databaseUrl;
@@ -89,6 +91,11 @@ export class Shard {
   record(channel: string, address: ChannelAddress): void {
     const take = this.#take(channel, address).catch((error: unknown) => this.#fail(error));
     this.#takes.push(take);
+  }
+
+  /** Packets are sealed and checked with these keys from now on. */
+  useKeys(keys: readonly AuthenticationKey[]): void {
+    if (this.#keySource !== undefined) this.#keySource.keys = keys;
   }
 
   /** Stops listening, commits what was heard, gives the leases back; `run` then returns. */
@@ -155,6 +162,7 @@ export class Shard {
       epoch: lease.epoch,
       head: lease.head,
       sessions,
+      keys: this.#keySource,
       onWork: () => this.#writer.wake(),
       onSession: (event) => this.#logSession(channel, event),
       onFenced: () => this.#lose(channel),

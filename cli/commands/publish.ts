@@ -67,9 +67,12 @@ async function publish(
   const { config, note } = context;
   const { openPublisher } = await import('../services.ts');
   const { announced } = await import('../announced.ts');
+  const { openKeys, tellRejections } = await import('../authentication.ts');
   const registry = given ?? (await openCommandRegistry(config, resources, note));
-  const address = 'group' in registry ? registry : await registry.resolve(channel);
-  const publisher = resources.use(await openPublisher(config, address, options.source));
+  const address = 'group' in registry ? registry : await registry.resolve(channel, options);
+  const keys = openKeys(config, resources, note);
+  const publisher = resources.use(await openPublisher(config, address, options.source, keys));
+  tellRejections(publisher.counters, resources, note);
   if (!('group' in registry)) {
     resources.use(await announced(registry, channel, publisher, config));
   }

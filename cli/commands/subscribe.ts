@@ -55,9 +55,12 @@ async function subscribe(
   const { config, note } = context;
   const { openSubscriber } = await import('../services.ts');
   const { liveText } = await import('../live-text.ts');
+  const { openKeys, tellRejections } = await import('../authentication.ts');
   const registry = given ?? (await openCommandRegistry(config, resources, note));
-  const address = 'group' in registry ? registry : await registry.resolve(channel);
-  const subscriber = resources.use(await openSubscriber(config, address));
+  const address = 'group' in registry ? registry : await registry.resolve(channel, options);
+  const keys = openKeys(config, resources, note);
+  const subscriber = resources.use(await openSubscriber(config, address, keys));
+  tellRejections(subscriber.counters, resources, note);
   context.signal.throwIfAborted();
   context.signal.addEventListener('abort', () => void subscriber[Symbol.asyncDispose](), {
     once: true,

@@ -25,8 +25,8 @@ const SLAB_BYTES = 262_144;
 /** Collects messages into one packet at a time. */
 export class PacketBuilder {
   readonly #packetBytesMax: number;
-  readonly #headerBytes = dataHeaderBytes(false);
-  readonly #fragmentHeaderBytes = dataHeaderBytes(true);
+  readonly #headerBytes: number;
+  readonly #fragmentHeaderBytes: number;
   readonly #writer = new NativeBlockWriter();
   readonly #transport: TransportSession;
   readonly #sessionWords: { readonly high: number; readonly low: number };
@@ -39,6 +39,8 @@ export class PacketBuilder {
     this.#transport = transport;
     this.#sessionWords = sessionToWords(session);
     this.#packetBytesMax = packetBytesMax;
+    this.#headerBytes = dataHeaderBytes(false, transport.hasAuthentication);
+    this.#fragmentHeaderBytes = dataHeaderBytes(true, transport.hasAuthentication);
   }
 
   /** Whether messages wait in a packet that is not taken yet. */
@@ -113,6 +115,7 @@ export class PacketBuilder {
       gsiLow: this.#transport.gsiLow,
       tsiSport: this.#transport.tsiSport,
       dataDport: this.#transport.dataDport,
+      hasAuthentication: this.#transport.hasAuthentication === true,
       sessionHigh: this.#sessionWords.high,
       sessionLow: this.#sessionWords.low,
       sequence,

@@ -14,6 +14,7 @@ import {
   sessionFromWords,
 } from '#base/mod.ts';
 import { type MalformedReason, PacketReader } from '#multicast/wire/mod.ts';
+import { type Authenticator, isBelieved } from './authentication.ts';
 import { newReceiverCounters, type ReceiverCounters } from './counters.ts';
 import type { Machine, Remote, Transmit } from './machine.ts';
 import { Peer, type SessionSnapshot } from './peer.ts';
@@ -37,6 +38,8 @@ export interface ReceiverOptions {
    * remembers them all.
    */
   readonly recall?: (session: SessionId) => ResumePoint | 'finished' | undefined;
+  /** Seals what leaves and judges what arrives; without one, nothing is sealed or judged. */
+  readonly authenticator?: Authenticator | undefined;
 }
 
 /** A session that is over for now, or was taken over from an earlier receiver. */
@@ -67,6 +70,7 @@ export class Receiver implements Machine {
   #eventHead = 0;
   #lastPeer: Peer | undefined;
   #nextDeadlineMs = Number.POSITIVE_INFINITY;
+  #rejectedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
@@ -116,6 +120,8 @@ export class Receiver implements Machine {
       this.malformedReasons.set(reason, (this.malformedReasons.get(reason) ?? 0) + 1);
     } else if (reader.dataDport !== this.#options.address.dport) {
       this.counters.otherChannel += 1;
+    } else if (!isBelieved(this.#options.authenticator, bytes, reader, this.counters)) {
+      this.#reject(nowMs);
     } else if (reader.kind === 'odata' || reader.kind === 'rdata' || reader.kind === 'spm') {
       this.#handleDownstream(bytes, remote, nowMs);
     } else if (reader.kind === 'ncf' || reader.kind === 'nak') {
@@ -187,6 +193,12 @@ export class Receiver implements Machine {
     if (peer.isOver) this.#retire();
   }
 
+  /** What does not prove where it comes from may at most explain why something is missing. */
+  #reject(nowMs: number): void {
+    this.#rejectedAtMs = nowMs;
+    this.#findPeer()?.rejected(nowMs);
+  }
+
   #findPeer(): Peer | undefined {
     const reader = this.#reader;
     if (this.#lastPeer?.isSameTransport(reader)) return this.#lastPeer;
@@ -236,9 +248,11 @@ export class Receiver implements Machine {
         gsiLow: reader.gsiLow,
         tsiSport: reader.tsiSport,
         dataDport: reader.dataDport,
+        hasAuthentication: this.#options.authenticator !== undefined,
       },
       remote,
       nowMs,
+      rejectedAtMs: this.#rejectedAtMs,
       counters: this.counters,
       repairLatency: this.repairLatency,
       emit: (event) => this.#events.push(event),

@@ -4,6 +4,7 @@
 
 import type { ChannelAddress } from '#base/mod.ts';
 import { CaptureFile } from './capture.ts';
+import type { KeySource } from './hmac-authenticator.ts';
 import { injectFaults, parseFaultSpec } from './loss-injector.ts';
 import { type DatagramSocket, openGroupSocket, openSendSocket } from './socket.ts';
 
@@ -14,6 +15,8 @@ export interface TransportOptions {
   readonly interfaceAddress: string;
   /** Routers that multicast may pass, plus one; 1 by default. */
   readonly ttl?: number | undefined;
+  /** Keys of the channel's members, for a channel that requires authentication. */
+  readonly keys?: KeySource | undefined;
   /** Faults to inject, as the loss injector reads them. */
   readonly faults?: string | undefined;
   /** Capture file in which to keep what is sent and received. */

@@ -54,6 +54,13 @@ test('the example of the page is a valid configuration', async () => {
   writeFileSync(join(folder.path, 'backcast.yaml'), example);
   const config = loadConfig({ cwd: folder.path, env: {} });
   assert.deepEqual(config.channels, [
-    { name: 'market-feed', group: '239.10.0.7', port: 7600, dport: 7500, framing: 'native' },
+    {
+      name: 'market-feed',
+      group: '239.10.0.7',
+      port: 7600,
+      dport: 7500,
+      framing: 'native',
+      authentication: 'off',
+    },
   ]);
 });
