@@ -1,5 +1,5 @@
 // The keys of this process: read once from the environment, or from a file that is read again every
-// few seconds, so that keys are changed without a restart. What cannot be used when it is read
+// second, so that keys are changed without a restart. What cannot be used when it is read
 // again is told, and the keys stay what they were.
 //
 // A file that is being written could be read half-way, and half a key is a key too: new content
@@ -25,7 +25,7 @@ export interface KeyRingListeners {
   readonly onProblem?: (problem: string) => void;
 }
 
-const READ_EVERY_MS = 2_000;
+const READ_EVERY_MS = 1_000;
 const KEYS_FILE_BYTES_MAX = 65_536;
 const OTHERS_MAY_READ_OR_WRITE = 0o006;
 
