@@ -18,9 +18,11 @@ import {
   GatedSocket,
   type KeySource,
   monotonicMs,
+  newTransportCounters,
   openReceiverTransport,
   processRandom,
   type ReceiverTransport,
+  type TransportCounters,
   wallClockUs,
 } from '#multicast/udp/mod.ts';
 import { Batcher } from './batcher.ts';
@@ -61,6 +63,7 @@ export interface ChannelRecorderOptions extends RecordingSettings {
 /** What a recorder has counted. */
 export interface RecorderCounters {
   readonly receiver: ReceiverCounters;
+  readonly transport: TransportCounters;
   /** How long repairs took, over all sessions. */
   readonly repairLatency: LatencySnapshot;
   /** Datagrams dropped because too much waited for the database. */
@@ -89,6 +92,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   readonly #batcher: Batcher;
   readonly #resources = new AsyncDisposableStack();
   #gate: GatedSocket | undefined;
+  #countTransport: () => TransportCounters = newTransportCounters;
   #archivedMessages = 0;
   #commits = 0;
 
@@ -119,6 +123,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     try {
       const capture = options.capture && `${options.capture}.${options.channel}.pcap`;
       const transport = await openReceiverTransport(resources, { ...options, capture });
+      recorder.#countTransport = transport.count;
       recorder.#drive(transport);
       return recorder;
     } catch (error) {
@@ -131,6 +136,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   get counters(): Omit<RecorderCounters, 'databaseAway'> {
     return {
       receiver: this.#receiver.counters,
+      transport: this.#countTransport(),
       repairLatency: this.#receiver.repairLatency.snapshot(),
       overrunDatagrams: this.#gate?.overrunDatagrams ?? 0,
       pendingBytes: this.#batcher.pendingBytes,

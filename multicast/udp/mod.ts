@@ -12,3 +12,4 @@ export * from './key-ring.ts';
 export * from './loss-injector.ts';
 export * from './socket.ts';
 export * from './transport.ts';
+export * from './transport-counters.ts';

@@ -5,8 +5,9 @@
 import type { ChannelAddress } from '#base/mod.ts';
 import { CaptureFile } from './capture.ts';
 import type { KeySource } from './hmac-authenticator.ts';
-import { injectFaults, parseFaultSpec } from './loss-injector.ts';
+import { type FaultySocket, injectFaults, parseFaultSpec } from './loss-injector.ts';
 import { type DatagramSocket, openGroupSocket, openSendSocket } from './socket.ts';
+import { countTransport, type TransportCounters } from './transport-counters.ts';
 
 /** What every transport is opened with. */
 export interface TransportOptions {
@@ -29,6 +30,8 @@ export interface ReceiverTransport {
   readonly group: DatagramSocket;
   /** Sends, and hears what is sent to this receiver alone. */
   readonly send: DatagramSocket;
+  /** What sockets, faults and capture have counted so far. */
+  readonly count: () => TransportCounters;
 }
 
 /** Open sockets of a publisher. */
@@ -37,6 +40,8 @@ export interface PublisherTransport {
   readonly send: DatagramSocket;
   /** Every socket that hears something for the publisher, `send` among them. */
   readonly receiveFrom: readonly DatagramSocket[];
+  /** What sockets, faults and capture have counted so far. */
+  readonly count: () => TransportCounters;
 }
 
 const PUBLISHER_SEND_BUFFER_BYTES = 4 * 1_048_576;
@@ -51,12 +56,13 @@ export async function openReceiverTransport(
   options: TransportOptions & { readonly receiveBufferBytes: number },
 ): Promise<ReceiverTransport> {
   const { ttl = 1 } = options;
-  const { group, port } = options.address;
   const outfit = await openOutfit(resources, options);
-  const groupSocket = resources.use(await openGroupSocket({ ...options, ttl, group, port }));
+  const joining = { ...options, ...options.address, ttl };
+  const groupSocket = resources.use(await openGroupSocket(joining));
   const sendBufferBytes = RECEIVER_SEND_BUFFER_BYTES;
   const sendSocket = resources.use(await openSendSocket({ ...options, ttl, sendBufferBytes }));
-  return { group: outfit(groupSocket), send: outfit(sendSocket) };
+  const group = outfit.socket(groupSocket);
+  return { group, send: outfit.socket(sendSocket), count: outfit.count };
 }
 
 /**
@@ -70,19 +76,35 @@ export async function openPublisherTransport(
   const { ttl = 1 } = options;
   const outfit = await openOutfit(resources, options);
   const sendBufferBytes = PUBLISHER_SEND_BUFFER_BYTES;
-  const send = outfit(resources.use(await openSendSocket({ ...options, ttl, sendBufferBytes })));
-  return { send, receiveFrom: [send] };
+  const opened = resources.use(await openSendSocket({ ...options, ttl, sendBufferBytes }));
+  const send = outfit.socket(opened);
+  return { send, receiveFrom: [send], count: outfit.count };
 }
 
-/** Faults and capture first: a bad specification or path must fail before a group is joined. */
+/** Puts capture and faults before sockets, and counts over all of them. */
+interface Outfit {
+  readonly socket: (opened: DatagramSocket) => DatagramSocket;
+  readonly count: () => TransportCounters;
+}
+
+/** Made before any socket: a bad specification or path must fail before a group is joined. */
 async function openOutfit(
   resources: AsyncDisposableStack,
   options: TransportOptions,
-): Promise<(socket: DatagramSocket) => DatagramSocket> {
+): Promise<Outfit> {
   const faults = options.faults === undefined ? undefined : parseFaultSpec(options.faults);
   const capture = await CaptureFile.openIn(resources, options.capture);
-  return (socket) => {
-    const watched = capture?.watch(socket) ?? socket;
-    return faults === undefined ? watched : injectFaults(watched, faults);
+  const sockets: DatagramSocket[] = [];
+  const faulty: FaultySocket[] = [];
+  return {
+    socket: (opened) => {
+      sockets.push(opened);
+      const watched = capture?.watch(opened) ?? opened;
+      if (faults === undefined) return watched;
+      const troubled = injectFaults(watched, faults);
+      faulty.push(troubled);
+      return troubled;
+    },
+    count: () => countTransport({ sockets, faulty, capture }),
   };
 }
