@@ -7,6 +7,7 @@ import {
   isMulticastGroup,
   isPort,
   type ChannelAddress,
+  type Delivery,
   type Framing,
 } from '#base/mod.ts';
 import { wholeNumber } from './command.ts';
@@ -19,6 +20,7 @@ export interface AddressOptions {
   readonly group?: string;
   readonly dport?: number;
   readonly framing?: Framing;
+  readonly delivery?: Delivery;
 }
 
 /** `text` if it names a channel; BACKCAST_CHANNEL_NAME otherwise. */
@@ -46,12 +48,23 @@ export function addAddressOptions(command: Command): Command {
         'raw',
         'zmq',
       ]),
+    )
+    .addOption(
+      new Option(
+        '--delivery <delivery>',
+        'what the channel is given if the registry does not know it yet (registry.delivery)',
+      ).choices(['multicast', 'unicast']),
     );
 }
 
 /** The address that the options name, or undefined if the registry is to be asked. */
 export function addressOf(options: AddressOptions): ChannelAddress | undefined {
   const { group: text, dport = DPORT_DEFAULT, framing = 'native' } = options;
+  if (text !== undefined && options.delivery === 'unicast')
+    throw usage(
+      '--delivery unicast goes with a registry; a channel with a fixed address and fixed members ' +
+        'stands under `channels` in the configuration',
+    );
   if (text === undefined) {
     if (options.dport !== undefined) throw usage('--dport goes with --group');
     return undefined;

@@ -15,8 +15,8 @@ import {
   type MetricFamily,
   type MetricsListener,
 } from '#multicast/metrics/mod.ts';
-import { packetBytesOf } from '#multicast/udp/mod.ts';
-import type { Registry } from '#registry/mod.ts';
+import { packetBytesOf, type UnicastOptions } from '#multicast/udp/mod.ts';
+import { joinChannel, type Registry } from '#registry/mod.ts';
 import { type ReplayServer, startReplayServer } from '#replay-api/mod.ts';
 
 /** A publisher that has not been heard for this long counts as gone: fifteen of its heartbeats. */
@@ -70,6 +70,8 @@ export function startArchiver(
     capture: captureOf(config),
     channels: archiver.channels,
     registry,
+    join: (channel, at) => joinChannel(registry, channel, at),
+    unicastPorts: config.unicast.ports,
     shardCount: shardCount(config),
     discoverEveryMs: archiver.discoverEveryMs,
     log: log.child({ part: 'archiver' }),
@@ -135,6 +137,7 @@ export function openPublisher(
   config: Config,
   address: ChannelAddress,
   source: string | undefined,
+  unicast?: UnicastOptions,
 ): Promise<ChannelPublisher> {
   const faults = faultsOf(config);
   return ChannelPublisher.open({
@@ -142,6 +145,7 @@ export function openPublisher(
     packetBytesMax: packetBytesMaxOf(config),
     address,
     interfaceAddress: config.interface,
+    unicast,
     ...(source === undefined ? {} : { source }),
     ...(faults === undefined ? {} : { faults }),
     capture: captureOf(config),
@@ -152,12 +156,14 @@ export function openPublisher(
 export function openSubscriber(
   config: Config,
   address: ChannelAddress,
+  unicast?: UnicastOptions,
 ): Promise<ChannelSubscriber> {
   const faults = faultsOf(config);
   return ChannelSubscriber.open({
     ...config.receiver,
     address,
     interfaceAddress: config.interface,
+    unicast,
     messageBytesMax: config.publisher.messageBytesMax,
     sourceExpiryMs: SOURCE_EXPIRY_MS,
     ...(faults === undefined ? {} : { faults }),

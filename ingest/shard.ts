@@ -155,6 +155,7 @@ export class Shard {
       epoch: lease.epoch,
       head: lease.head,
       sessions,
+      onListening: (at) => this.#report({ kind: 'listening', channel, at }),
       onWork: () => this.#writer.wake(),
       onSession: (event) => this.#logSession(channel, event),
       onFenced: () => this.#lose(channel),

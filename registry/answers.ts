@@ -9,12 +9,14 @@ import {
   isMulticastGroup,
   isPort,
   isSessionId,
+  isUnicastAddress,
   SOURCE_NAME_BYTES_MAX,
   type ChannelAddress,
+  type Delivery,
   type Framing,
 } from '#base/mod.ts';
 import { poolHolds, type AddressPool } from './pool.ts';
-import type { SessionAnnouncement } from './types.ts';
+import type { ChannelMember, ResolveOptions, SessionAnnouncement } from './types.ts';
 
 /** Bytes of one stored address or announcement; real ones are far below. */
 export const ENTRY_BYTES_MAX = 2_048;
@@ -22,6 +24,7 @@ export const ENTRY_BYTES_MAX = 2_048;
 const HOST_CHARACTERS_MAX = 255;
 /** 239.192.0.01 and 239.192.0.1 are one group but two texts, and groups are compared as texts. */
 const LEADING_ZERO = /(^|\.)0\d/;
+const MEMBER_ID = /^[0-9a-f]{16}$/;
 const FRAMINGS: readonly string[] = ['native', 'raw', 'zmq'] satisfies Framing[];
 
 /** A checked value, or why there is none. */
@@ -42,7 +45,7 @@ export function requireChannelName(channel: string): void {
 /** Whether `value` is a channel address inside `pool`. */
 export function checkAddress(value: unknown, pool: AddressPool): Checked<ChannelAddress> {
   if (!isObject(value)) return refuse('the entry is not an address');
-  const { group, port, dport, framing } = value;
+  const { group, port, dport, framing, delivery = 'multicast' } = value;
   if (typeof group !== 'string' || !isMulticastGroup(group) || LEADING_ZERO.test(group))
     return refuse(`group ${show(group)} is not an IPv4 multicast group`);
   if (typeof port !== 'number' || !isPort(port))
@@ -50,7 +53,11 @@ export function checkAddress(value: unknown, pool: AddressPool): Checked<Channel
   if (typeof dport !== 'number' || !isPort(dport))
     return refuse(`dport ${show(dport)} is not a port from 1 to 65535`);
   if (!isFraming(framing)) return refuse(`framing ${show(framing)} is not native, raw or zmq`);
-  const address = { group, port, dport, framing };
+  if (delivery !== 'multicast' && delivery !== 'unicast')
+    return refuse(`delivery ${show(delivery)} is not multicast or unicast`);
+  if (!isDeliverable({ framing, delivery }))
+    return refuse(`framing ${framing} cannot be delivered by unicast; only native can`);
+  const address = { group, port, dport, framing, ...deliveryProperty(delivery) };
   if (!poolHolds(pool, address))
     return refuse(
       `${group}:${port} lies outside the allowed pool; widen registry.pool or remove the entry`,
@@ -70,23 +77,83 @@ export function checkAnnouncement(value: unknown, channel: string): Checked<Sess
     return refuse(`host ${show(host)} is not a host name`);
   if (typeof address !== 'string' || !isIpv4(address))
     return refuse(`address ${show(address)} is not an IPv4 address`);
-  if (typeof startedAtUs !== 'number' || !Number.isSafeInteger(startedAtUs) || startedAtUs < 0)
+  if (!isInstant(startedAtUs))
     return refuse(`startedAtUs ${show(startedAtUs)} is not a number of microseconds`);
   return { ok: true, value: { channel, session, source, host, address, startedAtUs } };
 }
 
-/** Throws BACKCAST_REGISTRY_INVALID if the channel has another framing than the caller needs. */
-export function requireFraming(
+/** Whether `value` is a member of `channel`. */
+export function checkMember(value: unknown, channel: string): Checked<ChannelMember> {
+  if (!isObject(value)) return refuse('the member is not an object');
+  const { id, address, port, host, joinedAtUs, leftAtUs } = value;
+  if (typeof id !== 'string' || !MEMBER_ID.test(id))
+    return refuse(`member ${show(id)} is not 16 hex digits`);
+  if (typeof address !== 'string' || !isUnicastAddress(address))
+    return refuse(`member address ${show(address)} is not the address of one host`);
+  if (typeof port !== 'number' || !isPort(port))
+    return refuse(`member port ${show(port)} is not a port from 1 to 65535`);
+  if (typeof host !== 'string' || host.length > HOST_CHARACTERS_MAX)
+    return refuse(`member host ${show(host)} is not a host name`);
+  if (!isInstant(joinedAtUs))
+    return refuse(`joinedAtUs ${show(joinedAtUs)} is not a number of microseconds`);
+  const member = { channel, id, address, port, host, joinedAtUs };
+  if (leftAtUs === undefined) return { ok: true, value: member };
+  if (!isInstant(leftAtUs))
+    return refuse(`leftAtUs ${show(leftAtUs)} is not a number of microseconds`);
+  return { ok: true, value: { ...member, leftAtUs } };
+}
+
+/**
+ * Throws BACKCAST_REGISTRY_INVALID if the channel has another framing or delivery than the caller
+ * needs.
+ */
+export function requireProperties(
   channel: string,
   address: ChannelAddress,
-  framing: Framing | undefined,
+  { framing, delivery }: ResolveOptions,
 ): ChannelAddress {
-  if (framing === undefined || framing === address.framing) return address;
+  const has = { framing: address.framing, delivery: address.delivery ?? 'multicast' };
+  const problem =
+    framing !== undefined && framing !== has.framing
+      ? `framing ${has.framing}, not ${framing}; use its framing`
+      : delivery !== undefined && delivery !== has.delivery
+        ? `delivery ${has.delivery}, not ${delivery}; use its delivery`
+        : undefined;
+  if (problem === undefined) return address;
   throw new BackcastError(
     'BACKCAST_REGISTRY_INVALID',
-    `channel "${channel}" is registered with framing ${address.framing}, not ${framing}; ` +
-      'use its framing or another channel name',
+    `channel "${channel}" is registered with ${problem} or another channel name`,
   );
+}
+
+/** The properties of a channel that is new, from what was asked for and the registry's default. */
+export function newProperties(
+  channel: string,
+  { framing = 'native', delivery }: ResolveOptions,
+  deliveryDefault: Delivery | undefined,
+): Pick<ChannelAddress, 'framing' | 'delivery'> {
+  const properties = { framing, delivery: delivery ?? deliveryDefault ?? 'multicast' };
+  if (isDeliverable(properties)) return { framing, ...deliveryProperty(properties.delivery) };
+  throw new BackcastError(
+    'BACKCAST_CONFIG_INVALID',
+    `channel "${channel}" cannot have framing ${framing} and unicast delivery: programs that need ` +
+      'this framing know multicast only; ask for delivery multicast',
+  );
+}
+
+/** Multicast is said by saying nothing, so that there is one way to write an address. */
+export function deliveryProperty(delivery: Delivery): { readonly delivery?: Delivery } {
+  return delivery === 'unicast' ? { delivery } : {};
+}
+
+function isDeliverable({
+  framing,
+  delivery,
+}: {
+  readonly framing: Framing;
+  readonly delivery: Delivery;
+}): boolean {
+  return delivery === 'multicast' || framing === 'native';
 }
 
 /** The error for an entry that a caller asked for by name and that cannot be used. */
@@ -97,13 +164,6 @@ export function invalidEntry(channel: string, problem: string, where: string): B
   );
 }
 
-/** What tells one announcement from another. */
-export function announcementKey(
-  announcement: Pick<SessionAnnouncement, 'channel' | 'session'>,
-): string {
-  return `${announcement.channel} ${announcement.session}`;
-}
-
 /** Whether `value` is an object with named members. */
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -111,6 +171,10 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
 
 function isFraming(value: unknown): value is Framing {
   return typeof value === 'string' && FRAMINGS.includes(value);
+}
+
+function isInstant(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
 function refuse(problem: string): { readonly ok: false; readonly problem: string } {

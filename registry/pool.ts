@@ -93,7 +93,7 @@ export function preferredSlot(pool: AddressPool, name: string): number {
  */
 export function allocate(
   pool: AddressPool,
-  request: { readonly name: string; readonly framing: Framing },
+  request: { readonly name: string } & Pick<ChannelAddress, 'framing' | 'delivery'>,
   taken: Iterable<{ readonly group: unknown; readonly port: unknown }>,
 ): ChannelAddress | undefined {
   const groups = new Set<unknown>();
@@ -102,10 +102,12 @@ export function allocate(
     groups.add(address.group);
     ports.add(address.port);
   }
-  const start = preferredSlot(pool, request.name);
+  const { name, framing, ...properties } = request;
+  const start = preferredSlot(pool, name);
   for (let step = 0; step < pool.slotCount; step += 1) {
-    const address = slotAddress(pool, (start + step) % pool.slotCount, request.framing);
-    if (!groups.has(address.group) && !ports.has(address.port)) return address;
+    const address = slotAddress(pool, (start + step) % pool.slotCount, framing);
+    if (groups.has(address.group) || ports.has(address.port)) continue;
+    return { ...address, ...properties };
   }
   return undefined;
 }

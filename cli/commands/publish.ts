@@ -67,9 +67,15 @@ async function publish(
   const { config, note } = context;
   const { openPublisher } = await import('../services.ts');
   const { announced } = await import('../announced.ts');
+  const { publisherUnicast } = await import('../members.ts');
   const registry = given ?? (await openCommandRegistry(config, resources, note));
-  const address = 'group' in registry ? registry : await registry.resolve(channel);
-  const publisher = resources.use(await openPublisher(config, address, options.source));
+  const { delivery } = options;
+  const address = 'group' in registry ? registry : await registry.resolve(channel, { delivery });
+  const unicast =
+    'group' in registry
+      ? undefined
+      : await publisherUnicast(config, { registry, channel, address }, resources, note);
+  const publisher = resources.use(await openPublisher(config, address, options.source, unicast));
   if (!('group' in registry)) {
     resources.use(await announced(registry, channel, publisher, config));
   }

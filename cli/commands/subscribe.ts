@@ -55,14 +55,18 @@ async function subscribe(
   const { config, note } = context;
   const { openSubscriber } = await import('../services.ts');
   const { liveText } = await import('../live-text.ts');
+  const { subscriberUnicast } = await import('../members.ts');
   const registry = given ?? (await openCommandRegistry(config, resources, note));
-  const address = 'group' in registry ? registry : await registry.resolve(channel);
-  const subscriber = resources.use(await openSubscriber(config, address));
+  const { delivery } = options;
+  const address = 'group' in registry ? registry : await registry.resolve(channel, { delivery });
+  const unicast =
+    'group' in registry ? undefined : subscriberUnicast(config, { registry, channel, address });
+  const subscriber = resources.use(await openSubscriber(config, address, unicast));
   context.signal.throwIfAborted();
   context.signal.addEventListener('abort', () => void subscriber[Symbol.asyncDispose](), {
     once: true,
   });
-  note(`listening to ${channel} on ${address.group}:${address.port}`);
+  note(`listening to ${channel} on ${subscriber.listensAt}`);
   let count = 0;
   for await (const live of subscriber) {
     if (live.kind === 'message') count += 1;

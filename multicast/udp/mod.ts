@@ -4,6 +4,7 @@
 export * from './capture.ts';
 export * from './clock.ts';
 export * from './driver.ts';
+export * from './fan-out.ts';
 export * from './gate.ts';
 export * from './interface-mtu.ts';
 export * from './loss-injector.ts';
