@@ -23,6 +23,7 @@ import {
   monotonicMs,
   openPublisherTransport,
   processRandom,
+  type TransportCounters,
   type TransportOptions,
   wallClockUs,
 } from '#multicast/udp/mod.ts';
@@ -54,6 +55,7 @@ export class ChannelPublisher implements AsyncDisposable {
   readonly #machine: Publisher;
   readonly #resources: AsyncDisposableStack;
   readonly #driver: Driver;
+  readonly #countTransport: () => TransportCounters;
   readonly #closed = Promise.withResolvers<void>();
   #writable: PromiseWithResolvers<void> | undefined;
 
@@ -61,6 +63,7 @@ export class ChannelPublisher implements AsyncDisposable {
     readonly machine: Publisher;
     readonly options: PublisherOptions;
     readonly resources: AsyncDisposableStack;
+    readonly countTransport: () => TransportCounters;
     readonly makeDriver: (onEvents: () => void) => Driver;
   }) {
     this.session = parts.options.session;
@@ -68,6 +71,7 @@ export class ChannelPublisher implements AsyncDisposable {
     this.#machine = parts.machine;
     this.messageBytesMax = parts.options.messageBytesMax;
     this.#resources = parts.resources;
+    this.#countTransport = parts.countTransport;
     this.#driver = parts.resources.use(parts.makeDriver(() => this.#takeEvents()));
   }
 
@@ -79,7 +83,7 @@ export class ChannelPublisher implements AsyncDisposable {
     checkWindow(options);
     const resources = new AsyncDisposableStack();
     try {
-      const { send, receiveFrom } = await openPublisherTransport(resources, options);
+      const { send, receiveFrom, count } = await openPublisherTransport(resources, options);
       const machineOptions = describeMachine(options, send.localPort);
       const machine = new Publisher(machineOptions, monotonicMs());
       const makeDriver = (onEvents: () => void): Driver =>
@@ -88,6 +92,7 @@ export class ChannelPublisher implements AsyncDisposable {
         machine,
         options: machineOptions,
         resources,
+        countTransport: count,
         makeDriver,
       });
       publisher.#greet(options.unicast?.members);
@@ -101,6 +106,11 @@ export class ChannelPublisher implements AsyncDisposable {
   /** Numbers since the publisher opened. */
   get counters(): Readonly<PublisherCounters> {
     return this.#machine.counters;
+  }
+
+  /** What sockets, injected faults and capture have counted. */
+  get transportCounters(): TransportCounters {
+    return this.#countTransport();
   }
 
   /** Sequence of the last message published; 0 before the first. */

@@ -3,12 +3,19 @@
 // replay API's.
 
 import type { LossCause, SessionId } from '#base/mod.ts';
-import { Receiver, type ReceiverCounters, type ReceiverOptions } from '#multicast/core/mod.ts';
+import {
+  type LatencySnapshot,
+  Receiver,
+  type ReceiverCounters,
+  type ReceiverOptions,
+} from '#multicast/core/mod.ts';
 import {
   Driver,
   GatedSocket,
+  newTransportCounters,
   openReceiverTransport,
   processRandom,
+  type TransportCounters,
   type TransportOptions,
 } from '#multicast/udp/mod.ts';
 import { NativeBlockReader } from '#multicast/wire/mod.ts';
@@ -68,6 +75,7 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
   #pendingBytes = 0;
   #arrived = Promise.withResolvers<void>();
   #gate: GatedSocket | undefined;
+  #countTransport: () => TransportCounters = newTransportCounters;
   #isClosed = false;
 
   private constructor(options: OpenSubscriberOptions) {
@@ -79,7 +87,8 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
     const subscriber = new ChannelSubscriber(options);
     const resources = subscriber.#resources;
     try {
-      const { group, send } = await openReceiverTransport(resources, options);
+      const { group, send, count } = await openReceiverTransport(resources, options);
+      subscriber.#countTransport = count;
       const hasRoom = (): boolean => subscriber.#pendingBytes < PENDING_BYTES_MAX;
       subscriber.#gate = new GatedSocket(group, hasRoom);
       const driver = new Driver({
@@ -99,6 +108,16 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
   /** Numbers since the subscriber opened. */
   get counters(): Readonly<ReceiverCounters> {
     return this.#receiver.counters;
+  }
+
+  /** How long repairs took, over all sessions. */
+  get repairLatency(): LatencySnapshot {
+    return this.#receiver.repairLatency.snapshot();
+  }
+
+  /** What sockets, injected faults and capture have counted. */
+  get transportCounters(): TransportCounters {
+    return this.#countTransport();
   }
 
   /** Datagrams dropped because the reader was behind. */

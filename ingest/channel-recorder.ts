@@ -16,10 +16,12 @@ import {
   Driver,
   GatedSocket,
   monotonicMs,
+  newTransportCounters,
   openReceiverTransport,
   type PortRange,
   processRandom,
   type ReceiverTransport,
+  type TransportCounters,
   wallClockUs,
 } from '#multicast/udp/mod.ts';
 import { Batcher } from './batcher.ts';
@@ -63,6 +65,7 @@ export interface ChannelRecorderOptions extends RecordingSettings {
 /** What a recorder has counted. */
 export interface RecorderCounters {
   readonly receiver: ReceiverCounters;
+  readonly transport: TransportCounters;
   /** How long repairs took, over all sessions. */
   readonly repairLatency: LatencySnapshot;
   /** Datagrams dropped because too much waited for the database. */
@@ -91,6 +94,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   readonly #batcher: Batcher;
   readonly #resources = new AsyncDisposableStack();
   #gate: GatedSocket | undefined;
+  #countTransport: () => TransportCounters = newTransportCounters;
   #archivedMessages = 0;
   #commits = 0;
 
@@ -126,6 +130,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
         },
       };
       const transport = await openReceiverTransport(resources, { ...options, capture, unicast });
+      recorder.#countTransport = transport.count;
       recorder.#drive(transport);
       return recorder;
     } catch (error) {
@@ -138,6 +143,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   get counters(): Omit<RecorderCounters, 'databaseAway'> {
     return {
       receiver: this.#receiver.counters,
+      transport: this.#countTransport(),
       repairLatency: this.#receiver.repairLatency.snapshot(),
       overrunDatagrams: this.#gate?.overrunDatagrams ?? 0,
       pendingBytes: this.#batcher.pendingBytes,

@@ -1,6 +1,7 @@
 // `publish`: sends messages to a channel, one per line of standard input or as many as asked for.
 
 import type { Command } from 'commander';
+import { publisherFamilies, transportFamilies } from '#multicast/metrics/mod.ts';
 import {
   addAddressOptions,
   addressOf,
@@ -8,6 +9,7 @@ import {
   requireNative,
   type AddressOptions,
 } from '../channel-argument.ts';
+import { addMetricsOption, serveCommandMetrics, type MetricsOptions } from '../command-metrics.ts';
 import {
   explain,
   runs,
@@ -21,7 +23,7 @@ import { Pace, publishLines, publishMadeUp } from '../publish-source.ts';
 import { openCommandRegistry } from '../registry.ts';
 
 /** What the command is told. */
-export interface PublishOptions extends AddressOptions {
+export interface PublishOptions extends AddressOptions, MetricsOptions {
   /** Messages to make up; without it, one per line of standard input. */
   readonly count?: number;
   /** Bytes of a made-up message. */
@@ -47,6 +49,7 @@ export function addPublishCommand(program: Command, host: CommandHost): void {
     .addOption(settingOption('--capture <file>', 'capture'))
     .addOption(settingOption('--fault <faults>', 'faults'));
   addAddressOptions(command);
+  addMetricsOption(command);
   runs(command, host, publish);
   explain(command, [
     "echo 'hello' | backcast publish demo.tour --source tour-1",
@@ -79,6 +82,15 @@ async function publish(
   if (!('group' in registry)) {
     resources.use(await announced(registry, channel, publisher, config));
   }
+  await serveCommandMetrics(resources, {
+    config,
+    port: options.metricsPort,
+    note,
+    collect: () => [
+      ...publisherFamilies({ [channel]: publisher.counters }),
+      ...transportFamilies({ [channel]: publisher.transportCounters }),
+    ],
+  });
   const { signal } = context;
   signal.throwIfAborted();
   const { count: wanted, size, rate } = options;

@@ -1,6 +1,7 @@
 // `subscribe`: prints what is published on a channel now, as NDJSON.
 
 import type { Command } from 'commander';
+import { receiverFamilies, transportFamilies } from '#multicast/metrics/mod.ts';
 import {
   addAddressOptions,
   addressOf,
@@ -8,6 +9,7 @@ import {
   requireNative,
   type AddressOptions,
 } from '../channel-argument.ts';
+import { addMetricsOption, serveCommandMetrics, type MetricsOptions } from '../command-metrics.ts';
 import {
   explain,
   runs,
@@ -20,7 +22,7 @@ import type { Outcome } from '../exit-codes.ts';
 import { openCommandRegistry } from '../registry.ts';
 
 /** What the command is told. */
-export interface SubscribeOptions extends AddressOptions {
+export interface SubscribeOptions extends AddressOptions, MetricsOptions {
   /** Messages after which it ends; never if not given. */
   readonly count?: number;
 }
@@ -35,6 +37,7 @@ export function addSubscribeCommand(program: Command, host: CommandHost): void {
     .addOption(settingOption('--capture <file>', 'capture'))
     .addOption(settingOption('--fault <faults>', 'faults'));
   addAddressOptions(command);
+  addMetricsOption(command);
   runs(command, host, subscribe);
   explain(command, [
     'backcast subscribe demo.orders --count 10',
@@ -62,6 +65,17 @@ async function subscribe(
   const unicast =
     'group' in registry ? undefined : subscriberUnicast(config, { registry, channel, address });
   const subscriber = resources.use(await openSubscriber(config, address, unicast));
+  await serveCommandMetrics(resources, {
+    config,
+    port: options.metricsPort,
+    note,
+    collect: () => [
+      ...receiverFamilies({
+        [channel]: { receiver: subscriber.counters, repairLatency: subscriber.repairLatency },
+      }),
+      ...transportFamilies({ [channel]: subscriber.transportCounters }),
+    ],
+  });
   context.signal.throwIfAborted();
   context.signal.addEventListener('abort', () => void subscriber[Symbol.asyncDispose](), {
     once: true,

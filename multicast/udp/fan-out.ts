@@ -12,6 +12,7 @@ export class FanOutSocket implements DatagramSocket {
   readonly #group: string;
   readonly #port: number;
   readonly #members: MemberSource;
+  #copiesSent = 0;
 
   /** What is sent to `place` goes to the members that `members` has at that moment. */
   constructor(
@@ -37,6 +38,11 @@ export class FanOutSocket implements DatagramSocket {
     return this.#socket.counters;
   }
 
+  /** Datagrams sent to members so far. */
+  get copiesSent(): number {
+    return this.#copiesSent;
+  }
+
   get onDatagram(): DatagramHandler {
     return this.#socket.onDatagram;
   }
@@ -49,8 +55,10 @@ export class FanOutSocket implements DatagramSocket {
   send(bytes: Uint8Array, address: string, port: number): void {
     if (address !== this.#group || port !== this.#port)
       return this.#socket.send(bytes, address, port);
-    for (const member of this.#members.current)
+    for (const member of this.#members.current) {
       this.#socket.send(bytes, member.address, member.port);
+      this.#copiesSent += 1;
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

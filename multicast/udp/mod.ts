@@ -10,3 +10,5 @@ export * from './interface-mtu.ts';
 export * from './loss-injector.ts';
 export * from './socket.ts';
 export * from './transport.ts';
+export type { UnicastOptions } from './unicast.ts';
+export * from './transport-counters.ts';

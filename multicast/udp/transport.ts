@@ -2,36 +2,18 @@
 // capture and troubled by injected faults where that is asked for. Machines and their owners know
 // nothing of how many sockets there are. What is opened belongs to the stack it is opened in.
 
-import {
-  BackcastError,
-  type ChannelAddress,
-  fixedMembers,
-  type MemberAddress,
-  type MemberSource,
-} from '#base/mod.ts';
+import type { ChannelAddress, MemberSource } from '#base/mod.ts';
 import { CaptureFile } from './capture.ts';
 import { FanOutSocket } from './fan-out.ts';
-import { injectFaults, parseFaultSpec } from './loss-injector.ts';
+import { type FaultySocket, injectFaults, parseFaultSpec } from './loss-injector.ts';
 import {
   type DatagramSocket,
   openGroupSocket,
   openMemberSocket,
   openSendSocket,
-  type PortRange,
 } from './socket.ts';
-
-/** What a channel of unicast delivery needs beside its address. */
-export interface UnicastOptions {
-  /** Ports to listen on, the first free one of them; any free one if not given. */
-  readonly ports?: PortRange | undefined;
-  /** For publishers, which cannot do without: to whom each packet is sent. */
-  readonly members?: MemberSource | undefined;
-  /**
-   * For receivers: makes this one a member, which listens at `at`. Disposing of the answer, if
-   * there is one, ends that. Without it, publishers are to know of it by other means.
-   */
-  readonly join?: ((at: MemberAddress) => Promise<AsyncDisposable | undefined>) | undefined;
-}
+import { countTransport, type TransportCounters } from './transport-counters.ts';
+import { isUnicast, NOBODY, requireMembers, type UnicastOptions } from './unicast.ts';
 
 /** What every transport is opened with. */
 export interface TransportOptions {
@@ -54,6 +36,8 @@ export interface ReceiverTransport {
   readonly group: DatagramSocket;
   /** Sends, and hears what is sent to this receiver alone. */
   readonly send: DatagramSocket;
+  /** What sockets, faults and capture have counted so far. */
+  readonly count: () => TransportCounters;
 }
 
 /** Open sockets of a publisher. */
@@ -62,6 +46,8 @@ export interface PublisherTransport {
   readonly send: DatagramSocket;
   /** Every socket that hears something for the publisher, `send` among them. */
   readonly receiveFrom: readonly DatagramSocket[];
+  /** What sockets, faults and capture have counted so far. */
+  readonly count: () => TransportCounters;
 }
 
 const PUBLISHER_SEND_BUFFER_BYTES = 4 * 1_048_576;
@@ -76,14 +62,31 @@ export async function openReceiverTransport(
   resources: AsyncDisposableStack,
   options: TransportOptions & { readonly receiveBufferBytes: number },
 ): Promise<ReceiverTransport> {
-  const { ttl = 1 } = options;
-  const { group, port } = options.address;
+  const { address, ttl = 1 } = options;
+  if (isUnicast(address)) return openMemberTransport(resources, options);
   const outfit = await openOutfit(resources, options);
-  if (isUnicast(options.address)) return openMemberTransport(resources, options, outfit);
-  const groupSocket = resources.use(await openGroupSocket({ ...options, ttl, group, port }));
+  const joining = { ...options, ...address, ttl };
+  const groupSocket = resources.use(await openGroupSocket(joining));
   const sendBufferBytes = RECEIVER_SEND_BUFFER_BYTES;
   const sendSocket = resources.use(await openSendSocket({ ...options, ttl, sendBufferBytes }));
-  return { group: outfit(groupSocket), send: outfit(sendSocket) };
+  const group = outfit.socket(groupSocket);
+  return { group, send: outfit.socket(sendSocket), count: outfit.count };
+}
+
+/** Listens first, and only then says where. */
+async function openMemberTransport(
+  resources: AsyncDisposableStack,
+  options: TransportOptions & { readonly receiveBufferBytes: number },
+): Promise<ReceiverTransport> {
+  const { address, interfaceAddress, unicast } = options;
+  const outfit = await openOutfit(resources, options);
+  const listening = resources.use(await openMemberSocket({ ...options, ports: unicast?.ports }));
+  const sendBufferBytes = RECEIVER_SEND_BUFFER_BYTES;
+  const sending = await openSendSocket({ interfaceAddress, ttl: 1, sendBufferBytes });
+  const send = outfit.fanOut(resources.use(sending), address, NOBODY);
+  const { localAddress, localPort } = listening;
+  resources.use(await unicast?.join?.({ address: localAddress, port: localPort }));
+  return { group: outfit.socket(listening), send, count: outfit.count };
 }
 
 /**
@@ -99,63 +102,51 @@ export async function openPublisherTransport(
   const ports = members && unicast?.ports;
   const outfit = await openOutfit(resources, options);
   const sendBufferBytes = PUBLISHER_SEND_BUFFER_BYTES;
-  const socket = await openSendSocket({ ...options, ttl, sendBufferBytes, ports });
-  const own = outfit(resources.use(socket));
-  const send = members === undefined ? own : new FanOutSocket(own, address, members);
-  return { send, receiveFrom: [send] };
+  const opened = await openSendSocket({ ...options, ttl, sendBufferBytes, ports });
+  const send =
+    members === undefined
+      ? outfit.socket(resources.use(opened))
+      : outfit.fanOut(resources.use(opened), address, members);
+  return { send, receiveFrom: [send], count: outfit.count };
 }
 
-/** Each copy meets faults and capture on its own, so the fan-out stands before them. */
-async function openMemberTransport(
-  resources: AsyncDisposableStack,
-  options: TransportOptions & { readonly receiveBufferBytes: number },
-  outfit: (socket: DatagramSocket) => DatagramSocket,
-): Promise<ReceiverTransport> {
-  const { address, interfaceAddress, unicast } = options;
-  const listening = resources.use(await openMemberSocket({ ...options, ports: unicast?.ports }));
-  const sendBufferBytes = RECEIVER_SEND_BUFFER_BYTES;
-  const sending = await openSendSocket({ interfaceAddress, ttl: 1, sendBufferBytes });
-  const send = new FanOutSocket(outfit(resources.use(sending)), address, NOBODY);
-  const { localAddress, localPort } = listening;
-  resources.use(await unicast?.join?.({ address: localAddress, port: localPort }));
-  return { group: outfit(listening), send };
+/** Puts capture and faults before sockets, and counts over all of them. */
+interface Outfit {
+  readonly socket: (opened: DatagramSocket) => DatagramSocket;
+  /** As `socket`, and a fan-out before all that: each copy meets capture and faults on its own. */
+  readonly fanOut: (
+    opened: DatagramSocket,
+    place: ChannelAddress,
+    members: MemberSource,
+  ) => DatagramSocket;
+  readonly count: () => TransportCounters;
 }
 
-/** Other receivers hear from the publisher what was asked for; nobody else needs the copy. */
-const NOBODY = fixedMembers([]);
-
-/** Whether packets go to members. Throws BACKCAST_CONFIG_INVALID for a framing that cannot. */
-function isUnicast({ delivery, framing, group, port }: ChannelAddress): boolean {
-  if (delivery !== 'unicast') return false;
-  if (framing === 'native') return true;
-  throw new BackcastError(
-    'BACKCAST_CONFIG_INVALID',
-    `The channel ${group}:${port} has framing ${framing}, which is there for programs that know ` +
-      'multicast only; unicast delivery needs framing native.',
-  );
-}
-
-function requireMembers(
-  { group, port }: ChannelAddress,
-  unicast: UnicastOptions | undefined,
-): MemberSource {
-  if (unicast?.members !== undefined) return unicast.members;
-  throw new BackcastError(
-    'BACKCAST_CONFIG_INVALID',
-    `The channel ${group}:${port} is delivered by unicast: give the publisher its members ` +
-      '(unicast.members), from a registry or as a fixed list.',
-  );
-}
-
-/** Faults and capture first: a bad specification or path must fail before a group is joined. */
+/** Made before any socket: a bad specification or path must fail before a group is joined. */
 async function openOutfit(
   resources: AsyncDisposableStack,
   options: TransportOptions,
-): Promise<(socket: DatagramSocket) => DatagramSocket> {
+): Promise<Outfit> {
   const faults = options.faults === undefined ? undefined : parseFaultSpec(options.faults);
   const capture = await CaptureFile.openIn(resources, options.capture);
-  return (socket) => {
-    const watched = capture?.watch(socket) ?? socket;
-    return faults === undefined ? watched : injectFaults(watched, faults);
+  const sockets: DatagramSocket[] = [];
+  const faulty: FaultySocket[] = [];
+  const fanOuts: FanOutSocket[] = [];
+  const fitOut = (opened: DatagramSocket): DatagramSocket => {
+    sockets.push(opened);
+    const watched = capture?.watch(opened) ?? opened;
+    if (faults === undefined) return watched;
+    const troubled = injectFaults(watched, faults);
+    faulty.push(troubled);
+    return troubled;
+  };
+  return {
+    socket: fitOut,
+    fanOut: (opened, place, members) => {
+      const fanOut = new FanOutSocket(fitOut(opened), place, members);
+      fanOuts.push(fanOut);
+      return fanOut;
+    },
+    count: () => countTransport({ sockets, faulty, fanOuts, capture }),
   };
 }

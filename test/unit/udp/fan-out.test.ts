@@ -35,6 +35,7 @@ function recorder(): Recorder {
   return recording;
 }
 
+const ignore = (): void => undefined;
 const noChanges = (): Disposable => ({ [Symbol.dispose]: () => undefined });
 
 test('what goes to the group goes to each member once and never to the group', () => {
@@ -69,10 +70,9 @@ test('nobody gets anything while there are no members, and a new one from then o
 test('everything else is that of the socket behind it', async () => {
   const recording = recorder();
   const fanOut = new FanOutSocket(recording.socket, PLACE, fixedMembers([]));
-  const handler = (): void => undefined;
-  fanOut.onDatagram = handler;
-  assert.equal(recording.socket.onDatagram, handler);
-  assert.equal(fanOut.onDatagram, handler);
+  fanOut.onDatagram = ignore;
+  assert.equal(recording.socket.onDatagram, ignore);
+  assert.equal(fanOut.onDatagram, ignore);
   assert.deepEqual(
     [fanOut.localAddress, fanOut.localPort, fanOut.counters.sendErrors],
     ['127.0.0.1', 40_000, 3],
