@@ -7,7 +7,16 @@ export type Framing = 'native' | 'raw' | 'zmq';
 /** Whether every packet of a channel must carry a tag made with a key of its members. */
 export type Authentication = 'required' | 'off';
 
-/** Where a channel lives on the network. */
+/**
+ * How packets reach the receivers of a channel: once, to the group, or in a copy of its own to each
+ * member that the registry names.
+ */
+export type Delivery = 'multicast' | 'unicast';
+
+/**
+ * Where a channel lives on the network. With `unicast` delivery nothing is sent to group and port;
+ * they still tell the channel from others, in its packets and in the registry.
+ */
 export interface ChannelAddress {
   /** IPv4 multicast group, dotted. */
   readonly group: string;
@@ -16,6 +25,8 @@ export interface ChannelAddress {
   /** PGM data-destination port: tells channels that share group and port apart, 1–65535. */
   readonly dport: number;
   readonly framing: Framing;
+  /** `multicast` if not given. */
+  readonly delivery?: Delivery;
   /** `off` if not given. */
   readonly authentication?: Authentication;
 }
@@ -47,6 +58,16 @@ export function isMulticastGroup(text: string): boolean {
   if (!isIpv4(text)) return false;
   const first = Number(text.slice(0, text.indexOf('.')));
   return first >= 224 && first <= 239;
+}
+
+/**
+ * Whether `text` is a dotted IPv4 address of one host: neither 0.0.0.0/8, nor multicast, nor
+ * reserved, nor broadcast to everybody.
+ */
+export function isUnicastAddress(text: string): boolean {
+  if (!isIpv4(text)) return false;
+  const first = Number(text.slice(0, text.indexOf('.')));
+  return first >= 1 && first <= 223;
 }
 
 /** Whether `port` is a usable UDP or data-destination port. */

@@ -52,6 +52,12 @@ export const ERRORS = {
     false,
     507,
   ),
+  BACKCAST_CHANNEL_FULL: entry(
+    'The channel has as many members as it may have.',
+    'operator',
+    true,
+    507,
+  ),
   BACKCAST_CHANNEL_NAME: entry('The channel name is not valid.', 'caller', false, 400),
   BACKCAST_CHANNEL_UNKNOWN: entry('The channel is not known.', 'caller', false, 404),
   BACKCAST_SESSION_UNKNOWN: entry(

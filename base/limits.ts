@@ -103,6 +103,17 @@ export const REGISTRY_SESSIONS_MAX = 2 * RECEIVE_SESSIONS_MAX;
 export const SESSION_LEASE_MS_DEFAULT = 30_000;
 
 /**
+ * Members of one channel of unicast delivery unless told otherwise. Each packet is sent once to
+ * each of them: at 64, a stream of 1 MB/s is half a gigabit on the uplink.
+ */
+export const FANOUT_MEMBERS_DEFAULT_MAX = 64;
+/**
+ * The most that may be configured: a turn of the loop sends 32 packets, and to more members it
+ * would hold up everything else for some ten milliseconds.
+ */
+export const FANOUT_MEMBERS_MAX = 256;
+
+/**
  * A capture file: hours of a quiet channel, some seconds of a gigabit, and few enough bytes that a
  * forgotten one fills no disk and Wireshark opens it.
  */

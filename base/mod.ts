@@ -7,6 +7,7 @@ export * from './error-registry.ts';
 export * from './errors.ts';
 export * from './limits.ts';
 export * from './loss.ts';
+export * from './member.ts';
 export * from './random.ts';
 export * from './sequence.ts';
 export * from './session.ts';

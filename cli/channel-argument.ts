@@ -8,6 +8,7 @@ import {
   isPort,
   type Authentication,
   type ChannelAddress,
+  type Delivery,
   type Framing,
 } from '#base/mod.ts';
 import { wholeNumber } from './command.ts';
@@ -20,6 +21,7 @@ export interface AddressOptions {
   readonly group?: string;
   readonly dport?: number;
   readonly framing?: Framing;
+  readonly delivery?: Delivery;
   readonly authentication?: Authentication;
 }
 
@@ -50,6 +52,12 @@ export function addAddressOptions(command: Command): Command {
       ]),
     )
     .addOption(
+      new Option(
+        '--delivery <delivery>',
+        'what the channel is given if the registry does not know it yet (registry.delivery)',
+      ).choices(['multicast', 'unicast']),
+    )
+    .addOption(
       new Option('--authentication <mode>', 'whether every packet must carry a tag').choices([
         'off',
         'required',
@@ -60,6 +68,11 @@ export function addAddressOptions(command: Command): Command {
 /** The address that the options name, or undefined if the registry is to be asked. */
 export function addressOf(options: AddressOptions): ChannelAddress | undefined {
   const { group: text, dport = DPORT_DEFAULT, framing = 'native', authentication } = options;
+  if (text !== undefined && options.delivery === 'unicast')
+    throw usage(
+      '--delivery unicast goes with a registry; a channel with a fixed address and fixed members ' +
+        'stands under `channels` in the configuration',
+    );
   if (text === undefined) {
     if (options.dport !== undefined) throw usage('--dport goes with --group');
     return undefined;

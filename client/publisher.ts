@@ -6,6 +6,7 @@
 import { hostname } from 'node:os';
 import {
   BackcastError,
+  type MemberSource,
   randomBelow,
   randomSessionId,
   RECEIVE_WINDOW_PACKETS_MAX,
@@ -89,13 +90,15 @@ export class ChannelPublisher implements AsyncDisposable {
       const machine = new Publisher(machineOptions, monotonicMs());
       const makeDriver = (onEvents: () => void): Driver =>
         new Driver({ machine, receiveFrom, sendThrough: send, onEvents });
-      return new ChannelPublisher({
+      const publisher = new ChannelPublisher({
         machine,
         options: machineOptions,
         resources,
         countTransport: count,
         makeDriver,
       });
+      publisher.#greet(options.unicast?.members);
+      return publisher;
     } catch (error) {
       await resources.disposeAsync();
       throw error;
@@ -166,6 +169,16 @@ export class ChannelPublisher implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /** Who comes new hears at once what there is. */
+  #greet(members: MemberSource | undefined): void {
+    if (members === undefined) return;
+    const watch = members.watch(() => {
+      this.#machine.handleNewListener(monotonicMs());
+      this.#driver.schedule();
+    });
+    this.#resources.use(watch);
   }
 
   #takeEvents(): void {

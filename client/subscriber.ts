@@ -134,6 +134,11 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
     return this.#gate?.overrunDatagrams ?? 0;
   }
 
+  /** Address and port on which the channel is heard: its group, or a place of this receiver. */
+  get listensAt(): string {
+    return this.#gate === undefined ? '' : `${this.#gate.localAddress}:${this.#gate.localPort}`;
+  }
+
   async *[Symbol.asyncIterator](): AsyncGenerator<LiveItem, void, void> {
     while (!this.#isClosed) {
       const items = this.#pending;

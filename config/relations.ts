@@ -1,6 +1,6 @@
 // What must hold between settings that are each right on their own. Pure.
 
-import { isMulticastGroup, PACKET_BYTES_DEFAULT } from '#base/mod.ts';
+import { isMulticastGroup, PACKET_BYTES_DEFAULT, parseMemberAddress } from '#base/mod.ts';
 import { smallestWindow } from '#multicast/core/mod.ts';
 import type { Config } from './schema.ts';
 
@@ -10,6 +10,7 @@ export function checkRelations(config: Config): string[] {
     ...checkPublisher(config),
     ...checkRegistry(config),
     ...checkAuthentication(config),
+    ...checkUnicast(config),
     ...checkChannels(config),
   ];
 }
@@ -64,6 +65,27 @@ function checkAuthentication({ authentication }: Config): string[] {
 
 function hasKeys({ keysFile, keys }: Config['authentication']): boolean {
   return keysFile !== undefined || keys !== undefined;
+}
+
+function checkUnicast({ unicast, channels }: Config): string[] {
+  const problems: string[] = [];
+  const [first, last] = unicast.ports ?? [1, 1];
+  if (first > last) problems.push(`\`unicast.ports\` [${first}, ${last}] ends before it begins`);
+  for (const { name, framing, delivery, members } of channels) {
+    if (delivery === 'unicast' && framing !== 'native')
+      problems.push(`\`channels\`: "${name}" has unicast delivery, which needs framing native`);
+    if (delivery !== 'unicast' && members.length > 0)
+      problems.push(`\`channels\`: "${name}" has members, which need delivery unicast`);
+    if (members.length > unicast.membersMax)
+      problems.push(
+        `\`channels\`: "${name}" has ${members.length} members, more than ` +
+          `\`unicast.membersMax\` ${unicast.membersMax}`,
+      );
+    for (const text of members)
+      if (parseMemberAddress(text) === undefined)
+        problems.push(`\`channels\`: "${name}": ${text} is not the address and port of one host`);
+  }
+  return problems;
 }
 
 function checkChannels({ channels }: Config): string[] {

@@ -7,6 +7,8 @@ import { Type, type Static, type TEnum, type TInteger } from 'typebox';
 import {
   BATCH_AGE_MS_DEFAULT,
   BATCH_MESSAGES_MAX,
+  FANOUT_MEMBERS_DEFAULT_MAX,
+  FANOUT_MEMBERS_MAX,
   MESSAGE_BYTES_DEFAULT_MAX,
   PACKET_BYTES_MAX,
   PACKET_BYTES_MIN,
@@ -46,6 +48,14 @@ const CHANNEL = Type.Object({
     description: 'Whether every packet must carry a tag.',
     default: 'off',
   }),
+  delivery: choice(['multicast', 'unicast'], {
+    description: 'How packets reach the receivers.',
+    default: 'multicast',
+  }),
+  members: Type.Array(Type.String({ pattern: '^[0-9.]{7,15}:\\d{1,5}$' }), {
+    description: 'With unicast delivery: the only members, each as address:port.',
+    default: [],
+  }),
 });
 
 const LOG = Type.Object({
@@ -77,6 +87,13 @@ const REGISTRY = Type.Object({
     description: 'How long an announced session stands without renewal.',
     range: [1_000, DAY_MS],
     default: SESSION_LEASE_MS_DEFAULT,
+  }),
+  delivery: choice(['multicast', 'unicast'], {
+    description:
+      'Delivery of channels that are given an address; `unicast` where the network carries no ' +
+      'multicast.',
+    default: 'multicast',
+    env: 'BACKCAST_DELIVERY',
   }),
   pool: Type.Object({
     groups: Type.Array(Type.String(), {
@@ -175,6 +192,22 @@ const RECEIVER = Type.Object({
     description: 'How long a missing packet is asked for before it is given up.',
     range: [100, 600_000],
     default: 5_000,
+  }),
+});
+
+const UNICAST = Type.Object({
+  ports: Type.Optional(
+    Type.Tuple([Type.Integer({ minimum: 1 }), Type.Integer({ maximum: 65_535 })], {
+      description:
+        'First and last UDP port on which channels of unicast delivery are heard, and requests ' +
+        'for repair by their publishers; any free port if not given.',
+    }),
+  ),
+  membersMax: integer({
+    description:
+      'Most members of a channel of unicast delivery; each packet is sent once to each of them.',
+    range: [1, FANOUT_MEMBERS_MAX],
+    default: FANOUT_MEMBERS_DEFAULT_MAX,
   }),
 });
 
@@ -297,13 +330,14 @@ export const CONFIG_SCHEMA = Type.Object({
   authentication: AUTHENTICATION,
   publisher: PUBLISHER,
   receiver: RECEIVER,
+  unicast: UNICAST,
   archiver: ARCHIVER,
   api: API,
   metrics: METRICS,
   channels: Type.Array(CHANNEL, {
     description:
       'Channels with a fixed address: name, group, port, dport (7500), framing (native), ' +
-      'authentication (off).',
+      'authentication (off), delivery (multicast), members (those of the registry).',
     default: [],
   }),
   faults: Type.String({

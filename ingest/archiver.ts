@@ -16,7 +16,13 @@ import {
   openDatabase,
   type OpenDatabase,
 } from '#archive/mod.ts';
-import { BackcastError, type ChannelAddress, matchesChannelPattern, toError } from '#base/mod.ts';
+import {
+  BackcastError,
+  type ChannelAddress,
+  matchesChannelPattern,
+  type MemberAddress,
+  toError,
+} from '#base/mod.ts';
 import { authenticatorOf, KeyRing, type KeySettings, monotonicMs } from '#multicast/udp/mod.ts';
 import type { Registry } from '#registry/mod.ts';
 import type { RecorderCounters } from './channel-recorder.ts';
@@ -34,6 +40,11 @@ export interface ArchiverOptions extends ShardSettings {
   /** Names and patterns of the channels to record. */
   readonly channels: readonly string[];
   readonly registry: Pick<Registry, 'list'>;
+  /**
+   * Makes this archiver a member of a channel of unicast delivery that it hears at `at`, until the
+   * answer is disposed. Without it, publishers are to know of it by other means.
+   */
+  readonly join?: (channel: string, at: MemberAddress) => Promise<AsyncDisposable>;
   readonly shardCount: number;
   /** How often the registry is asked for new channels. */
   readonly discoverEveryMs: number;
@@ -43,6 +54,8 @@ export interface ArchiverOptions extends ShardSettings {
 }
 
 const PARTITIONS_EVERY_MS = 3_600_000;
+/** Between two attempts to become a member of a channel. */
+const JOIN_RETRY_MS = 1_000;
 /**
  * After a stop, how long the threads may take before they are ended; below the 5 s that `up`
  * promises.
@@ -62,6 +75,7 @@ export class Archiver implements AsyncDisposable {
   readonly #threads: Thread[] = [];
   readonly #known = new Set<string>();
   readonly #recording = new Map<string, PromiseWithResolvers<void>>();
+  readonly #joins = new Map<string, Promise<AsyncDisposable | undefined>>();
   readonly #failed = Promise.withResolvers<never>();
   readonly #stopping = new AbortController();
   readonly #loops: Promise<void>[] = [];
@@ -134,6 +148,7 @@ export class Archiver implements AsyncDisposable {
     this.#stopping.abort();
     this.#fail(new Error('the archiver was stopped'));
     for (const thread of this.#threads) tell(thread, { kind: 'stop' });
+    const left = this.#leave();
     const ended = Promise.all(this.#threads.map((thread) => thread.ended)).then(() => true);
     const isClean = await Promise.race([ended, delay(STOP_MS_MAX, false, { ref: false })]);
     if (!isClean) {
@@ -141,7 +156,7 @@ export class Archiver implements AsyncDisposable {
       await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
     }
     this.#logTotals();
-    await Promise.allSettled(this.#loops);
+    await Promise.allSettled([...this.#loops, left]);
     this.#keyRing?.[Symbol.dispose]();
     await Promise.all([this.#name?.[Symbol.asyncDispose](), this.#database?.close()]);
   }
@@ -231,8 +246,9 @@ export class Archiver implements AsyncDisposable {
     const {
       channels: _,
       registry: __,
-      log: ___,
-      authentication: ____,
+      join: ___,
+      log: ____,
+      authentication: _____,
       ...settings
     } = this.#options;
     const workerData: ShardStart = { ...settings, keys: this.#keyRing?.keys };
@@ -250,8 +266,13 @@ export class Archiver implements AsyncDisposable {
 
   #handle(thread: Thread, report: ShardReport): void {
     switch (report.kind) {
+      case 'listening':
+        this.#joins.set(report.channel, this.#join(report.channel, report.at));
+        break;
       case 'recording':
-        this.#recordingOf(report.channel).resolve();
+        void Promise.resolve(this.#joins.get(report.channel)).then(() =>
+          this.#recordingOf(report.channel).resolve(),
+        );
         break;
       case 'log':
         this.#options.log[report.level](report.fields, report.message);
@@ -266,6 +287,28 @@ export class Archiver implements AsyncDisposable {
       default:
         report satisfies never;
     }
+  }
+
+  /** Tries until it works: other channels are not to suffer from one that cannot be joined. */
+  async #join(channel: string, at: MemberAddress): Promise<AsyncDisposable | undefined> {
+    const { signal } = this.#stopping;
+    let isFailing = false;
+    while (!signal.aborted) {
+      try {
+        return await this.#options.join?.(channel, at);
+      } catch (error) {
+        const reason = toError(error).message;
+        if (!isFailing) this.#options.log.warn({ channel, reason }, 'channel cannot be joined yet');
+        isFailing = true;
+      }
+      await delay(JOIN_RETRY_MS, undefined, { signal }).catch(() => undefined);
+    }
+    return undefined;
+  }
+
+  async #leave(): Promise<void> {
+    await using memberships = new AsyncDisposableStack();
+    for (const joined of this.#joins.values()) memberships.use(await joined);
   }
 
   #fail(error: Error): void {

@@ -5,7 +5,7 @@
 // cause.
 
 import type { ArchiveBatch, SessionProgress } from '#archive/mod.ts';
-import type { ChannelAddress } from '#base/mod.ts';
+import type { ChannelAddress, MemberAddress } from '#base/mod.ts';
 import {
   type LatencySnapshot,
   Receiver,
@@ -20,6 +20,7 @@ import {
   monotonicMs,
   newTransportCounters,
   openReceiverTransport,
+  type PortRange,
   processRandom,
   type ReceiverTransport,
   type TransportCounters,
@@ -40,6 +41,8 @@ export interface RecordingSettings {
   readonly batchAgeMs: number;
   /** Faults to inject, as the loss injector reads them; undefined for none. */
   readonly faults: string | undefined;
+  /** First and last port on which channels of unicast delivery are heard; any if not given. */
+  readonly unicastPorts?: PortRange | undefined;
   /** Start of the names of capture files: each channel has `capture`.CHANNEL.pcap. */
   readonly capture?: string | undefined;
 }
@@ -53,6 +56,8 @@ export interface ChannelRecorderOptions extends RecordingSettings {
   readonly head: number;
   readonly sessions: readonly SessionProgress[];
   readonly keys: KeySource | undefined;
+  /** A channel of unicast delivery is heard at this place, of which its publishers must know. */
+  readonly onListening: (at: MemberAddress) => void;
   /** A batch may be due. */
   readonly onWork: () => void;
   /** The state of a session changed: heard, lost something, ended. */
@@ -122,7 +127,13 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     const resources = recorder.#resources;
     try {
       const capture = options.capture && `${options.capture}.${options.channel}.pcap`;
-      const transport = await openReceiverTransport(resources, { ...options, capture });
+      const unicast = {
+        ports: options.unicastPorts,
+        join: async (at: MemberAddress): Promise<undefined> => {
+          options.onListening(at);
+        },
+      };
+      const transport = await openReceiverTransport(resources, { ...options, capture, unicast });
       recorder.#countTransport = transport.count;
       recorder.#drive(transport);
       return recorder;

@@ -1,7 +1,7 @@
 // What the archiver and its worker threads say to each other. Plain data, as a thread boundary
 // wants it.
 
-import type { ChannelAddress, ErrorCode } from '#base/mod.ts';
+import type { ChannelAddress, ErrorCode, MemberAddress } from '#base/mod.ts';
 import type { AuthenticationKey } from '#multicast/udp/mod.ts';
 import type { RecorderCounters, RecordingSettings } from './channel-recorder.ts';
 
@@ -26,6 +26,7 @@ export type ShardCommand =
 
 /** What a shard tells. */
 export type ShardReport =
+  | { readonly kind: 'listening'; readonly channel: string; readonly at: MemberAddress }
   | { readonly kind: 'recording'; readonly channel: string }
   | {
       readonly kind: 'log';

@@ -163,6 +163,7 @@ export class Shard {
       head: lease.head,
       sessions,
       keys: this.#keySource,
+      onListening: (at) => this.#report({ kind: 'listening', channel, at }),
       onWork: () => this.#writer.wake(),
       onSession: (event) => this.#logSession(channel, event),
       onFenced: () => this.#lose(channel),

@@ -1,10 +1,17 @@
 // The registry that a configuration asks for.
 
 import { join } from 'node:path';
-import { BackcastError, type ChannelAddress } from '#base/mod.ts';
+import {
+  BackcastError,
+  type ChannelAddress,
+  type Authentication,
+  type Delivery,
+  parseMemberAddress,
+} from '#base/mod.ts';
 import { openFileRegistry } from './file-registry.ts';
 import { openRedisRegistry, type RedisRegistryOptions } from './redis-registry.ts';
-import { openStaticRegistry } from './static-registry.ts';
+import { openStaticRegistry, type StaticChannel } from './static-registry.ts';
+import { concise } from './answers.ts';
 import type { PoolOptions, Registry } from './types.ts';
 
 /** The settings that matter here; a whole configuration fits. */
@@ -17,10 +24,24 @@ export interface RegistrySettings {
     readonly kind: 'auto' | 'file' | 'redis';
     readonly prefix: string;
     readonly leaseMs: number;
+    /** Of new channels. */
+    readonly delivery: Delivery;
     readonly pool: PoolOptions;
   };
   /** Channels with a fixed address. */
-  readonly channels: readonly ({ readonly name: string } & ChannelAddress)[];
+  readonly channels: readonly (ChannelAddress & {
+    readonly name: string;
+    /** Each as address:port. */
+    readonly members: readonly string[];
+  })[];
+  readonly authentication: {
+    /** Of new channels. */
+    readonly newChannels: Authentication;
+  };
+  readonly unicast: {
+    /** Members that a channel may have. */
+    readonly membersMax: number;
+  };
 }
 
 /** Whom to tell about unusable entries and about Redis going and coming. */
@@ -36,16 +57,24 @@ export async function openRegistry(
 ): Promise<Registry> {
   const stored = await openStored(settings, listeners);
   if (settings.channels.length === 0) return stored;
-  const fixed = settings.channels.map(({ name, ...address }) => [name, address] as const);
+  const fixed = settings.channels.map((channel) => [channel.name, fixedChannel(channel)] as const);
   return openStaticRegistry(new Map(fixed), stored);
 }
 
+function fixedChannel(channel: RegistrySettings['channels'][number]): StaticChannel {
+  const { name: _, framing, delivery, authentication, members: texts, ...place } = channel;
+  const members = texts.map(parseMemberAddress).filter((member) => member !== undefined);
+  return { ...place, ...concise({ framing, delivery, authentication }), members };
+}
+
 async function openStored(
-  { home, redisUrl, registry }: RegistrySettings,
+  { home, redisUrl, registry, unicast, authentication }: RegistrySettings,
   listeners: RegistryListeners,
 ): Promise<Registry> {
-  const { kind, prefix, leaseMs, pool } = registry;
-  const shared = { ...listeners, leaseMs, pool };
+  const { kind, prefix, leaseMs, delivery, pool } = registry;
+  const { membersMax } = unicast;
+  const defaults = { delivery, authentication: authentication.newChannels };
+  const shared = { ...listeners, ...defaults, leaseMs, membersMax, pool };
   if (kind === 'file' || (kind === 'auto' && redisUrl === undefined))
     return openFileRegistry({ ...shared, path: join(home, 'registry.json') });
   if (redisUrl === undefined)

@@ -1,11 +1,16 @@
 // The Lua scripts of the Redis registry and the text of an address as Redis stores it. Each script
 // runs atomically and touches one key, so that it also runs on a Redis Cluster. Addresses of all
-// channels stand in one hash, field by field `group port dport framing`: one key is lost as a whole
-// or not at all, and there is no second index that could disagree with it. Nothing larger than an
-// entry can be is ever read out of Redis.
+// channels stand in one hash, field by field `group port dport framing`, followed by `name=value`
+// for each property that is not as usual: one key is lost as a whole or not at all, and there is no
+// second index that could disagree with it. Nothing larger than an entry can be is ever read out of
+// Redis.
 
-import { REGISTRY_CHANNELS_MAX, REGISTRY_SESSIONS_MAX, type ChannelAddress } from '#base/mod.ts';
+import { REGISTRY_CHANNELS_MAX, type ChannelAddress } from '#base/mod.ts';
 import { ENTRY_BYTES_MAX } from './answers.ts';
+import type { ChannelProperties } from './types.ts';
+
+/** Properties behind the framing, in the order in which they are written. */
+const PROPERTIES = ['delivery', 'authentication'] as const;
 
 const PRELUDE = `
 local key = KEYS[1]
@@ -29,8 +34,8 @@ end
 `;
 
 /**
- * KEYS: channels. ARGV: name, framing, dport, preferred slot, slots, first port, then first and
- * last of each range of groups as numbers. Answers {'known' | 'new', text}, {'exhausted'} or
+ * KEYS: channels. ARGV: name, framing and what follows it, dport, preferred slot, slots, first port,
+ * then first and last of each range of groups as numbers. Answers {'known' | 'new', text}, {'exhausted'} or
  * {'overfull', count}.
  */
 export const RESOLVE = `${PRELUDE}
@@ -111,41 +116,62 @@ end
 return answer`;
 
 /**
- * KEYS: sessions of one channel. ARGV: session, text, lease in ms. Answers 1, or 0 when there are
- * too many.
+ * KEYS: sessions or members of one channel. ARGV: name, text, lease in ms, how many there may be.
+ * Answers 1, or 0 when there are too many.
  */
-export const ANNOUNCE = `${PRELUDE}
+export const LEASE = `${PRELUDE}
 local at = now()
 for _, field in ipairs(redis.call('HKEYS', key)) do
   local ends = tonumber(string.match(read(field), '^(%d+) '))
   if not ends or ends <= at then redis.call('HDEL', key, field) end
 end
 local is_new = redis.call('HEXISTS', key, ARGV[1]) == 0
-if is_new and redis.call('HLEN', key) >= ${REGISTRY_SESSIONS_MAX} then return 0 end
+if is_new and redis.call('HLEN', key) >= tonumber(ARGV[4]) then return 0 end
 redis.call('HSET', key, ARGV[1], string.format('%.0f', at + ARGV[3]) .. ' ' .. ARGV[2])
 if redis.call('PTTL', key) < tonumber(ARGV[3]) then redis.call('PEXPIRE', key, ARGV[3]) end
 return 1`;
 
-/** KEYS: sessions of one channel. Answers the texts whose lease stands. */
-export const SESSIONS = `${PRELUDE}
+/**
+ * KEYS: sessions or members of one channel. Answers {remaining ms, text, remaining ms, text …} of
+ * those whose lease stands.
+ */
+export const LEASED = `${PRELUDE}
 local at = now()
 local answer = {}
 for _, field in ipairs(redis.call('HKEYS', key)) do
   local ends, text = string.match(read(field), '^(%d+) (.*)$')
-  if ends and tonumber(ends) > at then answer[#answer + 1] = text end
+  if ends and tonumber(ends) > at then
+    answer[#answer + 1] = string.format('%.0f', ends - at)
+    answer[#answer + 1] = text
+  end
 end
 return answer`;
 
 /** The text of `address` as Redis stores it. */
 export function formatAddress(address: ChannelAddress): string {
-  return `${address.group} ${address.port} ${address.dport} ${address.framing}`;
+  return `${address.group} ${address.port} ${address.dport} ${formatProperties(address)}`;
 }
 
-/** What `text` says, unchecked: not an object unless it has four words. */
+/** What stands behind the numbers of an address. */
+export function formatProperties({ framing, ...properties }: ChannelProperties): string {
+  const words = PROPERTIES.filter((name) => properties[name] !== undefined).map((name) => {
+    return ` ${name}=${properties[name]}`;
+  });
+  return framing + words.join('');
+}
+
+/** What `text` says, unchecked: not an object unless it has four words and then properties. */
 export function parseAddressText(text: string): unknown {
-  const [group, port, dport, framing, ...rest] = text.split(' ');
-  if (framing === undefined || rest.length > 0) return undefined;
-  return { group, port: toPort(port), dport: toPort(dport), framing };
+  const [group, port, dport, framing, ...properties] = text.split(' ');
+  if (framing === undefined) return undefined;
+  const address = { group, port: toPort(port), dport: toPort(dport), framing };
+  const pairs = properties.map((property) => property.split('='));
+  const isKnown = pairs.every(([name, , ...rest]) => isProperty(name) && rest.length === 0);
+  return isKnown ? { ...address, ...Object.fromEntries(pairs) } : undefined;
+}
+
+function isProperty(name: string): boolean {
+  return PROPERTIES.some((property) => property === name);
 }
 
 /** Only the usual digits: 1e4 and 0x50 would be numbers too. */

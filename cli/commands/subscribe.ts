@@ -59,10 +59,13 @@ async function subscribe(
   const { openSubscriber } = await import('../services.ts');
   const { liveText } = await import('../live-text.ts');
   const { openKeys, tellRejections } = await import('../authentication.ts');
+  const { subscriberUnicast } = await import('../members.ts');
   const registry = given ?? (await openCommandRegistry(config, resources, note));
   const address = 'group' in registry ? registry : await registry.resolve(channel, options);
+  const unicast =
+    'group' in registry ? undefined : subscriberUnicast(config, { registry, channel, address });
   const keys = openKeys(config, resources, note);
-  const subscriber = resources.use(await openSubscriber(config, address, keys));
+  const subscriber = resources.use(await openSubscriber(config, address, { unicast, keys }));
   tellRejections(subscriber.counters, resources, note);
   await serveCommandMetrics(resources, {
     config,
@@ -79,7 +82,7 @@ async function subscribe(
   context.signal.addEventListener('abort', () => void subscriber[Symbol.asyncDispose](), {
     once: true,
   });
-  note(`listening to ${channel} on ${address.group}:${address.port}`);
+  note(`listening to ${channel} on ${subscriber.listensAt}`);
   let count = 0;
   for await (const live of subscriber) {
     if (live.kind === 'message') count += 1;

@@ -181,6 +181,12 @@ export class Publisher implements Machine {
     else if (reader.kind === 'spmr') this.#askForSpm();
   }
 
+  /** Somebody new listens, who is shown the state soon instead of at the next heartbeat. */
+  handleNewListener(nowMs: number): void {
+    this.#nowMs = Math.max(this.#nowMs, nowMs);
+    this.#askForSpm();
+  }
+
   /** Lets time pass. */
   handleTimeout(nowMs: number): void {
     this.#nowMs = Math.max(this.#nowMs, nowMs);

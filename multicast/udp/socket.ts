@@ -58,10 +58,30 @@ export interface SendSocketOptions {
   readonly ttl: number;
   /** Asked of the kernel, which silently grants no more than net.core.wmem_max. */
   readonly sendBufferBytes: number;
+  /** First and last of the ports to choose from; any free one if not given. */
+  readonly ports?: PortRange | undefined;
 }
+
+/** A socket that hears what is sent to it alone. */
+export interface MemberSocketOptions {
+  /** IPv4 address at which it listens. */
+  readonly interfaceAddress: string;
+  /** Asked of the kernel, which silently grants no more than net.core.rmem_max. */
+  readonly receiveBufferBytes: number;
+  /** First and last of the ports to choose from; any free one if not given. */
+  readonly ports?: PortRange | undefined;
+}
+
+/** First and last UDP port of a range, both included. */
+export type PortRange = readonly [number, number];
 
 /** Receive buffer of a socket that hears little: NAKs and the like. */
 const CONTROL_BUFFER_BYTES = 1_048_576;
+/**
+ * What may wait in this process for the interface to take it: half a second of a gigabit. A sender
+ * that outruns the interface for longer loses datagrams here instead of memory.
+ */
+const SEND_QUEUE_BYTES_MAX = 64 * 1_048_576;
 
 /**
  * Joins `group` on the interface and hears what is sent to group and port. Bound to the group
@@ -73,7 +93,8 @@ const CONTROL_BUFFER_BYTES = 1_048_576;
 export async function openGroupSocket(options: GroupSocketOptions): Promise<DatagramSocket> {
   const { group, port, interfaceAddress, receiveBufferBytes, ttl = 1 } = options;
   assert(isMulticastGroup(group), 'a group socket is bound to a multicast group');
-  return openSocket({ address: group, port, interfaceAddress, ttl }, (socket) => {
+  const binding = { address: group, port, interfaceAddress, ttl, isShared: true };
+  return openSocket(binding, (socket) => {
     socket.addMembership(group, interfaceAddress);
     socket.setRecvBufferSize(receiveBufferBytes);
   });
@@ -81,14 +102,41 @@ export async function openGroupSocket(options: GroupSocketOptions): Promise<Data
 
 /**
  * Opens a socket on a port of its own at the interface's address. Multicast that it sends is heard
- * on this host too. Errors: BACKCAST_INTERFACE_UNUSABLE.
+ * on this host too. Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE (all of `ports`).
  */
 export async function openSendSocket(options: SendSocketOptions): Promise<DatagramSocket> {
-  const { interfaceAddress, ttl, sendBufferBytes } = options;
-  return openSocket({ address: interfaceAddress, port: 0, interfaceAddress, ttl }, (socket) => {
+  const { sendBufferBytes } = options;
+  return openOwnSocket(options, (socket) => {
     socket.setSendBufferSize(sendBufferBytes);
     socket.setRecvBufferSize(CONTROL_BUFFER_BYTES);
   });
+}
+
+/**
+ * Opens a socket on a port of its own at the interface's address, which hears a stream that is sent
+ * to it alone. Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE (all of `ports`).
+ */
+export async function openMemberSocket(options: MemberSocketOptions): Promise<DatagramSocket> {
+  return openOwnSocket({ ...options, ttl: 1 }, (socket) => {
+    socket.setRecvBufferSize(options.receiveBufferBytes);
+  });
+}
+
+/** Bound to the first port of the range that is free; shared with nobody. */
+async function openOwnSocket(
+  options: Pick<SendSocketOptions, 'interfaceAddress' | 'ttl' | 'ports'>,
+  configure: (socket: dgram.Socket) => void,
+): Promise<DatagramSocket> {
+  const { interfaceAddress, ttl, ports: [first, last] = [0, 0] } = options;
+  for (let port = first; ; port += 1) {
+    const binding = { address: interfaceAddress, port, interfaceAddress, ttl, isShared: false };
+    try {
+      return await openSocket(binding, configure);
+    } catch (error) {
+      if (port < last && isPortInUse(error)) continue;
+      throw error;
+    }
+  }
 }
 
 interface Binding {
@@ -96,13 +144,15 @@ interface Binding {
   readonly port: number;
   readonly interfaceAddress: string;
   readonly ttl: number;
+  /** Whether other sockets may be bound to the same address and port. */
+  readonly isShared: boolean;
 }
 
 async function openSocket(
   binding: Binding,
   configure: (socket: dgram.Socket) => void,
 ): Promise<DatagramSocket> {
-  const isShared = binding.port !== 0;
+  const { isShared } = binding;
   const socket = dgram.createSocket({
     type: 'udp4',
     // Both: OpenPGM shares ports by SO_REUSEPORT only, which the kernel allows for one user's
@@ -149,8 +199,10 @@ class UdpSocket implements DatagramSocket {
   // dgram throws for arguments that can never work, such as port 0, and where there is no memory.
   send(bytes: Uint8Array, address: string, port: number): void {
     try {
-      if (this.#socket === undefined) this.counters.sendErrors += 1;
-      else this.#socket.send(bytes, port, address, this.#onSent);
+      const socket = this.#socket;
+      if (socket === undefined || socket.getSendQueueSize() > SEND_QUEUE_BYTES_MAX)
+        this.counters.sendErrors += 1;
+      else socket.send(bytes, port, address, this.#onSent);
     } catch {
       this.counters.sendErrors += 1;
     }
@@ -169,6 +221,10 @@ class UdpSocket implements DatagramSocket {
   readonly #onSent = (error: Error | null): void => {
     if (error !== null) this.counters.sendErrors += 1;
   };
+}
+
+function isPortInUse(error: unknown): boolean {
+  return error instanceof BackcastError && error.code === 'BACKCAST_PORT_IN_USE';
 }
 
 function explain(error: unknown, binding: Binding): BackcastError {

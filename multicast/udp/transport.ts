@@ -2,12 +2,19 @@
 // capture and troubled by injected faults where that is asked for. Machines and their owners know
 // nothing of how many sockets there are. What is opened belongs to the stack it is opened in.
 
-import type { ChannelAddress } from '#base/mod.ts';
+import type { ChannelAddress, MemberSource } from '#base/mod.ts';
 import { CaptureFile } from './capture.ts';
+import { FanOutSocket } from './fan-out.ts';
 import type { KeySource } from './hmac-authenticator.ts';
 import { type FaultySocket, injectFaults, parseFaultSpec } from './loss-injector.ts';
-import { type DatagramSocket, openGroupSocket, openSendSocket } from './socket.ts';
+import {
+  type DatagramSocket,
+  openGroupSocket,
+  openMemberSocket,
+  openSendSocket,
+} from './socket.ts';
 import { countTransport, type TransportCounters } from './transport-counters.ts';
+import { isUnicast, NOBODY, requireMembers, type UnicastOptions } from './unicast.ts';
 
 /** What every transport is opened with. */
 export interface TransportOptions {
@@ -16,6 +23,8 @@ export interface TransportOptions {
   readonly interfaceAddress: string;
   /** Routers that multicast may pass, plus one; 1 by default. */
   readonly ttl?: number | undefined;
+  /** How a channel of unicast delivery is served; not looked at for others. */
+  readonly unicast?: UnicastOptions | undefined;
   /** Keys of the channel's members, for a channel that requires authentication. */
   readonly keys?: KeySource | undefined;
   /** Faults to inject, as the loss injector reads them. */
@@ -48,21 +57,39 @@ const PUBLISHER_SEND_BUFFER_BYTES = 4 * 1_048_576;
 const RECEIVER_SEND_BUFFER_BYTES = 1_048_576;
 
 /**
- * Joins the channel. Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE, BACKCAST_USAGE
- * (faults), BACKCAST_CONFIG_INVALID.
+ * Joins the channel: its group, or its members. Errors: BACKCAST_INTERFACE_UNUSABLE,
+ * BACKCAST_PORT_IN_USE, BACKCAST_USAGE (faults), BACKCAST_CONFIG_INVALID and those of
+ * `unicast.join`.
  */
 export async function openReceiverTransport(
   resources: AsyncDisposableStack,
   options: TransportOptions & { readonly receiveBufferBytes: number },
 ): Promise<ReceiverTransport> {
-  const { ttl = 1 } = options;
+  const { address, ttl = 1 } = options;
+  if (isUnicast(address)) return openMemberTransport(resources, options);
   const outfit = await openOutfit(resources, options);
-  const joining = { ...options, ...options.address, ttl };
+  const joining = { ...options, ...address, ttl };
   const groupSocket = resources.use(await openGroupSocket(joining));
   const sendBufferBytes = RECEIVER_SEND_BUFFER_BYTES;
   const sendSocket = resources.use(await openSendSocket({ ...options, ttl, sendBufferBytes }));
   const group = outfit.socket(groupSocket);
   return { group, send: outfit.socket(sendSocket), count: outfit.count };
+}
+
+/** Listens first, and only then says where. */
+async function openMemberTransport(
+  resources: AsyncDisposableStack,
+  options: TransportOptions & { readonly receiveBufferBytes: number },
+): Promise<ReceiverTransport> {
+  const { address, interfaceAddress, unicast } = options;
+  const outfit = await openOutfit(resources, options);
+  const listening = resources.use(await openMemberSocket({ ...options, ports: unicast?.ports }));
+  const sendBufferBytes = RECEIVER_SEND_BUFFER_BYTES;
+  const sending = await openSendSocket({ interfaceAddress, ttl: 1, sendBufferBytes });
+  const send = outfit.fanOut(resources.use(sending), address, NOBODY);
+  const { localAddress, localPort } = listening;
+  resources.use(await unicast?.join?.({ address: localAddress, port: localPort }));
+  return { group: outfit.socket(listening), send, count: outfit.count };
 }
 
 /**
@@ -73,17 +100,28 @@ export async function openPublisherTransport(
   resources: AsyncDisposableStack,
   options: TransportOptions,
 ): Promise<PublisherTransport> {
-  const { ttl = 1 } = options;
+  const { address, ttl = 1, unicast } = options;
+  const members = isUnicast(address) ? requireMembers(address, unicast) : undefined;
+  const ports = members && unicast?.ports;
   const outfit = await openOutfit(resources, options);
   const sendBufferBytes = PUBLISHER_SEND_BUFFER_BYTES;
-  const opened = resources.use(await openSendSocket({ ...options, ttl, sendBufferBytes }));
-  const send = outfit.socket(opened);
+  const opened = await openSendSocket({ ...options, ttl, sendBufferBytes, ports });
+  const send =
+    members === undefined
+      ? outfit.socket(resources.use(opened))
+      : outfit.fanOut(resources.use(opened), address, members);
   return { send, receiveFrom: [send], count: outfit.count };
 }
 
 /** Puts capture and faults before sockets, and counts over all of them. */
 interface Outfit {
   readonly socket: (opened: DatagramSocket) => DatagramSocket;
+  /** As `socket`, and a fan-out before all that: each copy meets capture and faults on its own. */
+  readonly fanOut: (
+    opened: DatagramSocket,
+    place: ChannelAddress,
+    members: MemberSource,
+  ) => DatagramSocket;
   readonly count: () => TransportCounters;
 }
 
@@ -96,15 +134,22 @@ async function openOutfit(
   const capture = await CaptureFile.openIn(resources, options.capture);
   const sockets: DatagramSocket[] = [];
   const faulty: FaultySocket[] = [];
+  const fanOuts: FanOutSocket[] = [];
+  const fitOut = (opened: DatagramSocket): DatagramSocket => {
+    sockets.push(opened);
+    const watched = capture?.watch(opened) ?? opened;
+    if (faults === undefined) return watched;
+    const troubled = injectFaults(watched, faults);
+    faulty.push(troubled);
+    return troubled;
+  };
   return {
-    socket: (opened) => {
-      sockets.push(opened);
-      const watched = capture?.watch(opened) ?? opened;
-      if (faults === undefined) return watched;
-      const troubled = injectFaults(watched, faults);
-      faulty.push(troubled);
-      return troubled;
+    socket: fitOut,
+    fanOut: (opened, place, members) => {
+      const fanOut = new FanOutSocket(fitOut(opened), place, members);
+      fanOuts.push(fanOut);
+      return fanOut;
     },
-    count: () => countTransport({ sockets, faulty, capture }),
+    count: () => countTransport({ sockets, faulty, fanOuts, capture }),
   };
 }

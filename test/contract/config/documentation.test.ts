@@ -45,7 +45,7 @@ test('every setting has a sentence, and every number a lower and an upper bound'
 test('every number that is not a count or a port carries its unit in its name', () => {
   for (const { name, schema } of SETTINGS)
     if (schema.type === 'integer' && !/port$/i.test(name))
-      assert.match(name, /(Ms|Bytes|Packets|Sec|BytesMax|MessagesMax)$/, name);
+      assert.match(name, /(Ms|Bytes|Packets|Sec|BytesMax|MessagesMax|membersMax)$/, name);
 });
 
 test('the example of the page is a valid configuration', async () => {
@@ -61,6 +61,8 @@ test('the example of the page is a valid configuration', async () => {
       dport: 7500,
       framing: 'native',
       authentication: 'off',
+      delivery: 'multicast',
+      members: [],
     },
   ]);
 });

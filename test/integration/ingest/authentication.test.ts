@@ -36,7 +36,7 @@ function idsIn(lines: readonly LogLine[]): unknown[] {
   return changes.map(({ fields }) => fields['ids']);
 }
 
-test('an archiver follows its file of keys through a change, and archives every message', async () => {
+test('an archiver follows its file of keys through a change and archives all', async () => {
   await using scene = await setScene();
   await using folder = await createTestFolder();
   const { address, registry } = sealedChannel(scene);
