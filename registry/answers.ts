@@ -136,8 +136,8 @@ export function newProperties(
   if (isDeliverable(properties)) return { framing, ...deliveryProperty(properties.delivery) };
   throw new BackcastError(
     'BACKCAST_CONFIG_INVALID',
-    `channel "${channel}" cannot have framing ${framing} and unicast delivery: programs that need ` +
-      'this framing know multicast only; ask for delivery multicast',
+    `channel "${channel}" cannot have framing ${framing} and unicast delivery: programs that ` +
+      'need this framing know multicast only; ask for delivery multicast',
   );
 }
 

@@ -1,7 +1,7 @@
 // The members of a channel as those who use them need them: a receiver joins for as long as it
 // listens, a publisher has a list that follows the registry. The list is asked for again and again
-// and survives what the registry does not: while that is away nobody is dropped, and one that it has
-// lost is kept until its lease would have ended.
+// and survives what the registry does not: while that is away nobody is dropped, and one that it
+// has lost is kept until its lease would have ended.
 
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';

@@ -30,9 +30,9 @@ end
 `;
 
 /**
- * KEYS: channels. ARGV: name, framing and what follows it, dport, preferred slot, slots, first port,
- * then first and last of each range of groups as numbers. Answers {'known' | 'new', text}, {'exhausted'} or
- * {'overfull', count}.
+ * KEYS: channels. ARGV: name, framing and what follows it, dport, preferred slot, slots, first
+ * port, then first and last of each range of groups as numbers. Answers {'known' | 'new', text},
+ * {'exhausted'} or {'overfull', count}.
  */
 export const RESOLVE = `${PRELUDE}
 local name = ARGV[1]
