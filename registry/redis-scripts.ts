@@ -162,7 +162,7 @@ export function parseAddressText(text: string): unknown {
   if (framing === undefined) return undefined;
   const address = { group, port: toPort(port), dport: toPort(dport), framing };
   const pairs = properties.map((property) => property.split('='));
-  const isKnown = pairs.every(([name, , ...rest]) => name === 'delivery' && rest.length === 0);
+  const isKnown = pairs.every((pair) => pair.length === 2 && pair[0] === 'delivery');
   return isKnown ? { ...address, ...Object.fromEntries(pairs) } : undefined;
 }
 
