@@ -151,8 +151,8 @@ const WRONG: readonly [string, RegExp][] = [
     /"a" has members, which need delivery unicast/,
   ],
   [
-    "channels: [{ name: a, group: 239.0.0.1, port: 1, delivery: unicast, members: ['239.0.0.2:7'] }]",
-    /"a": 239\.0\.0\.2:7 is not the address and port of one host/,
+    "channels: [{ name: a, group: 239.0.0.1, port: 1, delivery: unicast, members: ['0.0.0.0:7'] }]",
+    /"a": 0\.0\.0\.0:7 is not the address and port of one host/,
   ],
   [
     'channels: [{ name: a, group: 239.0.0.1, port: 1, delivery: unicast, members: [host] }]',
