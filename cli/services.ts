@@ -133,7 +133,9 @@ export async function startMetrics(
 ): Promise<MetricsListener | undefined> {
   const { host, port } = config.metrics;
   if (port === undefined) return undefined;
-  const collect = (): MetricFamily[] => archiverFamilies(archiver.counters);
+  const collect = (): MetricFamily[] => {
+    return archiverFamilies(archiver.counters, archiver.durability.state);
+  };
   const listener = await listenForMetrics({ host, port, collect });
   log.info({ url: listener.url }, 'metrics are served');
   return listener;

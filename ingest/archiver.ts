@@ -11,21 +11,18 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import {
   claimArchiverName,
+  type Durability,
   ensurePartitions,
   ensureSchema,
   openDatabase,
   type OpenDatabase,
+  readDurability,
 } from '#archive/mod.ts';
-import {
-  BackcastError,
-  type ChannelAddress,
-  matchesChannelPattern,
-  type MemberAddress,
-  toError,
-} from '#base/mod.ts';
+import { BackcastError, type ChannelAddress, matchesChannelPattern, toError } from '#base/mod.ts';
 import { authenticatorOf, KeyRing, type KeySettings, monotonicMs } from '#multicast/udp/mod.ts';
 import type { Registry } from '#registry/mod.ts';
 import type { RecorderCounters } from './channel-recorder.ts';
+import { type JoinChannel, Memberships } from './memberships.ts';
 import { RejectionLog } from './rejection-log.ts';
 import type { ShardCommand, ShardReport, ShardSettings, ShardStart } from './shard-messages.ts';
 
@@ -40,11 +37,8 @@ export interface ArchiverOptions extends ShardSettings {
   /** Names and patterns of the channels to record. */
   readonly channels: readonly string[];
   readonly registry: Pick<Registry, 'list'>;
-  /**
-   * Makes this archiver a member of a channel of unicast delivery that it hears at `at`, until the
-   * answer is disposed. Without it, publishers are to know of it by other means.
-   */
-  readonly join?: (channel: string, at: MemberAddress) => Promise<AsyncDisposable>;
+  /** For channels of unicast delivery, whose publishers otherwise do not know of this archiver. */
+  readonly join?: JoinChannel;
   readonly shardCount: number;
   /** How often the registry is asked for new channels. */
   readonly discoverEveryMs: number;
@@ -54,8 +48,8 @@ export interface ArchiverOptions extends ShardSettings {
 }
 
 const PARTITIONS_EVERY_MS = 3_600_000;
-/** Between two attempts to become a member of a channel. */
-const JOIN_RETRY_MS = 1_000;
+/** The server may have been given other settings, or be another one. */
+const DURABILITY_EVERY_MS = 60_000;
 /**
  * After a stop, how long the threads may take before they are ended; below the 5 s that `up`
  * promises.
@@ -75,12 +69,13 @@ export class Archiver implements AsyncDisposable {
   readonly #threads: Thread[] = [];
   readonly #known = new Set<string>();
   readonly #recording = new Map<string, PromiseWithResolvers<void>>();
-  readonly #joins = new Map<string, Promise<AsyncDisposable | undefined>>();
+  readonly #memberships: Memberships;
   readonly #failed = Promise.withResolvers<never>();
   readonly #stopping = new AbortController();
   readonly #loops: Promise<void>[] = [];
   readonly #rejections: RejectionLog;
   #keyRing: KeyRing | undefined;
+  #durability: Durability = { state: 'durable', reasons: [] };
   #database: OpenDatabase | undefined;
   #name: AsyncDisposable | undefined;
   #stopped: Promise<void> | undefined;
@@ -88,6 +83,7 @@ export class Archiver implements AsyncDisposable {
   private constructor(options: ArchiverOptions) {
     this.#options = options;
     this.#rejections = new RejectionLog(options.log);
+    this.#memberships = new Memberships(options.join, options.log);
     this.#failed.promise.catch(() => undefined);
   }
 
@@ -110,6 +106,11 @@ export class Archiver implements AsyncDisposable {
   /** Rejects with the first thing that ends recording, be it `stop`; never resolves. */
   get failed(): Promise<never> {
     return this.#failed.promise;
+  }
+
+  /** Whether the database keeps what it commits; up to a minute old. */
+  get durability(): Durability {
+    return this.#durability;
   }
 
   /** Numbers per channel, at most half a second old. */
@@ -148,7 +149,7 @@ export class Archiver implements AsyncDisposable {
     this.#stopping.abort();
     this.#fail(new Error('the archiver was stopped'));
     for (const thread of this.#threads) tell(thread, { kind: 'stop' });
-    const left = this.#leave();
+    const left = this.#memberships[Symbol.asyncDispose]();
     const ended = Promise.all(this.#threads.map((thread) => thread.ended)).then(() => true);
     const isClean = await Promise.race([ended, delay(STOP_MS_MAX, false, { ref: false })]);
     if (!isClean) {
@@ -173,11 +174,13 @@ export class Archiver implements AsyncDisposable {
     await ensureSchema(this.#database.database);
     this.#name = await claimArchiverName(databaseUrl, holder);
     await this.#makePartitions();
+    await this.#checkDurability();
     for (let index = 0; index < shardCount; index += 1) this.#threads.push(this.#startThread());
     await this.#discover();
     this.#loops.push(
       this.#repeat(discoverEveryMs, 'discovering channels', () => this.#discover()),
       this.#repeat(PARTITIONS_EVERY_MS, 'making partitions', () => this.#makePartitions()),
+      this.#repeat(DURABILITY_EVERY_MS, 'checking durability', () => this.#checkDurability()),
     );
   }
 
@@ -191,6 +194,16 @@ export class Archiver implements AsyncDisposable {
       },
       onProblem: (reason) => log.warn({ reason }, 'authentication keys cannot be read again'),
     });
+  }
+
+  /** What the server forgets after a crash was never archived, whatever COMMIT said. */
+  async #checkDurability(): Promise<void> {
+    if (this.#database === undefined) return;
+    const before = this.#durability.state;
+    this.#durability = await readDurability(this.#database.database);
+    const { state, reasons } = this.#durability;
+    if (state === 'degraded') this.#options.log.warn({ reasons }, 'the archive is not durable');
+    else if (before === 'degraded') this.#options.log.info({}, 'the archive is durable again');
   }
 
   async #makePartitions(): Promise<void> {
@@ -267,12 +280,12 @@ export class Archiver implements AsyncDisposable {
   #handle(thread: Thread, report: ShardReport): void {
     switch (report.kind) {
       case 'listening':
-        this.#joins.set(report.channel, this.#join(report.channel, report.at));
+        this.#memberships.begin(report.channel, report.at);
         break;
       case 'recording':
-        void Promise.resolve(this.#joins.get(report.channel)).then(() =>
-          this.#recordingOf(report.channel).resolve(),
-        );
+        void this.#memberships
+          .joined(report.channel)
+          .then(() => this.#recordingOf(report.channel).resolve());
         break;
       case 'log':
         this.#options.log[report.level](report.fields, report.message);
@@ -287,28 +300,6 @@ export class Archiver implements AsyncDisposable {
       default:
         report satisfies never;
     }
-  }
-
-  /** Tries until it works: other channels are not to suffer from one that cannot be joined. */
-  async #join(channel: string, at: MemberAddress): Promise<AsyncDisposable | undefined> {
-    const { signal } = this.#stopping;
-    let isFailing = false;
-    while (!signal.aborted) {
-      try {
-        return await this.#options.join?.(channel, at);
-      } catch (error) {
-        const reason = toError(error).message;
-        if (!isFailing) this.#options.log.warn({ channel, reason }, 'channel cannot be joined yet');
-        isFailing = true;
-      }
-      await delay(JOIN_RETRY_MS, undefined, { signal }).catch(() => undefined);
-    }
-    return undefined;
-  }
-
-  async #leave(): Promise<void> {
-    await using memberships = new AsyncDisposableStack();
-    for (const joined of this.#joins.values()) memberships.use(await joined);
   }
 
   #fail(error: Error): void {

@@ -1,7 +1,7 @@
 // The members of a channel as those who use them need them: a receiver joins for as long as it
 // listens, a publisher has a list that follows the registry. The list is asked for again and again
-// and survives what the registry does not: while that is away nobody is dropped, and one that it has
-// lost is kept until its lease would have ended.
+// and survives what the registry does not: while that is away nobody is dropped, and one that it
+// has lost is kept until its lease would have ended.
 
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
@@ -16,6 +16,8 @@ import type { ChannelMember, MemberLease, Registry } from './types.ts';
 
 /** How often the registry is asked who is there. */
 const REFRESH_MS_DEFAULT = 1_000;
+/** The same while nobody is there: whoever opens first waits for the first to listen. */
+const REFRESH_EMPTY_MS = 200;
 
 /** How a list of members is kept. */
 export interface RegistryMembersOptions {
@@ -83,7 +85,8 @@ export class RegistryMembers implements MemberSource, AsyncDisposable {
   readonly #options: RegistryMembersOptions;
   readonly #known = new Map<string, Known>();
   readonly #listeners = new Set<() => void>();
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
+  #isDisposed = false;
   #current: readonly MemberAddress[] = [];
   #refreshing: Promise<void> | undefined;
   #isAway = false;
@@ -97,7 +100,6 @@ export class RegistryMembers implements MemberSource, AsyncDisposable {
     this.#registry = registry;
     this.#channel = channel;
     this.#options = options;
-    this.#timer = setInterval(() => void this.refresh(), options.refreshMs ?? REFRESH_MS_DEFAULT);
   }
 
   /**
@@ -127,14 +129,24 @@ export class RegistryMembers implements MemberSource, AsyncDisposable {
   async refresh(): Promise<void> {
     this.#refreshing ??= this.#refresh().finally(() => {
       this.#refreshing = undefined;
+      this.#arm();
     });
     await this.#refreshing;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#timer);
+    this.#isDisposed = true;
+    clearTimeout(this.#timer);
     this.#listeners.clear();
     await this.#refreshing;
+  }
+
+  #arm(): void {
+    if (this.#isDisposed) return;
+    const { refreshMs = REFRESH_MS_DEFAULT } = this.#options;
+    const waitMs = this.#current.length > 0 ? refreshMs : Math.min(refreshMs, REFRESH_EMPTY_MS);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.refresh(), waitMs);
   }
 
   async #refresh(): Promise<void> {

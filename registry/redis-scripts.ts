@@ -34,9 +34,9 @@ end
 `;
 
 /**
- * KEYS: channels. ARGV: name, framing and what follows it, dport, preferred slot, slots, first port,
- * then first and last of each range of groups as numbers. Answers {'known' | 'new', text}, {'exhausted'} or
- * {'overfull', count}.
+ * KEYS: channels. ARGV: name, framing and what follows it, dport, preferred slot, slots, first
+ * port, then first and last of each range of groups as numbers. Answers {'known' | 'new', text},
+ * {'exhausted'} or {'overfull', count}.
  */
 export const RESOLVE = `${PRELUDE}
 local name = ARGV[1]
@@ -166,7 +166,7 @@ export function parseAddressText(text: string): unknown {
   if (framing === undefined) return undefined;
   const address = { group, port: toPort(port), dport: toPort(dport), framing };
   const pairs = properties.map((property) => property.split('='));
-  const isKnown = pairs.every(([name, , ...rest]) => isProperty(name) && rest.length === 0);
+  const isKnown = pairs.every((pair) => pair.length === 2 && isProperty(pair[0]));
   return isKnown ? { ...address, ...Object.fromEntries(pairs) } : undefined;
 }
 

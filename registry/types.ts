@@ -123,9 +123,9 @@ export interface Registry extends AsyncDisposable {
    */
   members(channel: string): Promise<readonly MemberLease[]>;
   /**
-   * Renews what this process announced or joined and writes back what the store has lost. The owner calls it
-   * three times within a lease. An outage of the store is not an error here: the next call makes
-   * up.
+   * Renews what this process announced or joined and writes back what the store has lost. The
+   * owner calls it three times within a lease. An outage of the store is not an error here: the
+   * next call makes up.
    */
   reconcile(): Promise<Reconciliation>;
 }

@@ -40,6 +40,11 @@ const status = oneOf(
 const next = nullable(
   Type.String({ description: 'Relative URL of the next page; null where the answer ends.' }),
 );
+const durability = oneOf(
+  ['durable', 'degraded'] as const,
+  'degraded: the settings of the database allow a crash to lose what it has committed.',
+);
+
 const archivedThrough = position(
   'The last position of the channel when the answer was begun; 0 if nothing is archived.',
   0,
@@ -73,6 +78,7 @@ export const ChannelItem = Type.Object(
     framing: oneOf(['native', 'raw', 'zmq'] as const, 'How packets are cut into messages.'),
     createdAt: instant('When the archive first knew the channel.'),
     archivedThrough,
+    durability,
     firstPosition: nullable(position('The first position that is kept.')),
     publishedFrom: nullable(instant('The earliest publish time that is kept.')),
     publishedThrough: nullable(instant('The latest publish time that is kept.')),
@@ -240,6 +246,15 @@ export const Readiness = Type.Object(
           messagesOutstanding: Type.Integer({
             description: 'Messages of open sessions that exist and are not archived yet.',
           }),
+        },
+        closed,
+      ),
+    ),
+    durability: nullable(
+      Type.Object(
+        {
+          state: durability,
+          reasons: Type.Array(Type.String(), { description: 'Why it is degraded.' }),
         },
         closed,
       ),

@@ -48,7 +48,10 @@ async function up(context: CommandContext, options: UpOptions): Promise<Outcome>
   signal.throwIfAborted();
   const registry = await openCommandRegistry(config, resources, (line) => log.warn(line));
   const started: { archiver?: Archiver } = {};
-  const collectMetrics = (): MetricFamily[] => archiverFamilies(started.archiver?.counters ?? {});
+  const collectMetrics = (): MetricFamily[] => {
+    const { counters = {}, durability } = started.archiver ?? {};
+    return archiverFamilies(counters, durability?.state ?? 'durable');
+  };
   const api = resources.use(await startApi(config, store.url, log, collectMetrics));
   signal.throwIfAborted();
   const archiver = resources.use(await startArchiver(config, store.url, registry, log));

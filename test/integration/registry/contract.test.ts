@@ -289,7 +289,7 @@ for (const [kind, openStore] of Object.entries(STORES))
       });
     });
 
-    test('tells everybody who the members are, and who has left, the longest there first', async () => {
+    test('tells everybody who the members are and who has left, oldest first', async () => {
       await using store = await openStore();
       await using mine = await store.open();
       await using theirs = await store.open();

@@ -123,6 +123,17 @@ test('only plain digits are a port in the text of an address', () => {
   assert.ok(!checkAddress(parseAddressText('239.1.0.9 5009 7500'), POOL).ok);
 });
 
+test('an address in text may say its delivery, and nothing that is not known', () => {
+  const text = '239.1.0.9 5009 7500 native delivery=unicast';
+  const value = { ...GOOD, delivery: 'unicast' };
+  assert.deepEqual(checkAddress(parseAddressText(text), POOL), { ok: true, value });
+  for (const property of ['delivery', 'delivery=', 'delivery=unicast=', '__proto__=unicast'])
+    assert.ok(
+      !checkAddress(parseAddressText(`239.1.0.9 5009 7500 native ${property}`), POOL).ok,
+      property,
+    );
+});
+
 test('a channel may be called __proto__', () => {
   const channels = new Map<string, unknown>([['__proto__', GOOD]]);
   const text = serializeDocument({ channels, sessions: new Map(), members: new Map() });
