@@ -113,8 +113,8 @@ return answer`;
 
 /**
  * KEYS: sessions or members of one channel. ARGV: name, text, lease in ms, how many there may be,
- * and `news` if whoever listens on the key is to look. Answers 1, or 0 when there are too many. That
- * this user may not publish does no harm.
+ * and `news` if whoever listens on the key is to look. Answers 1, or 0 when there are too many.
+ * That this user may not publish does no harm.
  */
 export const LEASE = `${PRELUDE}
 local at = now()

@@ -110,8 +110,8 @@ export interface Registry extends AsyncDisposable {
    */
   members(channel: string): Promise<readonly MemberLease[]>;
   /**
-   * Calls `onChange` soon after somebody has joined or left `channel`, until the answer is disposed.
-   * A hint, where the store can give one: it may be late, missing or for nothing.
+   * Calls `onChange` soon after somebody has joined or left `channel`, until the answer is
+   * disposed. A hint, where the store can give one: it may be late, missing or for nothing.
    */
   watchMembers?(channel: string, onChange: () => void): Disposable | undefined;
   /**

@@ -244,7 +244,7 @@ function member(number: number): ChannelMember {
   return { channel: 'orders', id, host: 'host', joinedAtUs: number, ...place };
 }
 
-test('a list of members hears of who joins and leaves without asking, also after a restart', async () => {
+test('a list of members hears at once who joins and leaves, also after a restart', async () => {
   await using registry = await open();
   await using others = await open();
   await others.join(member(1));
