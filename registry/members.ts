@@ -80,7 +80,7 @@ interface Known {
 
 /** Who is on a channel, by its registry. */
 export class RegistryMembers implements MemberSource, AsyncDisposable {
-  readonly #registry: Pick<Registry, 'members'>;
+  readonly #registry: Pick<Registry, 'members' | 'watchMembers'>;
   readonly #channel: string;
   readonly #options: RegistryMembersOptions;
   readonly #known = new Map<string, Known>();
@@ -89,17 +89,19 @@ export class RegistryMembers implements MemberSource, AsyncDisposable {
   #isDisposed = false;
   #current: readonly MemberAddress[] = [];
   #refreshing: Promise<void> | undefined;
+  readonly #news: Disposable | undefined;
   #isAway = false;
   #isCut = false;
 
   private constructor(
-    registry: Pick<Registry, 'members'>,
+    registry: Pick<Registry, 'members' | 'watchMembers'>,
     channel: string,
     options: RegistryMembersOptions,
   ) {
     this.#registry = registry;
     this.#channel = channel;
     this.#options = options;
+    this.#news = registry.watchMembers?.(channel, () => void this.#lookAgain());
   }
 
   /**
@@ -107,7 +109,7 @@ export class RegistryMembers implements MemberSource, AsyncDisposable {
    * registry has been asked once; a registry that is away gives an empty list for now.
    */
   static async open(
-    registry: Pick<Registry, 'members'>,
+    registry: Pick<Registry, 'members' | 'watchMembers'>,
     channel: string,
     options: RegistryMembersOptions = {},
   ): Promise<RegistryMembers> {
@@ -137,8 +139,15 @@ export class RegistryMembers implements MemberSource, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isDisposed = true;
     clearTimeout(this.#timer);
+    this.#news?.[Symbol.dispose]();
     this.#listeners.clear();
     await this.#refreshing;
+  }
+
+  /** An answer that is on its way may be from before the change. */
+  async #lookAgain(): Promise<void> {
+    await this.#refreshing;
+    if (!this.#isDisposed) await this.refresh();
   }
 
   #arm(): void {

@@ -189,7 +189,12 @@ class RedisRegistry implements Registry {
     if (member === undefined) return;
     this.#joined.delete(key);
     const left = { ...member, leftAtUs: Date.now() * 1_000 };
-    await whileAway(this.#lease(leasedMember(left)));
+    await whileAway(this.#lease(leasedMember(left), 'news'));
+  }
+
+  watchMembers(channel: string, onChange: () => void): Disposable {
+    requireChannelName(channel);
+    return this.#connection.listen(this.#leasesKey('members', channel), onChange);
   }
 
   async members(channel: string): Promise<readonly MemberLease[]> {
@@ -251,7 +256,7 @@ class RedisRegistry implements Registry {
     return await this.#believe(channel, text);
   }
 
-  async #lease({ kind, channel, name, value }: Leased): Promise<void> {
+  async #lease({ kind, channel, name, value }: Leased, news: 'news' | '' = ''): Promise<void> {
     const isRoom = await this.#eval(
       LEASE,
       this.#leasesKey(kind, channel),
@@ -259,6 +264,7 @@ class RedisRegistry implements Registry {
       JSON.stringify(value),
       this.#leaseMs,
       LEASES_MAX[kind],
+      news,
     );
     if (isRoom === 1) return;
     throw invalidEntry(channel, tooManyLeases(kind), this.#connection.where);

@@ -116,8 +116,9 @@ end
 return answer`;
 
 /**
- * KEYS: sessions or members of one channel. ARGV: name, text, lease in ms, how many there may be.
- * Answers 1, or 0 when there are too many.
+ * KEYS: sessions or members of one channel. ARGV: name, text, lease in ms, how many there may be,
+ * and `news` if whoever listens on the key is to look. Answers 1, or 0 when there are too many.
+ * That this user may not publish does no harm.
  */
 export const LEASE = `${PRELUDE}
 local at = now()
@@ -129,6 +130,7 @@ local is_new = redis.call('HEXISTS', key, ARGV[1]) == 0
 if is_new and redis.call('HLEN', key) >= tonumber(ARGV[4]) then return 0 end
 redis.call('HSET', key, ARGV[1], string.format('%.0f', at + ARGV[3]) .. ' ' .. ARGV[2])
 if redis.call('PTTL', key) < tonumber(ARGV[3]) then redis.call('PEXPIRE', key, ARGV[3]) end
+if is_new or ARGV[5] == 'news' then redis.pcall('PUBLISH', key, ARGV[1]) end
 return 1`;
 
 /**

@@ -113,6 +113,12 @@ class StaticRegistry implements Registry {
     });
   }
 
+  watchMembers(channel: string, onChange: () => void): Disposable | undefined {
+    return this.#members.has(channel)
+      ? undefined
+      : this.#beneath?.watchMembers?.(channel, onChange);
+  }
+
   async reconcile(): Promise<Reconciliation> {
     const reconciliation = await this.#beneath?.reconcile();
     const nothing = { renewedSessionCount: 0, renewedMemberCount: 0 };

@@ -123,6 +123,11 @@ export interface Registry extends AsyncDisposable {
    */
   members(channel: string): Promise<readonly MemberLease[]>;
   /**
+   * Calls `onChange` soon after somebody has joined or left `channel`, until the answer is
+   * disposed. A hint, where the store can give one: it may be late, missing or for nothing.
+   */
+  watchMembers?(channel: string, onChange: () => void): Disposable | undefined;
+  /**
    * Renews what this process announced or joined and writes back what the store has lost. The
    * owner calls it three times within a lease. An outage of the store is not an error here: the
    * next call makes up.
