@@ -57,7 +57,7 @@ export async function startDemo(
       const unicast = await publisherUnicast(config, registered, resources, () => undefined);
       const ends = { source, unicast, keys };
       const publisher = resources.use(await openPublisher(quick, address, ends));
-      resources.use(await announced(registry, channel, publisher, config));
+      resources.use(await announced(registry, channel, publisher));
       const timer = setInterval(() => say(publisher, channel), EVERY_MS);
       resources.defer(() => clearInterval(timer));
     }

@@ -2,7 +2,7 @@
 // and `lost` where something will not come any more. Starts with the next message; history is the
 // replay API's.
 
-import type { LossCause, SessionId } from '#base/mod.ts';
+import { endpointText, type LossCause, type SessionId } from '#base/mod.ts';
 import {
   type LatencySnapshot,
   Receiver,
@@ -136,7 +136,8 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
 
   /** Address and port on which the channel is heard: its group, or a place of this receiver. */
   get listensAt(): string {
-    return this.#gate === undefined ? '' : `${this.#gate.localAddress}:${this.#gate.localPort}`;
+    const gate = this.#gate;
+    return gate === undefined ? '' : endpointText(gate.localAddress, gate.localPort);
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<LiveItem, void, void> {

@@ -1,6 +1,14 @@
 // What must hold between settings that are each right on their own. Pure.
 
-import { isMulticastGroup, PACKET_BYTES_DEFAULT, parseMemberAddress } from '#base/mod.ts';
+import {
+  canonicalAddress,
+  endpointText,
+  isMulticastGroup,
+  isSourceSpecificGroup,
+  PACKET_BYTES_DEFAULT,
+  parseMemberAddress,
+  sourcesProblem,
+} from '#base/mod.ts';
 import { smallestWindow } from '#multicast/core/mod.ts';
 import type { Config } from './schema.ts';
 
@@ -92,10 +100,12 @@ function checkChannels({ channels }: Config): string[] {
   const problems: string[] = [];
   const places = new Map<string, string>();
   const names = new Set<string>();
-  for (const { name, group, port, dport, framing, authentication } of channels) {
-    const place = `${group}:${port} dport ${dport}`;
+  for (const { name, group: given, port, dport, sources, framing, authentication } of channels) {
+    const group = canonicalAddress(given) ?? given;
+    const place = `${endpointText(group, port)} dport ${dport}`;
     const other = places.get(place);
-    if (!isMulticastGroup(group)) problems.push(`\`channels\`: ${group} is not a multicast group`);
+    if (!isMulticastGroup(group)) problems.push(`\`channels\`: ${given} is not a multicast group`);
+    else problems.push(...checkSources(name, group, sources));
     if (authentication === 'required' && framing !== 'native')
       problems.push(
         `\`channels\`: "${name}" cannot have framing ${framing} and require authentication`,
@@ -107,4 +117,16 @@ function checkChannels({ channels }: Config): string[] {
     places.set(place, name);
   }
   return problems;
+}
+
+/** Texts of IPv6 addresses may differ from the canonical ones here. */
+function checkSources(name: string, group: string, given: readonly string[] = []): string[] {
+  const sources = given.map((source) => canonicalAddress(source) ?? source);
+  const problem = sourcesProblem({ group, sources });
+  if (problem !== undefined) return [`\`channels\`: "${name}": ${problem}`];
+  if (sources.length > 0 || !isSourceSpecificGroup(group)) return [];
+  return [
+    `\`channels\`: "${name}": receivers of the group ${group} must name its publishers: add ` +
+      '`sources: [ADDRESS]`',
+  ];
 }

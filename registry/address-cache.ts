@@ -100,6 +100,7 @@ function sameAddress(left: ChannelAddress | undefined, right: ChannelAddress): b
     left.dport === right.dport &&
     left.framing === right.framing &&
     left.delivery === right.delivery &&
-    left.authentication === right.authentication
+    left.authentication === right.authentication &&
+    left.sources?.join() === right.sources?.join()
   );
 }

@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import {
   BackcastError,
+  canonicalAddress,
   type ChannelAddress,
   type Authentication,
   type Delivery,
@@ -61,10 +62,19 @@ export async function openRegistry(
   return openStaticRegistry(new Map(fixed), stored);
 }
 
+/** Whoever writes a configuration may write an IPv6 address as they like. */
 function fixedChannel(channel: RegistrySettings['channels'][number]): StaticChannel {
-  const { name: _, framing, delivery, authentication, members: texts, ...place } = channel;
-  const members = texts.map(parseMemberAddress).filter((member) => member !== undefined);
-  return { ...place, ...concise({ framing, delivery, authentication }), members };
+  const { group, port, dport, framing, delivery, authentication, sources } = channel;
+  const members = channel.members.map(parseMemberAddress).filter((it) => it !== undefined);
+  const texts = sources?.map((source) => canonicalAddress(source) ?? source);
+  return {
+    group: canonicalAddress(group) ?? group,
+    port,
+    dport,
+    ...concise({ framing, delivery, authentication }),
+    ...(texts && { sources: texts }),
+    members,
+  };
 }
 
 async function openStored(

@@ -35,8 +35,9 @@ end
 
 /**
  * KEYS: channels. ARGV: name, framing and what follows it, dport, preferred slot, slots, first
- * port, then first and last of each range of groups as numbers. Answers {'known' | 'new', text},
- * {'exhausted'} or {'overfull', count}.
+ * port, then of each range of groups its first and last number, what stands before the number and
+ * the group of number 0 (both empty for IPv4, whose number is the address). Answers {'known' |
+ * 'new', text}, {'exhausted'} or {'overfull', count}.
  */
 export const RESOLVE = `${PRELUDE}
 local name = ARGV[1]
@@ -46,10 +47,11 @@ local count = redis.call('HLEN', key)
 if count >= ${REGISTRY_CHANNELS_MAX} then return {'overfull', count} end
 local groups, ports = addresses()
 local function groupAt(index)
-  for range = 7, #ARGV, 2 do
+  for range = 7, #ARGV, 4 do
     local size = ARGV[range + 1] - ARGV[range] + 1
     if index < size then
-      local value = ARGV[range] + index
+      local value, prefix, zero = ARGV[range] + index, ARGV[range + 2], ARGV[range + 3]
+      if prefix ~= '' then return value == 0 and zero or prefix .. string.format('%x', value) end
       return string.format('%d.%d.%d.%d', math.floor(value / 16777216),
         math.floor(value / 65536) % 256, math.floor(value / 256) % 256, value % 256)
     end
@@ -151,7 +153,9 @@ return answer`;
 
 /** The text of `address` as Redis stores it. */
 export function formatAddress(address: ChannelAddress): string {
-  return `${address.group} ${address.port} ${address.dport} ${formatProperties(address)}`;
+  const { group, port, dport, sources = [] } = address;
+  const list = sources.length === 0 ? '' : ` sources=${sources.join(',')}`;
+  return `${group} ${port} ${dport} ${formatProperties(address)}${list}`;
 }
 
 /** What stands behind the numbers of an address. */
@@ -164,16 +168,18 @@ export function formatProperties({ framing, ...properties }: ChannelProperties):
 
 /** What `text` says, unchecked: not an object unless it has four words and then properties. */
 export function parseAddressText(text: string): unknown {
-  const [group, port, dport, framing, ...properties] = text.split(' ');
+  const [group = '', port = '', dport = '', framing, ...properties] = text.split(' ');
   if (framing === undefined) return undefined;
   const address = { group, port: toPort(port), dport: toPort(dport), framing };
   const pairs = properties.map((property) => property.split('='));
   const isKnown = pairs.every((pair) => pair.length === 2 && isProperty(pair[0]));
-  return isKnown ? { ...address, ...Object.fromEntries(pairs) } : undefined;
+  if (!isKnown) return undefined;
+  const { sources, ...others } = Object.fromEntries(pairs) as Record<string, string>;
+  return { ...address, ...others, ...(sources !== undefined && { sources: sources.split(',') }) };
 }
 
 function isProperty(name: string): boolean {
-  return PROPERTIES.some((property) => property === name);
+  return name === 'sources' || PROPERTIES.some((property) => property === name);
 }
 
 /** Only the usual digits: 1e4 and 0x50 would be numbers too. */

@@ -8,7 +8,7 @@ export * from './driver.ts';
 export * from './fan-out.ts';
 export * from './gate.ts';
 export * from './hmac-authenticator.ts';
-export * from './interface-mtu.ts';
+export * from './interface.ts';
 export * from './key-ring.ts';
 export * from './loss-injector.ts';
 export * from './socket.ts';

@@ -19,9 +19,9 @@ import { isUnicast, NOBODY, requireMembers, type UnicastOptions } from './unicas
 /** What every transport is opened with. */
 export interface TransportOptions {
   readonly address: ChannelAddress;
-  /** IPv4 address of the interface to use. */
+  /** Address or name of the interface to use. */
   readonly interfaceAddress: string;
-  /** Routers that multicast may pass, plus one; 1 by default. */
+  /** Routers that multicast may pass, plus one; 1 by default, 0 stays on this host. */
   readonly ttl?: number | undefined;
   /** How a channel of unicast delivery is served; not looked at for others. */
   readonly unicast?: UnicastOptions | undefined;
@@ -68,10 +68,10 @@ export async function openReceiverTransport(
   const { address, ttl = 1 } = options;
   if (isUnicast(address)) return openMemberTransport(resources, options);
   const outfit = await openOutfit(resources, options);
-  const joining = { ...options, ...address, ttl };
-  const groupSocket = resources.use(await openGroupSocket(joining));
+  const groupSocket = resources.use(await openGroupSocket({ ...options, ...address, ttl }));
+  const sending = { ...options, group: address.group, ttl };
   const sendBufferBytes = RECEIVER_SEND_BUFFER_BYTES;
-  const sendSocket = resources.use(await openSendSocket({ ...options, ttl, sendBufferBytes }));
+  const sendSocket = resources.use(await openSendSocket({ ...sending, sendBufferBytes }));
   const group = outfit.socket(groupSocket);
   return { group, send: outfit.socket(sendSocket), count: outfit.count };
 }
@@ -83,9 +83,11 @@ async function openMemberTransport(
 ): Promise<ReceiverTransport> {
   const { address, interfaceAddress, unicast } = options;
   const outfit = await openOutfit(resources, options);
-  const listening = resources.use(await openMemberSocket({ ...options, ports: unicast?.ports }));
+  const { group } = address;
+  const place = { ...options, group, ports: unicast?.ports };
+  const listening = resources.use(await openMemberSocket(place));
   const sendBufferBytes = RECEIVER_SEND_BUFFER_BYTES;
-  const sending = await openSendSocket({ interfaceAddress, ttl: 1, sendBufferBytes });
+  const sending = await openSendSocket({ interfaceAddress, group, ttl: 1, sendBufferBytes });
   const send = outfit.fanOut(resources.use(sending), address, NOBODY);
   const { localAddress, localPort } = listening;
   resources.use(await unicast?.join?.({ address: localAddress, port: localPort }));
@@ -104,8 +106,9 @@ export async function openPublisherTransport(
   const members = isUnicast(address) ? requireMembers(address, unicast) : undefined;
   const ports = members && unicast?.ports;
   const outfit = await openOutfit(resources, options);
+  const { group } = options.address;
   const sendBufferBytes = PUBLISHER_SEND_BUFFER_BYTES;
-  const opened = await openSendSocket({ ...options, ttl, sendBufferBytes, ports });
+  const opened = await openSendSocket({ ...options, group, ttl, sendBufferBytes, ports });
   const send =
     members === undefined
       ? outfit.socket(resources.use(opened))

@@ -5,6 +5,7 @@ import type { ChannelAddress } from '#base/mod.ts';
 import type { Authenticator } from '#multicast/core/mod.ts';
 import { authenticatorOf, type KeySource, parseKeys } from '#multicast/udp/mod.ts';
 import {
+  toNetworkAddress,
   type TransportSession,
   writeNak,
   writeNcf,
@@ -48,6 +49,7 @@ export function unsealedPackets(): Uint8Array[] {
   const list = { ...transport, ...nlas, sqns: [3, 4, 9], count: 3 };
   const publisher = { nakPort: 40_001, sourceName: 'gateway-7' };
   const spm = { ...transport, sqn: 1, trail: 0, lead: 6, nla: SOURCE_NLA };
+  const ipv6 = { nla: toNetworkAddress('fd00::7'), groupNla: toNetworkAddress('ff15::1') };
   const fragment = { firstSqn: 5, startBytes: 0, apduBytes: 200 };
   return [
     dataPacket({ sqn: 0, sequence: 1, transport }),
@@ -57,6 +59,8 @@ export function unsealedPackets(): Uint8Array[] {
     packetOf((into) => writeSpm(into, spm)),
     packetOf((into) => writeNak(into, one)),
     packetOf((into) => writeNak(into, list)),
+    packetOf((into) => writeSpm(into, { ...spm, ...ipv6 })),
+    packetOf((into) => writeNak(into, { ...list, ...ipv6 })),
     packetOf((into) => writeNcf(into, one)),
     packetOf((into) => writeNcf(into, list)),
     packetOf((into) => writeSpmr(into, transport)),

@@ -55,10 +55,13 @@ test('a channel of another framing cannot require authentication', async () => {
   assert.equal((await load(`channels: [{ ${channel} }]`)).channels[0].authentication, 'required');
 });
 
+/** Settings of a window that just holds its largest message, or does not. */
+function withWindow(packets: number): string {
+  return `publisher: { packetBytesMax: 256, messageBytesMax: 10000, windowPackets: ${packets} }`;
+}
+
 test('a window that just holds the largest message must hold its tags too', async () => {
-  const yaml = (windowPackets: number): string =>
-    `publisher: { packetBytesMax: 256, messageBytesMax: 10000, windowPackets: ${windowPackets} }`;
-  await assert.doesNotReject(load(yaml(106)));
-  await assert.rejects(load(yaml(105)), /needs 106 at least/);
-  await assert.rejects(load(yaml(106), { BACKCAST_AUTH_KEYS: KEYS }), /needs 120 at least/);
+  await assert.doesNotReject(load(withWindow(106)));
+  await assert.rejects(load(withWindow(105)), /needs 106 at least/);
+  await assert.rejects(load(withWindow(106), { BACKCAST_AUTH_KEYS: KEYS }), /needs 120 at least/);
 });

@@ -25,7 +25,16 @@ test('the option lies first behind OPT_LENGTH in every kind of packet', () => {
     assert.deepEqual([reader.hasAuthentication, reader.keyId], [true, 0xdeadbeef]);
     return `${kind} ${tagAt}`;
   });
-  const expected = ['odata 36', 'rdata 36', 'spm 48', 'nak 48', 'ncf 48', 'spmr 28'];
+  const expected = [
+    'odata 36',
+    'rdata 36',
+    'spm 48',
+    'nak 48',
+    'spm 60',
+    'nak 72',
+    'ncf 48',
+    'spmr 28',
+  ];
   assert.deepEqual([...new Set(places)], expected);
 });
 
