@@ -54,7 +54,7 @@ export async function startDemo(
       const registered = { registry, channel, address };
       const unicast = await publisherUnicast(config, registered, resources, () => undefined);
       const publisher = resources.use(await openPublisher(quick, address, source, unicast));
-      resources.use(await announced(registry, channel, publisher, config));
+      resources.use(await announced(registry, channel, publisher));
       const timer = setInterval(() => say(publisher, channel), EVERY_MS);
       resources.defer(() => clearInterval(timer));
     }

@@ -19,6 +19,7 @@ import {
   smallestWindow,
 } from '#multicast/core/mod.ts';
 import {
+  type DatagramSocket,
   Driver,
   monotonicMs,
   openPublisherTransport,
@@ -50,6 +51,8 @@ export class ChannelPublisher implements AsyncDisposable {
   readonly session: SessionId;
   /** Name of the publisher across restarts. */
   readonly source: string;
+  /** IP address that it sends from and is asked at. */
+  readonly address: string;
   /** The largest message it takes. */
   readonly messageBytesMax: number;
   readonly #machine: Publisher;
@@ -68,6 +71,7 @@ export class ChannelPublisher implements AsyncDisposable {
   }) {
     this.session = parts.options.session;
     this.source = parts.options.source;
+    this.address = parts.options.nla;
     this.#machine = parts.machine;
     this.messageBytesMax = parts.options.messageBytesMax;
     this.#resources = parts.resources;
@@ -84,7 +88,7 @@ export class ChannelPublisher implements AsyncDisposable {
     const resources = new AsyncDisposableStack();
     try {
       const { send, receiveFrom, count } = await openPublisherTransport(resources, options);
-      const machineOptions = describeMachine(options, send.localPort);
+      const machineOptions = describeMachine(options, send);
       const machine = new Publisher(machineOptions, monotonicMs());
       const makeDriver = (onEvents: () => void): Driver =>
         new Driver({ machine, receiveFrom, sendThrough: send, onEvents });
@@ -190,7 +194,7 @@ export class ChannelPublisher implements AsyncDisposable {
 }
 
 /** A session of its own, under a transport identity of its own. */
-function describeMachine(options: OpenPublisherOptions, nakPort: number): PublisherOptions {
+function describeMachine(options: OpenPublisherOptions, send: DatagramSocket): PublisherOptions {
   const random = processRandom();
   return {
     ...options,
@@ -202,8 +206,8 @@ function describeMachine(options: OpenPublisherOptions, nakPort: number): Publis
       tsiSport: 1 + randomBelow(random, 0xffff),
       dataDport: options.address.dport,
     },
-    nla: options.interfaceAddress,
-    nakPort,
+    nla: send.localAddress,
+    nakPort: send.localPort,
   };
 }
 

@@ -2,7 +2,7 @@
 // and `lost` where something will not come any more. Starts with the next message; history is the
 // replay API's.
 
-import type { LossCause, SessionId } from '#base/mod.ts';
+import { endpointText, type LossCause, type SessionId } from '#base/mod.ts';
 import {
   type LatencySnapshot,
   Receiver,
@@ -127,7 +127,9 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
 
   /** Address and port on which the channel is heard: its group, or a place of this receiver. */
   get listensAt(): string {
-    return this.#gate === undefined ? '' : `${this.#gate.localAddress}:${this.#gate.localPort}`;
+    return this.#gate === undefined
+      ? ''
+      : endpointText(this.#gate.localAddress, this.#gate.localPort);
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<LiveItem, void, void> {

@@ -99,6 +99,7 @@ function sameAddress(left: ChannelAddress | undefined, right: ChannelAddress): b
     left.port === right.port &&
     left.dport === right.dport &&
     left.framing === right.framing &&
-    left.delivery === right.delivery
+    left.delivery === right.delivery &&
+    left.sources?.join() === right.sources?.join()
   );
 }

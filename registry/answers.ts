@@ -5,12 +5,14 @@
 import {
   BackcastError,
   isChannelName,
-  isIpv4,
+  canonicalAddress,
+  endpointText,
   isMulticastGroup,
   isPort,
   isSessionId,
-  isUnicastAddress,
+  isHostAddress,
   SOURCE_NAME_BYTES_MAX,
+  sourcesProblem,
   type ChannelAddress,
   type Delivery,
   type Framing,
@@ -22,8 +24,6 @@ import type { ChannelMember, ResolveOptions, SessionAnnouncement } from './types
 export const ENTRY_BYTES_MAX = 2_048;
 
 const HOST_CHARACTERS_MAX = 255;
-/** 239.192.0.01 and 239.192.0.1 are one group but two texts, and groups are compared as texts. */
-const LEADING_ZERO = /(^|\.)0\d/;
 const MEMBER_ID = /^[0-9a-f]{16}$/;
 const FRAMINGS: readonly string[] = ['native', 'raw', 'zmq'] satisfies Framing[];
 
@@ -46,8 +46,8 @@ export function requireChannelName(channel: string): void {
 export function checkAddress(value: unknown, pool: AddressPool): Checked<ChannelAddress> {
   if (!isObject(value)) return refuse('the entry is not an address');
   const { group, port, dport, framing, delivery = 'multicast' } = value;
-  if (typeof group !== 'string' || !isMulticastGroup(group) || LEADING_ZERO.test(group))
-    return refuse(`group ${show(group)} is not an IPv4 multicast group`);
+  if (typeof group !== 'string' || !isMulticastGroup(group))
+    return refuse(`group ${show(group)} is not a multicast group in its canonical text`);
   if (typeof port !== 'number' || !isPort(port))
     return refuse(`port ${show(port)} is not a port from 1 to 65535`);
   if (typeof dport !== 'number' || !isPort(dport))
@@ -57,12 +57,27 @@ export function checkAddress(value: unknown, pool: AddressPool): Checked<Channel
     return refuse(`delivery ${show(delivery)} is not multicast or unicast`);
   if (!isDeliverable({ framing, delivery }))
     return refuse(`framing ${framing} cannot be delivered by unicast; only native can`);
-  const address = { group, port, dport, framing, ...deliveryProperty(delivery) };
+  const sources = checkSources(value['sources'], group);
+  if (!sources.ok) return sources;
+  const properties = { ...deliveryProperty(delivery), ...sources.value };
+  const address = { group, port, dport, framing, ...properties };
   if (!poolHolds(pool, address))
     return refuse(
-      `${group}:${port} lies outside the allowed pool; widen registry.pool or remove the entry`,
+      `${endpointText(group, port)} lies outside the allowed pool; widen registry.pool or remove ` +
+        'the entry',
     );
   return { ok: true, value: address };
+}
+
+function checkSources(
+  value: unknown,
+  group: string,
+): Checked<{ readonly sources?: readonly string[] }> {
+  if (value === undefined) return { ok: true, value: {} };
+  const isList = Array.isArray(value) && value.every((source) => typeof source === 'string');
+  if (!isList) return refuse(`sources ${show(value)} is not a list of addresses`);
+  const problem = sourcesProblem({ group, sources: value });
+  return problem === undefined ? { ok: true, value: { sources: value } } : refuse(problem);
 }
 
 /** Whether `value` is an announcement on `channel`. */
@@ -75,8 +90,8 @@ export function checkAnnouncement(value: unknown, channel: string): Checked<Sess
     return refuse(`source ${show(source)} is not a name of at most ${SOURCE_NAME_BYTES_MAX} bytes`);
   if (typeof host !== 'string' || host.length > HOST_CHARACTERS_MAX)
     return refuse(`host ${show(host)} is not a host name`);
-  if (typeof address !== 'string' || !isIpv4(address))
-    return refuse(`address ${show(address)} is not an IPv4 address`);
+  if (typeof address !== 'string' || canonicalAddress(address) === undefined)
+    return refuse(`address ${show(address)} is not an IP address`);
   if (!isInstant(startedAtUs))
     return refuse(`startedAtUs ${show(startedAtUs)} is not a number of microseconds`);
   return { ok: true, value: { channel, session, source, host, address, startedAtUs } };
@@ -88,7 +103,7 @@ export function checkMember(value: unknown, channel: string): Checked<ChannelMem
   const { id, address, port, host, joinedAtUs, leftAtUs } = value;
   if (typeof id !== 'string' || !MEMBER_ID.test(id))
     return refuse(`member ${show(id)} is not 16 hex digits`);
-  if (typeof address !== 'string' || !isUnicastAddress(address))
+  if (typeof address !== 'string' || !isHostAddress(address))
     return refuse(`member address ${show(address)} is not the address of one host`);
   if (typeof port !== 'number' || !isPort(port))
     return refuse(`member port ${show(port)} is not a port from 1 to 65535`);

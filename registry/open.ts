@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import {
   BackcastError,
+  canonicalAddress,
   type ChannelAddress,
   type Delivery,
   parseMemberAddress,
@@ -23,17 +24,17 @@ export interface RegistrySettings {
     readonly kind: 'auto' | 'file' | 'redis';
     readonly prefix: string;
     readonly leaseMs: number;
-    /** Of new channels. */
-    readonly delivery: Delivery;
+    /** Of new channels; multicast if not given. */
+    readonly delivery?: Delivery;
     readonly pool: PoolOptions;
   };
   /** Channels with a fixed address. */
   readonly channels: readonly (ChannelAddress & {
     readonly name: string;
     /** Each as address:port. */
-    readonly members: readonly string[];
+    readonly members?: readonly string[];
   })[];
-  readonly unicast: {
+  readonly unicast?: {
     /** Members that a channel may have. */
     readonly membersMax: number;
   };
@@ -57,18 +58,24 @@ export async function openRegistry(
 }
 
 function fixedChannel(channel: RegistrySettings['channels'][number]): StaticChannel {
-  const { name: _, delivery = 'multicast', members: texts, ...place } = channel;
+  const { name: _, delivery = 'multicast', members: texts = [], ...place } = channel;
   const members = texts.map(parseMemberAddress).filter((member) => member !== undefined);
-  return { ...place, ...deliveryProperty(delivery), members };
+  return { ...canonical(place), ...deliveryProperty(delivery), members };
+}
+
+/** Whoever writes a configuration may write an IPv6 address as they like. */
+function canonical({ group, sources, ...address }: ChannelAddress): ChannelAddress {
+  const texts = sources?.map((source) => canonicalAddress(source) ?? source);
+  const fixed = { ...address, group: canonicalAddress(group) ?? group };
+  return texts === undefined ? fixed : { ...fixed, sources: texts };
 }
 
 async function openStored(
   { home, redisUrl, registry, unicast }: RegistrySettings,
   listeners: RegistryListeners,
 ): Promise<Registry> {
-  const { kind, prefix, leaseMs, delivery, pool } = registry;
-  const { membersMax } = unicast;
-  const shared = { ...listeners, leaseMs, delivery, membersMax, pool };
+  const { kind, prefix, leaseMs, delivery = 'multicast', pool } = registry;
+  const shared = { ...listeners, ...unicast, leaseMs, delivery, pool };
   if (kind === 'file' || (kind === 'auto' && redisUrl === undefined))
     return openFileRegistry({ ...shared, path: join(home, 'registry.json') });
   if (redisUrl === undefined)

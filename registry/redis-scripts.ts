@@ -1,9 +1,8 @@
 // The Lua scripts of the Redis registry and the text of an address as Redis stores it. Each script
 // runs atomically and touches one key, so that it also runs on a Redis Cluster. Addresses of all
 // channels stand in one hash, field by field `group port dport framing`, followed by `name=value`
-// for each property that is not as usual: one key is lost as a whole or not at all, and there is no
-// second index that could disagree with it. Nothing larger than an entry can be is ever read out of
-// Redis.
+// for what few channels have: one key is lost as a whole or not at all, and there is no second
+// index that could disagree with it. Nothing larger than an entry can be is ever read out of Redis.
 
 import { REGISTRY_CHANNELS_MAX, type ChannelAddress } from '#base/mod.ts';
 import { ENTRY_BYTES_MAX } from './answers.ts';
@@ -31,8 +30,9 @@ end
 
 /**
  * KEYS: channels. ARGV: name, framing and what follows it, dport, preferred slot, slots, first
- * port, then first and last of each range of groups as numbers. Answers {'known' | 'new', text},
- * {'exhausted'} or {'overfull', count}.
+ * port, then of each range of groups its first and last number, what stands before the number and
+ * the group of number 0 (both empty for IPv4, whose number is the address). Answers
+ * {'known' | 'new', text}, {'exhausted'} or {'overfull', count}.
  */
 export const RESOLVE = `${PRELUDE}
 local name = ARGV[1]
@@ -42,10 +42,11 @@ local count = redis.call('HLEN', key)
 if count >= ${REGISTRY_CHANNELS_MAX} then return {'overfull', count} end
 local groups, ports = addresses()
 local function groupAt(index)
-  for range = 7, #ARGV, 2 do
+  for range = 7, #ARGV, 4 do
     local size = ARGV[range + 1] - ARGV[range] + 1
     if index < size then
-      local value = ARGV[range] + index
+      local value, prefix, zero = ARGV[range] + index, ARGV[range + 2], ARGV[range + 3]
+      if prefix ~= '' then return value == 0 and zero or prefix .. string.format('%x', value) end
       return string.format('%d.%d.%d.%d', math.floor(value / 16777216),
         math.floor(value / 65536) % 256, math.floor(value / 256) % 256, value % 256)
     end
@@ -154,18 +155,32 @@ export function formatAddress(address: ChannelAddress): string {
 export function formatProperties({
   framing,
   delivery,
-}: Pick<ChannelAddress, 'framing' | 'delivery'>): string {
-  return delivery === undefined ? framing : `${framing} delivery=${delivery}`;
+  sources = [],
+}: Pick<ChannelAddress, 'framing' | 'delivery' | 'sources'>): string {
+  const words: string[] = [framing];
+  if (delivery !== undefined) words.push(`delivery=${delivery}`);
+  if (sources.length > 0) words.push(`sources=${sources.join(',')}`);
+  return words.join(' ');
 }
 
-/** What `text` says, unchecked: not an object unless it has four words and then properties. */
+/** What `text` says, unchecked: not an object unless it has four words and then only known ones. */
 export function parseAddressText(text: string): unknown {
-  const [group, port, dport, framing, ...properties] = text.split(' ');
+  const [group = '', port = '', dport = '', framing, ...properties] = text.split(' ');
   if (framing === undefined) return undefined;
-  const address = { group, port: toPort(port), dport: toPort(dport), framing };
-  const pairs = properties.map((property) => property.split('='));
-  const isKnown = pairs.every((pair) => pair.length === 2 && pair[0] === 'delivery');
-  return isKnown ? { ...address, ...Object.fromEntries(pairs) } : undefined;
+  const address: Record<string, unknown> = {
+    group,
+    port: toPort(port),
+    dport: toPort(dport),
+    framing,
+  };
+  for (const property of properties) {
+    const [name, value, ...rest] = property.split('=');
+    if (value === undefined || rest.length > 0) return undefined;
+    if (name === 'delivery') address[name] = value;
+    else if (name === 'sources') address[name] = value.split(',');
+    else return undefined;
+  }
+  return address;
 }
 
 /** Only the usual digits: 1e4 and 0x50 would be numbers too. */

@@ -72,7 +72,7 @@ export const Problem = Type.Object(
 export const ChannelItem = Type.Object(
   {
     channel: Type.String({ description: 'Name of the channel.' }),
-    group: Type.String({ description: 'Multicast group, dotted.' }),
+    group: Type.String({ description: 'Multicast group, IPv4 or IPv6.' }),
     port: Type.Integer({ description: 'UDP port.' }),
     dport: Type.Integer({ description: 'PGM data-destination port.' }),
     framing: oneOf(['native', 'raw', 'zmq'] as const, 'How packets are cut into messages.'),

@@ -7,6 +7,7 @@ import {
   addressOf,
   requireChannel,
   requireNative,
+  withSources,
   type AddressOptions,
 } from '../channel-argument.ts';
 import { addMetricsOption, serveCommandMetrics, type MetricsOptions } from '../command-metrics.ts';
@@ -25,6 +26,8 @@ import { openCommandRegistry } from '../registry.ts';
 export interface SubscribeOptions extends AddressOptions, MetricsOptions {
   /** Messages after which it ends; never if not given. */
   readonly count?: number;
+  /** The only hosts to listen to, separated by commas. */
+  readonly sources?: string;
 }
 
 /** Adds the command. */
@@ -33,7 +36,9 @@ export function addSubscribeCommand(program: Command, host: CommandHost): void {
     .command('subscribe <channel>')
     .description('print live messages as NDJSON, one per line')
     .option('--count <messages>', 'end after so many messages', wholeNumber(1))
-    .addOption(settingOption('--interface <address>', 'interface'))
+    .option('--sources <addresses>', 'listen to these hosts only (source-specific multicast)')
+    .addOption(settingOption('--interface <interface>', 'interface'))
+    .addOption(settingOption('--ttl <hops>', 'multicast.ttl'))
     .addOption(settingOption('--capture <file>', 'capture'))
     .addOption(settingOption('--fault <faults>', 'faults'));
   addAddressOptions(command);
@@ -43,6 +48,7 @@ export function addSubscribeCommand(program: Command, host: CommandHost): void {
     'backcast subscribe demo.orders --count 10',
     "backcast subscribe demo.orders | jq -r '.payload'",
     'backcast subscribe legacy --group 239.10.0.7:7600 --framing native',
+    'backcast subscribe ticks --group 232.10.0.7:7600 --sources 10.0.7.21 --interface eth0',
   ]);
 }
 
@@ -61,7 +67,8 @@ async function subscribe(
   const { subscriberUnicast } = await import('../members.ts');
   const registry = given ?? (await openCommandRegistry(config, resources, note));
   const { delivery } = options;
-  const address = 'group' in registry ? registry : await registry.resolve(channel, { delivery });
+  const known = 'group' in registry ? registry : await registry.resolve(channel, { delivery });
+  const address = withSources(known, options.sources);
   const unicast =
     'group' in registry ? undefined : subscriberUnicast(config, { registry, channel, address });
   const subscriber = resources.use(await openSubscriber(config, address, unicast));

@@ -23,7 +23,8 @@ export function addUpCommand(program: Command, host: CommandHost): void {
     .option('--demo', 'also run three publishers on two channels')
     .addOption(settingOption('--host <address>', 'api.host'))
     .addOption(settingOption('--port <port>', 'api.port'))
-    .addOption(settingOption('--interface <address>', 'interface'))
+    .addOption(settingOption('--interface <interface>', 'interface'))
+    .addOption(settingOption('--ttl <hops>', 'multicast.ttl'))
     .addOption(settingOption('--database-url <url>', 'databaseUrl'))
     .addOption(settingOption('--redis-url <url>', 'redisUrl'))
     .addOption(settingOption('--fault <faults>', 'faults'));

@@ -1,12 +1,18 @@
 // One publisher as a receiver sees it: its transport identity, where its NAKs go, when it was last
 // heard, and the session it is in. Writes the packets that go back to it.
 
-import { type ChannelAddress, randomBelow, type SessionId, sessionToWords } from '#base/mod.ts';
+import {
+  type ChannelAddress,
+  familyOf,
+  hasSources,
+  randomBelow,
+  type SessionId,
+  sessionToWords,
+} from '#base/mod.ts';
 import {
   CONTROL_PACKET_BYTES_MAX,
-  ipv4FromWord,
-  ipv4ToWord,
   type PacketReader,
+  toNetworkAddress,
   type TransportSession,
   wrapSqn,
   writeNak,
@@ -135,7 +141,7 @@ export class Peer {
   handleSpm(reader: PacketReader, remote: Remote, nowMs: number): void {
     const { address, emit } = this.#options;
     this.#heardAtMs = nowMs;
-    const nla = reader.nla === 0 ? remote.address : ipv4FromWord(reader.nla);
+    const nla = isReachable(reader, address.group) ? reader.nlaText() : remote.address;
     const port = reader.hasPublisher && reader.nakPort !== 0 ? reader.nakPort : address.port;
     if (this.#nakTo?.address !== nla || this.#nakTo.port !== port)
       this.#nakTo = { address: nla, port };
@@ -192,8 +198,8 @@ export class Peer {
     const into = new Uint8Array(CONTROL_PACKET_BYTES_MAX);
     const packetBytes = writeNak(into, {
       ...transport,
-      nla: ipv4ToWord(to.address),
-      groupNla: ipv4ToWord(address.group),
+      nla: toNetworkAddress(to.address),
+      groupNla: toNetworkAddress(address.group),
       sqns: sqns.map(wrapSqn),
       count: sqns.length,
     });
@@ -203,6 +209,7 @@ export class Peer {
     this.#receiver.tally.naksSent += 1;
     this.#receiver.tally.nakSqnsSent += sqns.length;
     transmit({ bytes, address: to.address, port: to.port });
+    if (hasSources(address)) return;
     transmit({ bytes, address: address.group, port: address.port });
   }
 
@@ -214,6 +221,14 @@ export class Peer {
     this.#spmrAtMs = nowMs + SPMR_BACKOFF_MS + randomBelow(random, SPMR_BACKOFF_MS);
     transmit({ bytes, address: remote.address, port: remote.port });
   }
+}
+
+/**
+ * Whether the path address of an SPM names a place that a socket of the group's family can reach.
+ */
+function isReachable(reader: PacketReader, group: string): boolean {
+  const nla = reader.nlaText();
+  return familyOf(nla) === familyOf(group) && nla !== '0.0.0.0' && nla !== '::';
 }
 
 function hex(word: number, digits: number): string {

@@ -6,7 +6,7 @@ export * from './clock.ts';
 export * from './driver.ts';
 export * from './fan-out.ts';
 export * from './gate.ts';
-export * from './interface-mtu.ts';
+export * from './interface.ts';
 export * from './loss-injector.ts';
 export * from './socket.ts';
 export * from './transport.ts';

@@ -9,8 +9,8 @@ import { type FaultySocket, injectFaults, parseFaultSpec } from './loss-injector
 import {
   type DatagramSocket,
   openGroupSocket,
-  openMemberSocket,
   openSendSocket,
+  openUnicastSocket,
 } from './socket.ts';
 import { countTransport, type TransportCounters } from './transport-counters.ts';
 import { isUnicast, NOBODY, requireMembers, type UnicastOptions } from './unicast.ts';
@@ -18,9 +18,9 @@ import { isUnicast, NOBODY, requireMembers, type UnicastOptions } from './unicas
 /** What every transport is opened with. */
 export interface TransportOptions {
   readonly address: ChannelAddress;
-  /** IPv4 address of the interface to use. */
+  /** Address or name of the interface to use. */
   readonly interfaceAddress: string;
-  /** Routers that multicast may pass, plus one; 1 by default. */
+  /** Routers that multicast may pass, plus one; 1 by default, 0 stays on this host. */
   readonly ttl?: number | undefined;
   /** How a channel of unicast delivery is served; not looked at for others. */
   readonly unicast?: UnicastOptions | undefined;
@@ -65,10 +65,10 @@ export async function openReceiverTransport(
   const { address, ttl = 1 } = options;
   if (isUnicast(address)) return openMemberTransport(resources, options);
   const outfit = await openOutfit(resources, options);
-  const joining = { ...options, ...address, ttl };
-  const groupSocket = resources.use(await openGroupSocket(joining));
+  const groupSocket = resources.use(await openGroupSocket({ ...options, ...address, ttl }));
+  const sending = { ...options, group: address.group, ttl };
   const sendBufferBytes = RECEIVER_SEND_BUFFER_BYTES;
-  const sendSocket = resources.use(await openSendSocket({ ...options, ttl, sendBufferBytes }));
+  const sendSocket = resources.use(await openSendSocket({ ...sending, sendBufferBytes }));
   const group = outfit.socket(groupSocket);
   return { group, send: outfit.socket(sendSocket), count: outfit.count };
 }
@@ -78,12 +78,13 @@ async function openMemberTransport(
   resources: AsyncDisposableStack,
   options: TransportOptions & { readonly receiveBufferBytes: number },
 ): Promise<ReceiverTransport> {
-  const { address, interfaceAddress, unicast } = options;
+  const { address, interfaceAddress, receiveBufferBytes, unicast } = options;
   const outfit = await openOutfit(resources, options);
-  const listening = resources.use(await openMemberSocket({ ...options, ports: unicast?.ports }));
-  const sendBufferBytes = RECEIVER_SEND_BUFFER_BYTES;
-  const sending = await openSendSocket({ interfaceAddress, ttl: 1, sendBufferBytes });
-  const send = outfit.fanOut(resources.use(sending), address, NOBODY);
+  const own = { interfaceAddress, group: address.group };
+  const hearing = { ...own, receiveBufferBytes, ports: unicast?.ports };
+  const listening = resources.use(await openUnicastSocket(hearing));
+  const sending = resources.use(await openUnicastSocket(own));
+  const send = outfit.fanOut(sending, address, NOBODY);
   const { localAddress, localPort } = listening;
   resources.use(await unicast?.join?.({ address: localAddress, port: localPort }));
   return { group: outfit.socket(listening), send, count: outfit.count };
@@ -97,16 +98,19 @@ export async function openPublisherTransport(
   resources: AsyncDisposableStack,
   options: TransportOptions,
 ): Promise<PublisherTransport> {
-  const { address, ttl = 1, unicast } = options;
+  const { address, interfaceAddress, ttl = 1, unicast } = options;
   const members = isUnicast(address) ? requireMembers(address, unicast) : undefined;
-  const ports = members && unicast?.ports;
   const outfit = await openOutfit(resources, options);
+  const { group } = address;
   const sendBufferBytes = PUBLISHER_SEND_BUFFER_BYTES;
-  const opened = await openSendSocket({ ...options, ttl, sendBufferBytes, ports });
-  const send =
-    members === undefined
-      ? outfit.socket(resources.use(opened))
-      : outfit.fanOut(resources.use(opened), address, members);
+  if (members === undefined) {
+    const opened = resources.use(await openSendSocket({ ...options, group, ttl, sendBufferBytes }));
+    const send = outfit.socket(opened);
+    return { send, receiveFrom: [send], count: outfit.count };
+  }
+  const { ports } = unicast ?? {};
+  const sending = { interfaceAddress, group, ports, sendBufferBytes };
+  const send = outfit.fanOut(resources.use(await openUnicastSocket(sending)), address, members);
   return { send, receiveFrom: [send], count: outfit.count };
 }
 
