@@ -82,9 +82,9 @@ export interface UnicastSocketOptions {
   readonly interfaceAddress: string;
   /** Group of the channel: decides between IPv4 and IPv6. */
   readonly group: string;
-  /** Asked of the kernel, which silently grants no more than net.core.wmem_max; 1 MiB by default. */
+  /** Asked of the kernel, as for other sockets; 1 MiB by default. */
   readonly sendBufferBytes?: number;
-  /** Asked of the kernel, which silently grants no more than net.core.rmem_max; 1 MiB by default. */
+  /** Asked of the kernel, as for other sockets; 1 MiB by default. */
   readonly receiveBufferBytes?: number;
   /** First and last of the ports to choose from; any free one if not given. */
   readonly ports?: PortRange | undefined;

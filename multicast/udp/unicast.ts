@@ -58,7 +58,7 @@ export function requireMembers(
   if (unicast?.members !== undefined) return unicast.members;
   throw new BackcastError(
     'BACKCAST_CONFIG_INVALID',
-    `The channel ${endpointText(group, port)} is delivered by unicast: give the publisher its members ` +
-      '(unicast.members), from a registry or as a fixed list.',
+    `The channel ${endpointText(group, port)} is delivered by unicast: give the publisher its ` +
+      'members (unicast.members), from a registry or as a fixed list.',
   );
 }
