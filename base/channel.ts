@@ -1,7 +1,7 @@
 // The words that name a channel and where its packets go. The registry answers with these shapes,
 // and whatever it answers is checked here like any other input.
 
-import { isIpv4, canonicalAddress, familyOf, isMulticastGroup } from './ip-address.ts';
+import { canonicalAddress, familyOf, isMulticastGroup } from './ip-address.ts';
 
 /** How the bytes of a packet are cut into messages: a property of the channel. */
 export type Framing = 'native' | 'raw' | 'zmq';
@@ -77,16 +77,6 @@ export function sourcesProblem({
 /** Whether the channel is heard from named sources only. */
 export function hasSources({ sources }: Pick<ChannelAddress, 'sources'>): boolean {
   return sources !== undefined && sources.length > 0;
-}
-
-/**
- * Whether `text` is a dotted IPv4 address of one host: neither 0.0.0.0/8, nor multicast, nor
- * reserved, nor broadcast to everybody.
- */
-export function isUnicastAddress(text: string): boolean {
-  if (!isIpv4(text)) return false;
-  const first = Number(text.slice(0, text.indexOf('.')));
-  return first >= 1 && first <= 223;
 }
 
 /** Whether `port` is a usable UDP or data-destination port. */

@@ -109,7 +109,7 @@ export const SESSION_LEASE_MS_DEFAULT = 30_000;
 export const FANOUT_MEMBERS_DEFAULT_MAX = 64;
 /**
  * The most that may be configured: a turn of the loop sends 32 packets, and to more members it
- * would hold up everything else for some ten milliseconds.
+ * would hold up everything else for tens of milliseconds.
  */
 export const FANOUT_MEMBERS_MAX = 256;
 

@@ -1,11 +1,12 @@
 // Who receives a channel of unicast delivery: the values, and the one thing a publisher asks for.
 // Where the list comes from, the configuration or a registry, is not decided here.
 
-import { isPort, isUnicastAddress } from './channel.ts';
+import { isPort } from './channel.ts';
+import { canonicalAddress, isHostAddress } from './ip-address.ts';
 
 /** Where one member of a channel listens. */
 export interface MemberAddress {
-  /** IPv4 address, dotted. */
+  /** IPv4 or IPv6 address in its canonical text, without a zone. */
   readonly address: string;
   /** UDP port, 1–65535. */
   readonly port: number;
@@ -19,12 +20,15 @@ export interface MemberSource {
   watch(listener: () => void): Disposable;
 }
 
-/** The member that `text` names as `address:port`, or undefined if it names none. */
+/**
+ * The member that `text` names as `address:port`, or `[address]:port` for IPv6; undefined if it
+ * names none.
+ */
 export function parseMemberAddress(text: string): MemberAddress | undefined {
-  const split = text.lastIndexOf(':');
-  const [address, portText] = [text.slice(0, split), text.slice(split + 1)];
-  const port = /^\d{1,5}$/.test(portText) ? Number(portText) : 0;
-  return isUnicastAddress(address) && isPort(port) ? { address, port } : undefined;
+  const [, ipv6, ipv4, digits] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
+  const address = canonicalAddress(ipv6 ?? ipv4 ?? '') ?? '';
+  const port = Number(digits);
+  return isHostAddress(address) && isPort(port) ? { address, port } : undefined;
 }
 
 /** A list of members that never changes. */

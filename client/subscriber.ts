@@ -136,8 +136,9 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
 
   /** Address and port on which the channel is heard: its group, or a place of this receiver. */
   get listensAt(): string {
-    const gate = this.#gate;
-    return gate === undefined ? '' : endpointText(gate.localAddress, gate.localPort);
+    return this.#gate === undefined
+      ? ''
+      : endpointText(this.#gate.localAddress, this.#gate.localPort);
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<LiveItem, void, void> {

@@ -53,7 +53,7 @@ const CHANNEL = Type.Object({
     description: 'How packets reach the receivers.',
     default: 'multicast',
   }),
-  members: Type.Array(Type.String({ pattern: '^[0-9.]{7,15}:\\d{1,5}$' }), {
+  members: Type.Array(Type.String({ pattern: '^.+:\\d{1,5}$' }), {
     description: 'With unicast delivery: the only members, each as address:port.',
     default: [],
   }),

@@ -10,7 +10,7 @@ import {
   isMulticastGroup,
   isPort,
   isSessionId,
-  isUnicastAddress,
+  isHostAddress,
   SOURCE_NAME_BYTES_MAX,
   sourcesProblem,
   type ChannelAddress,
@@ -113,7 +113,7 @@ export function checkMember(value: unknown, channel: string): Checked<ChannelMem
   const { id, address, port, host, joinedAtUs, leftAtUs } = value;
   if (typeof id !== 'string' || !MEMBER_ID.test(id))
     return refuse(`member ${show(id)} is not 16 hex digits`);
-  if (typeof address !== 'string' || !isUnicastAddress(address))
+  if (typeof address !== 'string' || !isHostAddress(address))
     return refuse(`member address ${show(address)} is not the address of one host`);
   if (typeof port !== 'number' || !isPort(port))
     return refuse(`member port ${show(port)} is not a port from 1 to 65535`);

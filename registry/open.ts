@@ -25,21 +25,21 @@ export interface RegistrySettings {
     readonly kind: 'auto' | 'file' | 'redis';
     readonly prefix: string;
     readonly leaseMs: number;
-    /** Of new channels. */
-    readonly delivery: Delivery;
+    /** Of new channels; multicast if not given. */
+    readonly delivery?: Delivery;
     readonly pool: PoolOptions;
   };
   /** Channels with a fixed address. */
   readonly channels: readonly (ChannelAddress & {
     readonly name: string;
     /** Each as address:port. */
-    readonly members: readonly string[];
+    readonly members?: readonly string[];
   })[];
-  readonly authentication: {
+  readonly authentication?: {
     /** Of new channels. */
     readonly newChannels: Authentication;
   };
-  readonly unicast: {
+  readonly unicast?: {
     /** Members that a channel may have. */
     readonly membersMax: number;
   };
@@ -65,7 +65,8 @@ export async function openRegistry(
 /** Whoever writes a configuration may write an IPv6 address as they like. */
 function fixedChannel(channel: RegistrySettings['channels'][number]): StaticChannel {
   const { group, port, dport, framing, delivery, authentication, sources } = channel;
-  const members = channel.members.map(parseMemberAddress).filter((it) => it !== undefined);
+  const { members: endpoints = [] } = channel;
+  const members = endpoints.map(parseMemberAddress).filter((it) => it !== undefined);
   const texts = sources?.map((source) => canonicalAddress(source) ?? source);
   return {
     group: canonicalAddress(group) ?? group,
@@ -81,10 +82,9 @@ async function openStored(
   { home, redisUrl, registry, unicast, authentication }: RegistrySettings,
   listeners: RegistryListeners,
 ): Promise<Registry> {
-  const { kind, prefix, leaseMs, delivery, pool } = registry;
-  const { membersMax } = unicast;
-  const defaults = { delivery, authentication: authentication.newChannels };
-  const shared = { ...listeners, ...defaults, leaseMs, membersMax, pool };
+  const { kind, prefix, leaseMs, delivery = 'multicast', pool } = registry;
+  const defaults = { delivery, authentication: authentication?.newChannels ?? 'off' };
+  const shared = { ...listeners, ...unicast, ...defaults, leaseMs, pool };
   if (kind === 'file' || (kind === 'auto' && redisUrl === undefined))
     return openFileRegistry({ ...shared, path: join(home, 'registry.json') });
   if (redisUrl === undefined)

@@ -1,16 +1,12 @@
 // The Lua scripts of the Redis registry and the text of an address as Redis stores it. Each script
 // runs atomically and touches one key, so that it also runs on a Redis Cluster. Addresses of all
 // channels stand in one hash, field by field `group port dport framing`, followed by `name=value`
-// for each property that is not as usual: one key is lost as a whole or not at all, and there is no
-// second index that could disagree with it. Nothing larger than an entry can be is ever read out of
-// Redis.
+// for what few channels have: one key is lost as a whole or not at all, and there is no second
+// index that could disagree with it. Nothing larger than an entry can be is ever read out of Redis.
 
 import { REGISTRY_CHANNELS_MAX, type ChannelAddress } from '#base/mod.ts';
 import { ENTRY_BYTES_MAX } from './answers.ts';
 import type { ChannelProperties } from './types.ts';
-
-/** Properties behind the framing, in the order in which they are written. */
-const PROPERTIES = ['delivery', 'authentication'] as const;
 
 const PRELUDE = `
 local key = KEYS[1]
@@ -36,8 +32,8 @@ end
 /**
  * KEYS: channels. ARGV: name, framing and what follows it, dport, preferred slot, slots, first
  * port, then of each range of groups its first and last number, what stands before the number and
- * the group of number 0 (both empty for IPv4, whose number is the address). Answers {'known' |
- * 'new', text}, {'exhausted'} or {'overfull', count}.
+ * the group of number 0 (both empty for IPv4, whose number is the address). Answers
+ * {'known' | 'new', text}, {'exhausted'} or {'overfull', count}.
  */
 export const RESOLVE = `${PRELUDE}
 local name = ARGV[1]
@@ -153,33 +149,41 @@ return answer`;
 
 /** The text of `address` as Redis stores it. */
 export function formatAddress(address: ChannelAddress): string {
-  const { group, port, dport, sources = [] } = address;
-  const list = sources.length === 0 ? '' : ` sources=${sources.join(',')}`;
-  return `${group} ${port} ${dport} ${formatProperties(address)}${list}`;
+  return `${address.group} ${address.port} ${address.dport} ${formatProperties(address)}`;
 }
 
 /** What stands behind the numbers of an address. */
-export function formatProperties({ framing, ...properties }: ChannelProperties): string {
-  const words = PROPERTIES.filter((name) => properties[name] !== undefined).map((name) => {
-    return ` ${name}=${properties[name]}`;
-  });
-  return framing + words.join('');
+export function formatProperties({
+  framing,
+  delivery,
+  authentication,
+  sources = [],
+}: ChannelProperties & Pick<ChannelAddress, 'sources'>): string {
+  const words: string[] = [framing];
+  if (delivery !== undefined) words.push(`delivery=${delivery}`);
+  if (authentication !== undefined) words.push(`authentication=${authentication}`);
+  if (sources.length > 0) words.push(`sources=${sources.join(',')}`);
+  return words.join(' ');
 }
 
-/** What `text` says, unchecked: not an object unless it has four words and then properties. */
+/** What `text` says, unchecked: not an object unless it has four words and then only known ones. */
 export function parseAddressText(text: string): unknown {
   const [group = '', port = '', dport = '', framing, ...properties] = text.split(' ');
   if (framing === undefined) return undefined;
-  const address = { group, port: toPort(port), dport: toPort(dport), framing };
-  const pairs = properties.map((property) => property.split('='));
-  const isKnown = pairs.every((pair) => pair.length === 2 && isProperty(pair[0]));
-  if (!isKnown) return undefined;
-  const { sources, ...others } = Object.fromEntries(pairs) as Record<string, string>;
-  return { ...address, ...others, ...(sources !== undefined && { sources: sources.split(',') }) };
-}
-
-function isProperty(name: string): boolean {
-  return name === 'sources' || PROPERTIES.some((property) => property === name);
+  const address: Record<string, unknown> = {
+    group,
+    port: toPort(port),
+    dport: toPort(dport),
+    framing,
+  };
+  for (const property of properties) {
+    const [name, value, ...rest] = property.split('=');
+    if (value === undefined || rest.length > 0) return undefined;
+    if (name === 'delivery' || name === 'authentication') address[name] = value;
+    else if (name === 'sources') address[name] = value.split(',');
+    else return undefined;
+  }
+  return address;
 }
 
 /** Only the usual digits: 1e4 and 0x50 would be numbers too. */

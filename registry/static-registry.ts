@@ -5,6 +5,7 @@
 import {
   BackcastError,
   type ChannelAddress,
+  endpointText,
   type MemberAddress,
   type SessionId,
 } from '#base/mod.ts';
@@ -93,8 +94,8 @@ class StaticRegistry implements Registry {
     if (fixed?.some((place) => place.address === address && place.port === port)) return;
     throw new BackcastError(
       'BACKCAST_CONFIG_INVALID',
-      `${address}:${port} is none of the members of channel "${channel}": add it to \`members\` ` +
-        'of the channel, or let `unicast.ports` choose a port that stands there',
+      `${endpointText(address, port)} is none of the members of channel "${channel}": add it to ` +
+        '`members` of the channel, or let `unicast.ports` choose a port that stands there',
     );
   }
 

@@ -74,18 +74,18 @@ export interface SendSocketOptions {
   readonly ttl: number;
   /** Asked of the kernel, which silently grants no more than net.core.wmem_max. */
   readonly sendBufferBytes: number;
-  /** First and last of the ports to choose from; any free one if not given. */
-  readonly ports?: PortRange | undefined;
 }
 
-/** A socket that hears what is sent to it alone. */
-export interface MemberSocketOptions {
-  /** Address or name of the interface at which it listens. */
+/** A socket for a channel of which each member is sent a copy of its own. */
+export interface UnicastSocketOptions {
+  /** Address or name of the interface. */
   readonly interfaceAddress: string;
-  /** The channel's: decides between IPv4 and IPv6. */
+  /** Group of the channel: decides between IPv4 and IPv6. */
   readonly group: string;
-  /** Asked of the kernel, which silently grants no more than net.core.rmem_max. */
-  readonly receiveBufferBytes: number;
+  /** Asked of the kernel, as for other sockets; 1 MiB by default. */
+  readonly sendBufferBytes?: number;
+  /** Asked of the kernel, as for other sockets; 1 MiB by default. */
+  readonly receiveBufferBytes?: number;
   /** First and last of the ports to choose from; any free one if not given. */
   readonly ports?: PortRange | undefined;
 }
@@ -115,8 +115,8 @@ export async function openGroupSocket(options: GroupSocketOptions): Promise<Data
   assert(isMulticastGroup(group), 'a group socket is bound to a multicast group');
   requireSources(group, sources);
   const through = resolveInterface(interfaceAddress, group);
-  const place = { address: group, port, isShared: true };
-  const binding = { ...place, through, choice: interfaceAddress, ttl };
+  const choice = interfaceAddress;
+  const binding = { address: group, port, through, choice, ttl, isShared: true };
   return openSocket(binding, (socket) => {
     const { selector } = through;
     for (const source of sources) socket.addSourceSpecificMembership(source, group, selector);
@@ -127,51 +127,44 @@ export async function openGroupSocket(options: GroupSocketOptions): Promise<Data
 
 /**
  * Opens a socket on a port of its own at the interface's address. Multicast that it sends is heard
- * on this host too. Errors: BACKCAST_INTERFACE_UNUSABLE, also where IPv6 has no route for `group`,
- * BACKCAST_PORT_IN_USE (all of `ports`).
+ * on this host too. Errors: BACKCAST_INTERFACE_UNUSABLE, also where IPv6 has no route for `group`.
  */
 export async function openSendSocket(options: SendSocketOptions): Promise<DatagramSocket> {
-  const { interfaceAddress, group, ttl, sendBufferBytes, ports } = options;
+  const { interfaceAddress, group, ttl, sendBufferBytes } = options;
   const through = resolveInterface(interfaceAddress, group ?? interfaceAddress);
-  const binding = { ...ownPlace(through), through, choice: interfaceAddress, ttl };
+  const binding = ownBinding({ through, choice: interfaceAddress, ttl, port: 0 });
   if (group !== undefined && through.family === 'IPv6') await requireRoute(binding, group);
-  return openOwnSocket(binding, ports, (socket) => {
+  return openSocket(binding, (socket) => {
     socket.setSendBufferSize(sendBufferBytes);
     socket.setRecvBufferSize(CONTROL_BUFFER_BYTES);
   });
 }
 
 /**
- * Opens a socket on a port of its own at the interface's address, which hears a stream that is sent
- * to it alone. Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE (all of `ports`).
+ * Opens a socket on a port of its own at the interface's address, for a channel of which each
+ * member is sent a copy of its own. Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE (all
+ * of `ports`), BACKCAST_CONFIG_INVALID (port not permitted).
  */
-export async function openMemberSocket(options: MemberSocketOptions): Promise<DatagramSocket> {
-  const { interfaceAddress, group, receiveBufferBytes, ports } = options;
+export async function openUnicastSocket(options: UnicastSocketOptions): Promise<DatagramSocket> {
+  const { interfaceAddress, group, ports: [first, last] = [0, 0] } = options;
   const through = resolveInterface(interfaceAddress, group);
-  const binding = { ...ownPlace(through), through, choice: interfaceAddress, ttl: 1 };
-  return openOwnSocket(binding, ports, (socket) => {
-    socket.setRecvBufferSize(receiveBufferBytes);
-  });
-}
-
-function ownPlace({ address }: MulticastInterface): Pick<Binding, 'address' | 'port' | 'isShared'> {
-  return { address, port: 0, isShared: false };
-}
-
-/** Bound to the first port of the range that is free; shared with nobody. */
-async function openOwnSocket(
-  binding: Binding,
-  [first, last]: PortRange = [0, 0],
-  configure: (socket: dgram.Socket) => void,
-): Promise<DatagramSocket> {
   for (let port = first; ; port += 1) {
+    const binding = ownBinding({ through, choice: interfaceAddress, ttl: 1, port });
     try {
-      return await openSocket({ ...binding, port }, configure);
+      return await openSocket(binding, (socket) => {
+        socket.setSendBufferSize(options.sendBufferBytes ?? CONTROL_BUFFER_BYTES);
+        socket.setRecvBufferSize(options.receiveBufferBytes ?? CONTROL_BUFFER_BYTES);
+      });
     } catch (error) {
       if (port < last && isPortInUse(error)) continue;
       throw error;
     }
   }
+}
+
+/** At the interface's address, shared with nobody. */
+function ownBinding(binding: Omit<Binding, 'address' | 'isShared'>): Binding {
+  return { ...binding, address: binding.through.address, isShared: false };
 }
 
 function requireSources(group: string, sources: readonly string[]): void {

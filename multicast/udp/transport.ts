@@ -10,8 +10,8 @@ import { type FaultySocket, injectFaults, parseFaultSpec } from './loss-injector
 import {
   type DatagramSocket,
   openGroupSocket,
-  openMemberSocket,
   openSendSocket,
+  openUnicastSocket,
 } from './socket.ts';
 import { countTransport, type TransportCounters } from './transport-counters.ts';
 import { isUnicast, NOBODY, requireMembers, type UnicastOptions } from './unicast.ts';
@@ -81,14 +81,13 @@ async function openMemberTransport(
   resources: AsyncDisposableStack,
   options: TransportOptions & { readonly receiveBufferBytes: number },
 ): Promise<ReceiverTransport> {
-  const { address, interfaceAddress, unicast } = options;
+  const { address, interfaceAddress, receiveBufferBytes, unicast } = options;
   const outfit = await openOutfit(resources, options);
-  const { group } = address;
-  const place = { ...options, group, ports: unicast?.ports };
-  const listening = resources.use(await openMemberSocket(place));
-  const sendBufferBytes = RECEIVER_SEND_BUFFER_BYTES;
-  const sending = await openSendSocket({ interfaceAddress, group, ttl: 1, sendBufferBytes });
-  const send = outfit.fanOut(resources.use(sending), address, NOBODY);
+  const own = { interfaceAddress, group: address.group };
+  const hearing = { ...own, receiveBufferBytes, ports: unicast?.ports };
+  const listening = resources.use(await openUnicastSocket(hearing));
+  const sending = resources.use(await openUnicastSocket(own));
+  const send = outfit.fanOut(sending, address, NOBODY);
   const { localAddress, localPort } = listening;
   resources.use(await unicast?.join?.({ address: localAddress, port: localPort }));
   return { group: outfit.socket(listening), send, count: outfit.count };
@@ -102,17 +101,19 @@ export async function openPublisherTransport(
   resources: AsyncDisposableStack,
   options: TransportOptions,
 ): Promise<PublisherTransport> {
-  const { address, ttl = 1, unicast } = options;
+  const { address, interfaceAddress, ttl = 1, unicast } = options;
   const members = isUnicast(address) ? requireMembers(address, unicast) : undefined;
-  const ports = members && unicast?.ports;
   const outfit = await openOutfit(resources, options);
-  const { group } = options.address;
+  const { group } = address;
   const sendBufferBytes = PUBLISHER_SEND_BUFFER_BYTES;
-  const opened = await openSendSocket({ ...options, group, ttl, sendBufferBytes, ports });
-  const send =
-    members === undefined
-      ? outfit.socket(resources.use(opened))
-      : outfit.fanOut(resources.use(opened), address, members);
+  if (members === undefined) {
+    const opened = resources.use(await openSendSocket({ ...options, group, ttl, sendBufferBytes }));
+    const send = outfit.socket(opened);
+    return { send, receiveFrom: [send], count: outfit.count };
+  }
+  const { ports } = unicast ?? {};
+  const sending = { interfaceAddress, group, ports, sendBufferBytes };
+  const send = outfit.fanOut(resources.use(await openUnicastSocket(sending)), address, members);
   return { send, receiveFrom: [send], count: outfit.count };
 }
 

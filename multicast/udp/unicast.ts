@@ -4,7 +4,9 @@
 import {
   BackcastError,
   type ChannelAddress,
+  endpointText,
   fixedMembers,
+  hasSources,
   type MemberAddress,
   type MemberSource,
 } from '#base/mod.ts';
@@ -23,14 +25,22 @@ export interface UnicastOptions {
   readonly join?: ((at: MemberAddress) => Promise<AsyncDisposable | undefined>) | undefined;
 }
 
-/** Whether packets go to members. Throws BACKCAST_CONFIG_INVALID for a framing that cannot. */
-export function isUnicast({ delivery, framing, group, port }: ChannelAddress): boolean {
+/**
+ * Whether packets go to members. Throws BACKCAST_CONFIG_INVALID for a framing that cannot, and for
+ * named sources, which only a group has.
+ */
+export function isUnicast(address: ChannelAddress): boolean {
+  const { delivery, framing, group, port } = address;
   if (delivery !== 'unicast') return false;
-  if (framing === 'native') return true;
+  if (framing === 'native' && !hasSources(address)) return true;
+  const problem =
+    framing === 'native'
+      ? 'names its sources, which is done when a group is joined; unicast delivery joins none.'
+      : `has framing ${framing}, which is there for programs that know multicast only; unicast ` +
+        'delivery needs framing native.';
   throw new BackcastError(
     'BACKCAST_CONFIG_INVALID',
-    `The channel ${group}:${port} has framing ${framing}, which is there for programs that know ` +
-      'multicast only; unicast delivery needs framing native.',
+    `The channel ${endpointText(group, port)} ${problem}`,
   );
 }
 
@@ -48,7 +58,7 @@ export function requireMembers(
   if (unicast?.members !== undefined) return unicast.members;
   throw new BackcastError(
     'BACKCAST_CONFIG_INVALID',
-    `The channel ${group}:${port} is delivered by unicast: give the publisher its members ` +
-      '(unicast.members), from a registry or as a fixed list.',
+    `The channel ${endpointText(group, port)} is delivered by unicast: give the publisher its ` +
+      'members (unicast.members), from a registry or as a fixed list.',
   );
 }

@@ -181,6 +181,11 @@ test('what cannot be is refused, and nothing is left open', async () => {
   await assert.rejects(ChannelSubscriber.open({ ...SUBSCRIBER, address: raw }), {
     code: 'BACKCAST_CONFIG_INVALID',
   });
+  const named = { ...address, sources: [LOOPBACK] };
+  await assert.rejects(ChannelSubscriber.open({ ...SUBSCRIBER, address: named }), {
+    code: 'BACKCAST_CONFIG_INVALID',
+    message: /names its sources, .* unicast delivery joins none/,
+  });
   const full = { join: () => Promise.reject(new Error('no room')) };
   const open = ChannelSubscriber.open({ ...SUBSCRIBER, address, unicast: full });
   await assert.rejects(open, { message: 'no room' });

@@ -202,6 +202,8 @@ test('a member is believed without what does not belong to it', () => {
     ok: true,
     value,
   });
+  const ipv6 = { ...value, address: 'fd77::1' };
+  assert.deepEqual(checkMember(ipv6, 'orders'), { ok: true, value: ipv6 });
   const left = { ...value, leftAtUs: MEMBER.joinedAtUs };
   assert.deepEqual(checkMember(left, 'orders'), { ok: true, value: left });
 });
@@ -211,6 +213,10 @@ const WRONG_MEMBERS: readonly [unknown, RegExp][] = [
   [{ ...MEMBER, id: '0123' }, /member "0123"/],
   [{ ...MEMBER, address: '239.1.0.9' }, /address "239\.1\.0\.9" is not the address of one host/],
   [{ ...MEMBER, address: '255.255.255.255' }, /is not the address of one host/],
+  [{ ...MEMBER, address: 'ff15::7' }, /address "ff15::7" is not the address of one host/],
+  [{ ...MEMBER, address: 'FD77::1' }, /address "FD77::1" is not the address of one host/],
+  [{ ...MEMBER, address: 'fd77:0::1' }, /is not the address of one host/],
+  [{ ...MEMBER, address: '::' }, /is not the address of one host/],
   [{ ...MEMBER, address: '0.0.0.0' }, /is not the address of one host/],
   [{ ...MEMBER, address: 'example.org' }, /is not the address of one host/],
   [{ ...MEMBER, port: 0 }, /member port 0/],
