@@ -24,7 +24,10 @@ export interface ChannelAddress {
   readonly group: string;
   /** UDP port, 1–65535. */
   readonly port: number;
-  /** PGM data-destination port: tells channels that share group and port apart, 1–65535. */
+  /**
+   * PGM data-destination port: tells channels that share group and port apart, 1–65535. The UDP
+   * port in the framing `zmq`.
+   */
   readonly dport: number;
   readonly framing: Framing;
   /** `multicast` if not given. */
@@ -36,6 +39,14 @@ export interface ChannelAddress {
    * without them, whoever sends to the group is heard.
    */
   readonly sources?: readonly string[];
+}
+
+/**
+ * The data-destination port that a channel really has: ZeroMQ uses the UDP port for it, and no
+ * other reaches a ZeroMQ socket.
+ */
+export function dportOf(framing: Framing, port: number, dport: number): number {
+  return framing === 'zmq' ? port : dport;
 }
 
 const NAME = /^[A-Za-z0-9._-]{1,128}$/;

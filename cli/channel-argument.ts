@@ -4,6 +4,7 @@ import { Option, type Command } from 'commander';
 import {
   BackcastError,
   canonicalAddress,
+  dportOf,
   isChannelName,
   isMulticastGroup,
   isPort,
@@ -13,9 +14,10 @@ import {
   type Delivery,
   type Framing,
 } from '#base/mod.ts';
+import type { Registry } from '#registry/mod.ts';
 import { wholeNumber } from './command.ts';
 
-/** PGM data-destination port of a channel that is given by hand without one. */
+/** PGM data-destination port of a channel that is given by hand without one, and OpenPGM's. */
 const DPORT_DEFAULT = 7_500;
 const GROUP_AND_PORT = /^((?<ipv4>[\d.]+)|\[(?<ipv6>[^\]]+)\]):(?<digits>\d{1,5})$/;
 
@@ -47,15 +49,14 @@ export function addAddressOptions(command: Command): Command {
     .addOption(
       new Option(
         '--dport <port>',
-        `PGM data-destination port (with --group; ${DPORT_DEFAULT})`,
+        `PGM data-destination port (with --group; ${DPORT_DEFAULT}, of zmq the UDP port)`,
       ).argParser(wholeNumber(1)),
     )
     .addOption(
-      new Option('--framing <framing>', 'how packets are cut into messages').choices([
-        'native',
-        'raw',
-        'zmq',
-      ]),
+      new Option(
+        '--framing <framing>',
+        'how packets are cut into messages: raw as OpenPGM, zmq as ZeroMQ (native)',
+      ).choices(['native', 'raw', 'zmq']),
     )
     .addOption(
       new Option(
@@ -73,7 +74,7 @@ export function addAddressOptions(command: Command): Command {
 
 /** The address that the options name, or undefined if the registry is to be asked. */
 export function addressOf(options: AddressOptions): ChannelAddress | undefined {
-  const { group: text, dport = DPORT_DEFAULT, framing = 'native', authentication } = options;
+  const { group: text, framing = 'native', authentication } = options;
   if (text !== undefined && options.delivery === 'unicast')
     throw usage(
       '--delivery unicast goes with a registry; a channel with a fixed address and fixed members ' +
@@ -91,8 +92,23 @@ export function addressOf(options: AddressOptions): ChannelAddress | undefined {
       `--group ${JSON.stringify(text)} is not a multicast group and a port like ` +
         '239.192.0.7:7600 or [ff15::7]:7600',
     );
+  const dport = options.dport ?? dportOf(framing, port, DPORT_DEFAULT);
   if (!isPort(dport)) throw usage(`--dport ${dport} is not a port from 1 to 65535`);
+  if (dport !== dportOf(framing, port, dport))
+    throw usage(`--dport ${dport} does not go with --framing zmq, which takes the port, ${port}`);
   return { group, port, dport, framing, ...(authentication && { authentication }) };
+}
+
+/**
+ * The address of `channel` as the registry has it; a new one gets the framing that is asked for.
+ * Errors: those of Registry.resolve.
+ */
+export async function resolveChannel(
+  registry: Registry,
+  channel: string,
+  { framing, delivery, authentication }: AddressOptions,
+): Promise<ChannelAddress> {
+  return await registry.resolve(channel, { framing, delivery, authentication });
 }
 
 /** `address` heard from the hosts of `list` only, separated by commas; as it is without a list. */
@@ -103,11 +119,6 @@ export function withSources(address: ChannelAddress, list: string | undefined): 
   const problem = sourcesProblem({ group: address.group, sources });
   if (problem !== undefined) throw usage(`--sources: ${problem}`);
   return { ...address, sources };
-}
-
-/** Refuses framings that this version does not speak yet. */
-export function requireNative({ framing }: { readonly framing: Framing }): void {
-  if (framing !== 'native') throw usage(`--framing ${framing} is not spoken yet; use native`);
 }
 
 function usage(problem: string): BackcastError {

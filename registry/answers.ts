@@ -4,6 +4,7 @@
 
 import {
   BackcastError,
+  dportOf,
   isChannelName,
   canonicalAddress,
   endpointText,
@@ -68,6 +69,8 @@ export function checkAddress(value: unknown, pool: AddressPool): Checked<Channel
   const properties = concise({ framing, delivery, authentication });
   const misfit = misfitOf(properties);
   if (misfit !== undefined) return refuse(misfit);
+  if (dport !== dportOf(framing, port, dport))
+    return refuse(`dport ${dport} of a channel of framing zmq is not its port, ${port}`);
   const sources = checkSources(value['sources'], group);
   if (!sources.ok) return sources;
   const address = { group, port, dport, ...properties, ...sources.value };

@@ -7,6 +7,7 @@ import {
   type ChannelAddress,
   type Authentication,
   type Delivery,
+  dportOf,
   parseMemberAddress,
 } from '#base/mod.ts';
 import { openFileRegistry } from './file-registry.ts';
@@ -62,7 +63,7 @@ export async function openRegistry(
   return openStaticRegistry(new Map(fixed), stored);
 }
 
-/** Whoever writes a configuration may write an IPv6 address as they like. */
+/** A configuration may write an IPv6 address as it likes, and need not know the dport of zmq. */
 function fixedChannel(channel: RegistrySettings['channels'][number]): StaticChannel {
   const { group, port, dport, framing, delivery, authentication, sources } = channel;
   const { members: endpoints = [] } = channel;
@@ -71,7 +72,7 @@ function fixedChannel(channel: RegistrySettings['channels'][number]): StaticChan
   return {
     group: canonicalAddress(group) ?? group,
     port,
-    dport,
+    dport: dportOf(framing, port, dport),
     ...concise({ framing, delivery, authentication }),
     ...(texts && { sources: texts }),
     members,

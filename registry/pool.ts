@@ -3,7 +3,14 @@
 // a Linux socket hears every group that any process of the host has joined on its port. Does not
 // know where channels are stored.
 
-import { assert, BackcastError, isPort, type ChannelAddress, type Framing } from '#base/mod.ts';
+import {
+  assert,
+  BackcastError,
+  dportOf,
+  isPort,
+  type ChannelAddress,
+  type Framing,
+} from '#base/mod.ts';
 import { groupIn, type GroupRange, holdsGroup, overlap, parseGroups } from './group-range.ts';
 import type { ChannelProperties, PoolOptions } from './types.ts';
 
@@ -60,7 +67,8 @@ export function poolHolds(pool: AddressPool, address: ChannelAddress): boolean {
 export function slotAddress(pool: AddressPool, slot: number, framing: Framing): ChannelAddress {
   assert(slot >= 0 && slot < pool.slotCount, 'a slot lies inside its pool');
   const group = nthGroup(pool, slot);
-  return { group, port: pool.portFirst + slot, dport: pool.dport, framing };
+  const port = pool.portFirst + slot;
+  return { group, port, dport: dportOf(framing, port, pool.dport), framing };
 }
 
 /**

@@ -6,7 +6,7 @@ import {
   addAddressOptions,
   addressOf,
   requireChannel,
-  requireNative,
+  resolveChannel,
   type AddressOptions,
 } from '../channel-argument.ts';
 import { addMetricsOption, serveCommandMetrics, type MetricsOptions } from '../command-metrics.ts';
@@ -55,7 +55,8 @@ export function addPublishCommand(program: Command, host: CommandHost): void {
   explain(command, [
     "echo 'hello' | backcast publish demo.tour --source tour-1",
     'backcast publish demo.tour --count 1000 --size 200 --rate 100',
-    'backcast publish legacy --group 239.10.0.7:7600 --dport 7500 --count 10',
+    'backcast publish legacy --group 239.10.0.7:3056 --framing raw --count 10',
+    "echo 'hello' | backcast publish feed --group 239.10.0.8:5555 --framing zmq",
   ]);
 }
 
@@ -66,7 +67,6 @@ async function publish(
 ): Promise<Outcome> {
   const channel = requireChannel(name);
   const given = addressOf(options);
-  requireNative(given ?? { framing: options.framing ?? 'native' });
   await using resources = new AsyncDisposableStack();
   const { config, note } = context;
   const { openPublisher } = await import('../services.ts');
@@ -74,7 +74,7 @@ async function publish(
   const { openKeys, tellRejections } = await import('../authentication.ts');
   const { publisherUnicast } = await import('../members.ts');
   const registry = given ?? (await openCommandRegistry(config, resources, note));
-  const address = 'group' in registry ? registry : await registry.resolve(channel, options);
+  const address = 'group' in registry ? registry : await resolveChannel(registry, channel, options);
   const unicast =
     'group' in registry
       ? undefined

@@ -6,7 +6,7 @@ import {
   addAddressOptions,
   addressOf,
   requireChannel,
-  requireNative,
+  resolveChannel,
   withSources,
   type AddressOptions,
 } from '../channel-argument.ts';
@@ -47,7 +47,8 @@ export function addSubscribeCommand(program: Command, host: CommandHost): void {
   explain(command, [
     'backcast subscribe demo.orders --count 10',
     "backcast subscribe demo.orders | jq -r '.payload'",
-    'backcast subscribe legacy --group 239.10.0.7:7600 --framing native',
+    'backcast subscribe legacy --group 239.10.0.7:3056 --framing raw --interface 10.0.0.5',
+    'backcast subscribe feed --group 239.10.0.8:5555 --framing zmq',
     'backcast subscribe ticks --group 232.10.0.7:7600 --sources 10.0.7.21 --interface eth0',
   ]);
 }
@@ -59,7 +60,6 @@ async function subscribe(
 ): Promise<Outcome> {
   const channel = requireChannel(name);
   const given = addressOf(options);
-  requireNative(given ?? { framing: options.framing ?? 'native' });
   await using resources = new AsyncDisposableStack();
   const { config, note } = context;
   const { openSubscriber } = await import('../services.ts');
@@ -67,7 +67,7 @@ async function subscribe(
   const { openKeys, tellRejections } = await import('../authentication.ts');
   const { subscriberUnicast } = await import('../members.ts');
   const registry = given ?? (await openCommandRegistry(config, resources, note));
-  const known = 'group' in registry ? registry : await registry.resolve(channel, options);
+  const known = 'group' in registry ? registry : await resolveChannel(registry, channel, options);
   const address = withSources(known, options.sources);
   const unicast =
     'group' in registry ? undefined : subscriberUnicast(config, { registry, channel, address });
@@ -93,7 +93,7 @@ async function subscribe(
   let count = 0;
   for await (const live of subscriber) {
     if (live.kind === 'message') count += 1;
-    await context.output.write(`${liveText(channel, live)}\n`);
+    await context.output.write(`${liveText(channel, live, address.framing)}\n`);
     if (count === options.count) return 'ok';
   }
   return 'interrupted';

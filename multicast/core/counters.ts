@@ -75,7 +75,11 @@ export const RECEIVER_COUNTERS = {
   ...REJECTIONS,
   foreign: counter(
     'packets',
-    'Data packets and source path messages without a session, which this framing needs.',
+    'Data packets and source path messages without a session where there has to be one.',
+  ),
+  unsupported: counter(
+    'packets',
+    'Packets of kinds that are not used: parity, polls and congestion reports.',
   ),
   late: counter('packets', 'Packets of sessions that are over.'),
   sessionsRefused: counter(

@@ -62,6 +62,15 @@ export interface GroupSocketOptions {
   readonly ttl?: number;
 }
 
+/** A socket that hears what is sent to a port of this host, and does not send. */
+export interface PortSocketOptions {
+  /** The group that the port belongs to: decides between IPv4 and IPv6. */
+  readonly group: string;
+  readonly port: number;
+  /** Address or name of the interface at whose address it is heard. */
+  readonly interfaceAddress: string;
+}
+
 /** A socket that sends, and hears what is sent to it alone. */
 export interface SendSocketOptions {
   /** Address or name of the interface through which multicast leaves; its address is the source. */
@@ -165,6 +174,19 @@ export async function openUnicastSocket(options: UnicastSocketOptions): Promise<
 /** At the interface's address, shared with nobody. */
 function ownBinding(binding: Omit<Binding, 'address' | 'isShared'>): Binding {
   return { ...binding, address: binding.through.address, isShared: false };
+}
+
+/**
+ * Hears what is sent to the port at exactly this address, before any socket that is bound to the
+ * port at every address. Others may share it; what is sent there reaches one of them. Errors:
+ * BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE, BACKCAST_CONFIG_INVALID (port not permitted).
+ */
+export async function openPortSocket(options: PortSocketOptions): Promise<DatagramSocket> {
+  const { port, interfaceAddress, group } = options;
+  const through = resolveInterface(interfaceAddress, group);
+  const place = { address: through.address, port, isShared: true };
+  const binding = { ...place, through, choice: interfaceAddress, ttl: 1 };
+  return openSocket(binding, (socket) => socket.setRecvBufferSize(CONTROL_BUFFER_BYTES));
 }
 
 function requireSources(group: string, sources: readonly string[]): void {

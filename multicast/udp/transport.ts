@@ -10,6 +10,7 @@ import { type FaultySocket, injectFaults, parseFaultSpec } from './loss-injector
 import {
   type DatagramSocket,
   openGroupSocket,
+  openPortSocket,
   openSendSocket,
   openUnicastSocket,
 } from './socket.ts';
@@ -94,8 +95,10 @@ async function openMemberTransport(
 }
 
 /**
- * Opens what a publisher sends through. Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_USAGE
- * (faults), BACKCAST_CONFIG_INVALID.
+ * Opens what a publisher sends through. Receivers of other implementations know nothing of a
+ * publisher's own port and ask at the group's, so where there may be any, that is heard too.
+ * Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE, BACKCAST_USAGE (faults),
+ * BACKCAST_CONFIG_INVALID.
  */
 export async function openPublisherTransport(
   resources: AsyncDisposableStack,
@@ -104,12 +107,14 @@ export async function openPublisherTransport(
   const { address, interfaceAddress, ttl = 1, unicast } = options;
   const members = isUnicast(address) ? requireMembers(address, unicast) : undefined;
   const outfit = await openOutfit(resources, options);
-  const { group } = address;
+  const { framing, group, port } = address;
   const sendBufferBytes = PUBLISHER_SEND_BUFFER_BYTES;
   if (members === undefined) {
     const opened = resources.use(await openSendSocket({ ...options, group, ttl, sendBufferBytes }));
     const send = outfit.socket(opened);
-    return { send, receiveFrom: [send], count: outfit.count };
+    if (framing === 'native') return { send, receiveFrom: [send], count: outfit.count };
+    const asked = outfit.socket(resources.use(await openPortSocket({ ...options, group, port })));
+    return { send, receiveFrom: [send, asked], count: outfit.count };
   }
   const { ports } = unicast ?? {};
   const sending = { interfaceAddress, group, ports, sendBufferBytes };

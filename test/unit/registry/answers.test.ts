@@ -80,6 +80,7 @@ const WRONG_ADDRESSES: readonly [unknown, RegExp][] = [
   [{ ...GOOD, authentication: 'maybe' }, /authentication "maybe" is not off or required/],
   [{ ...GOOD, framing: 'raw', authentication: 'required' }, /framing raw knows no authentication/],
   [{ ...GOOD, framing: 'zmq', delivery: 'unicast' }, /framing zmq cannot be delivered by unicast/],
+  [{ ...GOOD, framing: 'zmq' }, /dport 7500 of a channel of framing zmq is not its port, 5009/],
   [{ ...GOOD, group: '239.1.1.0' }, /239\.1\.1\.0:5009 lies outside the allowed pool/],
   [{ ...GOOD, port: 53 }, /outside the allowed pool/],
   [{ ...GOOD, group: 'ff15::1:7' }, /\[ff15::1:7\]:5009 lies outside the allowed pool/],
