@@ -1,12 +1,13 @@
 // Every setting of Backcast: its name, type, bounds, default, environment variable and sentence.
 // The loader, the types and docs/configuration.md are all made from this one table. Decides nothing
-// about where values come from (load.ts) and nothing that needs two settings at once
-// (relations.ts).
+// about where values come from (load.ts), nor what needs two settings at once (relations.ts).
 
 import { Type, type Static, type TEnum, type TInteger } from 'typebox';
 import {
   BATCH_AGE_MS_DEFAULT,
   BATCH_MESSAGES_MAX,
+  FANOUT_MEMBERS_DEFAULT_MAX,
+  FANOUT_MEMBERS_MAX,
   MESSAGE_BYTES_DEFAULT_MAX,
   PACKET_BYTES_MAX,
   PACKET_BYTES_MIN,
@@ -47,6 +48,18 @@ const CHANNEL = Type.Object({
     description: 'How packets are cut into messages.',
     default: 'native',
   }),
+  authentication: choice(['off', 'required'], {
+    description: 'Whether every packet must carry a tag.',
+    default: 'off',
+  }),
+  delivery: choice(['multicast', 'unicast'], {
+    description: 'How packets reach the receivers.',
+    default: 'multicast',
+  }),
+  members: Type.Array(Type.String({ pattern: '^.+:\\d{1,5}$' }), {
+    description: 'With unicast delivery: the only members, each as address:port.',
+    default: [],
+  }),
   sources: Type.Optional(
     Type.Array(Type.String(), { minItems: 1, description: 'The only hosts that are listened to.' }),
   ),
@@ -78,8 +91,7 @@ const LOG = Type.Object({
 
 const REGISTRY = Type.Object({
   kind: choice(['auto', 'file', 'redis'], {
-    description:
-      'Where channels get their address; `auto`: Redis if `redisUrl` is set, else the file.',
+    description: 'Where channels get their address; `auto`: Redis if there is one, or file.',
     default: 'auto',
     env: 'BACKCAST_REGISTRY',
   }),
@@ -92,6 +104,13 @@ const REGISTRY = Type.Object({
     description: 'How long an announced session stands without renewal.',
     range: [1_000, DAY_MS],
     default: SESSION_LEASE_MS_DEFAULT,
+  }),
+  delivery: choice(['multicast', 'unicast'], {
+    description:
+      'Delivery of channels that are given an address; `unicast` where the network carries no ' +
+      'multicast.',
+    default: 'multicast',
+    env: 'BACKCAST_DELIVERY',
   }),
   pool: Type.Object({
     groups: Type.Array(Type.String(), {
@@ -112,18 +131,39 @@ const REGISTRY = Type.Object({
   }),
 });
 
+const AUTHENTICATION = Type.Object({
+  keysFile: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description:
+        'File with the keys of channels that require authentication; read again when it changes.',
+      env: 'BACKCAST_AUTH_KEYS_FILE',
+    }),
+  ),
+  keys: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description: 'The keys themselves instead of a file: `ID:KEY`, or two separated by a comma.',
+      env: 'BACKCAST_AUTH_KEYS',
+      secret: true,
+    }),
+  ),
+  newChannels: choice(['off', 'required'], {
+    description: 'Whether channels that are given an address from now on require authentication.',
+    default: 'off',
+    env: 'BACKCAST_AUTH_NEW_CHANNELS',
+  }),
+});
+
 const PUBLISHER = Type.Object({
   rateBytesPerSec: integer({
-    description:
-      'Most bytes of data a publisher sends per second; repairs may take a quarter of it on top.',
+    description: 'Most bytes of data sent per second; repairs may take a quarter on top.',
     range: [1_000, 10 * GIBIBYTE],
     default: PUBLISH_BYTES_PER_SEC_DEFAULT,
     env: 'BACKCAST_RATE',
   }),
   pace: choice(['on', 'off'], {
-    description:
-      'Whether a publisher slows down, to a sixteenth of its rate at most, while receivers ask ' +
-      'for much of what it sends again.',
+    description: 'Slow down, to a sixteenth at most, while receivers ask for much again.',
     default: 'on',
     env: 'BACKCAST_PACE',
   }),
@@ -174,6 +214,22 @@ const RECEIVER = Type.Object({
     description: 'How long a missing packet is asked for before it is given up.',
     range: [100, 600_000],
     default: 5_000,
+  }),
+});
+
+const UNICAST = Type.Object({
+  ports: Type.Optional(
+    Type.Tuple([Type.Integer({ minimum: 1 }), Type.Integer({ maximum: 65_535 })], {
+      description:
+        'First and last UDP port on which channels of unicast delivery are heard, and requests ' +
+        'for repair by their publishers; any free port if not given.',
+    }),
+  ),
+  membersMax: integer({
+    description:
+      'Most members of a channel of unicast delivery; each packet is sent once to each of them.',
+    range: [1, FANOUT_MEMBERS_MAX],
+    default: FANOUT_MEMBERS_DEFAULT_MAX,
   }),
 });
 
@@ -295,15 +351,17 @@ export const CONFIG_SCHEMA = Type.Object({
   multicast: MULTICAST,
   log: LOG,
   registry: REGISTRY,
+  authentication: AUTHENTICATION,
   publisher: PUBLISHER,
   receiver: RECEIVER,
+  unicast: UNICAST,
   archiver: ARCHIVER,
   api: API,
   metrics: METRICS,
   channels: Type.Array(CHANNEL, {
     description:
       'Channels with a fixed address: name, group, port, dport (7500), framing (native), sources ' +
-      '(all).',
+      '(all), authentication (off), delivery (multicast), members (those of the registry).',
     default: [],
   }),
   faults: Type.String({

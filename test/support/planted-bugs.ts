@@ -19,6 +19,7 @@ const PUBLISHER = 'multicast/core/publisher.ts';
 const PEER = 'multicast/core/peer.ts';
 const HEARTBEAT = 'multicast/core/heartbeat.ts';
 const BATCHER = 'ingest/batcher.ts';
+const LEDGER = 'ingest/session-ledger.ts';
 
 function bug(story: string, path: string, find: string, replace: string): PlantedBug {
   return { story, path, find, replace };
@@ -95,7 +96,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   ),
   bug(
     'a restored session with nothing told goes on from packet 0',
-    BATCHER,
+    LEDGER,
     'return resumeSqn === NO_SQN ? undefined : resumeSqn;',
     'return resumeSqn;',
   ),
@@ -119,7 +120,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   ),
   bug(
     'what a publisher is known to have sent falls behind what is stored of it',
-    BATCHER,
+    LEDGER,
     'progress.lead = Math.max(progress.lead, last);',
     'progress.lead = last - 1;',
   ),
@@ -150,12 +151,12 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   bug(
     'a batch begins at the position of the one before',
     BATCHER,
-    'this.#open = newBatch(firstPosition + this.#open.messageCount);',
-    'this.#open = newBatch(firstPosition);',
+    'this.#open = newBatch(number + 1, firstPosition + this.#open.messageCount);',
+    'this.#open = newBatch(number + 1, firstPosition);',
   ),
   bug(
     'the watermark runs ahead of what is stored',
-    BATCHER,
+    LEDGER,
     'progress.watermark = last;',
     'progress.watermark = last + 1;',
   ),
@@ -163,11 +164,11 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     'a loss is counted and not stored',
     BATCHER,
     'this.#open.losses.push({',
-    'if (event.lastSequence > event.firstSequence) this.#open.losses.push({',
+    'if (lastSequence > firstSequence) this.#open.losses.push({',
   ),
   bug(
     'the resume point of a session stays where it was',
-    BATCHER,
+    LEDGER,
     'progress.resumeSqn = nextSqn;',
     '',
   ),
