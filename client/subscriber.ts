@@ -2,19 +2,24 @@
 // and `lost` where something will not come any more. Starts with the next message; history is the
 // replay API's.
 
-import type { ChannelAddress, LossCause, SessionId } from '#base/mod.ts';
-import { Receiver, type ReceiverCounters, type ReceiverOptions } from '#multicast/core/mod.ts';
+import type { LossCause, SessionId } from '#base/mod.ts';
 import {
-  CaptureFile,
+  type LatencySnapshot,
+  Receiver,
+  type ReceiverCounters,
+  type ReceiverOptions,
+} from '#multicast/core/mod.ts';
+import {
   Driver,
   GatedSocket,
-  injectFaults,
-  openGroupSocket,
-  openSendSocket,
-  parseFaultSpec,
+  newTransportCounters,
+  openReceiverTransport,
   processRandom,
+  wallClockUs,
+  type TransportCounters,
+  type TransportOptions,
 } from '#multicast/udp/mod.ts';
-import { NativeBlockReader } from '#multicast/wire/mod.ts';
+import { type BlockReader, newBlockReader, NO_PUBLISH_TIME } from '#multicast/wire/mod.ts';
 
 /** A message as it came. */
 export interface LiveMessage {
@@ -22,7 +27,9 @@ export interface LiveMessage {
   readonly session: SessionId;
   readonly source: string | undefined;
   readonly sequence: number;
+  /** When it was published; when it arrived, where the framing (raw, zmq) does not say. */
   readonly publishedAtUs: number;
+  /** In the framing `zmq` the frames of the message, which zmqParts() takes apart. */
   readonly payload: Uint8Array;
 }
 
@@ -47,16 +54,11 @@ export type LiveItem = LiveMessage | LiveLoss | LiveSession;
 
 /** What a subscriber is opened with. */
 export interface OpenSubscriberOptions
-  extends Pick<ReceiverOptions, 'messageBytesMax' | 'repairTimeoutMs' | 'sourceExpiryMs'> {
-  readonly address: ChannelAddress;
-  readonly interfaceAddress: string;
+  extends Pick<ReceiverOptions, 'messageBytesMax' | 'repairTimeoutMs' | 'sourceExpiryMs'>,
+    TransportOptions {
   readonly receiveBufferBytes: number;
-  readonly faults?: string;
-  /** Capture file in which to keep what is sent and received. */
-  readonly capture?: string | undefined;
 }
 
-const SEND_BUFFER_BYTES = 1_048_576;
 /** What may wait for a slow reader before datagrams are dropped. */
 const PENDING_BYTES_MAX = 64 * 1_048_576;
 /** What a waiting message takes beside its payload: without it, empty ones would cost nothing. */
@@ -71,14 +73,16 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
   readonly #receiver: Receiver;
   readonly #resources = new AsyncDisposableStack();
   readonly #sources = new Map<SessionId, string>();
-  readonly #reader = new NativeBlockReader();
+  readonly #reader: BlockReader;
   #pending: LiveItem[] = [];
   #pendingBytes = 0;
   #arrived = Promise.withResolvers<void>();
   #gate: GatedSocket | undefined;
+  #countTransport: () => TransportCounters = newTransportCounters;
   #isClosed = false;
 
   private constructor(options: OpenSubscriberOptions) {
+    this.#reader = newBlockReader(options.address.framing);
     this.#receiver = new Receiver({ ...options, join: 'live', random: processRandom() });
   }
 
@@ -87,23 +91,14 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
     const subscriber = new ChannelSubscriber(options);
     const resources = subscriber.#resources;
     try {
-      const { group, port } = options.address;
-      const faults = options.faults === undefined ? undefined : parseFaultSpec(options.faults);
-      const capture = await CaptureFile.openIn(resources, options.capture);
-      const openedGroup = resources.use(await openGroupSocket({ ...options, group, port }));
-      const openedSend = resources.use(
-        await openSendSocket({ ...options, ttl: 1, sendBufferBytes: SEND_BUFFER_BYTES }),
-      );
-      const bareGroup = capture?.watch(openedGroup) ?? openedGroup;
-      const bareSend = capture?.watch(openedSend) ?? openedSend;
-      const groupSocket = faults === undefined ? bareGroup : injectFaults(bareGroup, faults);
-      const sendSocket = faults === undefined ? bareSend : injectFaults(bareSend, faults);
+      const { group, send, count } = await openReceiverTransport(resources, options);
+      subscriber.#countTransport = count;
       const hasRoom = (): boolean => subscriber.#pendingBytes < PENDING_BYTES_MAX;
-      subscriber.#gate = new GatedSocket(groupSocket, hasRoom);
+      subscriber.#gate = new GatedSocket(group, hasRoom);
       const driver = new Driver({
         machine: subscriber.#receiver,
-        receiveFrom: [subscriber.#gate, sendSocket],
-        sendThrough: sendSocket,
+        receiveFrom: [subscriber.#gate, send],
+        sendThrough: send,
         onEvents: () => subscriber.#takeEvents(),
       });
       resources.use(driver);
@@ -117,6 +112,16 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
   /** Numbers since the subscriber opened. */
   get counters(): Readonly<ReceiverCounters> {
     return this.#receiver.counters;
+  }
+
+  /** How long repairs took, over all sessions. */
+  get repairLatency(): LatencySnapshot {
+    return this.#receiver.repairLatency.snapshot();
+  }
+
+  /** What sockets, injected faults and capture have counted. */
+  get transportCounters(): TransportCounters {
+    return this.#countTransport();
   }
 
   /** Datagrams dropped because the reader was behind. */
@@ -189,6 +194,7 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
     const reader = this.#reader;
     const { session, bytes } = block;
     const source = this.#sources.get(session);
+    const arrivedAtUs = wallClockUs();
     reader.open(bytes, block.start, block.end);
     for (let sequence = block.firstSequence; reader.next(); sequence += 1) {
       const payload = bytes.subarray(reader.payloadStart, reader.payloadEnd);
@@ -197,7 +203,8 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
         session,
         source,
         sequence,
-        publishedAtUs: reader.publishedAtUs,
+        publishedAtUs:
+          reader.publishedAtUs === NO_PUBLISH_TIME ? arrivedAtUs : reader.publishedAtUs,
         payload,
       });
     }

@@ -4,10 +4,11 @@ import {
   type MetricDescription,
   type MetricFamily,
   receiverFamilies,
+  transportFamilies,
 } from '#multicast/metrics/mod.ts';
 import type { RecorderCounters } from './channel-recorder.ts';
 
-type Numbers = Omit<RecorderCounters, 'receiver' | 'repairLatency'>;
+type Numbers = Omit<RecorderCounters, 'receiver' | 'transport' | 'repairLatency'>;
 type Description = Pick<MetricDescription, 'name' | 'type' | 'unit' | 'sentence'>;
 
 /** The numbers of a channel beside those of its receiver. */
@@ -75,5 +76,8 @@ export function archiverFamilies(
       return { labels: { channel }, value: Number(counters[name]) };
     }),
   }));
-  return [...own, ...receiverFamilies(channels)];
+  const transports = Object.fromEntries(
+    numbers.map(([channel, { transport }]) => [channel, transport] as const),
+  );
+  return [...own, ...receiverFamilies(channels), ...transportFamilies(transports)];
 }

@@ -13,16 +13,14 @@ import {
   type ReceiverEvent,
 } from '#multicast/core/mod.ts';
 import {
-  type DatagramSocket,
-  CaptureFile,
   Driver,
   GatedSocket,
-  injectFaults,
   monotonicMs,
-  openGroupSocket,
-  openSendSocket,
-  parseFaultSpec,
+  newTransportCounters,
+  openReceiverTransport,
   processRandom,
+  type ReceiverTransport,
+  type TransportCounters,
   wallClockUs,
 } from '#multicast/udp/mod.ts';
 import { Batcher } from './batcher.ts';
@@ -62,6 +60,7 @@ export interface ChannelRecorderOptions extends RecordingSettings {
 /** What a recorder has counted. */
 export interface RecorderCounters {
   readonly receiver: ReceiverCounters;
+  readonly transport: TransportCounters;
   /** How long repairs took, over all sessions. */
   readonly repairLatency: LatencySnapshot;
   /** Datagrams dropped because too much waited for the database. */
@@ -82,7 +81,6 @@ export interface RecorderCounters {
 const PENDING_BYTES_MAX = 128 * 1_048_576;
 /** A hole found this long after an overrun is the overrun's. */
 const OVERRUN_MEMORY_MS = 30_000;
-const SEND_BUFFER_BYTES = 1_048_576;
 
 /** Records one channel. */
 export class ChannelRecorder implements BatchSource, AsyncDisposable {
@@ -91,7 +89,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   readonly #batcher: Batcher;
   readonly #resources = new AsyncDisposableStack();
   #gate: GatedSocket | undefined;
-  #capture: CaptureFile | undefined;
+  #countTransport: () => TransportCounters = newTransportCounters;
   #archivedMessages = 0;
   #commits = 0;
 
@@ -119,14 +117,10 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     const recorder = new ChannelRecorder(options);
     const resources = recorder.#resources;
     try {
-      const { group, port } = options.address;
-      const path = options.capture && `${options.capture}.${options.channel}.pcap`;
-      recorder.#capture = await CaptureFile.openIn(resources, path);
-      const groupSocket = resources.use(await openGroupSocket({ ...options, group, port }));
-      const sendSocket = resources.use(
-        await openSendSocket({ ...options, ttl: 1, sendBufferBytes: SEND_BUFFER_BYTES }),
-      );
-      recorder.#drive(recorder.#outfit(groupSocket), recorder.#outfit(sendSocket));
+      const capture = options.capture && `${options.capture}.${options.channel}.pcap`;
+      const transport = await openReceiverTransport(resources, { ...options, capture });
+      recorder.#countTransport = transport.count;
+      recorder.#drive(transport);
       return recorder;
     } catch (error) {
       await resources.disposeAsync();
@@ -138,6 +132,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   get counters(): Omit<RecorderCounters, 'databaseAway'> {
     return {
       receiver: this.#receiver.counters,
+      transport: this.#countTransport(),
       repairLatency: this.#receiver.repairLatency.snapshot(),
       overrunDatagrams: this.#gate?.overrunDatagrams ?? 0,
       pendingBytes: this.#batcher.pendingBytes,
@@ -172,18 +167,12 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     this.#takeEvents();
   }
 
-  #outfit(opened: DatagramSocket): DatagramSocket {
-    const { faults } = this.#options;
-    const socket = this.#capture?.watch(opened) ?? opened;
-    return faults === undefined ? socket : injectFaults(socket, parseFaultSpec(faults));
-  }
-
-  #drive(groupSocket: DatagramSocket, sendSocket: DatagramSocket): void {
-    this.#gate = new GatedSocket(groupSocket, () => this.#batcher.pendingBytes < PENDING_BYTES_MAX);
+  #drive({ group, send }: ReceiverTransport): void {
+    this.#gate = new GatedSocket(group, () => this.#batcher.pendingBytes < PENDING_BYTES_MAX);
     const driver = new Driver({
       machine: this.#receiver,
-      receiveFrom: [this.#gate, sendSocket],
-      sendThrough: sendSocket,
+      receiveFrom: [this.#gate, send],
+      sendThrough: send,
       onEvents: () => this.#takeEvents(),
     });
     this.#resources.use(driver);

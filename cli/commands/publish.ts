@@ -1,13 +1,15 @@
 // `publish`: sends messages to a channel, one per line of standard input or as many as asked for.
 
 import type { Command } from 'commander';
+import { publisherFamilies, transportFamilies } from '#multicast/metrics/mod.ts';
 import {
   addAddressOptions,
   addressOf,
   requireChannel,
-  requireNative,
+  resolveChannel,
   type AddressOptions,
 } from '../channel-argument.ts';
+import { addMetricsOption, serveCommandMetrics, type MetricsOptions } from '../command-metrics.ts';
 import {
   explain,
   runs,
@@ -21,7 +23,7 @@ import { Pace, publishLines, publishMadeUp } from '../publish-source.ts';
 import { openCommandRegistry } from '../registry.ts';
 
 /** What the command is told. */
-export interface PublishOptions extends AddressOptions {
+export interface PublishOptions extends AddressOptions, MetricsOptions {
   /** Messages to make up; without it, one per line of standard input. */
   readonly count?: number;
   /** Bytes of a made-up message. */
@@ -47,11 +49,13 @@ export function addPublishCommand(program: Command, host: CommandHost): void {
     .addOption(settingOption('--capture <file>', 'capture'))
     .addOption(settingOption('--fault <faults>', 'faults'));
   addAddressOptions(command);
+  addMetricsOption(command);
   runs(command, host, publish);
   explain(command, [
     "echo 'hello' | backcast publish demo.tour --source tour-1",
     'backcast publish demo.tour --count 1000 --size 200 --rate 100',
-    'backcast publish legacy --group 239.10.0.7:7600 --dport 7500 --count 10',
+    'backcast publish legacy --group 239.10.0.7:3056 --framing raw --count 10',
+    "echo 'hello' | backcast publish feed --group 239.10.0.8:5555 --framing zmq",
   ]);
 }
 
@@ -62,17 +66,25 @@ async function publish(
 ): Promise<Outcome> {
   const channel = requireChannel(name);
   const given = addressOf(options);
-  requireNative(given ?? { framing: options.framing ?? 'native' });
   await using resources = new AsyncDisposableStack();
   const { config, note } = context;
   const { openPublisher } = await import('../services.ts');
   const { announced } = await import('../announced.ts');
   const registry = given ?? (await openCommandRegistry(config, resources, note));
-  const address = 'group' in registry ? registry : await registry.resolve(channel);
+  const address = 'group' in registry ? registry : await resolveChannel(registry, channel, options);
   const publisher = resources.use(await openPublisher(config, address, options.source));
   if (!('group' in registry)) {
     resources.use(await announced(registry, channel, publisher, config));
   }
+  await serveCommandMetrics(resources, {
+    config,
+    port: options.metricsPort,
+    note,
+    collect: () => [
+      ...publisherFamilies({ [channel]: publisher.counters }),
+      ...transportFamilies({ [channel]: publisher.transportCounters }),
+    ],
+  });
   const { signal } = context;
   signal.throwIfAborted();
   const { count: wanted, size, rate } = options;

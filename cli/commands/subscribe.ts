@@ -1,13 +1,15 @@
 // `subscribe`: prints what is published on a channel now, as NDJSON.
 
 import type { Command } from 'commander';
+import { receiverFamilies, transportFamilies } from '#multicast/metrics/mod.ts';
 import {
   addAddressOptions,
   addressOf,
   requireChannel,
-  requireNative,
+  resolveChannel,
   type AddressOptions,
 } from '../channel-argument.ts';
+import { addMetricsOption, serveCommandMetrics, type MetricsOptions } from '../command-metrics.ts';
 import {
   explain,
   runs,
@@ -20,7 +22,7 @@ import type { Outcome } from '../exit-codes.ts';
 import { openCommandRegistry } from '../registry.ts';
 
 /** What the command is told. */
-export interface SubscribeOptions extends AddressOptions {
+export interface SubscribeOptions extends AddressOptions, MetricsOptions {
   /** Messages after which it ends; never if not given. */
   readonly count?: number;
 }
@@ -35,11 +37,13 @@ export function addSubscribeCommand(program: Command, host: CommandHost): void {
     .addOption(settingOption('--capture <file>', 'capture'))
     .addOption(settingOption('--fault <faults>', 'faults'));
   addAddressOptions(command);
+  addMetricsOption(command);
   runs(command, host, subscribe);
   explain(command, [
     'backcast subscribe demo.orders --count 10',
     "backcast subscribe demo.orders | jq -r '.payload'",
-    'backcast subscribe legacy --group 239.10.0.7:7600 --framing native',
+    'backcast subscribe legacy --group 239.10.0.7:3056 --framing raw --interface 10.0.0.5',
+    'backcast subscribe feed --group 239.10.0.8:5555 --framing zmq',
   ]);
 }
 
@@ -50,14 +54,24 @@ async function subscribe(
 ): Promise<Outcome> {
   const channel = requireChannel(name);
   const given = addressOf(options);
-  requireNative(given ?? { framing: options.framing ?? 'native' });
   await using resources = new AsyncDisposableStack();
   const { config, note } = context;
   const { openSubscriber } = await import('../services.ts');
   const { liveText } = await import('../live-text.ts');
   const registry = given ?? (await openCommandRegistry(config, resources, note));
-  const address = 'group' in registry ? registry : await registry.resolve(channel);
+  const address = 'group' in registry ? registry : await resolveChannel(registry, channel, options);
   const subscriber = resources.use(await openSubscriber(config, address));
+  await serveCommandMetrics(resources, {
+    config,
+    port: options.metricsPort,
+    note,
+    collect: () => [
+      ...receiverFamilies({
+        [channel]: { receiver: subscriber.counters, repairLatency: subscriber.repairLatency },
+      }),
+      ...transportFamilies({ [channel]: subscriber.transportCounters }),
+    ],
+  });
   context.signal.throwIfAborted();
   context.signal.addEventListener('abort', () => void subscriber[Symbol.asyncDispose](), {
     once: true,
@@ -66,7 +80,7 @@ async function subscribe(
   let count = 0;
   for await (const live of subscriber) {
     if (live.kind === 'message') count += 1;
-    await context.output.write(`${liveText(channel, live)}\n`);
+    await context.output.write(`${liveText(channel, live, address.framing)}\n`);
     if (count === options.count) return 'ok';
   }
   return 'interrupted';

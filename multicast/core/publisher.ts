@@ -13,27 +13,20 @@
 import {
   assert,
   type ChannelAddress,
-  NAK_SQNS_MAX,
   RECEIVE_WINDOW_PACKETS_MAX,
   type SessionId,
   unreachable,
 } from '#base/mod.ts';
-import {
-  PacketReader,
-  type TransportSession,
-  toRepair,
-  unwrapSqn,
-  wrapSqn,
-} from '#multicast/wire/mod.ts';
+import { PacketReader, type TransportSession, wrapSqn } from '#multicast/wire/mod.ts';
 import { HeartbeatSchedule } from './heartbeat.ts';
 import type { Machine, Remote, Transmit } from './machine.ts';
 import { PacketBuilder } from './packet-builder.ts';
 import { newPublisherCounters, type PublisherCounters } from './counters.ts';
 import { ncfPacket, spmPacket } from './publisher-packets.ts';
-import { RateLimiter } from './rate-limiter.ts';
-import { RepairScheduler } from './repair-scheduler.ts';
+import { NakAnswering } from './nak-answering.ts';
+import { newRateLimiter, type RateLimiter, wireBytesOf } from './rate-limiter.ts';
 import { TransmitWindow } from './transmit-window.ts';
-import { smallestWindow } from './window-size.ts';
+import { largestMessageBytes, smallestWindow } from './window-size.ts';
 
 /** What a publisher is made of. */
 export interface PublisherOptions {
@@ -64,16 +57,10 @@ export type PublisherEvent = { readonly kind: 'writable' } | { readonly kind: 'c
 /** What became of a message handed to `publish`. */
 export type PublishOutcome = 'accepted' | 'would_block' | 'too_large' | 'closed';
 
-/** Share of the data rate that repairs may use on top of it, and of which they are sure. */
-const REPAIR_SHARE = 0.25;
-/** The burst of the rate: what accrues in this time. Timers fire up to some milliseconds late. */
-const BURST_MS = 10;
 /** Between two SPMs that somebody asked for. */
 const SPM_ASKED_DISTANCE_MS = 20;
 /** NAKs extend the linger, but not beyond this many times its length. */
 const LINGER_EXTENSIONS_MAX = 10;
-/** UDP and IP headers, which the rate counts too. */
-const UDP_HEADER_BYTES = 28;
 
 /** One publisher on one channel. */
 export class Publisher implements Machine {
@@ -81,10 +68,10 @@ export class Publisher implements Machine {
   readonly #options: PublisherOptions;
   readonly #window: TransmitWindow;
   readonly #builder: PacketBuilder;
-  readonly #repairs = new RepairScheduler();
+  readonly #messageBytesMax: number;
+  readonly #answering: NakAnswering;
   readonly #heartbeat: HeartbeatSchedule;
   readonly #dataRate: RateLimiter;
-  readonly #repairRate: RateLimiter;
   readonly #reader = new PacketReader();
   readonly #control: Uint8Array[] = [];
   readonly #events: PublisherEvent[] = [];
@@ -120,10 +107,15 @@ export class Publisher implements Machine {
       packetsMax: options.windowPackets,
       bytesMax: options.windowBytes,
     });
-    this.#builder = new PacketBuilder(options.transport, options.session, options.packetBytesMax);
+    this.#messageBytesMax = largestMessageBytes(options);
+    this.#builder = new PacketBuilder({ ...options, framing: options.address.framing });
     this.#heartbeat = new HeartbeatSchedule(nowMs);
-    this.#dataRate = newLimiter(options.rateBytesPerSec, options.packetBytesMax);
-    this.#repairRate = newLimiter(options.rateBytesPerSec * REPAIR_SHARE, options.packetBytesMax);
+    this.#dataRate = newRateLimiter(options.rateBytesPerSec, options.packetBytesMax);
+    this.#answering = new NakAnswering({
+      ...options,
+      window: this.#window,
+      counters: this.counters,
+    });
     this.#sentLead = firstSqn - 1;
   }
 
@@ -138,13 +130,14 @@ export class Publisher implements Machine {
   }
 
   /**
-   * Takes a message into the stream; its bytes are copied. `accepted` gives it the next sequence.
+   * Takes a message into the stream; its bytes are copied. In the framing `zmq` they are the frames
+   * of one message, and nothing else (zmqMessage). `accepted` gives it the next sequence.
    * `would_block` means that as much waits to be sent as half the window holds: a `writable` event
    * says when to try again. `publishedAtUs` is the wall clock in microseconds.
    */
   publish(payload: Uint8Array, publishedAtUs: number, nowMs: number): PublishOutcome {
     if (this.#state !== 'open') return 'closed';
-    if (payload.length > this.#options.messageBytesMax) return 'too_large';
+    if (payload.length > this.#messageBytesMax) return 'too_large';
     this.#nowMs = nowMs;
     if (this.#isBacklogFull()) {
       this.#isBlocked = true;
@@ -188,7 +181,7 @@ export class Publisher implements Machine {
   handleTimeout(nowMs: number): void {
     this.#nowMs = Math.max(this.#nowMs, nowMs);
     if (this.#flushAtMs <= this.#nowMs) this.#flush();
-    this.#repairs.forgetLingers(this.#nowMs);
+    this.#answering.handleTimeout(this.#nowMs);
     this.#advanceState();
   }
 
@@ -196,9 +189,12 @@ export class Publisher implements Machine {
   pollTransmit(): Transmit | undefined {
     if (this.#state === 'closed') return undefined;
     this.#dataRate.refill(this.#nowMs);
-    this.#repairRate.refill(this.#nowMs);
+    const spare = this.#sentLead === this.#window.lead ? this.#dataRate : undefined;
     const bytes =
-      this.#control.shift() ?? this.#pollSpm() ?? this.#pollRepair() ?? this.#pollData();
+      this.#control.shift() ??
+      this.#pollSpm() ??
+      this.#answering.pollRepair(spare, this.#nowMs) ??
+      this.#pollData();
     if (bytes === undefined) return undefined;
     this.counters.bytesSent += bytes.length;
     return { bytes, address: this.#options.address.group, port: this.#options.address.port };
@@ -213,9 +209,9 @@ export class Publisher implements Machine {
   get nextDeadlineMs(): number {
     if (this.#state === 'closed') return Number.POSITIVE_INFINITY;
     let deadlineMs = Math.min(this.#heartbeat.nextAtMs, this.#flushAtMs, this.#spmAskedAtMs);
-    const hasRepairs = this.#repairs.length > 0;
+    const { hasRepairs } = this.#answering;
     deadlineMs = Math.min(deadlineMs, hasRepairs ? this.#lingerEndMs : this.#lingerUntilMs);
-    if (hasRepairs) deadlineMs = Math.min(deadlineMs, this.#repairRate.readyAtMs);
+    if (hasRepairs) deadlineMs = Math.min(deadlineMs, this.#answering.readyAtMs);
     const mayUseDataRate = hasRepairs || this.#sentLead < this.#window.lead;
     return mayUseDataRate ? Math.min(deadlineMs, this.#dataRate.readyAtMs) : deadlineMs;
   }
@@ -226,7 +222,8 @@ export class Publisher implements Machine {
       const isAppended = this.#builder.append(payload, publishedAtUs, this.#nextSequence);
       assert(isAppended, 'an inline message fits an empty packet');
     }
-    if (this.#flushAtMs === Number.POSITIVE_INFINITY)
+    if (this.#options.address.framing === 'raw') this.#flush();
+    else if (this.#flushAtMs === Number.POSITIVE_INFINITY)
       this.#flushAtMs = nowMs + this.#options.flushMs;
   }
 
@@ -282,31 +279,11 @@ export class Publisher implements Machine {
     return packet;
   }
 
-  #pollRepair(): Uint8Array | undefined {
-    for (let sqn = this.#repairs.peek(); sqn !== undefined; sqn = this.#repairs.peek()) {
-      const packet = this.#window.get(sqn);
-      if (packet === undefined) {
-        this.#repairs.done(false, this.#nowMs);
-        this.counters.repairsExpired += 1;
-        continue;
-      }
-      const wireBytes = packet.length + UDP_HEADER_BYTES;
-      const isIdle = this.#sentLead === this.#window.lead;
-      if (!this.#repairRate.take(wireBytes) && !(isIdle && this.#dataRate.take(wireBytes)))
-        return undefined;
-      this.#repairs.done(true, this.#nowMs);
-      toRepair(packet, wrapSqn(this.#window.trail));
-      this.counters.repairsSent += 1;
-      return packet;
-    }
-    return undefined;
-  }
-
   #pollData(): Uint8Array | undefined {
     if (this.#sentLead >= this.#window.lead) return undefined;
     const packet = this.#window.get(this.#sentLead + 1);
     assert(packet !== undefined, 'an unsent packet is in the window');
-    if (!this.#dataRate.take(packet.length + UDP_HEADER_BYTES)) return undefined;
+    if (!this.#dataRate.take(wireBytesOf(packet))) return undefined;
     this.#sentLead += 1;
     this.#sentNextSequence = this.#window.nextSequenceAfter(this.#sentLead);
     this.#unsentBytes -= packet.length;
@@ -321,25 +298,12 @@ export class Publisher implements Machine {
   }
 
   #handleNak(): void {
-    const { sqnList, sqnCount } = this.#reader;
-    const confirmed = new Uint32Array(NAK_SQNS_MAX);
-    let confirmedCount = 0;
-    this.counters.naksReceived += 1;
-    for (let index = 0; index < sqnCount; index += 1) {
-      const wrapped = sqnList[index] ?? 0;
-      const sqn = unwrapSqn(wrapped, this.#sentLead);
-      if (sqn > this.#sentLead) {
-        this.counters.naksUnsent += 1;
-      } else if (sqn < this.#window.trail) {
-        this.counters.naksExpired += 1;
-        this.#askForSpm();
-      } else {
-        const answer = this.#repairs.request(sqn, this.#nowMs);
-        if (answer === 'lingering') continue;
-        confirmed[confirmedCount] = wrapped;
-        confirmedCount += 1;
-      }
-    }
+    const { confirmed, confirmedCount, isBehind } = this.#answering.handleNak(
+      this.#reader,
+      this.#sentLead,
+      this.#nowMs,
+    );
+    if (isBehind) this.#askForSpm();
     if (confirmedCount > 0) {
       this.#control.push(ncfPacket(this.#options, confirmed, confirmedCount));
       this.counters.ncfsSent += 1;
@@ -368,7 +332,7 @@ export class Publisher implements Machine {
         return;
       case 'lingering':
         if (this.#nowMs < this.#lingerUntilMs) return;
-        if (this.#repairs.length > 0 && this.#nowMs < this.#lingerEndMs) return;
+        if (this.#answering.hasRepairs && this.#nowMs < this.#lingerEndMs) return;
         this.#state = 'closed';
         this.#window.clear();
         this.#events.push({ kind: 'closed' });
@@ -386,9 +350,4 @@ function isSameTransport(a: TransportSession, b: TransportSession): boolean {
     a.gsiHigh === b.gsiHigh &&
     a.dataDport === b.dataDport
   );
-}
-
-function newLimiter(rateBytesPerSec: number, packetBytesMax: number): RateLimiter {
-  const burstBytes = Math.max(2 * packetBytesMax, (rateBytesPerSec * BURST_MS) / 1000);
-  return new RateLimiter({ rateBytesPerSec, burstBytes });
 }

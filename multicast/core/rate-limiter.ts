@@ -4,6 +4,11 @@
 
 import { assert } from '#base/mod.ts';
 
+/** The burst of a rate: what accrues in this time. Timers fire up to some milliseconds late. */
+const BURST_MS = 10;
+/** UDP and IP headers, which a rate counts too. */
+const UDP_HEADER_BYTES = 28;
+
 /** Grants bytes at `rateBytesPerSec`, at most `burstBytes` at once. */
 export class RateLimiter {
   readonly #rateBytesPerMs: number;
@@ -40,4 +45,15 @@ export class RateLimiter {
     if (this.#tokensBytes > 0) return this.#refilledAtMs;
     return this.#refilledAtMs + -this.#tokensBytes / this.#rateBytesPerMs + 1e-6;
   }
+}
+
+/** A limiter for packets of up to `packetBytesMax`, with the burst that late timers need. */
+export function newRateLimiter(rateBytesPerSec: number, packetBytesMax: number): RateLimiter {
+  const burstBytes = Math.max(2 * packetBytesMax, (rateBytesPerSec * BURST_MS) / 1000);
+  return new RateLimiter({ rateBytesPerSec, burstBytes });
+}
+
+/** What a packet takes of a rate. */
+export function wireBytesOf(packet: Uint8Array): number {
+  return packet.length + UDP_HEADER_BYTES;
 }

@@ -8,6 +8,7 @@ import {
 } from '#multicast/core/mod.ts';
 import { describeCounters, type MetricDescription } from './catalogue.ts';
 import type { MetricFamily } from './exposition.ts';
+import { counterFamilies } from './part-metrics.ts';
 
 const COUNTERS = describeCounters('receiver', RECEIVER_COUNTERS, ['channel']);
 const REPAIR_LATENCY: MetricDescription = {
@@ -29,14 +30,11 @@ export function receiverFamilies(
   channels: Readonly<Record<string, ReceiverNumbers>>,
 ): MetricFamily[] {
   const numbers = Object.entries(channels);
-  const counters = Object.keys(RECEIVER_COUNTERS) as (keyof ReceiverCounters)[];
+  const counters = Object.fromEntries(
+    numbers.map(([channel, { receiver }]) => [channel, receiver] as const),
+  );
   return [
-    ...counters.map((name) => ({
-      metric: COUNTERS[name],
-      samples: numbers.map(([channel, { receiver }]) => {
-        return { labels: { channel }, value: receiver[name] };
-      }),
-    })),
+    ...counterFamilies(COUNTERS, counters),
     {
       metric: REPAIR_LATENCY,
       histograms: numbers.map(([channel, { repairLatency }]) => ({

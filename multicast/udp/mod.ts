@@ -8,3 +8,5 @@ export * from './gate.ts';
 export * from './interface-mtu.ts';
 export * from './loss-injector.ts';
 export * from './socket.ts';
+export * from './transport.ts';
+export * from './transport-counters.ts';

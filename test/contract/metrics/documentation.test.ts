@@ -6,8 +6,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { fastify } from 'fastify';
-import { newReceiverCounters, RECEIVER_COUNTERS } from '#multicast/core/mod.ts';
-import type { MetricDescription } from '#multicast/metrics/mod.ts';
+import {
+  newPublisherCounters,
+  newReceiverCounters,
+  PUBLISHER_COUNTERS,
+  RECEIVER_COUNTERS,
+} from '#multicast/core/mod.ts';
+import { type MetricDescription, publisherFamilies } from '#multicast/metrics/mod.ts';
+import { TRANSPORT_COUNTERS, type TransportCounters } from '#multicast/udp/mod.ts';
 import { archiverFamilies, type RecorderCounters } from '#ingest/mod.ts';
 import { countRequests } from '#replay-api/api-metrics.ts';
 import { createReplayApi } from '#replay-api/mod.ts';
@@ -17,6 +23,7 @@ import { openTestApi, silentLogger } from '#test/support/replay-api.ts';
 const PAGE = fileURLToPath(new URL('../../../docs/metrics.md', import.meta.url));
 const TABLE = /(<!-- metrics: [^\n]* -->\n)([^]*?)(<!-- \/metrics -->)/;
 const METRICS: readonly MetricDescription[] = [
+  ...publisherFamilies({}),
   ...archiverFamilies({}),
   ...countRequests(fastify())(),
 ].map(({ metric }) => metric);
@@ -36,14 +43,21 @@ function renderTable(): string {
   return [head, rule, ...body].map((row) => `| ${row.join(' | ')} |\n`).join('');
 }
 
+/** Those below, in the order in which they are exposed. */
+const OWN_NUMBERS = [3, 4, 1, 2, 5, 6, 1];
+
 /** A channel of an archiver on which each number is another one. */
 function countedChannel(): RecorderCounters {
   const receiver = newReceiverCounters();
   Object.keys(RECEIVER_COUNTERS).forEach((name, index) => {
     receiver[name as keyof typeof receiver] = 1_000 + index;
   });
+  const transport = Object.fromEntries(
+    Object.keys(TRANSPORT_COUNTERS).map((name, index) => [name, 2_000 + index]),
+  ) as TransportCounters;
   return {
     receiver,
+    transport,
     repairLatency: { bucketCounts: Array.from({ length: 15 }, (_, index) => index), sumMs: 1_500 },
     overrunDatagrams: 1,
     pendingBytes: 2,
@@ -65,28 +79,36 @@ test('the page has every metric of the program, and no other', () => {
   assert.match(page, TABLE);
 });
 
-test('every counter of a receiver is a metric with its unit and sentence', () => {
-  const ofReceivers = METRICS.filter(({ name }) => name.startsWith('backcast_receiver_'));
-  for (const { unit, sentence } of Object.values(RECEIVER_COUNTERS))
-    assert.ok(
-      ofReceivers.some((it) => it.unit === unit && it.sentence === sentence),
-      sentence,
+const COUNTED = {
+  publisher: PUBLISHER_COUNTERS,
+  receiver: RECEIVER_COUNTERS,
+  transport: TRANSPORT_COUNTERS,
+};
+
+for (const [part, registry] of Object.entries(COUNTED)) {
+  test(`every counter of a ${part} is a metric with its unit and sentence`, () => {
+    const ofPart = METRICS.filter(({ name, type }) => {
+      return name.startsWith(`backcast_${part}_`) && type === 'counter';
+    });
+    assert.deepEqual(
+      ofPart.map(({ unit, sentence }) => ({ unit, sentence })),
+      Object.values(registry).map(({ unit, sentence }) => ({ unit, sentence })),
     );
-  assert.equal(ofReceivers.length, Object.keys(RECEIVER_COUNTERS).length + 1);
-});
+  });
+}
 
 test('names say what they are, once', () => {
   const names = METRICS.map(({ name }) => name);
   assert.equal(new Set(names).size, names.length);
   for (const { name, type, unit, sentence } of METRICS) {
-    assert.match(name, /^backcast_(api|archiver|receiver)_[a-z]+(_[a-z]+)*$/);
+    assert.match(name, /^backcast_(api|archiver|publisher|receiver|transport)_[a-z]+(_[a-z]+)*$/);
     if (type === 'counter') assert.ok(name.endsWith(`_${unit}_total`), name);
     else assert.doesNotMatch(name, /_total$/);
     assert.match(sentence, /^[A-Z0-9].+\.$/);
   }
 });
 
-test('/metrics has every metric of the program, and no other', async () => {
+test('/metrics has every metric of an archiver and its API, and no other', async () => {
   await using api = await openTestApi();
   const app = await createReplayApi({
     database: api.opened,
@@ -100,8 +122,9 @@ test('/metrics has every metric of the program, and no other', async () => {
     const answer = await app.inject('/metrics');
     assert.equal(answer.headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
     const exposed = readExposition(answer.body);
-    assert.deepEqual(new Set(exposed.types.keys()), new Set(METRICS.map(({ name }) => name)));
-    for (const { name, type, sentence } of METRICS) {
+    const metrics = METRICS.filter(({ name }) => !name.startsWith('backcast_publisher_'));
+    assert.deepEqual(new Set(exposed.types.keys()), new Set(metrics.map(({ name }) => name)));
+    for (const { name, type, sentence } of metrics) {
       assert.equal(exposed.types.get(name), type);
       assert.equal(exposed.helps.get(name), sentence);
     }
@@ -126,6 +149,18 @@ test('every number of a channel is exposed under its name', () => {
   assert.ok(values.every(({ labels }) => labels['channel'] === 'orders'));
   assert.deepEqual(
     values.map(({ value }) => value),
-    [3, 4, 1, 2, 5, 6, 1, ...Object.values(counters.receiver)],
+    [...OWN_NUMBERS, ...Object.values(counters.receiver), ...Object.values(counters.transport)],
+  );
+});
+
+test('every number of a publisher is exposed under its name', () => {
+  const counters = newPublisherCounters();
+  Object.keys(PUBLISHER_COUNTERS).forEach((name, index) => {
+    counters[name as keyof typeof counters] = 1 + index;
+  });
+  const families = publisherFamilies({ orders: counters });
+  assert.deepEqual(
+    families.flatMap((family) => ('samples' in family ? family.samples : [])),
+    Object.values(counters).map((value) => ({ labels: { channel: 'orders' }, value })),
   );
 });

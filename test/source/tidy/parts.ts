@@ -7,7 +7,7 @@ export const FLOORS = {
   'multicast/wire': 1,
   'multicast/core': 2,
   'multicast/udp': 3,
-  'multicast/metrics': 3,
+  'multicast/metrics': 4,
   registry: 3,
   config: 3,
   'archive/segment': 3,
