@@ -71,7 +71,8 @@ export function addressOf(options: AddressOptions): ChannelAddress | undefined {
 }
 
 /**
- * The address of `channel` as the registry has it; a new one gets the framing that is asked for. Errors: those of Registry.resolve.
+ * The address of `channel` as the registry has it; a new one gets the framing that is asked for.
+ * Errors: those of Registry.resolve.
  */
 export async function resolveChannel(
   registry: Registry,
