@@ -7,6 +7,7 @@ export * from './driver.ts';
 export * from './gate.ts';
 export * from './interface-mtu.ts';
 export * from './loss-injector.ts';
+export * from './nak-relay.ts';
 export * from './socket.ts';
 export * from './transport.ts';
 export * from './transport-counters.ts';

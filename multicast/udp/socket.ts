@@ -69,6 +69,7 @@ export interface SendSocketOptions {
 
 /** Receive buffer of a socket that hears little: NAKs and the like. */
 const CONTROL_BUFFER_BYTES = 1_048_576;
+const LOOPBACK = '127.0.0.1';
 
 /**
  * Joins `group` on the interface and hears what is sent to group and port. Bound to the group
@@ -107,6 +108,18 @@ export async function openPortSocket(options: PortSocketOptions): Promise<Datagr
   const { port, interfaceAddress } = options;
   const binding = { address: interfaceAddress, port, interfaceAddress, ttl: 1 };
   return openSocket(binding, (socket) => socket.setRecvBufferSize(CONTROL_BUFFER_BYTES));
+}
+
+/**
+ * Hears and sends broadcasts on the network of a broadcast address. Others may share the port, and
+ * each hears everything, also what it sends itself. Errors: as openPortSocket.
+ */
+export async function openBroadcastSocket(options: PortSocketOptions): Promise<DatagramSocket> {
+  const { port, interfaceAddress: address } = options;
+  return openSocket({ address, port, interfaceAddress: LOOPBACK, ttl: 1 }, (socket) => {
+    socket.setBroadcast(true);
+    socket.setRecvBufferSize(CONTROL_BUFFER_BYTES);
+  });
 }
 
 interface Binding {

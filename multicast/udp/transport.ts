@@ -3,9 +3,17 @@
 // nothing of how many sockets there are. What is opened belongs to the stack it is opened in.
 
 import type { ChannelAddress } from '#base/mod.ts';
+import type { TransportSession } from '#multicast/wire/mod.ts';
 import { CaptureFile } from './capture.ts';
+import { LOOPBACK_BROADCAST, RelayingSocket } from './nak-relay.ts';
 import { type FaultySocket, injectFaults, parseFaultSpec } from './loss-injector.ts';
-import { type DatagramSocket, openGroupSocket, openPortSocket, openSendSocket } from './socket.ts';
+import {
+  type DatagramSocket,
+  openBroadcastSocket,
+  openGroupSocket,
+  openPortSocket,
+  openSendSocket,
+} from './socket.ts';
 import { countTransport, type TransportCounters } from './transport-counters.ts';
 
 /** What every transport is opened with. */
@@ -64,13 +72,14 @@ export async function openReceiverTransport(
 
 /**
  * Opens what a publisher sends through. Receivers of other implementations know nothing of a
- * publisher's own port and ask at the group's, so where there may be any, that is heard too.
+ * publisher's own port and ask at the group's, so where there may be any, that is heard too, and
+ * what there is meant for another publisher of this host is passed on.
  * Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE, BACKCAST_USAGE (faults),
  * BACKCAST_CONFIG_INVALID.
  */
 export async function openPublisherTransport(
   resources: AsyncDisposableStack,
-  options: TransportOptions,
+  options: TransportOptions & { readonly transport: TransportSession },
 ): Promise<PublisherTransport> {
   const { ttl = 1 } = options;
   const outfit = await openOutfit(resources, options);
@@ -80,7 +89,10 @@ export async function openPublisherTransport(
   const { framing, port } = options.address;
   if (framing === 'native') return { send, receiveFrom: [send], count: outfit.count };
   const asked = outfit.socket(resources.use(await openPortSocket({ ...options, port })));
-  return { send, receiveFrom: [send, asked], count: outfit.count };
+  const broadcast = { port, interfaceAddress: LOOPBACK_BROADCAST };
+  const relay = outfit.socket(resources.use(await openBroadcastSocket(broadcast)));
+  const relaying = new RelayingSocket(asked, relay, options.transport);
+  return { send, receiveFrom: [send, relaying, relay], count: outfit.count };
 }
 
 /** Puts capture and faults before sockets, and counts over all of them. */
