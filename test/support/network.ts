@@ -4,7 +4,7 @@
 
 import { execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { delimiter } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -85,8 +85,8 @@ export async function createNetwork(): Promise<TestNetwork> {
 
 /** Programs that need root, and what their environment must say. */
 interface Tools {
-  ip(...args: readonly string[]): Promise<string>;
-  nft(name: string, input: string, ...args: readonly string[]): Promise<string>;
+  readonly ip: (...args: readonly string[]) => Promise<string>;
+  readonly nft: (name: string, input: string, ...args: readonly string[]) => Promise<string>;
   readonly ipPath: string;
 }
 
@@ -111,7 +111,7 @@ async function findTools(): Promise<Tools> {
     ip: async (...args) => (await run(ipPath, args, { env })).stdout,
     nft: async (name, input, ...args) => {
       const child = run(ipPath, ['netns', 'exec', name, nftPath, ...args], { env });
-      child.child.stdin?.end(input);
+      child.child.stdin?.on('error', () => undefined).end(input);
       return (await child).stdout;
     },
   };
@@ -165,10 +165,8 @@ function hostOf(tools: Tools, name: string, address: string, running: Set<Runnin
       const rules = await tools.nft(name, '', 'list', 'ruleset');
       return [...rules.matchAll(/counter packets (\d+)/g)].map((match) => Number(match[1]));
     },
-    joinedCount: async (group) => {
-      const pid = [...running].at(-1)?.pid ?? 0;
-      return joinedCountIn(await readFile(`/proc/${pid}/net/igmp`, 'utf8'), group);
-    },
+    joinedCount: async (group) =>
+      joinedCountIn(await tools.ip('netns', 'exec', name, 'cat', '/proc/net/igmp'), group),
   };
 }
 

@@ -10,14 +10,18 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import type { ChannelAddress } from '#base/mod.ts';
 import type { RunningCommand } from './cli.ts';
 import { fetchDebianPackages, findProgram, lastLine } from './debian-packages.ts';
 import type { UnpackedPackages } from './debian-packages.ts';
 import type { Host } from './network.ts';
+import { until } from './until.ts';
 
 const SOURCES = fileURLToPath(new URL('../interop/peers', import.meta.url));
 const CACHE = fileURLToPath(new URL('../../.cache/interop', import.meta.url));
 const FILES = ['peer.h', 'openpgm-peer.c', 'zmq-peer.c'];
+/** The longest that any peer takes for what a test asks of it. */
+const LINE_MS_MAX = 40_000;
 const run = promisify(execFile);
 
 /** What a peer says in the end. */
@@ -50,21 +54,85 @@ export interface Peer {
   end(): Promise<PeerReport>;
 }
 
-/** Which program, what it does, and its settings as the head of its source says. */
-export interface PeerOrder {
-  readonly program: 'openpgm-peer' | 'zmq-peer';
-  readonly role: 'send' | 'receive' | 'publish' | 'subscribe';
-  readonly settings: Readonly<Record<string, string | number>>;
+/** The group, and its port where it is not the program's own default. */
+export type PeerAddress = Pick<ChannelAddress, 'group' | 'port'>;
+/** Settings by name, as the sources of the peers read them. */
+export type PeerSettings = Readonly<Record<string, string | number | readonly number[]>>;
+
+/** OpenPGM's end that sends on `address`. */
+export function startOpenpgmSender(
+  host: Host,
+  address: PeerAddress,
+  settings: PeerSettings,
+): Promise<Peer> {
+  return startPeer(host, ['openpgm-peer', 'send'], {
+    ...openpgmSettings(host, address),
+    ...settings,
+  });
 }
 
-/** Starts a peer on `host`. */
-export async function startPeer(host: Host, order: PeerOrder): Promise<Peer> {
+/** OpenPGM's end that receives, once it has joined. */
+export async function startOpenpgmReceiver(
+  host: Host,
+  address: PeerAddress,
+  settings: PeerSettings,
+): Promise<Peer> {
+  const given = { ...openpgmSettings(host, address), ...settings };
+  return await joined(host, address, () => startPeer(host, ['openpgm-peer', 'receive'], given));
+}
+
+/** ZeroMQ's end that publishes on `address`. */
+export function startZmqPublisher(
+  host: Host,
+  address: PeerAddress,
+  settings: PeerSettings,
+): Promise<Peer> {
+  return startPeer(host, ['zmq-peer', 'publish'], {
+    endpoint: endpointOf(host, address),
+    ...settings,
+  });
+}
+
+/** ZeroMQ's end that subscribes, once it has joined. */
+export async function startZmqSubscriber(
+  host: Host,
+  address: PeerAddress,
+  settings: PeerSettings,
+): Promise<Peer> {
+  const given = { endpoint: endpointOf(host, address), ...settings };
+  return await joined(host, address, () => startPeer(host, ['zmq-peer', 'subscribe'], given));
+}
+
+function openpgmSettings({ address }: Host, { group, port }: PeerAddress): PeerSettings {
+  return { network: `${address};${group}`, port };
+}
+
+function endpointOf({ address }: Host, { group, port }: PeerAddress): string {
+  return `epgm://${address};${group}:${port}`;
+}
+
+async function joined(
+  host: Host,
+  { group }: PeerAddress,
+  start: () => Promise<Peer>,
+): Promise<Peer> {
+  const before = await host.joinedCount(group);
+  const peer = await start();
+  await until('the peer has joined', async () => (await host.joinedCount(group)) > before);
+  return peer;
+}
+
+async function startPeer(
+  host: Host,
+  [program, role]: readonly [string, string],
+  settings: PeerSettings,
+): Promise<Peer> {
   const { folder, libraryPath } = await compiledPeers();
-  const settings = Object.entries(order.settings).map(([name, value]) => `${name}=${value}`);
-  const command = host.start(join(folder, order.program), [order.role, ...settings], {
+  const given = Object.entries(settings).map(([name, value]) => `${name}=${String(value)}`);
+  const command = host.start(join(folder, program), [role, ...given], {
     LD_LIBRARY_PATH: libraryPath,
   });
-  const line = linesOf(order, command);
+  const line = linesOf(`${program} ${role}`, command);
   return {
     sent: async () => void (await line(({ kind }) => kind === 'sent')),
     received: async (count) =>
@@ -79,17 +147,21 @@ export async function startPeer(host: Host, order: PeerOrder): Promise<Peer> {
 
 /** Waits for a line of the peer, said already or yet to come; fails if it ends without. */
 function linesOf(
-  order: PeerOrder,
+  name: string,
   command: RunningCommand,
 ): (isWanted: (line: PeerLine) => boolean) => Promise<PeerLine> {
   const lines: PeerLine[] = [];
   const waiting = new Set<() => void>();
-  const name = `${order.program} ${order.role}`;
   let complaint = '';
   let end: string | undefined;
   const wake = (): void => {
     for (const look of waiting) look();
   };
+  const hasSaid = (): string =>
+    `${name} has said ${lines
+      .slice(-3)
+      .map((line) => JSON.stringify(line))
+      .join(', ')}`;
   command.stderr.on('data', (text: Buffer) => (complaint += text.toString()));
   createInterface({ input: command.stdout }).on('line', (text) => {
     lines.push(JSON.parse(text) as PeerLine);
@@ -101,11 +173,16 @@ function linesOf(
   });
   return (isWanted) =>
     new Promise((resolve, reject) => {
+      const giveUp = setTimeout(() => {
+        waiting.delete(look);
+        reject(new Error(`not within ${LINE_MS_MAX} ms: ${hasSaid()}`));
+      }, LINE_MS_MAX);
       const look = (): void => {
         const found = lines.find(isWanted);
         const failed = lines.find(({ kind }) => kind === 'failed');
         if (found === undefined && failed === undefined && end === undefined) return;
         waiting.delete(look);
+        clearTimeout(giveUp);
         if (found !== undefined) resolve(found);
         else reject(new Error(failed === undefined ? end : `${name}: ${failed.what}`));
       };
@@ -199,6 +276,6 @@ async function findTcc(): Promise<(args: readonly string[]) => Promise<void>> {
   const headers = [`-I${include}`, `-I${join(include, machine)}`];
   return async (args) => {
     const env = { ...process.env, LD_LIBRARY_PATH: libraryPath };
-    await run(program, [...flags, ...headers, ...args, ...[`-L${library}`]], { env });
+    await run(program, [...flags, ...headers, ...args, `-L${library}`], { env });
   };
 }
