@@ -54,6 +54,12 @@ export const ERRORS = {
   ),
   BACKCAST_CHANNEL_NAME: entry('The channel name is not valid.', 'caller', false, 400),
   BACKCAST_CHANNEL_UNKNOWN: entry('The channel is not known.', 'caller', false, 404),
+  BACKCAST_FRAMING_CHANGED: entry(
+    'The channel is archived with another framing.',
+    'operator',
+    false,
+    409,
+  ),
   BACKCAST_SESSION_UNKNOWN: entry(
     'The session is not known on this channel.',
     'caller',

@@ -51,6 +51,12 @@ export const RECEIVE_GAPS_MAX = 4_096;
 export const RECEIVE_SESSIONS_MAX = 1_024;
 
 /**
+ * Sessions that are over and that an archiver keeps in mind per channel, so that it need not ask
+ * the archive when one is heard again: those of four times as many publishers as it follows.
+ */
+export const SESSIONS_REMEMBERED_MAX: number = 4 * RECEIVE_SESSIONS_MAX;
+
+/**
  * Packet numbers in one NAK: one in the header and 62 in the list, as much as the list option
  * holds.
  */

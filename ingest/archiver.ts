@@ -169,8 +169,7 @@ export class Archiver implements AsyncDisposable {
     for (const [channel, address] of channels) {
       if (!this.#isWanted(channel) || this.#known.has(channel)) continue;
       this.#known.add(channel);
-      if (address.framing === 'native') this.#assign(channel, address);
-      else this.#options.log.warn({ channel, framing: address.framing }, 'channel not recorded');
+      this.#assign(channel, address);
     }
   }
 

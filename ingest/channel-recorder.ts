@@ -5,12 +5,14 @@
 // cause.
 
 import type { ArchiveBatch, SessionProgress } from '#archive/mod.ts';
-import type { ChannelAddress } from '#base/mod.ts';
+import type { SegmentBuilderPool } from '#archive/segment/mod.ts';
+import type { ChannelAddress, SessionId } from '#base/mod.ts';
 import {
   type LatencySnapshot,
   Receiver,
   type ReceiverCounters,
   type ReceiverEvent,
+  type ResumePoint,
 } from '#multicast/core/mod.ts';
 import {
   Driver,
@@ -24,6 +26,7 @@ import {
   wallClockUs,
 } from '#multicast/udp/mod.ts';
 import { Batcher } from './batcher.ts';
+import { SessionLookup } from './session-lookup.ts';
 import type { BatchSource } from './shard-writer.ts';
 
 /** What every channel of an archiver has in common. */
@@ -50,6 +53,9 @@ export interface ChannelRecorderOptions extends RecordingSettings {
   readonly epoch: number;
   readonly head: number;
   readonly sessions: readonly SessionProgress[];
+  /** What the archive has of these sessions. */
+  readonly findSessions: (sessions: readonly SessionId[]) => Promise<readonly SessionProgress[]>;
+  readonly builders: SegmentBuilderPool;
   /** A batch may be due. */
   readonly onWork: () => void;
   /** The state of a session changed: heard, lost something, ended. */
@@ -87,6 +93,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   readonly #options: ChannelRecorderOptions;
   readonly #receiver: Receiver;
   readonly #batcher: Batcher;
+  readonly #lookup: SessionLookup;
   readonly #resources = new AsyncDisposableStack();
   #gate: GatedSocket | undefined;
   #countTransport: () => TransportCounters = newTransportCounters;
@@ -95,13 +102,19 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
 
   private constructor(options: ChannelRecorderOptions) {
     this.#options = options;
-    const batcher = new Batcher(options);
+    const batcher = new Batcher({ ...options, framing: options.address.framing });
     this.#batcher = batcher;
+    this.#lookup = new SessionLookup({
+      find: options.findSessions,
+      onFound: (progress) => batcher.sessions.learn(progress),
+      nowMs: monotonicMs,
+    });
     this.#receiver = new Receiver({
       ...options,
       join: 'window',
       random: processRandom(),
-      recall: (session) => batcher.recall(session),
+      recall: (session) => this.#recall(session),
+      recallForeign: (tsi) => batcher.sessions.recallForeign(tsi),
     });
     for (const { session, state } of options.sessions) {
       const resume = state === 'open' ? batcher.recall(session) : undefined;
@@ -165,6 +178,13 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources.disposeAsync();
     this.#takeEvents();
+  }
+
+  /** A session that may be forgotten is let wait until the archive has said what it knows. */
+  #recall(session: SessionId): ResumePoint | 'finished' | undefined {
+    const known = this.#batcher.recall(session);
+    if (known !== undefined || !this.#batcher.sessions.hasForgotten) return known;
+    return this.#lookup.isNew(session) ? undefined : 'finished';
   }
 
   #drive({ group, send }: ReceiverTransport): void {

@@ -8,12 +8,14 @@ import {
   Appender,
   type ArchiveDatabase,
   ensureChannel,
+  findSessions,
   type HeldLease,
   loadSessions,
   openDatabase,
   releaseLease,
   renewLeases,
 } from '#archive/mod.ts';
+import { SegmentBuilderPool } from '#archive/segment/mod.ts';
 import { BackcastError, type ChannelAddress } from '#base/mod.ts';
 import type { ReceiverEvent } from '#multicast/core/mod.ts';
 import { monotonicMs } from '#multicast/udp/mod.ts';
@@ -42,6 +44,7 @@ export class Shard {
   readonly #stopping = new AbortController();
   readonly #drainDeadline = new AbortController();
   readonly #takes: Promise<void>[] = [];
+  readonly #builders = new SegmentBuilderPool();
 
   constructor(settings: ShardSettings, report: (report: ShardReport) => void) {
     this.#settings = settings;
@@ -130,7 +133,12 @@ export class Shard {
         }
         waitingFor = lease.holder;
       } catch (error) {
-        if (!(error instanceof BackcastError) || !error.isRetryable) throw error;
+        if (!(error instanceof BackcastError)) throw error;
+        if (error.code === 'BACKCAST_FRAMING_CHANGED') {
+          this.#log('warn', 'channel not recorded', { channel, reason: error.message });
+          return;
+        }
+        if (!error.isRetryable) throw error;
         if (waitingFor !== error.code) {
           this.#log('warn', 'channel cannot be taken yet', { channel, reason: error.message });
         }
@@ -155,6 +163,8 @@ export class Shard {
       epoch: lease.epoch,
       head: lease.head,
       sessions,
+      findSessions: (asked) => findSessions(this.#database, lease.channelId, asked),
+      builders: this.#builders,
       onWork: () => this.#writer.wake(),
       onSession: (event) => this.#logSession(channel, event),
       onFenced: () => this.#lose(channel),

@@ -5,6 +5,16 @@
 
 import { Type, type Static, type TSchema } from 'typebox';
 import { ERRORS, LOSS_CAUSES, SEQUENCE_MAX } from '#base/mod.ts';
+import {
+  closed,
+  instant,
+  lostPackets,
+  nullable,
+  oneOf,
+  position,
+  SESSION_TEXT,
+  sqnRange,
+} from './contract-parts.ts';
 
 /** Items in a JSON page if the request does not say. */
 export const PAGE_ITEMS_DEFAULT = 100;
@@ -14,21 +24,6 @@ export const PAGE_ITEMS_DEFAULT = 100;
  */
 export const PAGE_ITEMS_MAX = 10_000;
 
-const closed = { additionalProperties: false };
-
-const position = (description: string, minimum = 1) =>
-  Type.Integer({ minimum, maximum: SEQUENCE_MAX, description });
-const instant = (description: string) =>
-  Type.String({ format: 'date-time', description, examples: ['2026-11-22T14:05:00.000001Z'] });
-const nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
-const oneOf = <Value extends string>(values: readonly Value[], description: string) =>
-  Type.Unsafe<Value>({ type: 'string', enum: values, description });
-
-const SESSION_TEXT = {
-  pattern: '^[0-7][0-9a-f]{15}$',
-  description: 'One incarnation of a publisher: 16 lower-case hex digits.',
-  examples: ['5f0c9d2ab8e17346'],
-};
 const sessionId = Type.String(SESSION_TEXT);
 const source = nullable(Type.String({ description: 'Name of the publisher, if it told one.' }));
 const cause = oneOf(Object.keys(LOSS_CAUSES), describeCauses());
@@ -86,11 +81,18 @@ export const SessionItem = Type.Object(
     session: sessionId,
     source,
     tsi: Type.String({ description: 'Transport session identifier on the wire.' }),
+    isForeign: Type.Boolean({
+      description:
+        'Whether its source is not of Backcast: then sequences are made of packet numbers, begin ' +
+        'anywhere, and not every one of them is a message.',
+    }),
     state: oneOf(
       ['open', 'closed', 'expired'] as const,
       'open: heard of lately. closed: its publisher said goodbye. expired: it fell silent.',
     ),
-    firstArchived: position('The first sequence that the archive accounts for.'),
+    firstArchived: position(
+      'The first sequence that the archive accounts for; 1 while nothing of a foreign source is.',
+    ),
     watermark: position('Through here every sequence is stored or declared lost.', 0),
     lead: position('The highest sequence known to exist.', 0),
     openedAt: instant('When the archiver first heard the session.'),
@@ -105,6 +107,7 @@ const lostRange = {
   source,
   first: position('The first lost sequence.'),
   last: position('The last lost sequence.'),
+  packets: nullable(lostPackets),
   cause,
   afterPosition: position('The position after which the messages would have come.', 0),
   detectedAt: instant('When the archiver noticed.'),
@@ -115,6 +118,7 @@ const lostRange = {
 export const ListedLossItem = Type.Object(
   {
     ...lostRange,
+    sqns: nullable(sqnRange),
     healedAt: nullable(instant('When the messages turned up after all.')),
     healedBy: nullable(Type.String({ description: 'Who had them.' })),
   },
@@ -206,16 +210,24 @@ export const CompletenessAnswer = Type.Object(
         {
           first: position('The first lost sequence.'),
           last: position('The last lost sequence.'),
+          packets: nullable(lostPackets),
           cause,
         },
         closed,
       ),
     ),
-    storedCount: Type.Integer({
+    storedCount: nullable(
+      Type.Integer({
+        minimum: 0,
+        description:
+          'Messages of the range that are stored; null for a foreign source, where only reading ' +
+          'the range counts them.',
+      }),
+    ),
+    lostCount: Type.Integer({
       minimum: 0,
-      description: 'Sequences of the range that are stored.',
+      description: 'Messages of the range that are lost; packets, for a foreign source.',
     }),
-    lostCount: Type.Integer({ minimum: 0, description: 'Sequences of the range that are lost.' }),
     unsettledFrom: nullable(position('The first sequence of the range still to come.')),
     watermark: position('Through here the archive accounts for the session.', 0),
   },
@@ -238,7 +250,9 @@ export const Readiness = Type.Object(
           channelsWritten: Type.Integer({ description: 'Channels that an archiver holds now.' }),
           sessionsOpen: Type.Integer({ description: 'Sessions that are open.' }),
           messagesOutstanding: Type.Integer({
-            description: 'Messages of open sessions that exist and are not archived yet.',
+            description:
+              'Messages of open sessions that exist and are not archived yet; of foreign sources ' +
+              'packets.',
           }),
         },
         closed,
@@ -335,7 +349,11 @@ export const MessagesQuery = Type.Object(
     from: Type.Optional(instant('Only messages published at this instant or later.')),
     to: Type.Optional(instant('Only messages published before this instant.')),
     session: Type.Optional(Type.String(SESSION_TEXT)),
-    first: Type.Optional(position('The first sequence of `session`; 1 if not given.')),
+    first: Type.Optional(
+      position(
+        'The first sequence of `session`; if not given, 1, or the first of a foreign source.',
+      ),
+    ),
     last: Type.Optional(
       position('The last sequence of `session`; all that is archived if not given.'),
     ),
@@ -360,7 +378,11 @@ export const MessagesQuery = Type.Object(
 export const CompletenessQuery = Type.Object(
   {
     session: Type.String(SESSION_TEXT),
-    first: Type.Optional(position('The first sequence of the range; 1 if not given.')),
+    first: Type.Optional(
+      position(
+        'The first sequence of the range; if not given, 1, or the first of a foreign source.',
+      ),
+    ),
     last: Type.Optional(
       position('The last sequence of the range; the highest known to exist if not given.'),
     ),

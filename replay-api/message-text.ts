@@ -51,13 +51,14 @@ export function writeRun(run: MessageRun, style: RunStyle, writtenCount: number)
 
 /** `loss` as a JSON object. */
 export function lossText(loss: Loss, source: string | null): string {
-  const { kind, session, first, last, cause, afterPosition } = loss;
+  const { kind, session, first, last, packetCount: packets, cause, afterPosition } = loss;
   return JSON.stringify({
     kind,
     session,
     source,
     first,
     last,
+    packets,
     cause,
     afterPosition,
     detectedAt: formatInstant(loss.detectedAtUs),

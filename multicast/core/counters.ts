@@ -60,7 +60,7 @@ export const RECEIVER_COUNTERS = {
   otherChannel: counter('packets', 'Packets of other channels on the same group and port.'),
   foreign: counter(
     'packets',
-    'Data packets and source path messages without a session, which this framing needs.',
+    'Data packets and source path messages without a session where there has to be one.',
   ),
   unsupported: counter(
     'packets',

@@ -53,6 +53,8 @@ export const OPTION_LENGTH = 0x00;
 export const OPTION_FRAGMENT = 0x01;
 export const OPTION_NAK_LIST = 0x02;
 export const OPTION_FIN = 0x0e;
+/** The last of the options of RFC 3208 and of its congestion control, PGMCC. */
+export const OPTION_STANDARD_MAX = 0x13;
 /** Private: which session, and which message starts here. */
 export const OPTION_SESSION = 0x40;
 /** Private: who the publisher is, and where it hears unicast NAKs. */

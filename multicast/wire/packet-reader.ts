@@ -265,7 +265,7 @@ export class PacketReader {
         this.isFin = this.kind === 'spm';
         return undefined;
       default:
-        return (bytes[at + 2] & wire.OPX_MASK) === wire.OPX_DISCARD ? 'option_discard' : undefined;
+        return isToBeDiscarded(bytes, at) ? 'option_discard' : undefined;
     }
   }
 
@@ -318,6 +318,13 @@ export class PacketReader {
     const isFirst = this.fragmentFirstSqn === this.sqn;
     return isFirst === (this.fragmentStartBytes === 0) ? undefined : 'fragment';
   }
+}
+
+// Whether the option at `at` is not known and asks for that. The standard's options are known: those
+// that we do not use change nothing in what we do.
+function isToBeDiscarded(bytes: Uint8Array, at: number): boolean {
+  const type = bytes[at] & ~wire.OPTION_END;
+  return type > wire.OPTION_STANDARD_MAX && (bytes[at + 2] & wire.OPX_MASK) === wire.OPX_DISCARD;
 }
 
 // Bytes of the address at `at` with its family; 0 if it is cut short, −1 if the family is unknown.

@@ -142,14 +142,20 @@ function sessionItem(session: ArchivedSession): object {
 }
 
 function lossItem(loss: ListedLoss): object {
-  const { detectedAtUs, declaredAtUs, healedAtUs, ...rest } = loss;
+  const { detectedAtUs, declaredAtUs, healedAtUs, packetCount, firstSqn, nextSqn, ...rest } = loss;
+  const isKnown = firstSqn !== null && firstSqn < nextSqn;
   return {
     ...rest,
+    packets: packetCount,
+    sqns: isKnown ? { first: firstSqn % SQNS, last: (nextSqn - 1) % SQNS } : null,
     detectedAt: formatInstant(detectedAtUs),
     declaredAt: formatInstant(declaredAtUs),
     healedAt: nullableInstant(healedAtUs),
   };
 }
+
+/** Packet numbers have 32 bits on the wire. */
+const SQNS = 2 ** 32;
 
 function nextUrl(
   path: string,

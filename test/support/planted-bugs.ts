@@ -17,6 +17,7 @@ const PUBLISHER = 'multicast/core/publisher.ts';
 const PEER = 'multicast/core/peer.ts';
 const HEARTBEAT = 'multicast/core/heartbeat.ts';
 const BATCHER = 'ingest/batcher.ts';
+const LEDGER = 'ingest/session-ledger.ts';
 
 function bug(story: string, path: string, find: string, replace: string): PlantedBug {
   return { story, path, find, replace };
@@ -93,7 +94,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   ),
   bug(
     'a restored session with nothing told goes on from packet 0',
-    BATCHER,
+    LEDGER,
     'return resumeSqn === NO_SQN ? undefined : resumeSqn;',
     'return resumeSqn;',
   ),
@@ -117,7 +118,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   ),
   bug(
     'what a publisher is known to have sent falls behind what is stored of it',
-    BATCHER,
+    LEDGER,
     'progress.lead = Math.max(progress.lead, last);',
     'progress.lead = last - 1;',
   ),
@@ -148,12 +149,12 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   bug(
     'a batch begins at the position of the one before',
     BATCHER,
-    'this.#open = newBatch(firstPosition + this.#open.messageCount);',
-    'this.#open = newBatch(firstPosition);',
+    'this.#open = newBatch(number + 1, firstPosition + this.#open.messageCount);',
+    'this.#open = newBatch(number + 1, firstPosition);',
   ),
   bug(
     'the watermark runs ahead of what is stored',
-    BATCHER,
+    LEDGER,
     'progress.watermark = last;',
     'progress.watermark = last + 1;',
   ),
@@ -161,11 +162,11 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     'a loss is counted and not stored',
     BATCHER,
     'this.#open.losses.push({',
-    'if (event.lastSequence > event.firstSequence) this.#open.losses.push({',
+    'if (lastSequence > firstSequence) this.#open.losses.push({',
   ),
   bug(
     'the resume point of a session stays where it was',
-    BATCHER,
+    LEDGER,
     'progress.resumeSqn = nextSqn;',
     '',
   ),

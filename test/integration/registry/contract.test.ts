@@ -130,7 +130,8 @@ for (const [kind, openStore] of Object.entries(STORES))
     test('keeps the framing of a channel and refuses another one', async () => {
       await using store = await openStore();
       await using registry = await store.open();
-      assert.equal((await registry.resolve('feed', { framing: 'zmq' })).framing, 'zmq');
+      const feed = await registry.resolve('feed', { framing: 'zmq' });
+      assert.deepEqual([feed.framing, feed.dport], ['zmq', feed.port]);
       assert.equal((await registry.resolve('feed')).framing, 'zmq');
       await using other = await store.open();
       await assert.rejects(other.resolve('feed', { framing: 'native' }), {

@@ -88,8 +88,8 @@ test('a segment of alternating sessions has a run per message', () => {
 test('a missing sequence starts a new run of the same session', () => {
   const messages = [...messagesOf(SESSION_A, 1, 2), ...messagesOf(SESSION_A, 4, 3)];
   assert.deepEqual(segmentOf(1, messages).runs, [
-    { session: SESSION_A, firstSequence: 1, length: 2 },
-    { session: SESSION_A, firstSequence: 4, length: 3 },
+    { session: SESSION_A, firstSequence: 1, length: 2, lastSequence: 2 },
+    { session: SESSION_A, firstSequence: 4, length: 3, lastSequence: 6 },
   ]);
 });
 
@@ -114,7 +114,9 @@ test('a builder that was reset knows nothing of its last segment', () => {
   assert.equal(builder.payloadBytes, 0);
   builder.append(SESSION_A, 8, payload, 0, 2, 50);
   const segment = builder.finish(2);
-  assert.deepEqual(segment.runs, [{ session: SESSION_A, firstSequence: 8, length: 1 }]);
+  assert.deepEqual(segment.runs, [
+    { session: SESSION_A, firstSequence: 8, length: 1, lastSequence: 8 },
+  ]);
   assert.equal(segment.maxPublishedAtUs, 50);
   assert.deepEqual(readSegment(segment)[0].payload, Buffer.from('fi'));
 });

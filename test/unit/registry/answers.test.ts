@@ -40,6 +40,7 @@ const WRONG_ADDRESSES: readonly [unknown, RegExp][] = [
   [{ ...GOOD, port: '5009' }, /port "5009"/],
   [{ ...GOOD, dport: 70_000 }, /dport 70000/],
   [{ ...GOOD, framing: 'Native' }, /framing "Native"/],
+  [{ ...GOOD, framing: 'zmq' }, /dport 7500 of a channel of framing zmq is not its port, 5009/],
   [{ ...GOOD, group: '239.1.1.0' }, /239\.1\.1\.0:5009 lies outside the allowed pool/],
   [{ ...GOOD, port: 53 }, /outside the allowed pool/],
 ];

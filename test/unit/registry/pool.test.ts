@@ -58,6 +58,14 @@ test('a taken group or a taken port is enough to pass a slot over', () => {
   assert.equal(third, undefined);
 });
 
+test('the dport of a channel is that of the pool, except that ZeroMQ wants the UDP port', () => {
+  for (const framing of ['native', 'raw', 'zmq'] as const) {
+    const address = allocate(pool({}), { name: 'a', framing }, []);
+    assert.ok(address !== undefined);
+    assert.equal(address.dport, framing === 'zmq' ? address.port : SMALL.dport);
+  }
+});
+
 const WRONG: readonly [string, Partial<PoolOptions>, RegExp][] = [
   ['a unicast group', { groups: ['10.0.0.1'] }, /"10\.0\.0\.1"/],
   [

@@ -153,6 +153,13 @@ test('an option that is not known is skipped unless it asks for the packet to be
   }
 });
 
+test('an option of the standard that is of no use to us is skipped, whatever it asks', () => {
+  for (const type of [0x03, 0x08, 0x0d, 0x12, 0x13]) {
+    assert.equal(refusal(changed(dataPacket(), 28, 0x80 | type, 20, 2)), undefined);
+  }
+  assert.equal(refusal(changed(dataPacket(), 28, 0x80 | 0x14, 20, 2)), 'option_discard');
+});
+
 test('a control packet may do without a checksum, a data packet may not', () => {
   const spm = DOCUMENTED_PACKETS.spm();
   spm.fill(0, 6, 8);
