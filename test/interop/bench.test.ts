@@ -15,10 +15,13 @@ test('OpenPGM delivers to OpenPGM across the network that drops packets', async 
   await using network = await createNetwork();
   const { a, b } = network;
   const address = { group: '239.192.9.1', port: 3_055 };
-  await b.drop(address.port, [
-    { type: 'odata', percent: 10, how: 'by-number' },
-    { type: 'rdata', percent: 10, how: 'counted' },
-  ]);
+  await b.drop(
+    [address.port],
+    [
+      { type: 'odata', percent: 10, how: 'by-number' },
+      { type: 'rdata', percent: 10, how: 'counted' },
+    ],
+  );
   const settings = { count: 300, sizes: '200,0,1444,10000' };
   const receiver = await startOpenpgmReceiver(b, address, settings);
   const sender = await startOpenpgmSender(a, address, { ...settings, pace: 300 });
@@ -32,7 +35,7 @@ test('ZeroMQ delivers to ZeroMQ across the network that drops packets', async ()
   await using network = await createNetwork();
   const { a, b } = network;
   const address = { group: '239.192.9.1', port: 5_555 };
-  await b.drop(address.port, [{ percent: 5, how: 'counted' }]);
+  await b.drop([address.port], [{ percent: 5, how: 'counted' }]);
   const settings = { count: 500, sizes: '100,0,5000', topic: 'orders' };
   const subscriber = await startZmqSubscriber(b, address, settings);
   const publisher = await startZmqPublisher(a, address, { ...settings, pace: 500 });

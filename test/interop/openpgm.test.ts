@@ -18,7 +18,7 @@ const DROPS: readonly Drop[] = [
 /** Messages of one packet each; the largest fills it for OpenPGM and ours alike. */
 const SMALL = [200, 0, 1_420];
 const LARGE = [10_000];
-/** Each tells its sender: an empty message could be of either. */
+/** Each tells its sender and its number, which an empty message does not. */
 const TOLD_APART = [200, 32, 1_420];
 
 async function assertDropped(host: Host): Promise<void> {
@@ -42,7 +42,7 @@ function textsOf(messages: readonly Buffer[]): string[] {
 test('what OpenPGM sends, subscribe has all of in order', async () => {
   await using network = await createNetwork();
   const { a, b } = network;
-  await b.drop(ADDRESS.port, DROPS);
+  await b.drop([ADDRESS.port], DROPS);
   const listening = await startListening(b, ADDRESS);
   const sender = await startOpenpgmSender(a, ADDRESS, {
     count: 2_000,
@@ -59,7 +59,7 @@ test('what OpenPGM sends, subscribe has all of in order', async () => {
 test('what publish sends, OpenPGM has all of in order and without a reset', async () => {
   await using network = await createNetwork();
   const { a, b } = network;
-  await b.drop(ADDRESS.port, DROPS);
+  await b.drop([ADDRESS.port], DROPS);
   const receiver = await startOpenpgmReceiver(b, ADDRESS, { count: 2_000, sizes: SMALL });
   const publishing = startPublishing(a, ADDRESS, 1_000);
   await publishing.send(peerMessages(1, 2_000, SMALL));
@@ -71,7 +71,7 @@ test('what publish sends, OpenPGM has all of in order and without a reset', asyn
 test('messages that OpenPGM sends in fragments arrive whole', async () => {
   await using network = await createNetwork();
   const { a, b } = network;
-  await b.drop(ADDRESS.port, DROPS);
+  await b.drop([ADDRESS.port], DROPS);
   const listening = await startListening(b, ADDRESS);
   const sender = await startOpenpgmSender(a, ADDRESS, { count: 300, sizes: LARGE, pace: 150 });
   await listening.received(300);
@@ -84,7 +84,7 @@ test('messages that OpenPGM sends in fragments arrive whole', async () => {
 test('messages that publish sends in fragments arrive whole at OpenPGM', async () => {
   await using network = await createNetwork();
   const { a, b } = network;
-  await b.drop(ADDRESS.port, DROPS);
+  await b.drop([ADDRESS.port], DROPS);
   const receiver = await startOpenpgmReceiver(b, ADDRESS, { count: 300, sizes: LARGE });
   const publishing = startPublishing(a, ADDRESS, 150);
   await publishing.send(peerMessages(1, 300, LARGE));
@@ -96,7 +96,7 @@ test('messages that publish sends in fragments arrive whole at OpenPGM', async (
 test('of two OpenPGM publishers on one host, subscribe has all', async () => {
   await using network = await createNetwork();
   const { a, b } = network;
-  await b.drop(ADDRESS.port, DROPS);
+  await b.drop([ADDRESS.port], DROPS);
   const listening = await startListening(b, ADDRESS);
   const settings = { count: 500, sizes: TOLD_APART, pace: 500 };
   const first = await startOpenpgmSender(a, ADDRESS, { ...settings, seed: 1 });
@@ -114,7 +114,7 @@ test('of two OpenPGM publishers on one host, subscribe has all', async () => {
 test('of two publishers of ours on one host, OpenPGM has all', async () => {
   await using network = await createNetwork();
   const { a, b } = network;
-  await b.drop(ADDRESS.port, DROPS);
+  await b.drop([ADDRESS.port], DROPS);
   const receiver = await startOpenpgmReceiver(b, ADDRESS, {
     count: 1_000,
     sizes: TOLD_APART,
@@ -137,15 +137,15 @@ test('OpenPGM that joins late has everything from then on', async () => {
   await using network = await createNetwork();
   const { a, b } = network;
   const publishing = startPublishing(a, ADDRESS, 1_000);
-  const early = await startOpenpgmReceiver(b, ADDRESS, { count: 2_500, sizes: SMALL });
-  const sending = publishing.send(peerMessages(1, 2_500, SMALL));
+  const early = await startOpenpgmReceiver(b, ADDRESS, { count: 2_500, sizes: TOLD_APART });
+  const sending = publishing.send(peerMessages(1, 2_500, TOLD_APART));
   await early.received(500);
-  const late = await startOpenpgmReceiver(b, ADDRESS, { count: 2_500, sizes: SMALL, late: 1 });
+  const late = await startOpenpgmReceiver(b, ADDRESS, { last: 2_500, sizes: TOLD_APART, late: 1 });
   await late.received(300);
-  await b.drop(ADDRESS.port, DROPS);
+  await b.drop([ADDRESS.port], DROPS);
   await sending;
   await assertReport(early, 2_500);
-  const { received, resets, firstWrong, firsts } = await late.end();
+  const { received, resets, firstWrong, firsts } = await late.report();
   assert.deepEqual({ resets, firstWrong }, { resets: 0, firstWrong: '' });
   assert.equal(received, 2_500 - (firsts[0] ?? 0) + 1);
   assert.equal((await publishing.end()).end, 0);

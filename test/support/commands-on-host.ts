@@ -8,6 +8,9 @@ import { BACKCAST, endOf, type CommandEnd, type RunningCommand } from './cli.ts'
 import type { Host } from './network.ts';
 import { until } from './until.ts';
 
+/** A program may start slowly while other tests run. */
+const JOINED_MS_MAX = 30_000;
+
 /** A line of `subscribe`. */
 export interface LiveLine {
   readonly kind: 'message' | 'loss' | 'session';
@@ -53,6 +56,7 @@ export async function startListening(host: Host, address: ChannelAddress): Promi
   await until(
     'subscribe has joined',
     async () => (await host.joinedCount(address.group)) > before && complaint.includes('listening'),
+    JOINED_MS_MAX,
   );
   const messages = (session?: string): string[] =>
     lines
@@ -61,7 +65,7 @@ export async function startListening(host: Host, address: ChannelAddress): Promi
   return {
     lines,
     messages,
-    received: async (count, boundMs = 20_000) => {
+    received: async (count, boundMs = 40_000) => {
       await until(`${count} messages`, () => messages().length >= count, boundMs).catch(() => {
         const others = lines.filter(({ kind }) => kind !== 'message');
         const had = `${messages().length} of ${count} messages; ${JSON.stringify(others)}`;
@@ -83,10 +87,8 @@ export interface Publishing {
 /** Starts `./backcast publish`, which takes `rate` messages a second. */
 export function startPublishing(host: Host, address: ChannelAddress, rate: number): Publishing {
   const pace = ['--rate', `${rate}`];
-  const command = host.start(BACKCAST, [
-    ...['publish', 'interop', ...addressArguments(host, address)],
-    ...pace,
-  ]);
+  const given = ['publish', 'interop', ...addressArguments(host, address), ...pace];
+  const command = host.start(BACKCAST, given);
   const end = endOf(command);
   return {
     command,

@@ -38,8 +38,8 @@ export interface Host {
   readonly address: string;
   /** Starts a program on this host; it dies with this process. */
   start(command: string, args: readonly string[], env?: Record<string, string>): RunningCommand;
-  /** From now on drops these of the packets to UDP port `port`, and nothing else. */
-  drop(port: number, drops: readonly Drop[]): Promise<void>;
+  /** From now on drops these of the packets to the UDP ports, and nothing else. */
+  drop(ports: readonly number[], drops: readonly Drop[]): Promise<void>;
   /** How many packets each of the last drops has dropped. */
   droppedCounts(): Promise<number[]>;
   /** How many sockets of this host have joined `group`. */
@@ -158,8 +158,8 @@ function hostOf(tools: Tools, name: string, address: string, running: Set<Runnin
       child.once('exit', () => running.delete(child));
       return child;
     },
-    drop: async (port, drops) => {
-      await tools.nft(name, rulesOf(port, drops), '-f', '-');
+    drop: async (ports, drops) => {
+      await tools.nft(name, rulesOf(ports, drops), '-f', '-');
     },
     droppedCounts: async () => {
       const rules = await tools.nft(name, '', 'list', 'ruleset');
@@ -171,7 +171,7 @@ function hostOf(tools: Tools, name: string, address: string, running: Set<Runnin
 }
 
 /** The type is byte 4 of the PGM header, the packet number bytes 16 to 19; UDP's has 8 bytes. */
-function rulesOf(port: number, drops: readonly Drop[]): string {
+function rulesOf(ports: readonly number[], drops: readonly Drop[]): string {
   const rules = drops.map(({ type, percent, how }) => {
     const what = type === undefined ? '' : `@th,96,8 ${PGM_TYPES[type]}`;
     const which = {
@@ -179,7 +179,7 @@ function rulesOf(port: number, drops: readonly Drop[]): string {
       'by-number': `jhash @th,192,32 mod 100 seed 1 < ${percent}`,
       random: `numgen random mod 100 < ${percent}`,
     }[how];
-    return `udp dport ${port} ${what} ${which} counter drop`;
+    return `udp dport { ${ports.join(', ')} } ${what} ${which} counter drop`;
   });
   const chain = ['type filter hook input priority 0', ...rules].join('\n');
   return `flush ruleset\ntable inet loss {\nchain input {\n${chain}\n}\n}\n`;

@@ -118,7 +118,8 @@ async function joined(
 ): Promise<Peer> {
   const before = await host.joinedCount(group);
   const peer = await start();
-  await until('the peer has joined', async () => (await host.joinedCount(group)) > before);
+  const hasJoined = async (): Promise<boolean> => (await host.joinedCount(group)) > before;
+  await until('the peer has joined', hasJoined, LINE_MS_MAX);
   return peer;
 }
 
@@ -191,14 +192,16 @@ function linesOf(
     });
 }
 
-interface CompiledPeers {
+/** Where they are, and the LD_LIBRARY_PATH that they need. */
+export interface CompiledPeers {
   readonly folder: string;
   readonly libraryPath: string;
 }
 
 let compiled: Promise<CompiledPeers> | undefined;
 
-function compiledPeers(): Promise<CompiledPeers> {
+/** The peers as programs, fetched and compiled unless they are there. */
+export function compiledPeers(): Promise<CompiledPeers> {
   compiled ??= compilePeers().catch((cause: unknown) => {
     throw new Error(
       'no peers for the tests: `apt-get install gcc libpgm-dev libzmq3-dev` may help ' +

@@ -79,6 +79,8 @@ static size_t make_message(char *into, uint32_t seed, uint32_t index) {
 
 /** What a receiver has seen. */
 static struct {
+  uint32_t count;
+  uint32_t last;
   int seed_count;
   int seeds[SEEDS_MAX];
   uint32_t next[SEEDS_MAX]; // 0: the first that comes is right
@@ -93,9 +95,17 @@ static char *expected_message;
 
 static void begin_receiving(void) {
   int late = number_of("late", "0");
+  seen.count = number_of("count", "2000000000");
+  seen.last = number_of("last", "0");
   seen.seed_count = list_of(text_of("seeds", "1"), seen.seeds, SEEDS_MAX);
   for (int i = 0; i < seen.seed_count; i++) seen.next[i] = late ? 0 : 1;
   expected_message = malloc(MESSAGE_BYTES_MAX);
+}
+
+/** True when `count` messages have come, or number `last` of the last of the senders. */
+static int has_all(void) {
+  uint32_t last = seen.next[seen.seed_count - 1] - 1;
+  return seen.received >= seen.count || (seen.last > 0 && last == seen.last);
 }
 
 static int is_expected(int which, const char *bytes, size_t length) {
