@@ -22,7 +22,7 @@ test('OpenPGM delivers to OpenPGM across the network that drops packets', async 
       { type: 'rdata', percent: 10, how: 'counted' },
     ],
   );
-  const settings = { count: 300, sizes: '200,0,1444,10000' };
+  const settings = { count: 300, sizes: '200,32,1444,10000' };
   const receiver = await startOpenpgmReceiver(b, address, settings);
   const sender = await startOpenpgmSender(a, address, { ...settings, pace: 300 });
   const { received, resets, firstWrong } = await receiver.report();

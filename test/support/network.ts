@@ -54,13 +54,13 @@ export interface TestNetwork extends AsyncDisposable {
 
 /** Makes the network. Throws one line that says what is missing where it cannot be made. */
 export async function createNetwork(): Promise<TestNetwork> {
-  const tools = await findTools();
   if (process.getuid?.() !== 0) {
     throw new Error(
       'these tests make network namespaces and need root: ' +
         "run them with `sudo -E env PATH=$PATH node --test 'test/interop/*.test.ts'`",
     );
   }
+  const tools = await findTools();
   await sweep(tools);
   madeCount += 1;
   const names = ['a', 'b'].map((side) => `bc-${process.pid}-${madeCount}-${side}`);
@@ -88,12 +88,14 @@ interface Tools {
   readonly ip: (...args: readonly string[]) => Promise<string>;
   readonly nft: (name: string, input: string, ...args: readonly string[]) => Promise<string>;
   readonly ipPath: string;
+  /** LD_LIBRARY_PATH that they need; empty where they are installed. */
+  readonly libraryPath: string;
 }
 
 async function findTools(): Promise<Tools> {
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
   let [ip, nft] = [findProgram('ip', folders), findProgram('nft', folders)];
-  let env = process.env;
+  let libraryPath = '';
   if (ip === undefined || nft === undefined) {
     const packages = await fetchDebianPackages({
       names: ['iproute2', 'nftables'],
@@ -103,11 +105,13 @@ async function findTools(): Promise<Tools> {
     });
     ip ??= findProgram('ip', packages.binFolders);
     nft ??= findProgram('nft', packages.binFolders);
-    env = { ...env, LD_LIBRARY_PATH: packages.libraryPath };
+    libraryPath = packages.libraryPath;
   }
   const [ipPath, nftPath] = [ip ?? 'ip', nft ?? 'nft'];
+  const env = { ...process.env, ...libraries(libraryPath, process.env['LD_LIBRARY_PATH']) };
   return {
     ipPath,
+    libraryPath,
     ip: async (...args) => (await run(ipPath, args, { env })).stdout,
     nft: async (name, input, ...args) => {
       const child = run(ipPath, ['netns', 'exec', name, nftPath, ...args], { env });
@@ -115,6 +119,12 @@ async function findTools(): Promise<Tools> {
       return (await child).stdout;
     },
   };
+}
+
+/** LD_LIBRARY_PATH of these paths, unless all are empty. */
+function libraries(...paths: readonly (string | undefined)[]): Record<string, string> {
+  const given = paths.filter((path) => path !== undefined && path !== '');
+  return given.length === 0 ? {} : { LD_LIBRARY_PATH: given.join(delimiter) };
 }
 
 function addressOf(index: number): string {
@@ -150,7 +160,7 @@ function hostOf(tools: Tools, name: string, address: string, running: Set<Runnin
       const dying = ['setpriv', '--pdeathsig', 'KILL', command, ...args];
       const child = spawn(tools.ipPath, ['netns', 'exec', name, ...dying], {
         cwd: '/',
-        env: { PATH, HOME, ...env },
+        env: { PATH, HOME, ...env, ...libraries(env['LD_LIBRARY_PATH'], tools.libraryPath) },
         stdio: 'pipe',
       });
       child.stdin.on('error', () => undefined);

@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -264,7 +264,10 @@ async function findCompiler(libraries: UnpackedPackages): Promise<Compile> {
   };
 }
 
-/** tcc with the headers of libc. It cannot read one of OpenPGM's headers, which is left out. */
+/**
+ * tcc with the headers and the start code of libc, and the libc of the machine. It cannot read one
+ * of OpenPGM's headers, which is left out.
+ */
 async function findTcc(): Promise<(args: readonly string[]) => Promise<void>> {
   const { root, binFolders, libraryPath } = await fetchDebianPackages({
     names: ['tcc', 'libc6-dev', 'linux-libc-dev'],
@@ -273,12 +276,15 @@ async function findTcc(): Promise<(args: readonly string[]) => Promise<void>> {
   const program = findProgram('tcc', binFolders);
   const [library] = libraryPath.split(':');
   if (program === undefined || library === undefined) throw new Error(`no tcc in ${root}`);
-  const machine = library.slice(library.lastIndexOf('/') + 1);
+  const machine = basename(library);
   const include = join(root, 'usr/include');
-  const flags = [`-B${join(library, 'tcc')}`, '-D_GNU_SOURCE', '-D__PGM_MSGV_H__'];
-  const headers = [`-I${include}`, `-I${join(include, machine)}`];
+  const folders = [join(library, 'tcc/include'), include, join(include, machine)];
+  const flags = ['-nostdinc', ...folders.map((folder) => `-I${folder}`), '-D__PGM_MSGV_H__'];
+  const start = ['crt1.o', 'crti.o'].map((name) => join(library, name));
+  const libc = [join('/lib', machine, 'libc.so.6'), join(library, 'libc_nonshared.a')];
+  const end = [...libc, join(library, 'tcc/libtcc1.a'), join(library, 'crtn.o')];
   return async (args) => {
     const env = { ...process.env, LD_LIBRARY_PATH: libraryPath };
-    await run(program, [...flags, ...headers, ...args, `-L${library}`], { env });
+    await run(program, [...flags, '-nostdlib', ...start, ...args, ...end], { env });
   };
 }
