@@ -5,6 +5,7 @@ export * from './brand.ts';
 export * from './channel.ts';
 export * from './error-registry.ts';
 export * from './errors.ts';
+export * from './ip-address.ts';
 export * from './limits.ts';
 export * from './loss.ts';
 export * from './random.ts';

@@ -22,7 +22,7 @@ import { ChannelPublisher } from '#client/mod.ts';
 import { Archiver } from '#ingest/mod.ts';
 import { monotonicMs, processRandom, wallClockUs } from '#multicast/udp/mod.ts';
 import { openStaticRegistry } from '#registry/mod.ts';
-import { describeMachine } from './machine.ts';
+import { benchmarkAddress, describeMachine, yieldTurn } from './machine.ts';
 
 /** What to run. */
 export interface ArchiveBenchmarkOptions {
@@ -254,17 +254,6 @@ function openPublisher(
   });
 }
 
-/** A group and port of the run's own, so that two benchmarks on one host do not hear each other. */
-function benchmarkAddress(): ChannelAddress {
-  const random = processRandom();
-  return {
-    group: `239.255.${randomBelow(random, 256)}.${1 + randomBelow(random, 254)}`,
-    port: 30_000 + randomBelow(random, 10_000),
-    dport: 7_500,
-    framing: 'native',
-  };
-}
-
 async function storedBytes(database: ArchiveDatabase, channelId: number): Promise<number> {
   const sizes = await sql<{ bytes: number }>`
     SELECT coalesce(sum(pg_column_size(payload) + pg_column_size(published_at)
@@ -292,8 +281,4 @@ function stalled(archived: number, published: number): BackcastError {
     `Nothing was archived for ${STALL_MS_MAX / 1000} s; ${archived} of ${published} published ` +
     "messages are. Look at the database's log.";
   return new BackcastError('BACKCAST_AUDIT_FAILED', message);
-}
-
-function yieldTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -2,3 +2,4 @@
 // imports it.
 
 export { benchmarkArchive } from './archive.ts';
+export { benchmarkLive } from './live.ts';

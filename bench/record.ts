@@ -49,6 +49,16 @@ const PAGE = join(ROOT, 'docs/benchmarks.md');
 const PATH = ['cli/main.ts', 'bench', 'archive', '--json', '--home', 'HOME'];
 const PATH_SHOWS = ['server', 'packetBytesMax', 'storedBytesPerMessage', 'peakMemoryBytes'];
 
+const LIVE = ['cli/main.ts', 'bench', 'live', '--json'];
+const LIVE_SHOWS = [
+  'latencyUsP50',
+  'latencyUsP99',
+  'steadyRate',
+  'packetsPerSecond',
+  'packetsPerCoreSent',
+  'packetsPerCoreReceived',
+];
+
 const MEASUREMENTS: readonly Measurement[] = [
   {
     name: 'publish → multicast → COMMIT',
@@ -67,6 +77,18 @@ const MEASUREMENTS: readonly Measurement[] = [
     args: ['bench/append.ts', '--seconds', '4'],
     shows: ['server', 'compression', 'storedBytesPerMessage'],
     onServer: true,
+  },
+  {
+    name: 'live: publish → multicast → subscriber',
+    args: LIVE,
+    shows: LIVE_SHOWS,
+    onServer: false,
+  },
+  {
+    name: 'live in packets of 1,472 bytes',
+    args: [...LIVE, '--packet-bytes', '1472'],
+    shows: LIVE_SHOWS,
+    onServer: false,
   },
 ];
 
@@ -140,6 +162,12 @@ missing. The publisher runs at most 131,072 messages ahead of the archive. The t
 that out: it is what one connection to the same PostgreSQL takes in transactions of 32,768 messages.
 The batches of the whole path grow to 65,536 under load, so it can come out ahead where a
 transaction costs much.
+
+The live measurements leave the archive out: one publisher and one subscriber on two threads. The
+rate is that of the slower of the two, which is at most 65,536 messages behind. Latency is taken in
+a run of its own at the steady rate, from the call of \`publish\` to the reader's hands; it contains
+the time for which a packet waits to be filled (\`publisher.flushMs\`, 1 ms at most). Packets per
+core are packets by the processor time of the thread that sends or receives them, with the kernel's.
 
 Other measurements, to be run by hand: \`node bench/protocol.ts\` (the protocol machines alone, in
 memory) and \`node bench/replay.ts postgres://…\` (NDJSON out of the replay API).

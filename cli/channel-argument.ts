@@ -3,10 +3,12 @@
 import { Option, type Command } from 'commander';
 import {
   BackcastError,
+  canonicalAddress,
   dportOf,
   isChannelName,
   isMulticastGroup,
   isPort,
+  sourcesProblem,
   type ChannelAddress,
   type Framing,
 } from '#base/mod.ts';
@@ -15,6 +17,7 @@ import { wholeNumber } from './command.ts';
 
 /** PGM data-destination port of a channel that is given by hand without one, and OpenPGM's. */
 const DPORT_DEFAULT = 7_500;
+const GROUP_AND_PORT = /^((?<ipv4>[\d.]+)|\[(?<ipv6>[^\]]+)\]):(?<digits>\d{1,5})$/;
 
 /** Options that name an address instead of asking the registry. */
 export interface AddressOptions {
@@ -35,7 +38,10 @@ export function requireChannel(text: string): string {
 /** Adds the options of AddressOptions. */
 export function addAddressOptions(command: Command): Command {
   return command
-    .option('--group <address:port>', 'multicast group and UDP port; asks no registry')
+    .option(
+      '--group <address:port>',
+      'multicast group ([IPv6] in brackets) and UDP port; no registry',
+    )
     .addOption(
       new Option(
         '--dport <port>',
@@ -57,11 +63,13 @@ export function addressOf(options: AddressOptions): ChannelAddress | undefined {
     if (options.dport !== undefined) throw usage('--dport goes with --group');
     return undefined;
   }
-  const [group, portText, ...rest] = text.split(':');
-  const port = /^\d{1,5}$/.test(portText ?? '') ? Number(portText) : 0;
-  if (rest.length > 0 || !isMulticastGroup(group) || !isPort(port))
+  const { ipv4, ipv6, digits } = GROUP_AND_PORT.exec(text)?.groups ?? {};
+  const group = canonicalAddress(ipv4 ?? ipv6 ?? '') ?? '';
+  const port = Number(digits);
+  if (!isMulticastGroup(group) || !isPort(port))
     throw usage(
-      `--group ${JSON.stringify(text)} is not a multicast group and a port like 239.192.0.7:7600`,
+      `--group ${JSON.stringify(text)} is not a multicast group and a port like ` +
+        '239.192.0.7:7600 or [ff15::7]:7600',
     );
   const dport = options.dport ?? dportOf(framing, port, DPORT_DEFAULT);
   if (!isPort(dport)) throw usage(`--dport ${dport} is not a port from 1 to 65535`);
@@ -80,6 +88,16 @@ export async function resolveChannel(
   { framing }: AddressOptions,
 ): Promise<ChannelAddress> {
   return await registry.resolve(channel, framing === undefined ? {} : { framing });
+}
+
+/** `address` heard from the hosts of `list` only, separated by commas; as it is without a list. */
+export function withSources(address: ChannelAddress, list: string | undefined): ChannelAddress {
+  if (list === undefined) return address;
+  const texts = list.split(',').map((text) => text.trim());
+  const sources = texts.map((text) => canonicalAddress(text) ?? text);
+  const problem = sourcesProblem({ group: address.group, sources });
+  if (problem !== undefined) throw usage(`--sources: ${problem}`);
+  return { ...address, sources };
 }
 
 function usage(problem: string): BackcastError {

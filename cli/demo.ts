@@ -51,7 +51,7 @@ export async function startDemo(
       // The archiver's capture shows what all three of them send.
       const quick = { ...config, publisher: hasty, capture: '' };
       const publisher = resources.use(await openPublisher(quick, address, source));
-      resources.use(await announced(registry, channel, publisher, config));
+      resources.use(await announced(registry, channel, publisher));
       const timer = setInterval(() => say(publisher, channel), EVERY_MS);
       resources.defer(() => clearInterval(timer));
     }

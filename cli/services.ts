@@ -21,6 +21,8 @@ import { type ReplayServer, startReplayServer } from '#replay-api/mod.ts';
 
 /** A publisher that has not been heard for this long counts as gone: fifteen of its heartbeats. */
 const SOURCE_EXPIRY_MS = 30_000;
+/** Any one: only its family counts. */
+const GROUP_OF_IPV4 = '239.192.0.0';
 const API_CONNECTIONS_MAX = 8;
 const API_STATEMENT_MS_MAX = 15_000;
 /** More threads than this do not help one channel, and few hosts have so many busy ones. */
@@ -59,6 +61,7 @@ export function startArchiver(
     databaseUrl,
     holder: archiver.name ?? hostname(),
     interfaceAddress: config.interface,
+    ttl: config.multicast.ttl,
     receiveBufferBytes: receiver.receiveBufferBytes,
     repairTimeoutMs: receiver.repairTimeoutMs,
     messageBytesMax: publisher.messageBytesMax,
@@ -124,7 +127,9 @@ export async function startMetrics(
 ): Promise<MetricsListener | undefined> {
   const { host, port } = config.metrics;
   if (port === undefined) return undefined;
-  const collect = (): MetricFamily[] => archiverFamilies(archiver.counters);
+  const collect = (): MetricFamily[] => {
+    return archiverFamilies(archiver.counters, archiver.durability.state);
+  };
   const listener = await listenForMetrics({ host, port, collect });
   log.info({ url: listener.url }, 'metrics are served');
   return listener;
@@ -139,9 +144,10 @@ export function openPublisher(
   const faults = faultsOf(config);
   return ChannelPublisher.open({
     ...config.publisher,
-    packetBytesMax: packetBytesMaxOf(config),
+    packetBytesMax: packetBytesMaxOf(config, address.group),
     address,
     interfaceAddress: config.interface,
+    ttl: config.multicast.ttl,
     ...(source === undefined ? {} : { source }),
     ...(faults === undefined ? {} : { faults }),
     capture: captureOf(config),
@@ -158,6 +164,7 @@ export function openSubscriber(
     ...config.receiver,
     address,
     interfaceAddress: config.interface,
+    ttl: config.multicast.ttl,
     messageBytesMax: config.publisher.messageBytesMax,
     sourceExpiryMs: SOURCE_EXPIRY_MS,
     ...(faults === undefined ? {} : { faults }),
@@ -165,10 +172,10 @@ export function openSubscriber(
   });
 }
 
-/** The largest packet that publishers of this host send. */
-export function packetBytesMaxOf(config: Config): number {
+/** The largest packet that publishers of this host send to a group, of IPv4 unless one is given. */
+export function packetBytesMaxOf(config: Config, group: string = GROUP_OF_IPV4): number {
   const { packetBytesMax } = config.publisher;
-  return packetBytesMax === 'auto' ? packetBytesOf(config.interface) : packetBytesMax;
+  return packetBytesMax === 'auto' ? packetBytesOf(config.interface, group) : packetBytesMax;
 }
 
 function faultsOf(config: Config): string | undefined {

@@ -6,6 +6,7 @@
 import { hostname } from 'node:os';
 import {
   BackcastError,
+  familyOf,
   type Framing,
   PACKET_BYTES_DEFAULT,
   randomBelow,
@@ -21,6 +22,7 @@ import {
   smallestWindow,
 } from '#multicast/core/mod.ts';
 import {
+  type DatagramSocket,
   Driver,
   monotonicMs,
   openPublisherTransport,
@@ -52,11 +54,16 @@ export interface OpenPublisherOptions
   readonly source?: string;
 }
 
+/** The header of IPv6 has 40 bytes, that of IPv4 20. */
+const IPV6_HEADER_LONGER_BYTES = 20;
+
 /** An open publisher. Disposing closes it. */
 export class ChannelPublisher implements AsyncDisposable {
   readonly session: SessionId;
   /** Name of the publisher across restarts. */
   readonly source: string;
+  /** IP address that it sends from and is asked at. */
+  readonly address: string;
   /** The largest message it takes. */
   readonly messageBytesMax: number;
   readonly #framing: Framing;
@@ -76,6 +83,7 @@ export class ChannelPublisher implements AsyncDisposable {
   }) {
     this.session = parts.options.session;
     this.source = parts.options.source;
+    this.address = parts.options.nla;
     this.#machine = parts.machine;
     this.#framing = parts.options.address.framing;
     const headerBytes = this.#framing === 'zmq' ? ZMQ_FRAME_HEADER_BYTES_MAX : 0;
@@ -97,7 +105,7 @@ export class ChannelPublisher implements AsyncDisposable {
       const transport = describeTransport(fitted);
       const opening = { ...fitted, transport };
       const { send, receiveFrom, count } = await openPublisherTransport(resources, opening);
-      const machineOptions = describeMachine(opening, send.localPort);
+      const machineOptions = describeMachine(opening, send);
       const machine = new Publisher(machineOptions, monotonicMs());
       const makeDriver = (onEvents: () => void): Driver =>
         new Driver({ machine, receiveFrom, sendThrough: send, onEvents });
@@ -215,8 +223,10 @@ export class ChannelPublisher implements AsyncDisposable {
  * interface carries, and OpenPGM's no larger messages than `raw` has.
  */
 function fitToFraming(options: OpenPublisherOptions): OpenPublisherOptions {
-  if (options.address.framing === 'native') return options;
-  const packetBytesMax = Math.min(options.packetBytesMax, PACKET_BYTES_DEFAULT);
+  const { framing, group } = options.address;
+  if (framing === 'native') return options;
+  const longerBytes = familyOf(group) === 'IPv6' ? IPV6_HEADER_LONGER_BYTES : 0;
+  const packetBytesMax = Math.min(options.packetBytesMax, PACKET_BYTES_DEFAULT - longerBytes);
   const messageBytesMax = largestMessageBytes({ ...options, packetBytesMax });
   return { ...options, packetBytesMax, messageBytesMax };
 }
@@ -237,14 +247,14 @@ function describeTransport({ address: { dport } }: OpenPublisherOptions): Transp
 /** A session of its own, under that identity. */
 function describeMachine(
   options: OpenPublisherOptions & { readonly transport: TransportSession },
-  nakPort: number,
+  send: DatagramSocket,
 ): PublisherOptions {
   return {
     ...options,
     session: randomSessionId(processRandom()),
     source: options.source ?? hostname(),
-    nla: options.interfaceAddress,
-    nakPort,
+    nla: send.localAddress,
+    nakPort: send.localPort,
   };
 }
 

@@ -1,6 +1,13 @@
 // What must hold between settings that are each right on their own. Pure.
 
-import { isMulticastGroup, PACKET_BYTES_DEFAULT } from '#base/mod.ts';
+import {
+  canonicalAddress,
+  endpointText,
+  isMulticastGroup,
+  isSourceSpecificGroup,
+  PACKET_BYTES_DEFAULT,
+  sourcesProblem,
+} from '#base/mod.ts';
 import { smallestWindow } from '#multicast/core/mod.ts';
 import type { Config } from './schema.ts';
 
@@ -44,10 +51,12 @@ function checkChannels({ channels }: Config): string[] {
   const problems: string[] = [];
   const places = new Map<string, string>();
   const names = new Set<string>();
-  for (const { name, group, port, dport } of channels) {
-    const place = `${group}:${port} dport ${dport}`;
+  for (const { name, group: given, port, dport, sources } of channels) {
+    const group = canonicalAddress(given) ?? given;
+    const place = `${endpointText(group, port)} dport ${dport}`;
     const other = places.get(place);
-    if (!isMulticastGroup(group)) problems.push(`\`channels\`: ${group} is not a multicast group`);
+    if (!isMulticastGroup(group)) problems.push(`\`channels\`: ${given} is not a multicast group`);
+    else problems.push(...checkSources(name, group, sources));
     if (names.has(name)) problems.push(`\`channels\`: "${name}" stands there twice`);
     else if (other !== undefined)
       problems.push(`\`channels\`: "${name}" and "${other}" have the same address ${place}`);
@@ -55,4 +64,16 @@ function checkChannels({ channels }: Config): string[] {
     places.set(place, name);
   }
   return problems;
+}
+
+/** Texts of IPv6 addresses may differ from the canonical ones here. */
+function checkSources(name: string, group: string, given: readonly string[] = []): string[] {
+  const sources = given.map((source) => canonicalAddress(source) ?? source);
+  const problem = sourcesProblem({ group, sources });
+  if (problem !== undefined) return [`\`channels\`: "${name}": ${problem}`];
+  if (sources.length > 0 || !isSourceSpecificGroup(group)) return [];
+  return [
+    `\`channels\`: "${name}": receivers of the group ${group} must name its publishers: add ` +
+      '`sources: [ADDRESS]`',
+  ];
 }

@@ -33,8 +33,9 @@ const DAY_MS = 86_400_000;
 const CHANNEL = Type.Object({
   name: Type.String({ pattern: '^[A-Za-z0-9._-]{1,128}$', description: 'Name of the channel.' }),
   group: Type.String({
-    pattern: '^2(2[4-9]|3\\d)(\\.(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)){3}$',
-    description: 'IPv4 multicast group.',
+    pattern:
+      '^(2(2[4-9]|3\\d)(\\.(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)){3}|[fF]{2}[\\da-fA-F:.]+)$',
+    description: 'Multicast group, IPv4 or IPv6.',
   }),
   port: integer({ description: 'UDP port.', range: [1, 65_535] }),
   dport: integer({
@@ -45,6 +46,20 @@ const CHANNEL = Type.Object({
   framing: choice(['native', 'raw', 'zmq'], {
     description: 'How packets are cut into messages.',
     default: 'native',
+  }),
+  sources: Type.Optional(
+    Type.Array(Type.String(), { minItems: 1, description: 'The only hosts that are listened to.' }),
+  ),
+});
+
+const MULTICAST = Type.Object({
+  ttl: integer({
+    description:
+      'Time-to-live (IPv6: hop limit) of multicast: 0 stays on this host, 1 on the local ' +
+      'network, each router takes one.',
+    range: [0, 255],
+    default: 1,
+    env: 'BACKCAST_TTL',
   }),
 });
 
@@ -81,7 +96,8 @@ const REGISTRY = Type.Object({
   pool: Type.Object({
     groups: Type.Array(Type.String(), {
       minItems: 1,
-      description: 'Multicast groups to hand out: CIDR blocks, ranges or single groups.',
+      description:
+        'Multicast groups to hand out, IPv4 or IPv6: CIDR blocks, ranges or single groups.',
       default: ['239.192.0.0/20'],
     }),
     ports: Type.Tuple([Type.Integer({ minimum: 1 }), Type.Integer({ maximum: 65_535 })], {
@@ -248,7 +264,8 @@ export const CONFIG_SCHEMA = Type.Object({
   interface: Type.String({
     minLength: 1,
     description:
-      'IPv4 address of the network interface for multicast; the default stays on this machine.',
+      'Network interface for multicast, by its name or an address of it; the default stays on ' +
+      'this machine.',
     default: '127.0.0.1',
     env: 'BACKCAST_INTERFACE',
   }),
@@ -268,6 +285,7 @@ export const CONFIG_SCHEMA = Type.Object({
       secret: true,
     }),
   ),
+  multicast: MULTICAST,
   log: LOG,
   registry: REGISTRY,
   publisher: PUBLISHER,
@@ -277,7 +295,8 @@ export const CONFIG_SCHEMA = Type.Object({
   metrics: METRICS,
   channels: Type.Array(CHANNEL, {
     description:
-      'Channels with a fixed address: name, group, port, dport (7500), framing (native).',
+      'Channels with a fixed address: name, group, port, dport (7500), framing (native), sources ' +
+      '(all).',
     default: [],
   }),
   faults: Type.String({

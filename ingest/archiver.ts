@@ -11,10 +11,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import {
   claimArchiverName,
+  type Durability,
   ensurePartitions,
   ensureSchema,
   openDatabase,
   type OpenDatabase,
+  readDurability,
 } from '#archive/mod.ts';
 import { BackcastError, type ChannelAddress, matchesChannelPattern, toError } from '#base/mod.ts';
 import type { Registry } from '#registry/mod.ts';
@@ -39,6 +41,8 @@ export interface ArchiverOptions extends ShardSettings {
 }
 
 const PARTITIONS_EVERY_MS = 3_600_000;
+/** The server may have been given other settings, or be another one. */
+const DURABILITY_EVERY_MS = 60_000;
 /**
  * After a stop, how long the threads may take before they are ended; below the 5 s that `up`
  * promises.
@@ -61,6 +65,7 @@ export class Archiver implements AsyncDisposable {
   readonly #failed = Promise.withResolvers<never>();
   readonly #stopping = new AbortController();
   readonly #loops: Promise<void>[] = [];
+  #durability: Durability = { state: 'durable', reasons: [] };
   #database: OpenDatabase | undefined;
   #name: AsyncDisposable | undefined;
   #stopped: Promise<void> | undefined;
@@ -89,6 +94,11 @@ export class Archiver implements AsyncDisposable {
   /** Rejects with the first thing that ends recording, be it `stop`; never resolves. */
   get failed(): Promise<never> {
     return this.#failed.promise;
+  }
+
+  /** Whether the database keeps what it commits; up to a minute old. */
+  get durability(): Durability {
+    return this.#durability;
   }
 
   /** Numbers per channel, at most half a second old. */
@@ -149,12 +159,24 @@ export class Archiver implements AsyncDisposable {
     await ensureSchema(this.#database.database);
     this.#name = await claimArchiverName(databaseUrl, holder);
     await this.#makePartitions();
+    await this.#checkDurability();
     for (let index = 0; index < shardCount; index += 1) this.#threads.push(this.#startThread());
     await this.#discover();
     this.#loops.push(
       this.#repeat(discoverEveryMs, 'discovering channels', () => this.#discover()),
       this.#repeat(PARTITIONS_EVERY_MS, 'making partitions', () => this.#makePartitions()),
+      this.#repeat(DURABILITY_EVERY_MS, 'checking durability', () => this.#checkDurability()),
     );
+  }
+
+  /** What the server forgets after a crash was never archived, whatever COMMIT said. */
+  async #checkDurability(): Promise<void> {
+    if (this.#database === undefined) return;
+    const before = this.#durability.state;
+    this.#durability = await readDurability(this.#database.database);
+    const { state, reasons } = this.#durability;
+    if (state === 'degraded') this.#options.log.warn({ reasons }, 'the archive is not durable');
+    else if (before === 'degraded') this.#options.log.info({}, 'the archive is durable again');
   }
 
   async #makePartitions(): Promise<void> {

@@ -31,7 +31,10 @@ import type { BatchSource } from './shard-writer.ts';
 
 /** What every channel of an archiver has in common. */
 export interface RecordingSettings {
+  /** Address or name of the interface. */
   readonly interfaceAddress: string;
+  /** Time-to-live of copies of NAKs to the group; 1 by default. */
+  readonly ttl?: number | undefined;
   readonly receiveBufferBytes: number;
   readonly messageBytesMax: number;
   readonly repairTimeoutMs: number;

@@ -98,6 +98,7 @@ function sameAddress(left: ChannelAddress | undefined, right: ChannelAddress): b
     left.group === right.group &&
     left.port === right.port &&
     left.dport === right.dport &&
-    left.framing === right.framing
+    left.framing === right.framing &&
+    left.sources?.join() === right.sources?.join()
   );
 }

@@ -6,11 +6,13 @@ import {
   BackcastError,
   dportOf,
   isChannelName,
-  isIpv4,
+  canonicalAddress,
+  endpointText,
   isMulticastGroup,
   isPort,
   isSessionId,
   SOURCE_NAME_BYTES_MAX,
+  sourcesProblem,
   type ChannelAddress,
   type Framing,
 } from '#base/mod.ts';
@@ -21,8 +23,6 @@ import type { SessionAnnouncement } from './types.ts';
 export const ENTRY_BYTES_MAX = 2_048;
 
 const HOST_CHARACTERS_MAX = 255;
-/** 239.192.0.01 and 239.192.0.1 are one group but two texts, and groups are compared as texts. */
-const LEADING_ZERO = /(^|\.)0\d/;
 const FRAMINGS: readonly string[] = ['native', 'raw', 'zmq'] satisfies Framing[];
 
 /** A checked value, or why there is none. */
@@ -44,8 +44,8 @@ export function requireChannelName(channel: string): void {
 export function checkAddress(value: unknown, pool: AddressPool): Checked<ChannelAddress> {
   if (!isObject(value)) return refuse('the entry is not an address');
   const { group, port, dport, framing } = value;
-  if (typeof group !== 'string' || !isMulticastGroup(group) || LEADING_ZERO.test(group))
-    return refuse(`group ${show(group)} is not an IPv4 multicast group`);
+  if (typeof group !== 'string' || !isMulticastGroup(group))
+    return refuse(`group ${show(group)} is not a multicast group in its canonical text`);
   if (typeof port !== 'number' || !isPort(port))
     return refuse(`port ${show(port)} is not a port from 1 to 65535`);
   if (typeof dport !== 'number' || !isPort(dport))
@@ -53,12 +53,26 @@ export function checkAddress(value: unknown, pool: AddressPool): Checked<Channel
   if (!isFraming(framing)) return refuse(`framing ${show(framing)} is not native, raw or zmq`);
   if (dport !== dportOf(framing, port, dport))
     return refuse(`dport ${dport} of a channel of framing zmq is not its port, ${port}`);
-  const address = { group, port, dport, framing };
+  const sources = checkSources(value['sources'], group);
+  if (!sources.ok) return sources;
+  const address = { group, port, dport, framing, ...sources.value };
   if (!poolHolds(pool, address))
     return refuse(
-      `${group}:${port} lies outside the allowed pool; widen registry.pool or remove the entry`,
+      `${endpointText(group, port)} lies outside the allowed pool; widen registry.pool or remove ` +
+        'the entry',
     );
   return { ok: true, value: address };
+}
+
+function checkSources(
+  value: unknown,
+  group: string,
+): Checked<{ readonly sources?: readonly string[] }> {
+  if (value === undefined) return { ok: true, value: {} };
+  const isList = Array.isArray(value) && value.every((source) => typeof source === 'string');
+  if (!isList) return refuse(`sources ${show(value)} is not a list of addresses`);
+  const problem = sourcesProblem({ group, sources: value });
+  return problem === undefined ? { ok: true, value: { sources: value } } : refuse(problem);
 }
 
 /** Whether `value` is an announcement on `channel`. */
@@ -71,8 +85,8 @@ export function checkAnnouncement(value: unknown, channel: string): Checked<Sess
     return refuse(`source ${show(source)} is not a name of at most ${SOURCE_NAME_BYTES_MAX} bytes`);
   if (typeof host !== 'string' || host.length > HOST_CHARACTERS_MAX)
     return refuse(`host ${show(host)} is not a host name`);
-  if (typeof address !== 'string' || !isIpv4(address))
-    return refuse(`address ${show(address)} is not an IPv4 address`);
+  if (typeof address !== 'string' || canonicalAddress(address) === undefined)
+    return refuse(`address ${show(address)} is not an IP address`);
   if (typeof startedAtUs !== 'number' || !Number.isSafeInteger(startedAtUs) || startedAtUs < 0)
     return refuse(`startedAtUs ${show(startedAtUs)} is not a number of microseconds`);
   return { ok: true, value: { channel, session, source, host, address, startedAtUs } };

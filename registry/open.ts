@@ -1,7 +1,7 @@
 // The registry that a configuration asks for.
 
 import { join } from 'node:path';
-import { BackcastError, type ChannelAddress, dportOf } from '#base/mod.ts';
+import { BackcastError, canonicalAddress, type ChannelAddress, dportOf } from '#base/mod.ts';
 import { openFileRegistry } from './file-registry.ts';
 import { openRedisRegistry, type RedisRegistryOptions } from './redis-registry.ts';
 import { openStaticRegistry } from './static-registry.ts';
@@ -36,11 +36,22 @@ export async function openRegistry(
 ): Promise<Registry> {
   const stored = await openStored(settings, listeners);
   if (settings.channels.length === 0) return stored;
-  const fixed = settings.channels.map(({ name, group, port, dport, framing }) => {
-    const address = { group, port, dport: dportOf(framing, port, dport), framing };
-    return [name, address] as const;
-  });
+  const fixed = settings.channels.map(
+    ({ name, ...address }) => [name, canonical(address)] as const,
+  );
   return openStaticRegistry(new Map(fixed), stored);
+}
+
+/** A configuration may write an IPv6 address as it likes, and need not know the dport of zmq. */
+function canonical({ group, sources, dport, ...address }: ChannelAddress): ChannelAddress {
+  const { framing, port } = address;
+  const texts = sources?.map((source) => canonicalAddress(source) ?? source);
+  const fixed = {
+    ...address,
+    group: canonicalAddress(group) ?? group,
+    dport: dportOf(framing, port, dport),
+  };
+  return texts === undefined ? fixed : { ...fixed, sources: texts };
 }
 
 async function openStored(

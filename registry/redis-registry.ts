@@ -191,7 +191,7 @@ class RedisRegistry implements Registry {
       preferredSlot(pool, this.#prefix + channel),
       pool.slotCount,
       pool.portFirst,
-      ...pool.groupRanges.flatMap(({ first, last }) => [first, last]),
+      ...pool.groupRanges.flatMap(({ first, last, prefix, zero }) => [first, last, prefix, zero]),
     );
     if (outcome === 'exhausted' || outcome === 'overfull') return undefined;
     return await this.#believe(channel, text);

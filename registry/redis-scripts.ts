@@ -1,10 +1,15 @@
 // The Lua scripts of the Redis registry and the text of an address as Redis stores it. Each script
 // runs atomically and touches one key, so that it also runs on a Redis Cluster. Addresses of all
-// channels stand in one hash, field by field `group port dport framing`: one key is lost as a whole
-// or not at all, and there is no second index that could disagree with it. Nothing larger than an
-// entry can be is ever read out of Redis.
+// channels stand in one hash, field by field `group port dport framing`, followed by `name=value`
+// for what few channels have: one key is lost as a whole or not at all, and there is no second
+// index that could disagree with it. Nothing larger than an entry can be is ever read out of Redis.
 
-import { REGISTRY_CHANNELS_MAX, REGISTRY_SESSIONS_MAX, type ChannelAddress } from '#base/mod.ts';
+import {
+  hasSources,
+  REGISTRY_CHANNELS_MAX,
+  REGISTRY_SESSIONS_MAX,
+  type ChannelAddress,
+} from '#base/mod.ts';
 import { ENTRY_BYTES_MAX } from './answers.ts';
 
 const PRELUDE = `
@@ -29,9 +34,10 @@ end
 `;
 
 /**
- * KEYS: channels. ARGV: name, framing, dport, preferred slot, slots, first port, then first and
- * last of each range of groups as numbers. Answers {'known' | 'new', text}, {'exhausted'} or
- * {'overfull', count}.
+ * KEYS: channels. ARGV: name, framing, dport, preferred slot, slots, first port, then of each range
+ * of groups its first and last number, what stands before the number and the group of number 0
+ * (both empty for IPv4, whose number is the address). Answers {'known' | 'new', text},
+ * {'exhausted'} or {'overfull', count}.
  */
 export const RESOLVE = `${PRELUDE}
 local name = ARGV[1]
@@ -41,10 +47,11 @@ local count = redis.call('HLEN', key)
 if count >= ${REGISTRY_CHANNELS_MAX} then return {'overfull', count} end
 local groups, ports = addresses()
 local function groupAt(index)
-  for range = 7, #ARGV, 2 do
+  for range = 7, #ARGV, 4 do
     local size = ARGV[range + 1] - ARGV[range] + 1
     if index < size then
-      local value = ARGV[range] + index
+      local value, prefix, zero = ARGV[range] + index, ARGV[range + 2], ARGV[range + 3]
+      if prefix ~= '' then return value == 0 and zero or prefix .. string.format('%x', value) end
       return string.format('%d.%d.%d.%d', math.floor(value / 16777216),
         math.floor(value / 65536) % 256, math.floor(value / 256) % 256, value % 256)
     end
@@ -140,14 +147,19 @@ return answer`;
 
 /** The text of `address` as Redis stores it. */
 export function formatAddress(address: ChannelAddress): string {
-  return `${address.group} ${address.port} ${address.dport} ${address.framing}`;
+  const sources = hasSources(address) ? ` sources=${address.sources?.join(',')}` : '';
+  return `${address.group} ${address.port} ${address.dport} ${address.framing}${sources}`;
 }
 
-/** What `text` says, unchecked: not an object unless it has four words. */
+/** What `text` says, unchecked: not an object unless it has four words and then only known ones. */
 export function parseAddressText(text: string): unknown {
-  const [group, port, dport, framing, ...rest] = text.split(' ');
-  if (framing === undefined || rest.length > 0) return undefined;
-  return { group, port: toPort(port), dport: toPort(dport), framing };
+  const [group = '', port = '', dport = '', framing, ...rest] = text.split(' ');
+  if (framing === undefined || rest.length > 1) return undefined;
+  const address = { group, port: toPort(port), dport: toPort(dport), framing };
+  if (rest.length === 0) return address;
+  const [name, value] = rest[0].split('=', 2);
+  if (name !== 'sources' || value === undefined) return undefined;
+  return { ...address, sources: value.split(',') };
 }
 
 /** Only the usual digits: 1e4 and 0x50 would be numbers too. */

@@ -13,7 +13,7 @@ export interface SessionAnnouncement {
   readonly source: string;
   /** Host name of the machine it runs on. */
   readonly host: string;
-  /** IPv4 address it sends from. */
+  /** IP address it sends from. */
   readonly address: string;
   /** Microseconds since 1970. */
   readonly startedAtUs: number;
@@ -80,7 +80,10 @@ export interface RegistryOptions {
 
 /** The addresses that a registry may hand out. */
 export interface PoolOptions {
-  /** IPv4 multicast groups: `239.192.0.0/20`, `239.192.1.1-239.192.1.40` or `239.192.7.7`. */
+  /**
+   * Multicast groups: `239.192.0.0/20`, `239.192.1.1-239.192.1.40`, `239.192.7.7` or, where at most
+   * the last 16 bits differ, the same for IPv6: `ff15::1:0/112`.
+   */
   readonly groups: readonly string[];
   /** First and last UDP port. */
   readonly ports: readonly [number, number];

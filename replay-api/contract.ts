@@ -35,6 +35,11 @@ const status = oneOf(
 const next = nullable(
   Type.String({ description: 'Relative URL of the next page; null where the answer ends.' }),
 );
+const durability = oneOf(
+  ['durable', 'degraded'] as const,
+  'degraded: the settings of the database allow a crash to lose what it has committed.',
+);
+
 const archivedThrough = position(
   'The last position of the channel when the answer was begun; 0 if nothing is archived.',
   0,
@@ -62,12 +67,13 @@ export const Problem = Type.Object(
 export const ChannelItem = Type.Object(
   {
     channel: Type.String({ description: 'Name of the channel.' }),
-    group: Type.String({ description: 'Multicast group, dotted.' }),
+    group: Type.String({ description: 'Multicast group, IPv4 or IPv6.' }),
     port: Type.Integer({ description: 'UDP port.' }),
     dport: Type.Integer({ description: 'PGM data-destination port.' }),
     framing: oneOf(['native', 'raw', 'zmq'] as const, 'How packets are cut into messages.'),
     createdAt: instant('When the archive first knew the channel.'),
     archivedThrough,
+    durability,
     firstPosition: nullable(position('The first position that is kept.')),
     publishedFrom: nullable(instant('The earliest publish time that is kept.')),
     publishedThrough: nullable(instant('The latest publish time that is kept.')),
@@ -254,6 +260,15 @@ export const Readiness = Type.Object(
               'Messages of open sessions that exist and are not archived yet; of foreign sources ' +
               'packets.',
           }),
+        },
+        closed,
+      ),
+    ),
+    durability: nullable(
+      Type.Object(
+        {
+          state: durability,
+          reasons: Type.Array(Type.String(), { description: 'Why it is degraded.' }),
         },
         closed,
       ),

@@ -1,4 +1,5 @@
-// `bench archive`: messages per second from publish to COMMIT on this machine.
+// `bench archive`: messages per second from publish to COMMIT on this machine. `bench live`: how
+// old a message is when a subscriber has it, and how many packets a core moves.
 
 import type { Command } from 'commander';
 import {
@@ -21,7 +22,19 @@ export interface BenchOptions {
   readonly publishers: number;
 }
 
+/** What `bench live` is told. */
+export interface BenchLiveOptions {
+  readonly json?: boolean;
+  readonly messages: number;
+  readonly size: number;
+  readonly rate: number;
+}
+
 const MESSAGES_DEFAULT = 2_000_000;
+const LIVE_MESSAGES_DEFAULT = 500_000;
+const LIVE_RATE_DEFAULT = 50_000;
+/** A message of this measurement carries when it was sent. */
+const LIVE_SIZE_BYTES_MIN = 8;
 const SIZE_BYTES_DEFAULT = 140;
 
 /** Adds the command. */
@@ -39,6 +52,49 @@ export function addBenchCommand(program: Command, host: CommandHost): void {
     .addOption(settingOption('--compression <method>', 'archiver.compression'));
   runs(command, host, benchArchive);
   explain(command, ['backcast bench archive --json', 'backcast bench archive --publishers 3']);
+  addLiveCommand(bench, host);
+}
+
+function addLiveCommand(bench: Command, host: CommandHost): void {
+  const command = bench
+    .command('live')
+    .description('measure the path publish, multicast, subscriber on this machine')
+    .option('--json', 'print one JSON object instead of a table')
+    .option('--messages <count>', 'messages of each run', wholeNumber(1), LIVE_MESSAGES_DEFAULT)
+    .option(
+      '--size <bytes>',
+      'bytes of a message',
+      wholeNumber(LIVE_SIZE_BYTES_MIN),
+      SIZE_BYTES_DEFAULT,
+    )
+    .option(
+      '--rate <messages>',
+      'messages per second while latency is measured',
+      wholeNumber(1),
+      LIVE_RATE_DEFAULT,
+    )
+    .addOption(settingOption('--packet-bytes <bytes>', 'publisher.packetBytesMax'));
+  runs(command, host, benchLive);
+  explain(command, ['backcast bench live --json', 'backcast bench live --packet-bytes 1472']);
+}
+
+async function benchLive(context: CommandContext, options: BenchLiveOptions): Promise<Outcome> {
+  const { config, output, note, signal } = context;
+  const { benchmarkLive } = await import('#bench/mod.ts');
+  const { packetBytesMaxOf } = await import('../services.ts');
+  const result = await benchmarkLive({
+    interfaceAddress: config.interface,
+    messages: options.messages,
+    payloadBytes: options.size,
+    steadyRate: options.rate,
+    flushMs: config.publisher.flushMs,
+    packetBytesMax: packetBytesMaxOf(config),
+    signal,
+    onProgress: (run, received) => note(`${run}: received ${received} of ${options.messages}`),
+  });
+  if (options.json === true) await output.write(`${JSON.stringify(result)}\n`);
+  else await output.write(asTable(result));
+  return result.messagesLost === 0 ? 'ok' : 'failure';
 }
 
 async function benchArchive(context: CommandContext, options: BenchOptions): Promise<Outcome> {

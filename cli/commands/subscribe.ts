@@ -1,12 +1,14 @@
 // `subscribe`: prints what is published on a channel now, as NDJSON.
 
 import type { Command } from 'commander';
+import { endpointText } from '#base/mod.ts';
 import { receiverFamilies, transportFamilies } from '#multicast/metrics/mod.ts';
 import {
   addAddressOptions,
   addressOf,
   requireChannel,
   resolveChannel,
+  withSources,
   type AddressOptions,
 } from '../channel-argument.ts';
 import { addMetricsOption, serveCommandMetrics, type MetricsOptions } from '../command-metrics.ts';
@@ -25,6 +27,8 @@ import { openCommandRegistry } from '../registry.ts';
 export interface SubscribeOptions extends AddressOptions, MetricsOptions {
   /** Messages after which it ends; never if not given. */
   readonly count?: number;
+  /** The only hosts to listen to, separated by commas. */
+  readonly sources?: string;
 }
 
 /** Adds the command. */
@@ -33,7 +37,9 @@ export function addSubscribeCommand(program: Command, host: CommandHost): void {
     .command('subscribe <channel>')
     .description('print live messages as NDJSON, one per line')
     .option('--count <messages>', 'end after so many messages', wholeNumber(1))
-    .addOption(settingOption('--interface <address>', 'interface'))
+    .option('--sources <addresses>', 'listen to these hosts only (source-specific multicast)')
+    .addOption(settingOption('--interface <interface>', 'interface'))
+    .addOption(settingOption('--ttl <hops>', 'multicast.ttl'))
     .addOption(settingOption('--capture <file>', 'capture'))
     .addOption(settingOption('--fault <faults>', 'faults'));
   addAddressOptions(command);
@@ -44,6 +50,7 @@ export function addSubscribeCommand(program: Command, host: CommandHost): void {
     "backcast subscribe demo.orders | jq -r '.payload'",
     'backcast subscribe legacy --group 239.10.0.7:3056 --framing raw --interface 10.0.0.5',
     'backcast subscribe feed --group 239.10.0.8:5555 --framing zmq',
+    'backcast subscribe ticks --group 232.10.0.7:7600 --sources 10.0.7.21 --interface eth0',
   ]);
 }
 
@@ -59,7 +66,8 @@ async function subscribe(
   const { openSubscriber } = await import('../services.ts');
   const { liveText } = await import('../live-text.ts');
   const registry = given ?? (await openCommandRegistry(config, resources, note));
-  const address = 'group' in registry ? registry : await resolveChannel(registry, channel, options);
+  const known = 'group' in registry ? registry : await resolveChannel(registry, channel, options);
+  const address = withSources(known, options.sources);
   const subscriber = resources.use(await openSubscriber(config, address));
   await serveCommandMetrics(resources, {
     config,
@@ -76,7 +84,7 @@ async function subscribe(
   context.signal.addEventListener('abort', () => void subscriber[Symbol.asyncDispose](), {
     once: true,
   });
-  note(`listening to ${channel} on ${address.group}:${address.port}`);
+  note(`listening to ${channel} on ${endpointText(address.group, address.port)}`);
   let count = 0;
   for await (const live of subscriber) {
     if (live.kind === 'message') count += 1;

@@ -1,12 +1,11 @@
 // One publisher as a receiver sees it: its transport identity, where its NAKs go, when it was last
 // heard, and the session it is in. Writes the packets that go back to it.
 
-import { randomBelow, type SessionId, sessionToWords } from '#base/mod.ts';
+import { familyOf, hasSources, randomBelow, type SessionId, sessionToWords } from '#base/mod.ts';
 import {
   CONTROL_PACKET_BYTES_MAX,
-  ipv4FromWord,
-  ipv4ToWord,
   type PacketReader,
+  toNetworkAddress,
   type TransportSession,
   wrapSqn,
   writeNak,
@@ -154,7 +153,7 @@ export class Peer {
   handleSpm(reader: PacketReader, remote: Remote, nowMs: number): void {
     const { address, emit } = this.#options;
     this.#heardAtMs = nowMs;
-    const nla = reader.nla === 0 ? remote.address : ipv4FromWord(reader.nla);
+    const nla = isReachable(reader, address.group) ? reader.nlaText() : remote.address;
     const port = reader.hasPublisher && reader.nakPort !== 0 ? reader.nakPort : address.port;
     if (this.#nakTo?.address !== nla || this.#nakTo.port !== port)
       this.#nakTo = { address: nla, port };
@@ -216,8 +215,8 @@ export class Peer {
     const into = new Uint8Array(CONTROL_PACKET_BYTES_MAX);
     const packetBytes = writeNak(into, {
       ...transport,
-      nla: ipv4ToWord(to.address),
-      groupNla: ipv4ToWord(address.group),
+      nla: toNetworkAddress(to.address),
+      groupNla: toNetworkAddress(address.group),
       sqns: sqns.map(wrapSqn),
       count: sqns.length,
     });
@@ -227,6 +226,7 @@ export class Peer {
     this.#receiver.tally.naksSent += 1;
     this.#receiver.tally.nakSqnsSent += sqns.length;
     transmit({ bytes, address: to.address, port: to.port });
+    if (hasSources(address)) return;
     transmit({ bytes, address: address.group, port: address.port });
   }
 
@@ -238,8 +238,8 @@ export class Peer {
     this.#spmrAtMs = nowMs + SPMR_BACKOFF_MS + randomBelow(random, SPMR_BACKOFF_MS);
     if (!isForeign) return transmit({ bytes, address: remote.address, port: remote.port });
     // OpenPGM sends from one port and listens on another, the group's.
-    transmit({ bytes, address: address.group, port: address.port });
     transmit({ bytes, address: remote.address, port: address.port });
+    if (!hasSources(address)) transmit({ bytes, address: address.group, port: address.port });
   }
 }
 
@@ -264,10 +264,22 @@ export function tsiText({
   return `${hex(gsiHigh, 4)}${hex(gsiLow, 8)}.${tsiSport}`;
 }
 
-/** Who follows only what is said now has no time to lose; an archiver asks for it afterwards. */
-function newReuseWatch({ address, join, nowMs }: PeerOptions): ReuseWatch {
-  const heardAtMs = join === 'live' ? Number.NEGATIVE_INFINITY : nowMs;
+/**
+ * A session that is gone on with was not heard for long, unless the receiver itself was away: then
+ * it is an archiver's, which asks afterwards for what it took for repeated.
+ */
+function newReuseWatch({ address, join, resume, nowMs }: PeerOptions): ReuseWatch {
+  const wasSilent = resume !== undefined && join === 'live';
+  const heardAtMs = wasSilent ? Number.NEGATIVE_INFINITY : nowMs;
   return new ReuseWatch(placesPerPacketOf(address.framing), heardAtMs);
+}
+
+/**
+ * Whether the path address of an SPM names a place that a socket of the group's family can reach.
+ */
+function isReachable(reader: PacketReader, group: string): boolean {
+  const nla = reader.nlaText();
+  return familyOf(nla) === familyOf(group) && nla !== '0.0.0.0' && nla !== '::';
 }
 
 function hex(word: number, digits: number): string {

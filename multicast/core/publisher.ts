@@ -36,7 +36,7 @@ export interface PublisherOptions {
   readonly source: string;
   /** The TSI: random per incarnation. `dataDport` is the channel's. */
   readonly transport: TransportSession;
-  /** IPv4 address at which receivers reach this publisher, and the UDP port where it hears NAKs. */
+  /** Address at which receivers reach this publisher, and the UDP port where it hears NAKs. */
   readonly nla: string;
   readonly nakPort: number;
   readonly packetBytesMax: number;
@@ -283,7 +283,7 @@ export class Publisher implements Machine {
     if (this.#sentLead >= this.#window.lead) return undefined;
     const packet = this.#window.get(this.#sentLead + 1);
     assert(packet !== undefined, 'an unsent packet is in the window');
-    if (!this.#dataRate.take(wireBytesOf(packet))) return undefined;
+    if (!this.#dataRate.take(wireBytesOf(packet, this.#options.address.group))) return undefined;
     this.#sentLead += 1;
     this.#sentNextSequence = this.#window.nextSequenceAfter(this.#sentLead);
     this.#unsentBytes -= packet.length;

@@ -204,14 +204,14 @@ export class Receiver implements Machine {
 
   /** The source of another implementation that the packet is from, which names no session. */
   #foreignPeer(remote: Remote, nowMs: number): Peer | undefined {
-    const peer = this.#findPeer();
-    if (this.#options.address.framing === 'native' || peer?.isForeign === false) {
+    const known = this.#findPeer();
+    if (this.#options.address.framing === 'native' || known?.isForeign === false) {
       this.counters.foreign += 1;
       return undefined;
     }
-    if (peer === undefined) return this.#admitForeign(remote, nowMs);
-    const incarnation = peer.incarnationOf(this.#reader, nowMs);
-    if (incarnation === 'same') return peer;
+    const peer = known ?? this.#admitForeign(remote, nowMs);
+    const incarnation = peer?.incarnationOf(this.#reader, nowMs);
+    if (peer === undefined || incarnation === 'same') return peer;
     if (incarnation === 'stray') {
       this.counters.beyondWindow += 1;
       return undefined;
@@ -262,7 +262,7 @@ export class Receiver implements Machine {
   /** Takes up a foreign source, in a new session if its TSI is not known to have one. */
   #admitForeign(remote: Remote, nowMs: number): Peer | undefined {
     const tsi = tsiText(this.#reader);
-    if (this.#reader.isFin || this.#foreign.hasJustEnded(tsi, nowMs)) {
+    if (this.#foreign.isOver(tsi, this.#reader, nowMs)) {
       this.counters.late += 1;
       return undefined;
     }

@@ -5,7 +5,7 @@ export * from './capture.ts';
 export * from './clock.ts';
 export * from './driver.ts';
 export * from './gate.ts';
-export * from './interface-mtu.ts';
+export * from './interface.ts';
 export * from './loss-injector.ts';
 export * from './nak-relay.ts';
 export * from './socket.ts';

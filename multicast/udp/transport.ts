@@ -19,9 +19,9 @@ import { countTransport, type TransportCounters } from './transport-counters.ts'
 /** What every transport is opened with. */
 export interface TransportOptions {
   readonly address: ChannelAddress;
-  /** IPv4 address of the interface to use. */
+  /** Address or name of the interface to use. */
   readonly interfaceAddress: string;
-  /** Routers that multicast may pass, plus one; 1 by default. */
+  /** Routers that multicast may pass, plus one; 1 by default, 0 stays on this host. */
   readonly ttl?: number | undefined;
   /** Faults to inject, as the loss injector reads them. */
   readonly faults?: string | undefined;
@@ -62,10 +62,11 @@ export async function openReceiverTransport(
 ): Promise<ReceiverTransport> {
   const { ttl = 1 } = options;
   const outfit = await openOutfit(resources, options);
-  const joining = { ...options, ...options.address, ttl };
-  const groupSocket = resources.use(await openGroupSocket(joining));
+  const { address } = options;
+  const groupSocket = resources.use(await openGroupSocket({ ...options, ...address, ttl }));
+  const sending = { ...options, group: address.group, ttl };
   const sendBufferBytes = RECEIVER_SEND_BUFFER_BYTES;
-  const sendSocket = resources.use(await openSendSocket({ ...options, ttl, sendBufferBytes }));
+  const sendSocket = resources.use(await openSendSocket({ ...sending, sendBufferBytes }));
   const group = outfit.socket(groupSocket);
   return { group, send: outfit.socket(sendSocket), count: outfit.count };
 }
@@ -83,13 +84,13 @@ export async function openPublisherTransport(
 ): Promise<PublisherTransport> {
   const { ttl = 1 } = options;
   const outfit = await openOutfit(resources, options);
+  const { framing, group, port } = options.address;
   const sendBufferBytes = PUBLISHER_SEND_BUFFER_BYTES;
-  const opened = resources.use(await openSendSocket({ ...options, ttl, sendBufferBytes }));
+  const opened = resources.use(await openSendSocket({ ...options, group, ttl, sendBufferBytes }));
   const send = outfit.socket(opened);
-  const { framing, port } = options.address;
   if (framing === 'native') return { send, receiveFrom: [send], count: outfit.count };
-  const asked = outfit.socket(resources.use(await openPortSocket({ ...options, port })));
-  const broadcast = { port, interfaceAddress: LOOPBACK_BROADCAST };
+  const asked = outfit.socket(resources.use(await openPortSocket({ ...options, group, port })));
+  const broadcast = { port, address: LOOPBACK_BROADCAST };
   const relay = outfit.socket(resources.use(await openBroadcastSocket(broadcast)));
   const relaying = new RelayingSocket(asked, relay, options.transport);
   return { send, receiveFrom: [send, relaying, relay], count: outfit.count };

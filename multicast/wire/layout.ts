@@ -80,9 +80,13 @@ export const OPTION_PUBLISHER_BYTES_MIN = 6;
 /** RFC 3208 allows this many options in a packet; bounds the walk. */
 export const OPTIONS_MAX = 16;
 
-/** Address family indicators, and what an address with its family and two reserved bytes takes. */
+/**
+ * Address family indicators; what family and reserved bytes take, and an address together with
+ * them.
+ */
 export const AFI_IPV4 = 1;
 export const AFI_IPV6 = 2;
+export const NLA_HEAD_BYTES = 4;
 export const NLA_IPV4_BYTES = 8;
 export const NLA_IPV6_BYTES = 20;
 

@@ -7,6 +7,7 @@
 // finishData().
 
 import { assert, SEQUENCE_MAX, SOURCE_NAME_BYTES_MAX, NAK_SQNS_MAX } from '#base/mod.ts';
+import type { NetworkAddress } from './address.ts';
 import { writeSafeU64, writeU16, writeU32 } from './bytes.ts';
 import { replaceWord, writeChecksum } from './checksum.ts';
 import * as wire from './layout.ts';
@@ -62,8 +63,8 @@ export interface SpmFields extends TransportSession {
   readonly trail: number;
   /** trail − 1 modulo 2^32 when the window is empty. */
   readonly lead: number;
-  /** IPv4 address that receivers send NAKs to. */
-  readonly nla: number;
+  /** Address that receivers send NAKs to. */
+  readonly nla: NetworkAddress;
   readonly session?: SessionFields | undefined;
   readonly publisher?: PublisherFields | undefined;
   /** The publisher is about to leave. */
@@ -82,20 +83,20 @@ export interface PublisherFields {
 
 /** Which packets are asked for (NAK) or promised (NCF). */
 export interface NakFields extends TransportSession {
-  /** The source's IPv4 address, from its SPM. */
-  readonly nla: number;
-  /** The group's IPv4 address. */
-  readonly groupNla: number;
+  /** The source's address, from its SPM. */
+  readonly nla: NetworkAddress;
+  /** The group's address. */
+  readonly groupNla: NetworkAddress;
   /** SQNs, oldest first; the first `count` are taken, 1 to NAK_SQNS_MAX. */
   readonly sqns: ArrayLike<number>;
   readonly count: number;
 }
 
 /**
- * The longest packet without a TSDU: a NAK for 63 packets. Memory for control packets has this
- * size.
+ * The longest packet without a TSDU: a NAK for 63 packets, between IPv6 addresses. Memory for
+ * control packets has this size.
  */
-export const CONTROL_PACKET_BYTES_MAX = 292;
+export const CONTROL_PACKET_BYTES_MAX = 316;
 
 const PLAIN_DATA_HEADER_BYTES =
   wire.DATA_BODY_END + wire.OPTION_LENGTH_BYTES + wire.OPTION_SESSION_BYTES;
@@ -140,11 +141,10 @@ export function toRepair(packet: Uint8Array, trail: number): void {
 /** Writes a source path message. */
 export function writeSpm(into: Uint8Array, spm: SpmFields): number {
   assertControlRoom(into);
-  const optionsAt = wire.SPM_NLA_AT + wire.NLA_IPV4_BYTES;
   writeU32(into, wire.SQN_AT, spm.sqn);
   writeU32(into, wire.TRAIL_AT, spm.trail);
   writeU32(into, wire.LEAD_AT, spm.lead);
-  writeNla(into, wire.SPM_NLA_AT, spm.nla);
+  const optionsAt = writeNla(into, wire.SPM_NLA_AT, spm.nla);
   const packetBytes = writeSpmOptions(into, optionsAt, spm);
   writeDownstream(into, spm, wire.TYPE_SPM, packetBytes > optionsAt ? wire.FLAG_OPTIONS : 0);
   writeChecksum(into, packetBytes);
@@ -200,12 +200,11 @@ function finishNak(into: Uint8Array, nak: NakFields): number {
   const { sqns, count } = nak;
   assertControlRoom(into);
   assert(count >= 1 && count <= NAK_SQNS_MAX, 'a NAK asks for 1 to 63 packets');
-  const optionsAt = wire.NAK_NLA_AT + 2 * wire.NLA_IPV4_BYTES;
+  const groupAt = writeNla(into, wire.NAK_NLA_AT, nak.nla);
+  const optionsAt = writeNla(into, groupAt, nak.groupNla);
   const listBytes = wire.OPTION_HEAD_BYTES + 4 * (count - 1);
   const packetBytes = count === 1 ? optionsAt : optionsAt + wire.OPTION_LENGTH_BYTES + listBytes;
   writeU32(into, wire.SQN_AT, sqns[0]);
-  writeNla(into, wire.NAK_NLA_AT, nak.nla);
-  writeNla(into, wire.NAK_NLA_AT + wire.NLA_IPV4_BYTES, nak.groupNla);
   if (count > 1) {
     into[wire.OPTION_FLAGS_AT] = wire.FLAG_OPTIONS | wire.FLAG_NETWORK_SIGNIFICANT;
     writeOptionLength(into, optionsAt, wire.OPTION_LENGTH_BYTES + listBytes);
@@ -281,8 +280,15 @@ function writePublisher(into: Uint8Array, at: number, publisher: PublisherFields
   return at + optionBytes;
 }
 
-function writeNla(into: Uint8Array, at: number, ipv4: number): void {
-  writeU16(into, at, wire.AFI_IPV4);
+/** Writes an address behind its family; returns where it ends. */
+function writeNla(into: Uint8Array, at: number, nla: NetworkAddress): number {
+  const addressAt = at + wire.NLA_HEAD_BYTES;
+  writeU16(into, at, typeof nla === 'number' ? wire.AFI_IPV4 : wire.AFI_IPV6);
   writeU16(into, at + 2, 0);
-  writeU32(into, at + 4, ipv4);
+  if (typeof nla === 'number') {
+    writeU32(into, addressAt, nla);
+    return at + wire.NLA_IPV4_BYTES;
+  }
+  into.set(nla, addressAt);
+  return at + wire.NLA_IPV6_BYTES;
 }

@@ -24,7 +24,7 @@ export interface Scene extends AsyncDisposable {
   audited(): Promise<ChannelAudit>;
 }
 
-type GivenScene = Pick<Scene, 'channel' | 'databaseUrl'>;
+type GivenScene = Pick<Scene, 'channel' | 'databaseUrl' | 'address'>;
 
 /** Sets a scene up, in a database of its own unless one is given; disposing it drops its own. */
 export async function setScene(given: Partial<GivenScene> = {}): Promise<Scene> {
@@ -43,7 +43,8 @@ export async function setScene(given: Partial<GivenScene> = {}): Promise<Scene> 
       poolConnectionsMax: 2,
     }),
   );
-  const address: ChannelAddress = { group, port, dport: 7_500, framing: 'native' };
+  const reserved: ChannelAddress = { group, port, dport: 7_500, framing: 'native' };
+  const { address = reserved } = given;
   return {
     channel,
     address,

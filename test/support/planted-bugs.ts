@@ -11,6 +11,7 @@ export interface PlantedBug {
 
 const SESSION = 'multicast/core/session-receiver.ts';
 const DELIVERY = 'multicast/core/ordered-delivery.ts';
+const ACCOUNT = 'multicast/core/sequence-account.ts';
 const NAKS = 'multicast/core/nak-scheduler.ts';
 const RECEIVER = 'multicast/core/receiver.ts';
 const PUBLISHER = 'multicast/core/publisher.ts';
@@ -46,9 +47,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   bug('before the start a session believes in packet 0', SESSION, '#lead = -1;', '#lead = 0;'),
   bug(
     'the loss before a message is one sequence short',
-    DELIVERY,
-    'lastSequence: sequence - 1,',
-    'lastSequence: sequence - 2,',
+    ACCOUNT,
+    'this.#lose(expected, sequence - 1, nextSqn);',
+    'this.#lose(expected, sequence - 2, nextSqn);',
   ),
   bug(
     'what is told to resume from lies one packet too far',
@@ -142,9 +143,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   ),
   bug(
     'a block of messages takes up one sequence more than it holds',
-    DELIVERY,
-    'this.#nextSequence = sequence + messageCount;',
-    'this.#nextSequence = sequence + messageCount + 1;',
+    ACCOUNT,
+    'this.#nextSequence = lastSequence + 1;',
+    'this.#nextSequence = lastSequence + 2;',
   ),
   bug(
     'a batch begins at the position of the one before',

@@ -44,7 +44,7 @@ test('every setting has a sentence, and every number a lower and an upper bound'
 
 test('every number that is not a count or a port carries its unit in its name', () => {
   for (const { name, schema } of SETTINGS)
-    if (schema.type === 'integer' && !/port$/i.test(name))
+    if (schema.type === 'integer' && !/(port|ttl)$/i.test(name))
       assert.match(name, /(Ms|Bytes|Packets|Sec|BytesMax|MessagesMax)$/, name);
 });
 

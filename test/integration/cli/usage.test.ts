@@ -20,6 +20,7 @@ const COMMANDS = [
   ['serve'],
   ['migrate'],
   ['bench', 'archive'],
+  ['bench', 'live'],
 ];
 
 test('every command has help with examples and exit codes', async () => {

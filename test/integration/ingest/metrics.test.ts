@@ -17,7 +17,7 @@ test('what was archived, repaired and asked for is at /metrics', async () => {
   await using metrics = await listenForMetrics({
     host: '127.0.0.1',
     port: 0,
-    collect: () => archiverFamilies(archiver.counters),
+    collect: () => archiverFamilies(archiver.counters, archiver.durability.state),
   });
   await using publisher = await scene.openPublisher({ packetBytesMax: 300 });
   for (let count = 0; count < MESSAGES; count += 1) await publisher.publish(Buffer.alloc(100));

@@ -8,6 +8,8 @@ import { after, before, describe, test } from 'node:test';
 import {
   openFileRegistry,
   openRedisRegistry,
+  parsePool,
+  slotAddress,
   type InvalidEntry,
   type PoolOptions,
   type Registry,
@@ -109,6 +111,22 @@ for (const [kind, openStore] of Object.entries(STORES))
       assert.equal(new Set(addresses.map(({ port }) => port)).size, 16);
       assert.deepEqual(await registries[0].list(), answers[0]);
       await Promise.all(registries.map((registry) => registry[Symbol.asyncDispose]()));
+    });
+
+    test('gives IPv6 groups their one text, to the last of a pool of both kinds', async () => {
+      await using store = await openStore();
+      const groups = ['ff15:0:0:1:2::/126', '239.77.0.0/30', 'ff15::1:fff8/125'];
+      const pool = { ...POOL, groups };
+      await using registry = await store.open({ pool });
+      for (let index = 0; index < 16; index += 1) await registry.resolve(`channel-${index}`);
+      const given = [...(await registry.list()).values()].map(({ group }) => group);
+      const slots = Array.from({ length: 16 }, (_, slot) =>
+        slotAddress(parsePool(pool), slot, 'native'),
+      );
+      assert.deepEqual(new Set(given), new Set(slots.map(({ group }) => group)));
+      await assert.rejects(registry.resolve('one-more'), {
+        code: 'BACKCAST_POOL_EXHAUSTED',
+      });
     });
 
     test('says how many slots there are when all are taken, and how to get more', async () => {

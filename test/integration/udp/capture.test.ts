@@ -286,7 +286,7 @@ test('more than the memory holds reaches the file in order', async () => {
   );
 });
 
-test('a datagram that no IPv4 packet carries is left out', async () => {
+test('a datagram that no IP packet carries is left out', async () => {
   await using folder = await createTestFolder();
   const capture = await CaptureFile.open(join(folder.path, 'odd.pcap'));
   capture.add({ address: '::1', port: 1 }, GROUP, new Uint8Array(1));

@@ -181,6 +181,24 @@ test('two channels cannot have one name or one address', async () => {
   );
 });
 
+test('a channel may have an IPv6 group in any text, and sources of its family', async () => {
+  const group = "'FF15:0::1:7'";
+  const good = `{ name: a, group: ${group}, port: 1, sources: ['FD00::1'] }`;
+  const config = await load(`channels: [${good}]`);
+  assert.deepEqual(config.channels[0]?.sources, ['FD00::1']);
+  const wrong: readonly (readonly [fields: string, problem: RegExp])[] = [
+    ["name: b, group: 'ff15::1::7', port: 1", /ff15::1::7 is not a multicast group/],
+    ["name: b, group: 'ff15::1:7', port: 1", /"b" and "a" have the same address \[ff15::1:7\]:1/],
+    ["name: b, group: 'ff15::1', port: 1, sources: [10.0.0.1]", /"b": source 10.0.0.1 is no IPv6/],
+    ['name: b, group: 239.1.1.1, port: 1, sources: [host]', /"b": source host is not the IP/],
+    ['name: b, group: 239.1.1.1, port: 1, sources: []', /`channels\[1\]\.sources`/],
+    ['name: b, group: 232.1.1.1, port: 1', /receivers of the group 232\.1\.1\.1 must name/],
+    ["name: b, group: 'ff3e::1', port: 1", /receivers of the group ff3e::1 must name/],
+  ];
+  for (const [fields, problem] of wrong)
+    assert.match((await problems(`channels: [${good}, { ${fields} }]`)).join(), problem);
+});
+
 test('an empty section, an empty value and an empty variable are not given', async () => {
   const config = await load('api:\ndatabaseUrl:\n', { REDIS_URL: '', BACKCAST_PORT: '' });
   assert.equal(config.api.port, 8_080);

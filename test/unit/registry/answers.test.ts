@@ -8,6 +8,7 @@ import {
   parseDocument,
   serializeDocument,
 } from '#registry/mod.ts';
+import { formatAddress } from '#registry/redis-scripts.ts';
 
 const POOL = parsePool({ groups: ['239.1.0.0/24'], ports: [5000, 5255], dport: 7500 });
 const GOOD = { group: '239.1.0.9', port: 5009, dport: 7500, framing: 'native' };
@@ -43,6 +44,12 @@ const WRONG_ADDRESSES: readonly [unknown, RegExp][] = [
   [{ ...GOOD, framing: 'zmq' }, /dport 7500 of a channel of framing zmq is not its port, 5009/],
   [{ ...GOOD, group: '239.1.1.0' }, /239\.1\.1\.0:5009 lies outside the allowed pool/],
   [{ ...GOOD, port: 53 }, /outside the allowed pool/],
+  [{ ...GOOD, group: 'ff15::1:7' }, /\[ff15::1:7\]:5009 lies outside the allowed pool/],
+  [{ ...GOOD, group: 'FF15::1:7' }, /group "FF15::1:7" is not .* canonical/],
+  [{ ...GOOD, sources: '10.0.0.1' }, /sources "10\.0\.0\.1" is not a list/],
+  [{ ...GOOD, sources: [7] }, /sources \[7\] is not a list/],
+  [{ ...GOOD, sources: ['239.1.0.9'] }, /239\.1\.0\.9 is not the IP address of a host/],
+  [{ ...GOOD, sources: ['fd00::1'] }, /no IPv4 address/],
 ];
 
 for (const [value, problem] of WRONG_ADDRESSES)
@@ -51,6 +58,28 @@ for (const [value, problem] of WRONG_ADDRESSES)
     assert.ok(!checked.ok);
     assert.match(checked.problem, problem);
   });
+
+test('an address of IPv6 and sources of its family are believed', () => {
+  const pool = parsePool({ groups: ['ff15::1:0/120'], ports: [5000, 5255], dport: 7500 });
+  const address = { ...GOOD, group: 'ff15::1:9', sources: ['fd00::1', 'fd00::2'] };
+  assert.deepEqual(checkAddress(address, pool), { ok: true, value: address });
+});
+
+test('the text of an address is read back, with its sources', () => {
+  for (const sources of [['10.0.0.1'], ['10.0.0.1', '10.0.0.2']]) {
+    const address = {
+      group: '239.1.0.9',
+      port: 5009,
+      dport: 7500,
+      framing: 'raw',
+      sources,
+    } as const;
+    assert.deepEqual(checkAddress(parseAddressText(formatAddress(address)), POOL).ok, true);
+    assert.deepEqual(parseAddressText(formatAddress(address)), address);
+  }
+  for (const more of ['sources', 'sources=', 'source=10.0.0.1', 'sources=10.0.0.1 x'])
+    assert.ok(!checkAddress(parseAddressText(`239.1.0.9 5009 7500 native ${more}`), POOL).ok, more);
+});
 
 test('an announcement is believed without what does not belong to it', () => {
   assert.deepEqual(checkAnnouncement({ ...SESSION, channel: 'other', more: 1 }, 'orders'), {
@@ -65,7 +94,7 @@ const WRONG_ANNOUNCEMENTS: readonly [unknown, RegExp][] = [
   [{ ...SESSION, session: '0000000000000000' }, /session/],
   [{ ...SESSION, source: 'ä'.repeat(33) }, /at most 64 bytes/],
   [{ ...SESSION, host: 1 }, /host 1/],
-  [{ ...SESSION, address: '::1' }, /address "::1"/],
+  [{ ...SESSION, address: 'gateway-7' }, /address "gateway-7" is not an IP address/],
   [{ ...SESSION, startedAtUs: 1.5 }, /startedAtUs 1\.5/],
   [{ ...SESSION, startedAtUs: -1 }, /startedAtUs -1/],
 ];

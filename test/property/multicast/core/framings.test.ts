@@ -8,7 +8,7 @@ import * as fc from 'fast-check';
 import { isSessionId } from '#base/mod.ts';
 import { PacketBuilder } from '#multicast/core/packet-builder.ts';
 import { readZmqOffset, unwrapSqn, ZMQ_NO_START, zmqMessage } from '#multicast/wire/mod.ts';
-import { withoutPrivateOptions } from '#test/support/foreign-packets.ts';
+import { withoutPrivateOptions } from '#sim/mod.ts';
 import { readPacket, TRANSPORT } from '#test/support/packets.ts';
 import { SESSION_ID } from '#test/support/session-packets.ts';
 import { accounted, FIRST_SQN, newDelivery } from '#test/support/stream-deliveries.ts';

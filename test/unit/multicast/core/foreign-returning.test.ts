@@ -60,6 +60,30 @@ test('repeated and late packets of a source that is being heard change nothing',
   );
 });
 
+test('a packet that was overtaken by the first one heard changes nothing', () => {
+  for (const join of ['live', 'window'] as const) {
+    const receiver = rawReceiver({ join });
+    hear(receiver, 0, rawData(9, { trail: 9 }), rawData(8, { trail: 8 }), rawData(10));
+    const kinds = eventsOf(receiver).map(({ kind }) => kind);
+    assert.deepEqual(kinds, ['opened', 'messages', 'messages']);
+  }
+});
+
+test('a source that comes back after long is known by its first packet', () => {
+  for (const [sqn, expected] of [
+    [3, ['opened', 'messages']],
+    [0, ['opened', 'closed', 'opened', 'messages']],
+  ] as const) {
+    const receiver = rawReceiver({ join: 'live', sourceExpiryMs: 1_000 });
+    for (const before of [0, 1, 2]) hear(receiver, 0, rawData(before));
+    waitUntil(receiver, 20_000);
+    told(receiver);
+    hear(receiver, 20_000, rawData(sqn), rawData(Math.max(0, sqn - 2)));
+    const kinds = eventsOf(receiver).map(({ kind }) => kind);
+    assert.deepEqual(kinds, expected);
+  }
+});
+
 test('a step far ahead is dropped while the source is heard, and another source afterwards', () => {
   const receiver = rawReceiver();
   const far = 2 ** 30;
@@ -90,6 +114,18 @@ test('after FIN its repeats and late packets open nothing', () => {
   hear(receiver, 5_000, foreignSpm({ sqn: 5, lead: 0, isFin: true }));
   assert.deepEqual(told(receiver), []);
   assert.equal(receiver.counters.late, 4);
+});
+
+test('repairs that a lingering source sends to others open nothing', () => {
+  const receiver = rawReceiver();
+  hear(receiver, 0, rawData(0), foreignSpm({ sqn: 3, lead: 0, isFin: true }));
+  told(receiver);
+  for (let ms = 400; ms <= 2_000; ms += 400) {
+    hear(receiver, ms, foreignSpm({ sqn: 3 + ms, lead: 0, isFin: true }));
+  }
+  hear(receiver, 2_900, rawData(0), rawData(0, { isRepair: true }));
+  hear(receiver, 60_000, rawData(0, { isRepair: true }));
+  assert.deepEqual(told(receiver), []);
 });
 
 test('a source that begins again after FIN is another session', () => {

@@ -14,8 +14,8 @@ import {
   rawReceiver,
   ROUND,
   TSI,
-  withoutPrivateOptions,
 } from '#test/support/foreign-packets.ts';
+import { withoutPrivateOptions } from '#sim/mod.ts';
 import { packetOf, readPacket, SOURCE_NLA, TRANSPORT } from '#test/support/packets.ts';
 import {
   CHANNEL,
@@ -202,8 +202,8 @@ test('the SPM of a source never heard is asked for in the group and at the sourc
   const receiver = rawReceiver();
   hear(receiver, 0, rawData(0));
   assert.deepEqual(waitUntil(receiver, 249), [
-    `spmr to ${CHANNEL.group}:${CHANNEL.port}`,
     `spmr to ${PUBLISHER.address}:${CHANNEL.port}`,
+    `spmr to ${CHANNEL.group}:${CHANNEL.port}`,
   ]);
   hear(receiver, 250, foreignSpm({ lead: 0 }));
   assert.deepEqual(waitUntil(receiver, 1_000, 250), []);

@@ -11,7 +11,7 @@ import {
   sentPublisher,
 } from '#test/support/driven-publisher.ts';
 import { packetOf, readPacket, TRANSPORT } from '#test/support/packets.ts';
-import { hear, nakPacket } from '#test/support/session-packets.ts';
+import { CHANNEL, hear, nakPacket } from '#test/support/session-packets.ts';
 
 const UDP_HEADER_BYTES = 28;
 
@@ -138,6 +138,22 @@ test('data leaves no faster than the rate, after one burst', () => {
   run(publisher, 1_000);
   const bytes = publisher.counters.bytesSent + publisher.counters.packetsSent * UDP_HEADER_BYTES;
   assert.ok(bytes > 99_000 && bytes < 103_500, `${bytes} bytes in the first second`);
+});
+
+test('the longer headers of IPv6 count in the rate', () => {
+  const [ipv4, ipv6] = [CHANNEL.group, 'ff15::1:7'].map((group) => {
+    const address = { ...CHANNEL, group };
+    const publisher = newPublisher({ address, rateBytesPerSec: 100_000, windowPackets: 4_096 });
+    for (let n = 0; n < 500; n += 1) publisher.publish(new Uint8Array(200), AT_US, 0);
+    for (let deadlineMs = 0; deadlineMs <= 1_000; deadlineMs = publisher.nextDeadlineMs) {
+      publisher.handleTimeout(deadlineMs);
+      while (publisher.pollTransmit() !== undefined) continue;
+    }
+    return publisher.counters.packetsSent;
+  });
+  const packetBytes = 200 + 48 + 8;
+  const expected = (packetBytes + 28) / (packetBytes + 48);
+  assert.ok(Math.abs(ipv6 / ipv4 - expected) < 0.02, `${ipv6} of ${ipv4} packets`);
 });
 
 test('a NAK is confirmed at once and answered by the repair', () => {
