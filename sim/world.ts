@@ -76,6 +76,8 @@ export class World {
   onDelivery: (datagram: InFlight) => void = () => {};
   /** Nodes that pass for another implementation: what they send lacks our private options. */
   readonly foreignNodes: Set<number> = new Set();
+  /** Sees every datagram as it is sent, once for all whom it goes to. */
+  onSend: (bytes: Uint8Array, from: Origin) => void = () => {};
   readonly #nodes: Node[] = [];
   readonly #listeners: number[] = [];
   readonly #byAddress = new Map<string, number>();
@@ -90,6 +92,11 @@ export class World {
   /** The wall clock in microseconds. */
   get wallClockUs(): number {
     return WALL_CLOCK_US + Math.floor(this.nowMs * 1000);
+  }
+
+  /** Publishers and receivers that were ever added; the last one added has the number before. */
+  get nodeCount(): number {
+    return this.#nodes.length;
   }
 
   /** Adds a publisher with a new session. */
@@ -284,6 +291,7 @@ export class World {
       // A repair is marked in place, so what is under way needs bytes of its own; once for all.
       const copy = transmit.bytes.slice();
       const bytes = this.foreignNodes.has(node.origin.node) ? withoutPrivateOptions(copy) : copy;
+      this.onSend(bytes, node.origin);
       if (transmit.address === SIMULATED_CHANNEL.group) {
         for (const listener of this.#listeners) this.#send(bytes, listener, node.origin);
       } else {

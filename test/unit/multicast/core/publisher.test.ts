@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { RECEIVE_WINDOW_PACKETS_MAX } from '#base/mod.ts';
+import { REPAIR_LINGER_MS } from '#multicast/core/repair-scheduler.ts';
 import { writeSpmr } from '#multicast/wire/mod.ts';
 import {
   AT_US,
@@ -167,9 +168,9 @@ test('a NAK that comes again while the repair is fresh is taken as answered', ()
   const publisher = sentPublisher(5);
   hear(publisher, 1_000, nakPacket([3]));
   drain(publisher);
-  hear(publisher, 1_009, nakPacket([3]));
+  hear(publisher, 1_000 + REPAIR_LINGER_MS - 1, nakPacket([3]));
   assert.deepEqual(drain(publisher), []);
-  hear(publisher, 1_010, nakPacket([3]));
+  hear(publisher, 1_000 + REPAIR_LINGER_MS, nakPacket([3]));
   assert.deepEqual(drain(publisher), ['ncf 3', 'rdata 3']);
 });
 
