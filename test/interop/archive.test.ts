@@ -13,7 +13,7 @@ import { startOpenpgmSender, startZmqPublisher } from '#test/support/peers.ts';
 const FEED: ChannelAddress = { group: '239.192.9.1', port: 3_055, dport: 7_500, framing: 'raw' };
 const QUOTES: ChannelAddress = { group: '239.192.9.2', port: 5_555, dport: 5_555, framing: 'zmq' };
 
-test('what OpenPGM and ZeroMQ publish is archived once, over a restart of the archiver', async () => {
+test('what OpenPGM and ZeroMQ publish is archived once, also over a restart', async () => {
   await using network = await createNetwork();
   await using folder = await createTestFolder();
   const { a, b } = network;

@@ -1,4 +1,5 @@
-// Ours and ZeroMQ's epgm://, both ways, on a network that drops one packet of twenty, whatever it is.
+// Ours and ZeroMQ's epgm://, both ways, on a network that drops one packet of twenty, whatever it
+// is.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -107,7 +108,7 @@ test('a message of a megabyte reaches ZeroMQ', async () => {
   assert.equal((await publishing.end()).end, 0);
 });
 
-test('ZeroMQ survives publishers that restart and subscribes in the middle of messages', async () => {
+test('ZeroMQ survives restarts of publishers, and joins in the middle of messages', async () => {
   await using network = await createNetwork();
   const { a, b } = network;
   const sizes = [200, 20_000, 1_421];
