@@ -75,7 +75,7 @@ export async function loadSessions(
       .orderBy('opened_at', 'desc')
       .limit(SESSIONS_REMEMBERED_MAX + 1)
       .execute();
-    return [...open, ...over].toSorted((a, b) => a.opened_at - b.opened_at).map(toProgress);
+    return [...over, ...open].toSorted((a, b) => a.opened_at - b.opened_at).map(toProgress);
   } catch (error) {
     throw toDatabaseError(error, `loading the sessions of channel ${channelId}`);
   }

@@ -11,9 +11,8 @@ import type { Framing } from './channel.ts';
 export const SEQUENCE_MAX: number = Number.MAX_SAFE_INTEGER;
 
 /**
- * In a session whose source is not ours, the numbers are made of those of the packets. For `zmq`
- * the number is that of the packet times this, plus the index of the message among those that start
- * in the packet, which is too small to hold more of them.
+ * How many numbers a packet of a foreign source has in the framing `zmq`: one for each message that
+ * may start in it. More than can, since the shortest has 2 bytes. Otherwise it has one.
  */
 export const ZMQ_SEQUENCES_PER_PACKET = 65_536;
 

@@ -161,8 +161,8 @@ export class SessionLedger {
 }
 
 function resumePointOf(progress: SessionProgress): ResumePoint {
-  const { session, watermark } = progress;
-  return { session, nextSequence: watermark + 1, nextSqn: sqnOf(progress) };
+  const { session, watermark, isForeign } = progress;
+  return { session, nextSequence: watermark + 1, nextSqn: sqnOf(progress), isForeign };
 }
 
 function sqnOf({ resumeSqn }: SessionProgress): number | undefined {

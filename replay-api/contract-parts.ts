@@ -11,7 +11,7 @@ import {
   type TUnion,
   type TUnsafe,
 } from 'typebox';
-import { SEQUENCE_MAX } from '#base/mod.ts';
+import { LOSS_CAUSES, SEQUENCE_MAX } from '#base/mod.ts';
 
 /** No members beside those that are named. */
 export const closed = { additionalProperties: false };
@@ -70,3 +70,30 @@ export const sqnRange: TObject<{ first: TInteger; last: TInteger }> = Type.Objec
       'they begin again at 0. null if that is not known.',
   },
 );
+
+/** How bytes stand in JSON. */
+export const encoding: TUnsafe<'utf8' | 'base64'> = oneOf(
+  ['utf8', 'base64'] as const,
+  'utf8: `payload` is the text whose bytes were published. base64: the bytes are no UTF-8.',
+);
+
+/** Whether what is committed stays. */
+export const durability: TUnsafe<'durable' | 'degraded'> = oneOf(
+  ['durable', 'degraded'] as const,
+  'degraded: the settings of the database allow a crash to lose what it has committed.',
+);
+
+/** Why something is lost. */
+export const cause: TUnsafe<string> = oneOf(Object.keys(LOSS_CAUSES), describeCauses());
+
+/** Whether an answer has all that was asked for. */
+export const status: TUnsafe<'complete' | 'partial' | 'unsettled'> = oneOf(
+  ['complete', 'partial', 'unsettled'] as const,
+  'complete: everything that was asked for is here. partial: what is missing is lost, and named. ' +
+    'unsettled: the archive has not got that far, ask again.',
+);
+
+function describeCauses(): string {
+  const lines = Object.entries(LOSS_CAUSES).map(([name, sentence]) => `${name}: ${sentence}`);
+  return `Why. ${lines.join(' ')}`;
+}

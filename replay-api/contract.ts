@@ -4,9 +4,13 @@
 // with six decimals.
 
 import { Type, type Static, type TSchema } from 'typebox';
-import { ERRORS, LOSS_CAUSES, SEQUENCE_MAX } from '#base/mod.ts';
+import { ERRORS, SEQUENCE_MAX } from '#base/mod.ts';
+import { Health, Index, Readiness } from './contract-operation.ts';
 import {
+  cause,
   closed,
+  durability,
+  encoding,
   instant,
   lostPackets,
   nullable,
@@ -14,6 +18,7 @@ import {
   position,
   SESSION_TEXT,
   sqnRange,
+  status,
 } from './contract-parts.ts';
 
 /** Items in a JSON page if the request does not say. */
@@ -26,29 +31,14 @@ export const PAGE_ITEMS_MAX = 10_000;
 
 const sessionId = Type.String(SESSION_TEXT);
 const source = nullable(Type.String({ description: 'Name of the publisher, if it told one.' }));
-const cause = oneOf(Object.keys(LOSS_CAUSES), describeCauses());
-const status = oneOf(
-  ['complete', 'partial', 'unsettled'] as const,
-  'complete: everything that was asked for is here. partial: what is missing is lost, and named. ' +
-    'unsettled: the archive has not got that far, ask again.',
-);
 const next = nullable(
   Type.String({ description: 'Relative URL of the next page; null where the answer ends.' }),
-);
-const durability = oneOf(
-  ['durable', 'degraded'] as const,
-  'degraded: the settings of the database allow a crash to lose what it has committed.',
 );
 
 const archivedThrough = position(
   'The last position of the channel when the answer was begun; 0 if nothing is archived.',
   0,
 );
-
-function describeCauses(): string {
-  const lines = Object.entries(LOSS_CAUSES).map(([name, sentence]) => `${name}: ${sentence}`);
-  return `Why. ${lines.join(' ')}`;
-}
 
 /** RFC 9457, with the code from the registry of errors. */
 export const Problem = Type.Object(
@@ -145,13 +135,19 @@ export const MessageItem = Type.Object(
     session: sessionId,
     source,
     sequence: position('Its number within the session.'),
-    publishedAt: instant('When its publisher says it published it.'),
-    archivedAt: instant('When the database had it for good.'),
-    encoding: oneOf(
-      ['utf8', 'base64'] as const,
-      'utf8: `payload` is the text whose bytes were published. base64: the bytes are no UTF-8.',
+    publishedAt: instant(
+      'When its publisher says it published it; when it arrived, in framings that do not say.',
     ),
-    payload: Type.String(),
+    archivedAt: instant('When the database had it for good.'),
+    encoding: Type.Optional(encoding),
+    payload: Type.Optional(
+      Type.String({ description: 'Not in the framing zmq, which has parts.' }),
+    ),
+    parts: Type.Optional(
+      Type.Array(Type.Object({ encoding, payload: Type.String() }, closed), {
+        description: 'The parts of the message; only on a channel of the framing zmq.',
+      }),
+    ),
   },
   { $id: 'Message', ...closed },
 );
@@ -238,57 +234,6 @@ export const CompletenessAnswer = Type.Object(
     watermark: position('Through here the archive accounts for the session.', 0),
   },
   { $id: 'Completeness', ...closed },
-);
-
-/** GET /healthz: the process runs. */
-export const Health = Type.Object({ status: Type.Literal('ok') }, { $id: 'Health', ...closed });
-
-/** GET /readyz: whether requests can be answered, and how far the archive is behind. */
-export const Readiness = Type.Object(
-  {
-    status: oneOf(['ready', 'unready'] as const, 'Whether requests can be answered.'),
-    database: oneOf(['reachable', 'unreachable'] as const, 'Whether the database answers.'),
-    schema: oneOf(['current', 'missing', 'unknown'] as const, 'Whether it has our tables.'),
-    archive: nullable(
-      Type.Object(
-        {
-          channels: Type.Integer({ description: 'Channels that are known.' }),
-          channelsWritten: Type.Integer({ description: 'Channels that an archiver holds now.' }),
-          sessionsOpen: Type.Integer({ description: 'Sessions that are open.' }),
-          messagesOutstanding: Type.Integer({
-            description:
-              'Messages of open sessions that exist and are not archived yet; of foreign sources ' +
-              'packets.',
-          }),
-        },
-        closed,
-      ),
-    ),
-    durability: nullable(
-      Type.Object(
-        {
-          state: durability,
-          reasons: Type.Array(Type.String(), { description: 'Why it is degraded.' }),
-        },
-        closed,
-      ),
-    ),
-    detail: nullable(Type.String({ description: 'What is wrong.' })),
-  },
-  { $id: 'Readiness', ...closed },
-);
-
-/** GET /: where to go. */
-export const Index = Type.Object(
-  {
-    name: Type.Literal('backcast'),
-    channels: Type.String(),
-    docs: Type.String(),
-    openapi: Type.String(),
-    health: Type.String(),
-    readiness: Type.String(),
-  },
-  { $id: 'Index', ...closed },
 );
 
 /** Every schema that others refer to by name. */
@@ -406,4 +351,3 @@ export const CompletenessQuery = Type.Object(
 );
 
 export type MessagesQuery = Static<typeof MessagesQuery>;
-export type Readiness = Static<typeof Readiness>;

@@ -11,7 +11,7 @@ import {
 } from '#archive/mod.ts';
 import { BackcastError } from '#base/mod.ts';
 import { EXPOSITION_TYPE, type MetricFamily, renderMetrics } from '#multicast/metrics/mod.ts';
-import type { Readiness } from '../contract.ts';
+import type { Readiness } from '../contract-operation.ts';
 
 /** What these routes need. */
 interface OperationOptions {

@@ -144,7 +144,7 @@ test('a foreign zmq session is stored with its numbers, and audited', async () =
   assert.deepEqual([head, dueCount, storedCount, lostCount, lostPacketCount], [7, 10, 7, 3, 3]);
 });
 
-test('a foreign session begins with what was told first, and a loss knows its packets', async () => {
+test('a foreign session begins with what was told first; a loss knows its packets', async () => {
   await using cloned = await createTestDatabase();
   await using opened = openTestDatabase(cloned.url);
   await archiveEvents(opened, cloned.url, 'zmq', STREAM);
@@ -195,6 +195,7 @@ test('an archiver that starts again goes on in the same session of the same TSI'
     session: SESSION_A,
     nextSequence: (SQN + 1) * PER_PACKET,
     nextSqn: SQN + 1,
+    isForeign: true,
   });
   assert.equal(second.sessions.recallForeign('0a0b0c0d0e0f.7501'), undefined);
   const expired = { kind: 'closed', session: SESSION_A, cause: 'expired' } as const;

@@ -220,6 +220,7 @@ test('what was archived earlier is recalled, and goes on where it was left', () 
     session: SESSION_A,
     nextSequence: 42,
     nextSqn: 2 ** 32 + 9,
+    isForeign: false,
   });
   assert.equal(batcher.recall(SESSION_B), 'finished');
   assert.equal(batcher.recall('0000000000000042' as SessionId), undefined);
@@ -235,6 +236,7 @@ test('a session of which nothing was told is recalled without a place', () => {
     session: SESSION_A,
     nextSequence: 1,
     nextSqn: undefined,
+    isForeign: false,
   });
 });
 
