@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ChannelAddress } from '#base/mod.ts';
-import { partsOf, payloadOf, startArchiveOn } from '#test/support/archive-on-host.ts';
+import { payloadOf, startArchiveOn } from '#test/support/archive-on-host.ts';
 import { createTestFolder } from '#test/support/folder.ts';
 import { createNetwork } from '#test/support/network.ts';
 import { peerMessages } from '#test/support/peer-messages.ts';
@@ -43,7 +43,7 @@ test('what OpenPGM and ZeroMQ publish is archived once, also over a restart', as
   assert.deepEqual(fed.map(payloadOf), peerMessages(1, 1_000, feedSizes));
   const bodies = peerMessages(1, 5_000, quoteSizes).map((body) => body.toString());
   assert.deepEqual(
-    quoted.map(partsOf),
+    quoted.map(({ parts }) => parts.map((part) => payloadOf(part).toString())),
     bodies.map((body) => ['quotes', body]),
   );
   for (const lines of [fed, quoted]) {

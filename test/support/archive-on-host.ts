@@ -5,7 +5,6 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { ChannelAddress } from '#base/mod.ts';
-import { zmqParts } from '#multicast/wire/mod.ts';
 import { BACKCAST, type CommandEnd, endOf } from './cli.ts';
 import type { Host } from './network.ts';
 import { until } from './until.ts';
@@ -20,9 +19,14 @@ export interface ArchivedLine {
   readonly kind: 'message' | 'loss' | 'end';
   readonly session: string;
   readonly sequence: number;
-  readonly encoding: 'utf8' | 'base64';
+  /** A message in the framing raw. */
   readonly payload: string;
+  readonly encoding: Encoding;
+  /** The parts of one in the framing zmq. */
+  readonly parts: readonly { readonly payload: string; readonly encoding: Encoding }[];
 }
+
+type Encoding = 'utf8' | 'base64';
 
 /** An archive that runs. */
 export interface ArchiveOnHost {
@@ -34,14 +38,10 @@ export interface ArchiveOnHost {
   stop(): Promise<void>;
 }
 
-/** The bytes of an archived message. */
-export function payloadOf({ encoding, payload }: ArchivedLine): Buffer {
+/** The bytes of a message in the framing raw, or of a part. */
+export function payloadOf(of: Pick<ArchivedLine, 'encoding' | 'payload'>): Buffer {
+  const { encoding, payload } = of;
   return Buffer.from(payload, encoding === 'base64' ? 'base64' : 'utf8');
-}
-
-/** The parts of a message that was archived in the framing zmq, as text. */
-export function partsOf(line: ArchivedLine): string[] {
-  return zmqParts(payloadOf(line)).map((part) => Buffer.from(part).toString());
 }
 
 /** Starts an archive of these channels, with everything it keeps in `home`. */
