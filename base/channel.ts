@@ -6,7 +6,19 @@ import { canonicalAddress, familyOf, isMulticastGroup } from './ip-address.ts';
 /** How the bytes of a packet are cut into messages: a property of the channel. */
 export type Framing = 'native' | 'raw' | 'zmq';
 
-/** Where a channel lives on the network. */
+/** Whether every packet of a channel must carry a tag made with a key of its members. */
+export type Authentication = 'required' | 'off';
+
+/**
+ * How packets reach the receivers of a channel: once, to the group, or in a copy of its own to each
+ * member that the registry names.
+ */
+export type Delivery = 'multicast' | 'unicast';
+
+/**
+ * Where a channel lives on the network. With `unicast` delivery nothing is sent to group and port;
+ * they still tell the channel from others, in its packets and in the registry.
+ */
 export interface ChannelAddress {
   /** Multicast group: dotted IPv4, or IPv6 in its canonical text. */
   readonly group: string;
@@ -18,6 +30,10 @@ export interface ChannelAddress {
    */
   readonly dport: number;
   readonly framing: Framing;
+  /** `multicast` if not given. */
+  readonly delivery?: Delivery;
+  /** `off` if not given. */
+  readonly authentication?: Authentication;
   /**
    * Addresses of the only hosts that are listened to, of the group's family and in canonical text;
    * without them, whoever sends to the group is heard.

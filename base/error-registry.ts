@@ -52,6 +52,12 @@ export const ERRORS = {
     false,
     507,
   ),
+  BACKCAST_CHANNEL_FULL: entry(
+    'The channel has as many members as it may have.',
+    'operator',
+    true,
+    507,
+  ),
   BACKCAST_CHANNEL_NAME: entry('The channel name is not valid.', 'caller', false, 400),
   BACKCAST_CHANNEL_UNKNOWN: entry('The channel is not known.', 'caller', false, 404),
   BACKCAST_FRAMING_CHANGED: entry(
@@ -68,6 +74,13 @@ export const ERRORS = {
   ),
   BACKCAST_INTERFACE_UNUSABLE: entry(
     'The network interface cannot be used for multicast.',
+    'operator',
+    false,
+    500,
+  ),
+  BACKCAST_KEYS_INVALID: entry('The authentication keys cannot be used.', 'operator', false, 500),
+  BACKCAST_KEYS_MISSING: entry(
+    'The channel requires authentication, and there are no keys.',
     'operator',
     false,
     500,

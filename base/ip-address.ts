@@ -59,6 +59,17 @@ export function isMulticastGroup(text: string): boolean {
 }
 
 /**
+ * Whether `text` is the canonical text of an address that one host may have: neither multicast, nor
+ * unspecified, nor of the reserved ranges of IPv4, broadcast to everybody among them.
+ */
+export function isHostAddress(text: string): boolean {
+  if (!isIpv4(text))
+    return text !== '::' && canonicalAddress(text) === text && !isMulticastGroup(text);
+  const first = Number(text.slice(0, text.indexOf('.')));
+  return first >= 1 && first <= 223;
+}
+
+/**
  * Whether a group that has been checked is meant for joins that name their sources: 232.0.0.0/8
  * (RFC 4607) or ff3x::/32.
  */

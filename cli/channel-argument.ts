@@ -8,8 +8,10 @@ import {
   isChannelName,
   isMulticastGroup,
   isPort,
+  type Authentication,
   sourcesProblem,
   type ChannelAddress,
+  type Delivery,
   type Framing,
 } from '#base/mod.ts';
 import type { Registry } from '#registry/mod.ts';
@@ -24,6 +26,8 @@ export interface AddressOptions {
   readonly group?: string;
   readonly dport?: number;
   readonly framing?: Framing;
+  readonly delivery?: Delivery;
+  readonly authentication?: Authentication;
 }
 
 /** `text` if it names a channel; BACKCAST_CHANNEL_NAME otherwise. */
@@ -53,12 +57,29 @@ export function addAddressOptions(command: Command): Command {
         '--framing <framing>',
         'how packets are cut into messages: raw as OpenPGM, zmq as ZeroMQ (native)',
       ).choices(['native', 'raw', 'zmq']),
+    )
+    .addOption(
+      new Option(
+        '--delivery <delivery>',
+        'what the channel is given if the registry does not know it yet (registry.delivery)',
+      ).choices(['multicast', 'unicast']),
+    )
+    .addOption(
+      new Option('--authentication <mode>', 'whether every packet must carry a tag').choices([
+        'off',
+        'required',
+      ]),
     );
 }
 
 /** The address that the options name, or undefined if the registry is to be asked. */
 export function addressOf(options: AddressOptions): ChannelAddress | undefined {
-  const { group: text, framing = 'native' } = options;
+  const { group: text, framing = 'native', authentication } = options;
+  if (text !== undefined && options.delivery === 'unicast')
+    throw usage(
+      '--delivery unicast goes with a registry; a channel with a fixed address and fixed members ' +
+        'stands under `channels` in the configuration',
+    );
   if (text === undefined) {
     if (options.dport !== undefined) throw usage('--dport goes with --group');
     return undefined;
@@ -75,7 +96,7 @@ export function addressOf(options: AddressOptions): ChannelAddress | undefined {
   if (!isPort(dport)) throw usage(`--dport ${dport} is not a port from 1 to 65535`);
   if (dport !== dportOf(framing, port, dport))
     throw usage(`--dport ${dport} does not go with --framing zmq, which takes the port, ${port}`);
-  return { group, port, dport, framing };
+  return { group, port, dport, framing, ...(authentication && { authentication }) };
 }
 
 /**
@@ -85,9 +106,9 @@ export function addressOf(options: AddressOptions): ChannelAddress | undefined {
 export async function resolveChannel(
   registry: Registry,
   channel: string,
-  { framing }: AddressOptions,
+  { framing, delivery, authentication }: AddressOptions,
 ): Promise<ChannelAddress> {
-  return await registry.resolve(channel, framing === undefined ? {} : { framing });
+  return await registry.resolve(channel, { framing, delivery, authentication });
 }
 
 /** `address` heard from the hosts of `list` only, separated by commas; as it is without a list. */

@@ -15,9 +15,15 @@ import {
   type MetricFamily,
   type MetricsListener,
 } from '#multicast/metrics/mod.ts';
-import { packetBytesOf } from '#multicast/udp/mod.ts';
-import type { Registry } from '#registry/mod.ts';
+import { type KeySource, packetBytesOf, type UnicastOptions } from '#multicast/udp/mod.ts';
+import { joinChannel, type Registry } from '#registry/mod.ts';
 import { type ReplayServer, startReplayServer } from '#replay-api/mod.ts';
+
+/** What a publisher or a subscriber needs beside the configuration, depending on its channel. */
+export interface EndOptions {
+  readonly unicast: UnicastOptions | undefined;
+  readonly keys: KeySource | undefined;
+}
 
 /** A publisher that has not been heard for this long counts as gone: fifteen of its heartbeats. */
 const SOURCE_EXPIRY_MS = 30_000;
@@ -73,8 +79,11 @@ export function startArchiver(
     capture: captureOf(config),
     channels: archiver.channels,
     registry,
+    join: (channel, at) => joinChannel(registry, channel, at),
+    unicastPorts: config.unicast.ports,
     shardCount: shardCount(config),
     discoverEveryMs: archiver.discoverEveryMs,
+    authentication: config.authentication,
     log: log.child({ part: 'archiver' }),
   });
 }
@@ -139,7 +148,7 @@ export async function startMetrics(
 export function openPublisher(
   config: Config,
   address: ChannelAddress,
-  source: string | undefined,
+  { source, unicast, keys }: EndOptions & { readonly source?: string | undefined },
 ): Promise<ChannelPublisher> {
   const faults = faultsOf(config);
   return ChannelPublisher.open({
@@ -147,6 +156,8 @@ export function openPublisher(
     packetBytesMax: packetBytesMaxOf(config, address.group),
     address,
     interfaceAddress: config.interface,
+    unicast,
+    keys,
     ttl: config.multicast.ttl,
     ...(source === undefined ? {} : { source }),
     ...(faults === undefined ? {} : { faults }),
@@ -158,12 +169,15 @@ export function openPublisher(
 export function openSubscriber(
   config: Config,
   address: ChannelAddress,
+  { unicast, keys }: EndOptions,
 ): Promise<ChannelSubscriber> {
   const faults = faultsOf(config);
   return ChannelSubscriber.open({
     ...config.receiver,
     address,
     interfaceAddress: config.interface,
+    unicast,
+    keys,
     ttl: config.multicast.ttl,
     messageBytesMax: config.publisher.messageBytesMax,
     sourceExpiryMs: SOURCE_EXPIRY_MS,

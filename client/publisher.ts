@@ -6,6 +6,7 @@
 import { hostname } from 'node:os';
 import {
   BackcastError,
+  type MemberSource,
   familyOf,
   type Framing,
   PACKET_BYTES_DEFAULT,
@@ -22,6 +23,7 @@ import {
   smallestWindow,
 } from '#multicast/core/mod.ts';
 import {
+  authenticatorOf,
   type DatagramSocket,
   Driver,
   monotonicMs,
@@ -95,27 +97,30 @@ export class ChannelPublisher implements AsyncDisposable {
 
   /**
    * Opens the socket and starts the session. Errors: BACKCAST_INTERFACE_UNUSABLE,
-   * BACKCAST_CONFIG_INVALID, BACKCAST_USAGE (faults).
+   * BACKCAST_CONFIG_INVALID, BACKCAST_KEYS_MISSING, BACKCAST_USAGE (faults).
    */
   static async open(options: OpenPublisherOptions): Promise<ChannelPublisher> {
     const fitted = fitToFraming(options);
     checkWindow(fitted);
+    const authenticator = authenticatorOf(options.address, options.keys);
     const resources = new AsyncDisposableStack();
     try {
       const transport = describeTransport(fitted);
       const opening = { ...fitted, transport };
       const { send, receiveFrom, count } = await openPublisherTransport(resources, opening);
-      const machineOptions = describeMachine(opening, send);
+      const machineOptions = { ...describeMachine(opening, send), authenticator };
       const machine = new Publisher(machineOptions, monotonicMs());
       const makeDriver = (onEvents: () => void): Driver =>
         new Driver({ machine, receiveFrom, sendThrough: send, onEvents });
-      return new ChannelPublisher({
+      const publisher = new ChannelPublisher({
         machine,
         options: machineOptions,
         resources,
         countTransport: count,
         makeDriver,
       });
+      publisher.#greet(options.unicast?.members);
+      return publisher;
     } catch (error) {
       await resources.disposeAsync();
       throw error;
@@ -208,6 +213,16 @@ export class ChannelPublisher implements AsyncDisposable {
     await this.close();
   }
 
+  /** Who comes new hears at once what there is. */
+  #greet(members: MemberSource | undefined): void {
+    if (members === undefined) return;
+    const watch = members.watch(() => {
+      this.#machine.handleNewListener(monotonicMs());
+      this.#driver.schedule();
+    });
+    this.#resources.use(watch);
+  }
+
   #takeEvents(): void {
     for (let event = this.#machine.pollEvent(); event !== undefined; ) {
       if (event.kind === 'closed') this.#closed.resolve();
@@ -269,7 +284,8 @@ function checkWindow(options: OpenPublisherOptions): void {
       `publisher.windowPackets is ${windowPackets}.`;
     throw new BackcastError('BACKCAST_CONFIG_INVALID', message);
   }
-  const smallest = smallestWindow(options);
+  const hasAuthentication = options.address.authentication === 'required';
+  const smallest = smallestWindow({ ...options, hasAuthentication });
   if (windowPackets >= smallest.packets && windowBytes >= smallest.bytes) return;
   const message =
     `Messages of publisher.messageBytesMax = ${messageBytesMax} bytes need a window of ` +

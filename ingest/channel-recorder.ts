@@ -6,7 +6,7 @@
 
 import type { ArchiveBatch, SessionProgress } from '#archive/mod.ts';
 import type { SegmentBuilderPool } from '#archive/segment/mod.ts';
-import type { ChannelAddress, SessionId } from '#base/mod.ts';
+import type { ChannelAddress, MemberAddress, SessionId } from '#base/mod.ts';
 import {
   type LatencySnapshot,
   Receiver,
@@ -15,11 +15,14 @@ import {
   type ResumePoint,
 } from '#multicast/core/mod.ts';
 import {
+  authenticatorOf,
   Driver,
   GatedSocket,
+  type KeySource,
   monotonicMs,
   newTransportCounters,
   openReceiverTransport,
+  type PortRange,
   processRandom,
   type ReceiverTransport,
   type TransportCounters,
@@ -44,6 +47,8 @@ export interface RecordingSettings {
   readonly batchAgeMs: number;
   /** Faults to inject, as the loss injector reads them; undefined for none. */
   readonly faults: string | undefined;
+  /** First and last port on which channels of unicast delivery are heard; any if not given. */
+  readonly unicastPorts?: PortRange | undefined;
   /** Start of the names of capture files: each channel has `capture`.CHANNEL.pcap. */
   readonly capture?: string | undefined;
 }
@@ -59,6 +64,9 @@ export interface ChannelRecorderOptions extends RecordingSettings {
   /** What the archive has of these sessions. */
   readonly findSessions: (sessions: readonly SessionId[]) => Promise<readonly SessionProgress[]>;
   readonly builders: SegmentBuilderPool;
+  readonly keys: KeySource | undefined;
+  /** A channel of unicast delivery is heard at this place, of which its publishers must know. */
+  readonly onListening: (at: MemberAddress) => void;
   /** A batch may be due. */
   readonly onWork: () => void;
   /** The state of a session changed: heard, lost something, ended. */
@@ -116,6 +124,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
       ...options,
       join: 'window',
       random: processRandom(),
+      authenticator: authenticatorOf(options.address, options.keys),
       recall: (session) => this.#recall(session),
       recallForeign: (tsi) => batcher.sessions.recallForeign(tsi),
     });
@@ -127,14 +136,20 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
 
   /**
    * Opens the sockets and starts to record. Errors: BACKCAST_INTERFACE_UNUSABLE,
-   * BACKCAST_PORT_IN_USE.
+   * BACKCAST_PORT_IN_USE, BACKCAST_KEYS_MISSING.
    */
   static async open(options: ChannelRecorderOptions): Promise<ChannelRecorder> {
     const recorder = new ChannelRecorder(options);
     const resources = recorder.#resources;
     try {
       const capture = options.capture && `${options.capture}.${options.channel}.pcap`;
-      const transport = await openReceiverTransport(resources, { ...options, capture });
+      const unicast = {
+        ports: options.unicastPorts,
+        join: async (at: MemberAddress): Promise<undefined> => {
+          options.onListening(at);
+        },
+      };
+      const transport = await openReceiverTransport(resources, { ...options, capture, unicast });
       recorder.#countTransport = transport.count;
       recorder.#drive(transport);
       return recorder;

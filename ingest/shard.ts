@@ -18,9 +18,9 @@ import {
 import { SegmentBuilderPool } from '#archive/segment/mod.ts';
 import { BackcastError, type ChannelAddress } from '#base/mod.ts';
 import type { ReceiverEvent } from '#multicast/core/mod.ts';
-import { monotonicMs } from '#multicast/udp/mod.ts';
+import { type AuthenticationKey, monotonicMs } from '#multicast/udp/mod.ts';
 import { ChannelRecorder, type RecorderCounters } from './channel-recorder.ts';
-import type { ShardReport, ShardSettings } from './shard-messages.ts';
+import type { ShardReport, ShardStart } from './shard-messages.ts';
 import { ShardWriter } from './shard-writer.ts';
 
 /** How long a lease stands; it is renewed three times within. */
@@ -34,7 +34,8 @@ const DRAIN_MS_MAX = 3_000;
 
 /** The channels of one worker thread. */
 export class Shard {
-  readonly #settings: ShardSettings;
+  readonly #settings: ShardStart;
+  readonly #keySource: { keys: readonly AuthenticationKey[] } | undefined;
   readonly #report: (report: ShardReport) => void;
   readonly #resources = new AsyncDisposableStack();
   readonly #database: ArchiveDatabase;
@@ -46,8 +47,9 @@ export class Shard {
   readonly #takes: Promise<void>[] = [];
   readonly #builders = new SegmentBuilderPool();
 
-  constructor(settings: ShardSettings, report: (report: ShardReport) => void) {
+  constructor(settings: ShardStart, report: (report: ShardReport) => void) {
     this.#settings = settings;
+    this.#keySource = settings.keys && { keys: settings.keys };
     this.#report = report;
     const applicationName = `backcast archiver ${settings.holder}`;
     const url = settings.databaseUrl;
@@ -92,6 +94,11 @@ export class Shard {
   record(channel: string, address: ChannelAddress): void {
     const take = this.#take(channel, address).catch((error: unknown) => this.#fail(error));
     this.#takes.push(take);
+  }
+
+  /** Packets are sealed and checked with these keys from now on. */
+  useKeys(keys: readonly AuthenticationKey[]): void {
+    if (this.#keySource !== undefined) this.#keySource.keys = keys;
   }
 
   /** Stops listening, commits what was heard, gives the leases back; `run` then returns. */
@@ -165,6 +172,8 @@ export class Shard {
       sessions,
       findSessions: (asked) => findSessions(this.#database, lease.channelId, asked),
       builders: this.#builders,
+      keys: this.#keySource,
+      onListening: (at) => this.#report({ kind: 'listening', channel, at }),
       onWork: () => this.#writer.wake(),
       onSession: (event) => this.#logSession(channel, event),
       onFenced: () => this.#lose(channel),

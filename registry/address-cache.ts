@@ -99,6 +99,8 @@ function sameAddress(left: ChannelAddress | undefined, right: ChannelAddress): b
     left.port === right.port &&
     left.dport === right.dport &&
     left.framing === right.framing &&
+    left.delivery === right.delivery &&
+    left.authentication === right.authentication &&
     left.sources?.join() === right.sources?.join()
   );
 }

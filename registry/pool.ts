@@ -12,7 +12,7 @@ import {
   type Framing,
 } from '#base/mod.ts';
 import { groupIn, type GroupRange, holdsGroup, overlap, parseGroups } from './group-range.ts';
-import type { PoolOptions } from './types.ts';
+import type { ChannelProperties, PoolOptions } from './types.ts';
 
 /**
  * 4,096 channels in 239.192.0.0/14, the organisation-local scope of RFC 2365, on ports below the
@@ -88,7 +88,7 @@ export function preferredSlot(pool: AddressPool, name: string): number {
  */
 export function allocate(
   pool: AddressPool,
-  request: { readonly name: string; readonly framing: Framing },
+  request: { readonly name: string } & ChannelProperties,
   taken: Iterable<{ readonly group: unknown; readonly port: unknown }>,
 ): ChannelAddress | undefined {
   const groups = new Set<unknown>();
@@ -97,10 +97,12 @@ export function allocate(
     groups.add(address.group);
     ports.add(address.port);
   }
-  const start = preferredSlot(pool, request.name);
+  const { name, framing, ...properties } = request;
+  const start = preferredSlot(pool, name);
   for (let step = 0; step < pool.slotCount; step += 1) {
-    const address = slotAddress(pool, (start + step) % pool.slotCount, request.framing);
-    if (!groups.has(address.group) && !ports.has(address.port)) return address;
+    const address = slotAddress(pool, (start + step) % pool.slotCount, framing);
+    if (groups.has(address.group) || ports.has(address.port)) continue;
+    return { ...address, ...properties };
   }
   return undefined;
 }

@@ -71,9 +71,18 @@ async function publish(
   const { config, note } = context;
   const { openPublisher } = await import('../services.ts');
   const { announced } = await import('../announced.ts');
+  const { openKeys, tellRejections } = await import('../authentication.ts');
+  const { publisherUnicast } = await import('../members.ts');
   const registry = given ?? (await openCommandRegistry(config, resources, note));
   const address = 'group' in registry ? registry : await resolveChannel(registry, channel, options);
-  const publisher = resources.use(await openPublisher(config, address, options.source));
+  const unicast =
+    'group' in registry
+      ? undefined
+      : await publisherUnicast(config, { registry, channel, address }, resources, note);
+  const keys = openKeys(config, resources, note);
+  const { source } = options;
+  const publisher = resources.use(await openPublisher(config, address, { source, unicast, keys }));
+  tellRejections(publisher.counters, resources, note);
   if (!('group' in registry)) {
     resources.use(await announced(registry, channel, publisher));
   }

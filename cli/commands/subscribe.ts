@@ -1,7 +1,6 @@
 // `subscribe`: prints what is published on a channel now, as NDJSON.
 
 import type { Command } from 'commander';
-import { endpointText } from '#base/mod.ts';
 import { receiverFamilies, transportFamilies } from '#multicast/metrics/mod.ts';
 import {
   addAddressOptions,
@@ -65,10 +64,16 @@ async function subscribe(
   const { config, note } = context;
   const { openSubscriber } = await import('../services.ts');
   const { liveText } = await import('../live-text.ts');
+  const { openKeys, tellRejections } = await import('../authentication.ts');
+  const { subscriberUnicast } = await import('../members.ts');
   const registry = given ?? (await openCommandRegistry(config, resources, note));
   const known = 'group' in registry ? registry : await resolveChannel(registry, channel, options);
   const address = withSources(known, options.sources);
-  const subscriber = resources.use(await openSubscriber(config, address));
+  const unicast =
+    'group' in registry ? undefined : subscriberUnicast(config, { registry, channel, address });
+  const keys = openKeys(config, resources, note);
+  const subscriber = resources.use(await openSubscriber(config, address, { unicast, keys }));
+  tellRejections(subscriber.counters, resources, note);
   await serveCommandMetrics(resources, {
     config,
     port: options.metricsPort,
@@ -84,7 +89,7 @@ async function subscribe(
   context.signal.addEventListener('abort', () => void subscriber[Symbol.asyncDispose](), {
     once: true,
   });
-  note(`listening to ${channel} on ${endpointText(address.group, address.port)}`);
+  note(`listening to ${channel} on ${subscriber.listensAt}`);
   let count = 0;
   for await (const live of subscriber) {
     if (live.kind === 'message') count += 1;

@@ -92,9 +92,31 @@ export interface SendSocketOptions {
   readonly sendBufferBytes: number;
 }
 
+/** A socket for a channel of which each member is sent a copy of its own. */
+export interface UnicastSocketOptions {
+  /** Address or name of the interface. */
+  readonly interfaceAddress: string;
+  /** Group of the channel: decides between IPv4 and IPv6. */
+  readonly group: string;
+  /** Asked of the kernel, as for other sockets; 1 MiB by default. */
+  readonly sendBufferBytes?: number;
+  /** Asked of the kernel, as for other sockets; 1 MiB by default. */
+  readonly receiveBufferBytes?: number;
+  /** First and last of the ports to choose from; any free one if not given. */
+  readonly ports?: PortRange | undefined;
+}
+
+/** First and last UDP port of a range, both included. */
+export type PortRange = readonly [number, number];
+
 /** Receive buffer of a socket that hears little: NAKs and the like. */
 const CONTROL_BUFFER_BYTES = 1_048_576;
 const LOOPBACK = '127.0.0.1';
+/**
+ * What may wait in this process for the interface to take it: half a second of a gigabit. A sender
+ * that outruns the interface for longer loses datagrams here instead of memory.
+ */
+const SEND_QUEUE_BYTES_MAX = 64 * 1_048_576;
 /** Nothing is sent to it. */
 const PROBE_PORT = 9;
 
@@ -110,7 +132,8 @@ export async function openGroupSocket(options: GroupSocketOptions): Promise<Data
   assert(isMulticastGroup(group), 'a group socket is bound to a multicast group');
   requireSources(group, sources);
   const through = resolveInterface(interfaceAddress, group);
-  const binding = { address: group, port, through, choice: interfaceAddress, ttl };
+  const choice = interfaceAddress;
+  const binding = { address: group, port, through, choice, ttl, isShared: true };
   return openSocket(binding, (socket) => {
     const { selector } = through;
     for (const source of sources) socket.addSourceSpecificMembership(source, group, selector);
@@ -126,12 +149,39 @@ export async function openGroupSocket(options: GroupSocketOptions): Promise<Data
 export async function openSendSocket(options: SendSocketOptions): Promise<DatagramSocket> {
   const { interfaceAddress, group, ttl, sendBufferBytes } = options;
   const through = resolveInterface(interfaceAddress, group ?? interfaceAddress);
-  const binding = { address: through.address, port: 0, through, choice: interfaceAddress, ttl };
+  const binding = ownBinding({ through, choice: interfaceAddress, ttl, port: 0 });
   if (group !== undefined && through.family === 'IPv6') await requireRoute(binding, group);
   return openSocket(binding, (socket) => {
     socket.setSendBufferSize(sendBufferBytes);
     socket.setRecvBufferSize(CONTROL_BUFFER_BYTES);
   });
+}
+
+/**
+ * Opens a socket on a port of its own at the interface's address, for a channel of which each
+ * member is sent a copy of its own. Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE (all
+ * of `ports`), BACKCAST_CONFIG_INVALID (port not permitted).
+ */
+export async function openUnicastSocket(options: UnicastSocketOptions): Promise<DatagramSocket> {
+  const { interfaceAddress, group, ports: [first, last] = [0, 0] } = options;
+  const through = resolveInterface(interfaceAddress, group);
+  for (let port = first; ; port += 1) {
+    const binding = ownBinding({ through, choice: interfaceAddress, ttl: 1, port });
+    try {
+      return await openSocket(binding, (socket) => {
+        socket.setSendBufferSize(options.sendBufferBytes ?? CONTROL_BUFFER_BYTES);
+        socket.setRecvBufferSize(options.receiveBufferBytes ?? CONTROL_BUFFER_BYTES);
+      });
+    } catch (error) {
+      if (port < last && isPortInUse(error)) continue;
+      throw error;
+    }
+  }
+}
+
+/** At the interface's address, shared with nobody. */
+function ownBinding(binding: Omit<Binding, 'address' | 'isShared'>): Binding {
+  return { ...binding, address: binding.through.address, isShared: false };
 }
 
 /**
@@ -142,8 +192,8 @@ export async function openSendSocket(options: SendSocketOptions): Promise<Datagr
 export async function openPortSocket(options: PortSocketOptions): Promise<DatagramSocket> {
   const { port, interfaceAddress, group } = options;
   const through = resolveInterface(interfaceAddress, group);
-  const { address } = through;
-  const binding = { address, port, through, choice: interfaceAddress, ttl: 1 };
+  const place = { address: through.address, port, isShared: true };
+  const binding = { ...place, through, choice: interfaceAddress, ttl: 1 };
   return openSocket(binding, (socket) => socket.setRecvBufferSize(CONTROL_BUFFER_BYTES));
 }
 
@@ -156,7 +206,8 @@ export async function openBroadcastSocket(
 ): Promise<DatagramSocket> {
   const { port, address } = options;
   const through = resolveInterface(LOOPBACK, address);
-  return openSocket({ address, port, through, choice: LOOPBACK, ttl: 1 }, (socket) => {
+  const binding = { address, port, through, choice: LOOPBACK, ttl: 1, isShared: true };
+  return openSocket(binding, (socket) => {
     socket.setBroadcast(true);
     socket.setRecvBufferSize(CONTROL_BUFFER_BYTES);
   });
@@ -204,6 +255,8 @@ interface Binding {
   /** The interface as it was asked for. */
   readonly choice: string;
   readonly ttl: number;
+  /** Whether other sockets may be bound to the same address and port. */
+  readonly isShared: boolean;
 }
 
 async function openSocket(
@@ -221,8 +274,7 @@ async function openSocket(
   return new UdpSocket(socket);
 }
 
-function newSocket({ port, through: { family, zone } }: Binding): dgram.Socket {
-  const isShared = port !== 0;
+function newSocket({ isShared, through: { family, zone } }: Binding): dgram.Socket {
   const isIpv6 = family === 'IPv6';
   return dgram.createSocket({
     type: isIpv6 ? 'udp6' : 'udp4',
@@ -274,8 +326,10 @@ class UdpSocket implements DatagramSocket {
   // dgram throws for arguments that can never work, such as port 0, and where there is no memory.
   send(bytes: Uint8Array, address: string, port: number): void {
     try {
-      if (this.#socket === undefined) this.counters.sendErrors += 1;
-      else this.#socket.send(bytes, port, address, this.#onSent);
+      const socket = this.#socket;
+      if (socket === undefined || socket.getSendQueueSize() > SEND_QUEUE_BYTES_MAX)
+        this.counters.sendErrors += 1;
+      else socket.send(bytes, port, address, this.#onSent);
     } catch {
       this.counters.sendErrors += 1;
     }
@@ -294,6 +348,10 @@ class UdpSocket implements DatagramSocket {
   readonly #onSent = (error: Error | null): void => {
     if (error !== null) this.counters.sendErrors += 1;
   };
+}
+
+function isPortInUse(error: unknown): boolean {
+  return error instanceof BackcastError && error.code === 'BACKCAST_PORT_IN_USE';
 }
 
 function explain(error: unknown, binding: Binding): BackcastError {

@@ -57,6 +57,8 @@ export const OPTION_FIN = 0x0e;
 export const OPTION_STANDARD_MAX = 0x13;
 /** Private: which session, and which message starts here. */
 export const OPTION_SESSION = 0x40;
+/** Private: proof that whoever made the packet has a key of the channel. */
+export const OPTION_AUTHENTICATION = 0x41;
 /** Private: who the publisher is, and where it hears unicast NAKs. */
 export const OPTION_PUBLISHER = 0x42;
 export const OPTION_END = 0x80;
@@ -74,6 +76,9 @@ export const OPTION_HEAD_BYTES = 4;
 export const OPTION_FRAGMENT_BYTES = 16;
 export const OPTION_FIN_BYTES = 4;
 export const OPTION_SESSION_BYTES = 20;
+/** Four bytes of key id and a tag of 128 bits behind the head. */
+export const OPTION_AUTHENTICATION_BYTES = 24;
+export const TAG_BYTES = 16;
 /** Without the name. */
 export const OPTION_PUBLISHER_BYTES_MIN = 6;
 

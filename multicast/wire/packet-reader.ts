@@ -103,6 +103,13 @@ export class PacketReader {
    */
   sequence = 0;
 
+  /** The private authentication option is there; whether it is right is not looked at. */
+  hasAuthentication = false;
+  /** Which key the tag is said to be made with. */
+  keyId = 0;
+  /** Where the tag starts within the bytes that were read. */
+  tagAt = 0;
+
   /** SPM: the private publisher option is there. */
   hasPublisher = false;
   /**
@@ -182,6 +189,7 @@ export class PacketReader {
     this.hasChecksum = readU16(bytes, wire.CHECKSUM_AT) !== 0;
     this.hasFragment = false;
     this.hasSession = false;
+    this.hasAuthentication = false;
     this.hasPublisher = false;
     this.isFin = false;
     this.sqnCount = 0;
@@ -260,6 +268,8 @@ export class PacketReader {
     switch (bytes[at] & ~wire.OPTION_END) {
       case wire.OPTION_SESSION:
         return this.#readSession(bytes, at, optionBytes);
+      case wire.OPTION_AUTHENTICATION:
+        return this.#readAuthentication(bytes, at, optionBytes);
       case wire.OPTION_FRAGMENT:
         return this.#readFragment(bytes, at, optionBytes);
       case wire.OPTION_NAK_LIST:
@@ -284,6 +294,15 @@ export class PacketReader {
     this.sequence = readSafeU64(bytes, at + 12);
     if (this.sessionHigh > 0x7fff_ffff || this.sequence < 1) return 'session';
     return this.sessionHigh === 0 && this.sessionLow === 0 ? 'session' : undefined;
+  }
+
+  #readAuthentication(bytes: Uint8Array, at: number, optionBytes: number) {
+    const isWhole = optionBytes === wire.OPTION_AUTHENTICATION_BYTES;
+    if (!isWhole || this.hasAuthentication) return 'options';
+    this.hasAuthentication = true;
+    this.keyId = readU32(bytes, at + 4);
+    this.tagAt = at + 8;
+    return undefined;
   }
 
   #readFragment(bytes: Uint8Array, at: number, optionBytes: number) {

@@ -141,6 +141,23 @@ const WRONG: readonly [string, RegExp][] = [
   ['archiver: { channels: [] }', /\[\] is not a list/],
   ['registry: { pool: { ports: [1, 2, 3] } }', /is not two numbers/],
   ['registry: { pool: { ports: [9, 2] } }', /ends before it begins/],
+  ['unicast: { ports: [9, 2] }', /`unicast\.ports` \[9, 2\] ends before it begins/],
+  [
+    'channels: [{ name: a, group: 239.0.0.1, port: 1, framing: raw, delivery: unicast }]',
+    /"a" has unicast delivery, which needs framing native/,
+  ],
+  [
+    "channels: [{ name: a, group: 239.0.0.1, port: 1, members: ['10.0.0.1:7'] }]",
+    /"a" has members, which need delivery unicast/,
+  ],
+  [
+    "channels: [{ name: a, group: 239.0.0.1, port: 1, delivery: unicast, members: ['0.0.0.0:7'] }]",
+    /"a": 0\.0\.0\.0:7 is not the address and port of one host/,
+  ],
+  [
+    'channels: [{ name: a, group: 239.0.0.1, port: 1, delivery: unicast, members: [host] }]',
+    /`channels\[0\]\.members`: \["host"\] is not a list of texts/,
+  ],
   ['registry: { kind: redis }', /`redisUrl` \(REDIS_URL\) is not given/],
   ['publisher: { windowBytes: 65536 }', /could not be repaired/],
   ['publisher: { windowPackets: 1489 }', /it needs 1490 at least/],

@@ -169,7 +169,7 @@ test('an option that is not known is skipped unless it asks for the packet to be
     [1, undefined],
     [2, 'option_discard'],
   ] as const) {
-    const packet = changed(dataPacket(), 28, 0x80 | 0x41, 20, opx);
+    const packet = changed(dataPacket(), 28, 0x80 | 0x43, 20, opx);
     assert.equal(refusal(packet), reason);
   }
 });
