@@ -3,12 +3,15 @@
 // nothing of how many sockets there are. What is opened belongs to the stack it is opened in.
 
 import type { ChannelAddress, MemberSource } from '#base/mod.ts';
+import type { TransportSession } from '#multicast/wire/mod.ts';
 import { CaptureFile } from './capture.ts';
 import { FanOutSocket } from './fan-out.ts';
 import type { KeySource } from './hmac-authenticator.ts';
 import { type FaultySocket, injectFaults, parseFaultSpec } from './loss-injector.ts';
+import { LOOPBACK_BROADCAST, RelayingSocket } from './nak-relay.ts';
 import {
   type DatagramSocket,
+  openBroadcastSocket,
   openGroupSocket,
   openPortSocket,
   openSendSocket,
@@ -96,13 +99,14 @@ async function openMemberTransport(
 
 /**
  * Opens what a publisher sends through. Receivers of other implementations know nothing of a
- * publisher's own port and ask at the group's, so where there may be any, that is heard too.
+ * publisher's own port and ask at the group's, so where there may be any, that is heard too, and
+ * what there is meant for another publisher of this host is passed on.
  * Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE, BACKCAST_USAGE (faults),
  * BACKCAST_CONFIG_INVALID.
  */
 export async function openPublisherTransport(
   resources: AsyncDisposableStack,
-  options: TransportOptions,
+  options: TransportOptions & { readonly transport: TransportSession },
 ): Promise<PublisherTransport> {
   const { address, interfaceAddress, ttl = 1, unicast } = options;
   const members = isUnicast(address) ? requireMembers(address, unicast) : undefined;
@@ -114,7 +118,10 @@ export async function openPublisherTransport(
     const send = outfit.socket(opened);
     if (framing === 'native') return { send, receiveFrom: [send], count: outfit.count };
     const asked = outfit.socket(resources.use(await openPortSocket({ ...options, group, port })));
-    return { send, receiveFrom: [send, asked], count: outfit.count };
+    const broadcast = { port, address: LOOPBACK_BROADCAST };
+    const relay = outfit.socket(resources.use(await openBroadcastSocket(broadcast)));
+    const relaying = new RelayingSocket(asked, relay, options.transport);
+    return { send, receiveFrom: [send, relaying, relay], count: outfit.count };
   }
   const { ports } = unicast ?? {};
   const sending = { interfaceAddress, group, ports, sendBufferBytes };
