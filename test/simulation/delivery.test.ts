@@ -7,8 +7,9 @@ import { test } from 'node:test';
 import { randomBelow } from '#base/mod.ts';
 import { checkEvents, World } from '#sim/mod.ts';
 import { type Ledger, publishBursts } from '#test/support/simulated-traffic.ts';
+import { inFull } from '#test/support/thoroughness.ts';
 
-const SEEDS = process.env['SEED'] === undefined ? 150 : 1;
+const SEEDS = process.env['SEED'] === undefined ? inFull(150, 20) : 1;
 const FIRST_SEED = Number(process.env['SEED'] ?? 1);
 const LOSSES = [0, 0.01, 0.05, 0.1, 0.2, 0.3];
 

@@ -10,8 +10,9 @@ import type { PublisherOptions, ReceiverEvent, ResumePoint } from '#multicast/co
 import { newBlockReader, zmqMessage } from '#multicast/wire/mod.ts';
 import { SIMULATED_CHANNEL, type SimulatedPublisher, World } from '#sim/mod.ts';
 import { CALM } from '#test/support/simulated-traffic.ts';
+import { inFull } from '#test/support/thoroughness.ts';
 
-const SEEDS = process.env['SEED'] === undefined ? 60 : 1;
+const SEEDS = process.env['SEED'] === undefined ? inFull(60, 24) : 1;
 const FIRST_SEED = Number(process.env['SEED'] ?? 1);
 const LOSSES = [0, 0.02, 0.1, 0.2];
 const MESSAGES = 300;

@@ -6,8 +6,9 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Fuzzer, fuzzSeeds } from '#sim/mod.ts';
 import { MALFORMED_REASONS, PacketReader } from '#multicast/wire/mod.ts';
+import { inFull } from '#test/support/thoroughness.ts';
 
-const DATAGRAMS = 120_000;
+const DATAGRAMS = inFull(120_000, 60_000);
 /** A name that is too long is seldom found; of blocks a receiver has a counter of its own. */
 const RARE = ['publisher', 'block_version', 'block'];
 const GROWTH_BYTES_MAX = 32 * 1_048_576;

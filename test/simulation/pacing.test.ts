@@ -7,10 +7,12 @@ import type { PacePolicy } from '#multicast/core/mod.ts';
 import { checkEvents, type SimulatedPublisher, type SimulatedReceiver, World } from '#sim/mod.ts';
 import { slowLinks } from '#test/support/bottleneck.ts';
 import { CALM, type Ledger, publishOne } from '#test/support/simulated-traffic.ts';
+import { inFull } from '#test/support/thoroughness.ts';
 
 const RATE_BYTES_PER_SEC = 4_000_000;
 const MESSAGE_BYTES = 1_300;
 const WIRE_BYTES = 1_387;
+const REPAIR_TIMEOUT_MS = 5_000;
 
 interface Scene {
   readonly world: World;
@@ -22,7 +24,7 @@ interface Scene {
 function newScene(seed: number, receiverCount: number, pace: PacePolicy): Scene {
   const world = new World(seed, CALM);
   const receivers = Array.from({ length: receiverCount }, () =>
-    world.addReceiver({ repairTimeoutMs: 5_000 }),
+    world.addReceiver({ repairTimeoutMs: REPAIR_TIMEOUT_MS }),
   );
   const options = { windowPackets: 16_384, rateBytesPerSec: RATE_BYTES_PER_SEC, pace };
   return { world, ledger: new Map(), receivers, publisher: world.addPublisher(options) };
@@ -78,7 +80,7 @@ for (const linkShare of [0.9, 0.5, 0.15]) {
 test('without the pace the same links cost losses, and more than twice the repairs', (t) => {
   const paced = slowed(2, 0.5, 'on');
   const constant = slowed(2, 0.5, 'off');
-  for (const scene of [paced, constant]) publishAll(scene, 8);
+  for (const scene of [paced, constant]) publishAll(scene, inFull(8, 6));
   const [with_, without] = [paced, constant].map(({ publisher, receivers }) => ({
     repairs: publisher.machine.counters.repairsSent,
     lost: Math.max(...receivers.map(({ machine }) => machine.counters.messagesLost)),

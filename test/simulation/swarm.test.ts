@@ -53,9 +53,9 @@ test('the command prints the same twice, to the byte, and something else for ano
       '--seed',
       `${seed}`,
       '--seeds',
-      '3',
+      '2',
       '--minutes',
-      '0.05',
+      '0.02',
       '--verbose',
     ];
     const { stdout, status } = spawnSync(process.execPath, args, { cwd, encoding: 'utf8' });

@@ -4,12 +4,14 @@
 import { compiledPeers } from './peers.ts';
 import { REDIS_VARIABLE, startRedisForTests } from './redis.ts';
 import { SERVER_VARIABLE, startTestServer, TEMPLATE_VARIABLE } from './postgres-server.ts';
+import { THOROUGH_VARIABLE } from './thoroughness.ts';
 import { findTshark } from './tshark.ts';
 
 const running = new AsyncDisposableStack();
 
 /** Fetches what is missing, starts the servers and tells the test processes where they are. */
 export async function globalSetup(): Promise<void> {
+  process.env[THOROUGH_VARIABLE] = '1';
   const postgres = running.use(await startTestServer());
   process.env[SERVER_VARIABLE] = postgres.url;
   process.env[TEMPLATE_VARIABLE] = postgres.template;

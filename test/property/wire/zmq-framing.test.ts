@@ -13,13 +13,14 @@ import {
   zmqParts,
   zmqSlices,
 } from '#multicast/wire/mod.ts';
+import { inFull } from '#test/support/thoroughness.ts';
 
 const parts = fc.array(fc.uint8Array({ maxLength: 400 }), { minLength: 1, maxLength: 5 });
 
 test('the parts that make a message come out of it', () => {
   fc.assert(
     fc.property(parts, (made) => assert.deepEqual(zmqParts(zmqMessage(made)), made)),
-    { numRuns: 1_000 },
+    { numRuns: inFull(1_000, 250) },
   );
 });
 
@@ -41,7 +42,7 @@ test('the ends of messages are the same in pieces of any size', () => {
       const expected = messages.map(({ length }) => (total += length));
       assert.deepEqual(ends, expected);
     }),
-    { numRuns: 1_000 },
+    { numRuns: inFull(1_000, 250) },
   );
 });
 
@@ -74,6 +75,6 @@ test('any bytes are a block of messages or are not', () => {
       assert.equal(count, reader.messageCount);
       assert.equal(end, reason === undefined ? bytes.length : 0);
     }),
-    { numRuns: 50_000 },
+    { numRuns: inFull(50_000, 12_500) },
   );
 });

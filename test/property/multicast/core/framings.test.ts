@@ -12,6 +12,7 @@ import { withoutPrivateOptions } from '#sim/mod.ts';
 import { readPacket, TRANSPORT } from '#test/support/packets.ts';
 import { SESSION_ID } from '#test/support/session-packets.ts';
 import { accounted, FIRST_SQN, newDelivery } from '#test/support/stream-deliveries.ts';
+import { inFull } from '#test/support/thoroughness.ts';
 
 type Framing = 'raw' | 'zmq';
 
@@ -120,7 +121,7 @@ test('each message comes out if all its packets came, and is lost otherwise', ()
       );
     },
   );
-  fc.assert(property, { numRuns: 2_000 });
+  fc.assert(property, { numRuns: inFull(2_000, 500) });
 });
 
 test('a ZeroMQ receiver never meets a fragment, a short TSDU or an offset beyond its end', () => {

@@ -23,6 +23,7 @@ import {
   spmPacket,
   told,
 } from '#test/support/session-packets.ts';
+import { inFull } from '#test/support/thoroughness.ts';
 
 const SAMPLES: readonly Uint8Array[] = [
   dataPacket({ sqn: 0, sequence: 1 }),
@@ -135,7 +136,7 @@ test('any bytes at all are swallowed by both machines', () => {
     fc.property(fc.uint8Array({ maxLength: 400 }), (bytes) => {
       for (const machine of [publisher, receiver]) machine.handleDatagram(bytes, PUBLISHER, 1);
     }),
-    { numRuns: 2_000 },
+    { numRuns: inFull(2_000, 500) },
   );
   assert.deepEqual([receiver.sessionCount, publisher.counters.repairsSent], [0, 0]);
 });
@@ -176,6 +177,6 @@ test('forged packets never break a machine, nor the order in which a session is 
       }
       assertInOrder(events);
     }),
-    { numRuns: 3_000 },
+    { numRuns: inFull(3_000, 750) },
   );
 });

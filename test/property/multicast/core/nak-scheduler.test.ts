@@ -9,6 +9,7 @@ import * as fc from 'fast-check';
 import { seededRandom } from '#base/mod.ts';
 import { NAK_BACKOFF_MS_MAX } from '#multicast/core/feedback-delay.ts';
 import { NakScheduler, type SqnRange } from '#multicast/core/nak-scheduler.ts';
+import { inFull } from '#test/support/thoroughness.ts';
 
 const REPAIR_TIMEOUT_MS = 1_500;
 /** However quick the answers were: between two asks, and between a promise and an ask. */
@@ -168,6 +169,6 @@ test('every missing packet is asked for in time, never too often, and given up o
       assert.equal(pair.model.entries.size, 0);
       assert.equal(pair.scheduler.nextDeadlineMs, Number.POSITIVE_INFINITY);
     }),
-    { numRuns: 1_000 },
+    { numRuns: inFull(1_000, 250) },
   );
 });

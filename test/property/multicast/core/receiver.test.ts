@@ -15,6 +15,7 @@ import {
   spmPacket,
   waitUntil,
 } from '#test/support/session-packets.ts';
+import { inFull } from '#test/support/thoroughness.ts';
 
 const FIRST_SQN = 2 ** 32 - 5;
 
@@ -150,6 +151,6 @@ test('every message is delivered if its packets came before they were lost, else
       drain();
       assert.deepEqual(accounted(events), expectedFates(packets, cameInTime));
     }),
-    { numRuns: 1_000 },
+    { numRuns: inFull(1_000, 250) },
   );
 });

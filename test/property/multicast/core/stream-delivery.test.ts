@@ -16,6 +16,7 @@ import {
   type StreamPacket,
   type ToldMessage,
 } from '#test/support/stream-deliveries.ts';
+import { inFull } from '#test/support/thoroughness.ts';
 
 const parts = fc.array(fc.nat(300), { minLength: 1, maxLength: 3 });
 const sizes = fc.array(parts, { minLength: 1, maxLength: 20 });
@@ -92,7 +93,7 @@ test('of a foreign stream, each message is told exactly if all its packets came'
       if (!Number.isNaN(next)) assert.equal(next, endSqn * PLACES);
       assert.equal(scene.counters.corruptBlocks, 0);
     }),
-    { numRuns: 2_000 },
+    { numRuns: inFull(2_000, 500) },
   );
 });
 
@@ -113,7 +114,7 @@ test('of a stream of ours, messages and losses are exactly the messages', () => 
       assert.equal(lostCount, fates.filter((fate) => !fate).length);
       assert.equal(scene.counters.messagesLost, lostCount);
     }),
-    { numRuns: 2_000 },
+    { numRuns: inFull(2_000, 500) },
   );
 });
 
@@ -156,7 +157,7 @@ test('who goes on where another stopped is told what comes after, and nothing tw
         assert.deepEqual(actual.next, expected.next);
       },
     ),
-    { numRuns: 2_000 },
+    { numRuns: inFull(2_000, 500) },
   );
 });
 
@@ -178,6 +179,6 @@ test('any bytes in any packets: sequences stay tiled, and what is told is sound'
       }
       accounted('zmq', scene.events);
     }),
-    { numRuns: 20_000 },
+    { numRuns: inFull(20_000, 5_000) },
   );
 });
