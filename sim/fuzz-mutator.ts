@@ -1,9 +1,11 @@
 // Makes hostile datagrams out of sound ones: flipped bits, fields with numbers at the edges, cuts,
-// splices, noise. Damaged ones keep a checksum that no longer fits; forged ones get one that does.
+// splices, noise. Damaged ones keep a checksum that no longer fits; forged ones get one that does,
+// and where packets are sealed some get a tag made with a key that is not the channel's.
 
 import { assert, type Random, randomBelow, unreachable } from '#base/mod.ts';
 import { onesSum } from '#multicast/wire/mod.ts';
-import { FUZZED_SESSION } from './fuzz-seeds.ts';
+import type { Authenticator } from '#multicast/core/mod.ts';
+import { FOREIGN_TRANSPORT, FUZZED_SESSION } from './fuzz-seeds.ts';
 
 /** What was done to a datagram. */
 export const MUTATIONS = [
@@ -17,11 +19,13 @@ export const MUTATIONS = [
   'spliced_forged',
   'longer_forged',
   'noise',
+  'resealed',
 ] as const;
 /** One of MUTATIONS. */
 export type Mutation = (typeof MUTATIONS)[number];
 
 const CHECKSUM_AT = 6;
+const GSI_AT = 8;
 const TSDU_LENGTH_AT = 14;
 const HEADER_BYTES = 16;
 const FLIPS_MAX = 8;
@@ -31,28 +35,63 @@ const EXTRA_BYTES_MAX = 64;
 const FIELDS_END = 96;
 const EDGES = [0, 1, 0x7fff_ffff, 0x8000_0000, 0xffff_fffe, 0xffff_ffff];
 
-/** Draws hostile datagrams from `seeds`. */
+/** What hostile datagrams are made of. */
+export interface MutatorOptions {
+  readonly random: Random;
+  /** Sound datagrams; they become the mutator's. */
+  readonly seeds: readonly Uint8Array[];
+  /** Sound datagrams with room for a tag, and who seals them; none where nothing is sealed. */
+  readonly sealedSeeds?: readonly Uint8Array[];
+  readonly authenticator?: Authenticator | undefined;
+  /** Whose keys are not the channel's. */
+  readonly forgers?: readonly Authenticator[];
+}
+
+/** Draws hostile datagrams from sound ones. */
 export class Mutator {
   readonly #random: Random;
   readonly #seeds: readonly Uint8Array[];
-  /** Where each seed names the session; −1 if it does not. */
-  readonly #sessionsAt: readonly number[];
+  readonly #sealedSeeds: readonly Uint8Array[];
+  readonly #authenticator: Authenticator | undefined;
+  readonly #forgers: readonly Authenticator[];
+  /** Where each seed names its session; −1 if it does not. */
+  readonly #namesAt: readonly number[];
+  /** The sealed seeds as they are now, as text. */
+  readonly #genuine = new Set<string>();
 
-  constructor(seeds: readonly Uint8Array[], random: Random) {
-    assert(seeds.length > 0, 'there is something to mutate');
-    this.#seeds = seeds;
+  constructor(options: MutatorOptions) {
+    const { seeds, random, sealedSeeds = [], authenticator, forgers = [] } = options;
+    this.#seeds = [...seeds, ...sealedSeeds];
+    this.#sealedSeeds = sealedSeeds;
     this.#random = random;
-    const session = Buffer.from(FUZZED_SESSION, 'hex');
-    this.#sessionsAt = seeds.map((seed) => Buffer.from(seed).indexOf(session));
+    this.#authenticator = authenticator;
+    this.#forgers = forgers;
+    this.#namesAt = this.#seeds.map((seed) => nameAt(seed));
+    assert(this.#seeds.length > 0, 'there is something to mutate');
+  }
+
+  /** The mutations that there are for these seeds. */
+  get mutations(): readonly Mutation[] {
+    return this.#sealedSeeds.length > 0 ? MUTATIONS : MUTATIONS.slice(0, -1);
+  }
+
+  /** Whether these are the bytes, to the last bit, of a datagram sealed with the channel's key. */
+  isGenuine(bytes: Uint8Array): boolean {
+    return this.#genuine.size > 0 && this.#genuine.has(textOf(bytes));
   }
 
   /** From now on the seeds are of the session `number`: what ended before says nothing of it. */
   renew(number: number): void {
     for (const [index, seed] of this.#seeds.entries()) {
-      const at = this.#sessionsAt[index] ?? -1;
+      const at = this.#namesAt[index] ?? -1;
       if (at === -1) continue;
-      for (let byte = 0; byte < 4; byte += 1) seed[at + 4 + byte] = number >>> (24 - 8 * byte);
+      for (let byte = 0; byte < 4; byte += 1) seed[at + byte] = number >>> (24 - 8 * byte);
       forged(seed);
+    }
+    this.#genuine.clear();
+    for (const seed of this.#sealedSeeds) {
+      this.#authenticator?.seal(seed);
+      this.#genuine.add(textOf(seed));
     }
   }
 
@@ -79,6 +118,8 @@ export class Mutator {
         return forged(this.#resized((seed) => joined(seed, this.#noise(EXTRA_BYTES_MAX))));
       case 'noise':
         return this.#noise(NOISE_BYTES_MAX);
+      case 'resealed':
+        return this.#resealed();
       default:
         return unreachable(mutation);
     }
@@ -109,6 +150,14 @@ export class Mutator {
     return bytes;
   }
 
+  /** Right in all but the key. */
+  #resealed(): Uint8Array {
+    const seed = this.#sealedSeeds[this.#below(this.#sealedSeeds.length)]?.slice();
+    assert(seed !== undefined, 'only where packets are sealed');
+    this.#forgers[this.#below(this.#forgers.length)]?.seal(seed);
+    return seed;
+  }
+
   #cut(bytes: Uint8Array): Uint8Array {
     return bytes.slice(0, this.#below(bytes.length));
   }
@@ -134,6 +183,18 @@ export class Mutator {
   #noise(bytesMax: number): Uint8Array {
     return Uint8Array.from({ length: this.#below(bytesMax + 1) }, () => this.#below(256));
   }
+}
+
+/** The last four bytes of a session, or of what stands for one in a foreign source's packets. */
+function nameAt(seed: Uint8Array): number {
+  const sessionAt = Buffer.from(seed).indexOf(Buffer.from(FUZZED_SESSION, 'hex'));
+  if (sessionAt !== -1) return sessionAt + 4;
+  const gsiHigh = ((seed[GSI_AT] ?? 0) << 8) | (seed[GSI_AT + 1] ?? 0);
+  return gsiHigh === FOREIGN_TRANSPORT.gsiHigh ? GSI_AT + 2 : -1;
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 }
 
 function joined(head: Uint8Array, tail: Uint8Array): Uint8Array {

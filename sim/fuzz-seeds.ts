@@ -1,8 +1,9 @@
 // The sound datagrams that the fuzzer starts from: what a real publisher and a real receiver say to
 // each other over a lossy network, so that every kind occurs, with its options.
 
-import { assert, isSessionId } from '#base/mod.ts';
-import { PacketReader, type TransportSession } from '#multicast/wire/mod.ts';
+import { assert, type Framing, isSessionId } from '#base/mod.ts';
+import type { Authenticator } from '#multicast/core/mod.ts';
+import { PacketReader, type TransportSession, zmqMessage } from '#multicast/wire/mod.ts';
 import { SIMULATED_CHANNEL, World } from './world.ts';
 
 /** The publisher whose packets these are. */
@@ -13,8 +14,23 @@ export const FUZZED_TRANSPORT: TransportSession = {
   dataDport: SIMULATED_CHANNEL.dport,
 };
 
+/** The source of another implementation. */
+export const FOREIGN_TRANSPORT: TransportSession = {
+  ...FUZZED_TRANSPORT,
+  gsiHigh: 0xf1f2,
+  gsiLow: 0xf3f4_f5f6,
+};
+
 /** The session of all of them, also as a piece of their bytes. */
 export const FUZZED_SESSION = '0123456789abcdef';
+
+/** Of which channel the datagrams are, and from whom. */
+export interface FuzzedTalk {
+  readonly framing: Framing;
+  /** The publisher is another implementation's: its packets have no options of ours. */
+  readonly isForeign?: boolean;
+  readonly authenticator?: Authenticator | undefined;
+}
 
 /** Enough of a talk that everything is said: SPM, data, fragments, repairs, NAKs, NCFs, FIN. */
 const TALK_MS = 3_000;
@@ -23,8 +39,38 @@ const PER_KIND_MAX = 40;
 const FINS_MAX = 2;
 
 /** Sound datagrams of every kind, at most `PER_KIND_MAX` of each; the same for the same seed. */
-export function fuzzSeeds(seed: number): Uint8Array[] {
+export function fuzzSeeds(seed: number, talk: FuzzedTalk = { framing: 'native' }): Uint8Array[] {
   const world = new World(seed, { loss: 0.1, duplicate: 0, delayMsMin: 0.1, delayMsMax: 1 });
+  const seeds = collectedSeeds(world);
+  const { framing, isForeign = false, authenticator } = talk;
+  const member = { address: { ...SIMULATED_CHANNEL, framing }, authenticator };
+  for (const join of ['window', 'live'] as const) world.addReceiver({ ...member, join });
+  const { node: deaf } = world.addReceiver(member);
+  const reader = new PacketReader();
+  world.network.drops = (bytes, to) =>
+    to === deaf && reader.read(bytes) === undefined && reader.kind === 'spm';
+  assert(isSessionId(FUZZED_SESSION), 'the session of the seeds is one');
+  const { machine, node } = world.addPublisher({
+    ...member,
+    session: FUZZED_SESSION,
+    transport: isForeign ? FOREIGN_TRANSPORT : FUZZED_TRANSPORT,
+    rateBytesPerSec: 1_000_000,
+  });
+  if (isForeign) world.foreignNodes.add(node);
+  for (let n = 0; world.nowMs < TALK_MS; n += 1) {
+    const payload = new Uint8Array(n % 20 === 0 ? 5_000 : n % 300);
+    const message = framing === 'zmq' ? zmqMessage([payload]) : payload;
+    machine.publish(message, world.wallClockUs, world.nowMs);
+    world.run(world.nowMs + 5);
+  }
+  machine.close(world.nowMs);
+  world.addReceiver({ ...member, join: 'live' });
+  world.run(world.nowMs + TALK_MS);
+  return seeds;
+}
+
+/** What is delivered in `world` from now on, a bounded number of each kind. */
+function collectedSeeds(world: World): Uint8Array[] {
   const counts = new Map<string, number>();
   const seeds: Uint8Array[] = [];
   const reader = new PacketReader();
@@ -35,22 +81,5 @@ export function fuzzSeeds(seed: number): Uint8Array[] {
     counts.set(kind, count + 1);
     if (count < (reader.isFin ? FINS_MAX : PER_KIND_MAX)) seeds.push(bytes.slice());
   };
-  for (const join of ['window', 'live'] as const) world.addReceiver({ join });
-  const { node: deaf } = world.addReceiver();
-  world.network.drops = (bytes, to) =>
-    to === deaf && reader.read(bytes) === undefined && reader.kind === 'spm';
-  assert(isSessionId(FUZZED_SESSION), 'the session of the seeds is one');
-  const { machine } = world.addPublisher({
-    session: FUZZED_SESSION,
-    transport: FUZZED_TRANSPORT,
-    rateBytesPerSec: 1_000_000,
-  });
-  for (let n = 0; world.nowMs < TALK_MS; n += 1) {
-    machine.publish(new Uint8Array(n % 20 === 0 ? 5_000 : n % 300), world.wallClockUs, world.nowMs);
-    world.run(world.nowMs + 5);
-  }
-  machine.close(world.nowMs);
-  world.addReceiver({ join: 'live' });
-  world.run(world.nowMs + TALK_MS);
   return seeds;
 }

@@ -5,18 +5,23 @@ import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { toError } from '#base/mod.ts';
+import type { FuzzedChannel } from './fuzzed-channel.ts';
 import { Fuzzer } from './fuzzer.ts';
 
-const HELP = `npm run fuzz -- [--datagrams N] [--seed S] [--minutes M]
+const HELP = `npm run fuzz -- [--datagrams N] [--seed S] [--minutes M] [--authenticated]
 
 Sound packets of every kind, bits of them flipped, fields forged, cut, spliced, and noise, into a
-publisher, two receivers and every reader.
+publisher and two receivers of each framing, and every reader.
   --datagrams N  how many (1000000)
   --seed S       the seed (1)
   --minutes M    stop after so many, whatever is left (10)
+  --authenticated  into a channel that requires authentication instead: sealed packets and such
+                   without a tag, mutated, and sealed ones with the tag of a wrong key
 
 Exits with 1 on an exception, on more NAKs, confirmations or repairs than the bounds allow, and when
-memory grows by more than 32 MiB after the first tenth.
+memory grows by more than 32 MiB after the first tenth. With --authenticated also when a datagram
+passes that is not, to the last bit, one sealed with the channel's key, or when one such does not,
+and when forged datagrams alone make a receiver open a session or say anything.
 `;
 
 const GROWTH_MIB_MAX = 32;
@@ -28,6 +33,7 @@ interface Order {
   readonly datagrams: number;
   readonly seed: number;
   readonly minutes: number;
+  readonly isAuthenticated: boolean;
 }
 
 // `npm run fuzz` also bounds the engine's young generation, which would else grow as it likes.
@@ -39,7 +45,7 @@ main();
 function main(): void {
   const order = readArguments();
   if (order === undefined) return;
-  const fuzzer = new Fuzzer(order.seed);
+  const fuzzer = new Fuzzer(order.seed, order.isAuthenticated);
   const startedAtMs = performance.now();
   const endsAtMs = startedAtMs + order.minutes * 60_000;
   const warmDatagrams = Math.ceil(order.datagrams / 10);
@@ -59,7 +65,8 @@ function main(): void {
     }
     fuzzer.checkBounds();
   } catch (error) {
-    const replay = `npm run fuzz -- --seed ${order.seed} --datagrams ${fuzzer.datagrams}`;
+    const more = order.isAuthenticated ? ' --authenticated' : '';
+    const replay = `npm run fuzz -- --seed ${order.seed} --datagrams ${fuzzer.datagrams}${more}`;
     process.stdout.write(`FAILED: ${toError(error).stack ?? ''}\n  replay: ${replay}\n`);
     process.exitCode = 1;
   }
@@ -78,19 +85,22 @@ function residentBytes(): number {
 }
 
 function printReport(fuzzer: Fuzzer): void {
-  const { publisher, receivers } = fuzzer;
   print('datagrams', fuzzer.datagrams);
+  print('sealed with the right key', fuzzer.genuine);
   for (const [mutation, count] of fuzzer.mutations) print(`  ${mutation}`, count);
   print('simulated seconds', fuzzer.nowMs / 1_000);
   print('messages read from blocks', fuzzer.messagesRead);
-  printCounters('publisher', publisher.counters);
-  for (const [index, receiver] of receivers.entries()) {
-    const name = index === 0 ? 'receiver of the window' : 'live receiver';
-    printCounters(name, receiver.counters);
-    const reasons = [...receiver.malformedReasons].toSorted(([a], [b]) => a.localeCompare(b));
+  for (const channel of fuzzer.channels) printChannel(channel);
+}
+
+function printChannel({ framing, publisher, receivers }: FuzzedChannel): void {
+  printCounters(`${framing}: publisher`, publisher.counters);
+  for (const { name, machine } of receivers) {
+    printCounters(`${framing}: ${name}`, machine.counters);
+    const reasons = [...machine.malformedReasons].toSorted(([a], [b]) => a.localeCompare(b));
     for (const [reason, count] of reasons) print(`  malformed: ${reason}`, count);
-    print('  sessions followed', receiver.sessionCount);
-    print('  sessions remembered', receiver.rememberedCount);
+    print('  sessions followed', machine.sessionCount);
+    print('  sessions remembered', machine.rememberedCount);
   }
 }
 
@@ -112,6 +122,7 @@ function readArguments(): Order | undefined {
         datagrams: { type: 'string', default: '1000000' },
         seed: { type: 'string', default: '1' },
         minutes: { type: 'string', default: '10' },
+        authenticated: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
     });
@@ -119,6 +130,7 @@ function readArguments(): Order | undefined {
       datagrams: Number(values.datagrams),
       seed: Number(values.seed),
       minutes: Number(values.minutes),
+      isAuthenticated: values.authenticated,
     };
     const isSound =
       Number.isSafeInteger(order.datagrams) &&

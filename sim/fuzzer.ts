@@ -1,57 +1,44 @@
-// Hostile datagrams into everything that reads them: a publisher that goes on publishing, receivers
-// that join live and for the window, and the readers of packets and blocks. Checks what must hold
-// whatever comes: nothing throws, each session is told in order, and what is sent in answer stays
-// within its bounds. Looks at no memory; that is the command's.
+// Hostile datagrams into everything that reads them: channels of each framing with their publishers
+// and receivers, or a channel that requires authentication, and the readers of packets and blocks.
+// What must hold is checked as they come (fuzzed-channel). Looks at no memory; that is the command's.
 
-import { assert, type Random, randomBelow, seededRandom, type SessionId } from '#base/mod.ts';
-import type { Machine, Publisher, Receiver, ReceiverEvent } from '#multicast/core/mod.ts';
-import { NativeBlockReader, PacketReader } from '#multicast/wire/mod.ts';
-import { type Mutation, MUTATIONS, Mutator } from './fuzz-mutator.ts';
-import { FUZZED_TRANSPORT, fuzzSeeds } from './fuzz-seeds.ts';
-import { SIMULATED_CHANNEL, World } from './world.ts';
+import { assert, type Framing, type Random, randomBelow, seededRandom } from '#base/mod.ts';
+import { type BlockReader, newBlockReader, PacketReader } from '#multicast/wire/mod.ts';
+import { type Mutation, MUTATIONS } from './fuzz-mutator.ts';
+import { FuzzedChannel } from './fuzzed-channel.ts';
 
 /** Ten thousand datagrams a second. */
 const MS_PER_DATAGRAM = 0.1;
 const PUBLISH_EVERY = 50;
 /** The seeds' session is another then: the publisher has restarted. */
 const RENEW_EVERY = 2_000;
-const RATE_BYTES_PER_SEC = 2_000_000;
-const DEADLINES_AT_ONCE_MAX = 10_000;
-/** What the asker and the answers may cost: see `checkBounds`. */
-const NAKS_PER_SEC_MAX = 2_100;
-const NCFS_PER_SEC_MAX = 600;
-const SPMS_PER_SEC_MAX = 60;
-const BURST = 1_000;
-const WALL_CLOCK_US = 1_767_225_600_000_000;
+/** Which framing the next datagram is for: half of them for ours. */
+const FRAMINGS: readonly Framing[] = ['native', 'native', 'raw', 'zmq'];
 
 /** The fuzzer of one seed. */
 export class Fuzzer {
   /** Datagrams by mutation. */
   readonly mutations = new Map<Mutation, number>(MUTATIONS.map((name) => [name, 0]));
-  readonly publisher: Publisher;
-  readonly receivers: readonly Receiver[];
+  readonly channels: readonly FuzzedChannel[];
   /** Messages in blocks that a reader took, sound or not. */
   messagesRead = 0;
+  /** Datagrams so far, and how many of them were sealed with the channel's key. */
   datagrams = 0;
+  genuine = 0;
   readonly #random: Random;
-  readonly #mutator: Mutator;
-  readonly #told: readonly Map<SessionId, number>[];
   readonly #packetReader = new PacketReader();
-  readonly #blockReader = new NativeBlockReader();
+  readonly #blockReaders: ReadonlyMap<Framing, BlockReader>;
   #nowMs = 0;
 
-  constructor(seed: number) {
+  /** With `isAuthenticated` there is one channel, of ours, since only there packets are sealed. */
+  constructor(seed: number, isAuthenticated = false) {
     this.#random = seededRandom(seed);
-    this.#mutator = new Mutator(fuzzSeeds(seed), this.#random);
-    const world = new World(seed, { loss: 0, duplicate: 0, delayMsMin: 0, delayMsMax: 0 });
-    const patience = { repairTimeoutMs: 1_000, sourceExpiryMs: 3_000 };
-    this.receivers = (['window', 'live'] as const).map(
-      (join) => world.addReceiver({ ...patience, join }).machine,
+    const random = this.#random;
+    const framings: Framing[] = isAuthenticated ? ['native'] : ['native', 'raw', 'zmq'];
+    this.channels = framings.map(
+      (framing) => new FuzzedChannel({ seed, random, framing, isAuthenticated }),
     );
-    this.#told = this.receivers.map(() => new Map<SessionId, number>());
-    const transport = FUZZED_TRANSPORT;
-    const rateBytesPerSec = RATE_BYTES_PER_SEC;
-    this.publisher = world.addPublisher({ transport, rateBytesPerSec, pace: 'on' }).machine;
+    this.#blockReaders = new Map(framings.map((framing) => [framing, newBlockReader(framing)]));
   }
 
   /** Simulated time, in milliseconds. */
@@ -59,80 +46,47 @@ export class Fuzzer {
     return this.#nowMs;
   }
 
-  /** One more datagram for everybody. Throws where something breaks. */
+  /** One more datagram. Throws where something breaks. */
   step(): void {
-    const mutation = MUTATIONS[randomBelow(this.#random, MUTATIONS.length)] ?? 'sound';
-    const bytes = this.#mutator.next(mutation);
-    const remote = { address: SIMULATED_CHANNEL.group, port: randomBelow(this.#random, 65_536) };
-    if (this.datagrams % RENEW_EVERY === 0) this.#mutator.renew(this.datagrams / RENEW_EVERY);
+    const channel = this.#drawChannel();
+    const { mutations } = channel.mutator;
+    if (this.datagrams % RENEW_EVERY === 0) {
+      for (const { mutator } of this.channels) mutator.renew(this.datagrams / RENEW_EVERY);
+    }
+    const mutation = mutations[randomBelow(this.#random, mutations.length)] ?? 'sound';
+    const bytes = channel.mutator.next(mutation);
     this.mutations.set(mutation, (this.mutations.get(mutation) ?? 0) + 1);
+    if (channel.mutator.isGenuine(bytes)) this.genuine += 1;
     this.datagrams += 1;
     this.#nowMs += MS_PER_DATAGRAM;
-    this.#readBlock(bytes);
-    if (this.datagrams % PUBLISH_EVERY === 0) {
-      this.publisher.publish(bytes, WALL_CLOCK_US, this.#nowMs);
-    }
-    for (const machine of [this.publisher, ...this.receivers]) {
-      machine.handleDatagram(bytes, remote, this.#nowMs);
-      this.#drain(machine);
-    }
-    this.receivers.forEach((receiver, index) => this.#checkTold(receiver, index));
+    this.#readBlock(bytes, channel.framing);
+    if (this.datagrams % PUBLISH_EVERY === 0) channel.publish(bytes, this.#nowMs);
+    channel.take(bytes, this.#nowMs);
   }
 
   /** What was sent in answer stays within its bounds. Throws where it does not. */
   checkBounds(): void {
-    const seconds = this.#nowMs / 1_000;
-    const { ncfsSent, repairsSent, spmsSent } = this.publisher.counters;
-    const within = (count: number, perSec: number): boolean => count <= BURST + perSec * seconds;
-    assert(within(ncfsSent, NCFS_PER_SEC_MAX), `${ncfsSent} NCFs in ${seconds} s`);
-    assert(within(spmsSent, SPMS_PER_SEC_MAX), `${spmsSent} SPMs in ${seconds} s`);
-    const repairBytes = repairsSent * 64;
-    assert(repairBytes <= (RATE_BYTES_PER_SEC / 4) * (seconds + 1), `${repairBytes} repair bytes`);
-    for (const { counters } of this.receivers) {
-      const { naksSent } = counters;
-      assert(within(naksSent, NAKS_PER_SEC_MAX), `${naksSent} NAKs in ${seconds} s`);
-    }
+    for (const channel of this.channels) channel.checkBounds(this.#nowMs / 1_000);
   }
 
-  #readBlock(bytes: Uint8Array): void {
+  #drawChannel(): FuzzedChannel {
+    const drawn = FRAMINGS[randomBelow(this.#random, FRAMINGS.length)];
+    const channel = this.channels.find(({ framing }) => framing === drawn) ?? this.channels[0];
+    assert(channel !== undefined, 'there is a channel');
+    return channel;
+  }
+
+  #readBlock(bytes: Uint8Array, framing: Framing): void {
     const reader = this.#packetReader;
-    const isPacket = reader.read(bytes) === undefined;
-    const start = isPacket ? reader.payloadStart : randomBelow(this.#random, bytes.length + 1);
-    if (this.#blockReader.open(bytes, start, bytes.length) !== undefined) return;
-    while (this.#blockReader.next()) {
-      const { payloadStart, payloadEnd } = this.#blockReader;
+    const isRead = reader.read(bytes) === undefined;
+    const isData = isRead && (reader.kind === 'odata' || reader.kind === 'rdata');
+    const start = isData ? reader.payloadStart : randomBelow(this.#random, bytes.length + 1);
+    const blockReader = this.#blockReaders.get(framing);
+    if (blockReader?.open(bytes, start, bytes.length) !== undefined) return;
+    while (blockReader?.next()) {
+      const { payloadStart, payloadEnd } = blockReader;
       assert(payloadStart <= payloadEnd && payloadEnd <= bytes.length, 'a message is in its block');
       this.messagesRead += 1;
     }
   }
-
-  #drain(machine: Machine): void {
-    while (machine.pollTransmit() !== undefined);
-    for (let steps = 0; machine.nextDeadlineMs <= this.#nowMs; steps += 1) {
-      assert(steps < DEADLINES_AT_ONCE_MAX, 'handling a deadline moves it');
-      machine.handleTimeout(this.#nowMs);
-      while (machine.pollTransmit() !== undefined);
-    }
-  }
-
-  /** Per session every sequence is told once and in order, between its opening and its end. */
-  #checkTold(receiver: Receiver, index: number): void {
-    const told = this.#told[index];
-    for (let event = receiver.pollEvent(); event !== undefined; event = receiver.pollEvent()) {
-      if (event.kind === 'opened') told?.set(event.session, 0);
-      const next = told?.get(event.session);
-      assert(next !== undefined, `${event.kind} of a session that is not open`);
-      if (event.kind === 'closed') told?.delete(event.session);
-      const [first, last] = rangeOf(event);
-      if (last === 0) continue;
-      assert(first <= last && (next === 0 || first === next), 'sequences are told in order');
-      told?.set(event.session, last + 1);
-    }
-  }
-}
-
-function rangeOf(event: ReceiverEvent): [number, number] {
-  if (event.kind === 'lost') return [event.firstSequence, event.lastSequence];
-  if (event.kind !== 'messages') return [0, 0];
-  return [event.firstSequence, event.firstSequence + event.messageCount - 1];
 }
