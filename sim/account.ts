@@ -3,7 +3,7 @@
 // loss had to be is for life.ts to judge. A receiver that crashed and came back continues the same
 // account.
 
-import { assert, type LossCause, type SessionId } from '#base/mod.ts';
+import { assert, type Framing, type LossCause, type SessionId } from '#base/mod.ts';
 import type { SessionProgress } from '#archive/mod.ts';
 import type {
   LeadKnown,
@@ -12,7 +12,7 @@ import type {
   ReceiverEvent,
   ResumePoint,
 } from '#multicast/core/mod.ts';
-import { NativeBlockReader } from '#multicast/wire/mod.ts';
+import { type BlockReader, newBlockReader } from '#multicast/wire/mod.ts';
 
 /** What an account is judged by. */
 export interface AccountRules {
@@ -20,6 +20,7 @@ export interface AccountRules {
   readonly name: string;
   /** Whether every session must be accounted for from sequence 1 on. */
   readonly startsAtOne: boolean;
+  readonly framing: Framing;
   /** The bytes that sequence `sequence` was published with; undefined if it never was. */
   readonly payloadOf: (session: SessionId, sequence: number) => Uint8Array | undefined;
 }
@@ -43,10 +44,11 @@ export class Account {
   readonly #open = new Set<SessionId>();
   readonly #closed = new Map<SessionId, 'fin' | 'expired'>();
   readonly #past = new Map<SessionId, ResumePoint | 'finished'>();
-  readonly #reader = new NativeBlockReader();
+  readonly #reader: BlockReader;
 
   constructor(rules: AccountRules) {
     this.#rules = rules;
+    this.#reader = newBlockReader(rules.framing);
   }
 
   /** The reader of the account, as it appears in findings. */

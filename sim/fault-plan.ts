@@ -2,7 +2,7 @@
 // they are. Drawing all of them every time would hide bugs that show only where something is
 // missing; so each seed is a world of its own.
 
-import { type Random, randomBelow } from '#base/mod.ts';
+import { type Framing, type Random, randomBelow } from '#base/mod.ts';
 import type { NetworkFaults } from './network.ts';
 import type { StoreFaults } from './recorder.ts';
 
@@ -24,6 +24,9 @@ export const FAULT_CLASSES = {
   lateJoin: { letter: 'J', sentence: 'receivers that join in the middle, live or for the window' },
   smallWindow: { letter: 'W', sentence: 'publishers hold 64 packets for repair, not thousands' },
   wrap: { letter: '0', sentence: 'packet numbers that wrap at 2^32 in the first packets' },
+  paced: { letter: 'G', sentence: 'publishers whose rate gives way while much is asked for' },
+  forged: { letter: 'X', sentence: 'a signed channel, forged packets, real ones said again' },
+  otherFraming: { letter: 'O', sentence: 'the framing raw or zmq; packets are not signed there' },
 } as const;
 
 /** One class of faults. */
@@ -32,6 +35,7 @@ export type FaultClass = keyof typeof FAULT_CLASSES;
 /** What a seed has drawn. Times in milliseconds, probabilities in [0, 1]. */
 export interface FaultPlan {
   readonly on: ReadonlySet<FaultClass>;
+  readonly framing: Framing;
   readonly network: NetworkFaults;
   readonly store: StoreFaults;
   readonly publisherCount: number;
@@ -68,9 +72,12 @@ export function drawFaultPlan(random: Random): FaultPlan {
     const drawn = random() * most;
     return on.has(name) ? drawn : 0;
   };
+  if (on.has('otherFraming')) on.delete('forged');
   const isSmall = on.has('smallWindow');
+  const otherFraming = random() < 0.5 ? 'raw' : 'zmq';
   return {
     on,
+    framing: on.has('otherFraming') ? otherFraming : 'native',
     network: {
       loss: upTo('loss', 0.3),
       duplicate: upTo('duplicate', 0.5),

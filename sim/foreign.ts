@@ -8,6 +8,7 @@ const OPTIONS_PRESENT = 0x01;
 const OPTION_END = 0x80;
 const OPTION_HEAD_BYTES = 4;
 const FIRST_PRIVATE_OPTION = 0x40;
+const AUTHENTICATION_OPTION = 0x41;
 const TYPE_AT = 4;
 const FLAGS_AT = 5;
 const CHECKSUM_AT = 6;
@@ -18,11 +19,18 @@ const CHAIN_STARTS: Readonly<Record<number, number>> = { 4: 24, 5: 24, 12: 16 };
 
 /** `packet` without the options that are Backcast's own; any packet will do. */
 export function withoutPrivateOptions(packet: Uint8Array): Uint8Array {
+  return withOptions(packet, (type) => type < FIRST_PRIVATE_OPTION);
+}
+
+/** `packet` without its tag; any packet will do. */
+export function withoutTag(packet: Uint8Array): Uint8Array {
+  return withOptions(packet, (type) => type !== AUTHENTICATION_OPTION);
+}
+
+function withOptions(packet: Uint8Array, isKept: (type: number) => boolean): Uint8Array {
   if ((packet[FLAGS_AT] & OPTIONS_PRESENT) === 0) return packet;
   const chainStart = CHAIN_STARTS[packet[TYPE_AT] & 0x0f] ?? 36;
-  const kept = optionsOf(packet, chainStart).filter(
-    (option) => (option[0] & ~OPTION_END) < FIRST_PRIVATE_OPTION,
-  );
+  const kept = optionsOf(packet, chainStart).filter((option) => isKept(option[0] & ~OPTION_END));
   const tsduBytes = (packet[TSDU_LENGTH_AT] << 8) | packet[TSDU_LENGTH_AT + 1];
   const tsdu = packet.subarray(packet.length - tsduBytes);
   const stripped = Buffer.concat([packet.subarray(0, chainStart), chainOf(kept), tsdu]);

@@ -1,6 +1,6 @@
-// One channel under hostile datagrams: a publisher that goes on publishing and two receivers. Checks
-// what must hold whatever comes: each session is told in order, what is sent in answer stays within
-// its bounds, and where packets are sealed, exactly those pass that are sealed to the last bit.
+// One channel under hostile datagrams: a publisher that goes on publishing and two receivers.
+// Checks what must hold whatever comes: each session is told in order, what is sent in answer stays
+// within its bounds, and where packets are sealed, exactly those pass that are, to the last bit.
 
 import { assert, type Framing, type Random, randomBelow, type SessionId } from '#base/mod.ts';
 import type { Machine, Publisher, Receiver, ReceiverEvent, Remote } from '#multicast/core/mod.ts';

@@ -1,6 +1,6 @@
 // Hostile datagrams into everything that reads them: channels of each framing with their publishers
 // and receivers, or a channel that requires authentication, and the readers of packets and blocks.
-// What must hold is checked as they come (fuzzed-channel). Looks at no memory; that is the command's.
+// What must hold is checked as they come (fuzzed-channel). Looks at no memory: the command does.
 
 import { assert, type Framing, type Random, randomBelow, seededRandom } from '#base/mod.ts';
 import { type BlockReader, newBlockReader, PacketReader } from '#multicast/wire/mod.ts';

@@ -46,6 +46,8 @@ interface Heard {
 
 /** After a FIN a session need not be waited for any longer than this. */
 const FIN_EXPIRY_MS = 10_000;
+/** While packets are not believed, what is lost may be put down to that. */
+const FORGED_MEMORY_MS = 30_000;
 /** Sums of fractions of a millisecond differ in the last bits. */
 const ROUNDING_MS = 1e-6;
 
@@ -53,6 +55,7 @@ const ROUNDING_MS = 1e-6;
 export class Life {
   readonly #rules: LifeRules;
   readonly #heard = new Map<SessionId, Heard>();
+  #forgedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(rules: LifeRules) {
     this.#rules = rules;
@@ -72,11 +75,19 @@ export class Life {
     if (arrivedAtMs < heard.openedAtMs) heard.arrivedAtMs.set(sqn, nowMs);
   }
 
+  /** A packet that no publisher made reached the receiver. */
+  hearForged(nowMs: number): void {
+    this.#forgedAtMs = nowMs;
+  }
+
   /** The receiver told something, which its account is yet to take. */
   judge(event: ReceiverEvent, nowMs: number): void {
     const heard = this.#heard.get(event.session);
-    if (event.kind === 'opened' && heard !== undefined) heard.openedAtMs = nowMs;
-    else if (event.kind === 'lost') this.#judgeLoss(event, nowMs);
+    if (event.kind === 'opened') {
+      this.#expect(heard !== undefined, `${event.session} is opened, which nobody published`);
+      heard.openedAtMs = nowMs;
+    }
+    if (event.kind === 'lost') this.#judgeLoss(event, nowMs);
     else if (event.kind === 'closed') this.#judgeEnd(event, nowMs);
   }
 
@@ -112,6 +123,7 @@ export class Life {
     }
     // What a new receiver misses at its beginning it calls a late join, however it came to miss it.
     const isFirst = (this.#rules.account.sessions.get(session)?.nextSequence ?? 1) === 1;
+    if (nowMs - this.#forgedAtMs < FORGED_MEMORY_MS) excuses.add('unauthenticated');
     const isTrue = excuses.has(cause) || (cause === 'late_join' && isFirst);
     this.#expect(isTrue, `${what}, but only ${[...excuses].join(' or ')} can be true`);
   }

@@ -2,7 +2,7 @@
 // what is known of its session, each that reaches a receiver to the observer of its present life,
 // and each request is judged before it leaves.
 
-import { type SessionId, sessionFromWords } from '#base/mod.ts';
+import { assert, type SessionId, sessionFromWords } from '#base/mod.ts';
 import { PacketReader } from '#multicast/wire/mod.ts';
 import type { Life, SessionFacts } from './life.ts';
 import type { InFlight } from './network.ts';
@@ -33,16 +33,17 @@ export class Observers {
       this.#factsOf(session)?.sent.take(reader, bytes, nowMs);
     } else if (reader.kind === 'nak') {
       const session = this.#sessions.get(transportOf(reader));
-      if (session === undefined) return;
+      assert(session !== undefined, 'a NAK goes to a publisher that there is');
       for (const sqn of reader.sqnList.subarray(0, reader.sqnCount)) {
         this.#lives.get(from)?.judgeRequest(session, sqn);
       }
     }
   }
 
-  /** A datagram reaches a node that listens. */
-  onDelivery({ bytes, to }: InFlight, nowMs: number): void {
+  /** A datagram reaches a node that listens; one that a forger made must do nothing there. */
+  onDelivery({ bytes, to }: InFlight, isForged: boolean, nowMs: number): void {
     const life = this.#lives.get(to);
+    if (isForged) return life?.hearForged(nowMs);
     const reader = this.#reader;
     if (life === undefined || reader.read(bytes) !== undefined || !isOfPublisher(reader)) return;
     life.hear(sessionFromWords(reader.sessionHigh, reader.sessionLow), reader, nowMs);

@@ -3,7 +3,7 @@
 // committed, and the next life goes on from what is. Stands where ingest has its sockets, its
 // commit loop and PostgreSQL.
 
-import { assert, type Random } from '#base/mod.ts';
+import { assert, type Framing, type Random } from '#base/mod.ts';
 import type { ArchiveBatch } from '#archive/mod.ts';
 import { SegmentBuilderPool } from '#archive/segment/mod.ts';
 import { Batcher } from '#ingest/mod.ts';
@@ -23,6 +23,7 @@ export interface RecorderOptions {
   readonly world: World;
   readonly random: Random;
   readonly store: ModelledStore;
+  readonly framing: Framing;
   readonly receiver: Partial<ReceiverOptions>;
   /** Hears what the receiver tells, before the batcher does. */
   readonly onEvent: (event: ReceiverEvent) => void;
@@ -63,7 +64,7 @@ export class SimulatedRecorder {
       channelId: 1,
       epoch: store.lease(),
       head: store.head,
-      framing: 'native',
+      framing: options.framing,
       builders: new SegmentBuilderPool(),
       sessions: store.sessions,
       batchMessagesMax: BATCH_MESSAGES_MAX,

@@ -3,7 +3,16 @@
 // no more. Read from the datagrams, so that a machine is judged by what it did and not by what it
 // believes.
 
-import { countMessages, type PacketReader, unwrapSqn } from '#multicast/wire/mod.ts';
+import type { Framing } from '#base/mod.ts';
+import {
+  countMessages,
+  type PacketReader,
+  readZmqOffset,
+  unwrapSqn,
+  ZMQ_NO_START,
+  ZMQ_OFFSET_BYTES,
+  ZmqMessageScanner,
+} from '#multicast/wire/mod.ts';
 
 interface Sent {
   readonly atMs: number;
@@ -17,8 +26,16 @@ export class SentPackets {
   readonly #sqns = new Map<number, number[]>();
   /** Big messages whose last piece was sent, and all small ones. */
   readonly #whole = new Set<number>();
+  readonly #framing: Framing;
+  readonly #scanner = new ZmqMessageScanner();
+  /** In zmq the message whose end is not sent yet. */
+  #unfinished: number | undefined;
   #lead: number | undefined;
   #trail: number | undefined;
+
+  constructor(framing: Framing) {
+    this.#framing = framing;
+  }
 
   /** Takes a datagram of the publisher: data, repair or SPM. `reader` has read it from `bytes`. */
   take(reader: PacketReader, bytes: Uint8Array, nowMs: number): void {
@@ -58,6 +75,7 @@ export class SentPackets {
     this.#lead = sqn;
     this.#trail ??= unwrapSqn(reader.trail, sqn);
     this.#sent.set(sqn, { atMs: nowMs, leftWindowAtMs: Number.POSITIVE_INFINITY });
+    if (this.#framing === 'zmq') return this.#takeSlice(reader, bytes, sqn);
     if (reader.hasFragment) {
       const { fragmentStartBytes, apduBytes } = reader;
       this.#carry(sequence, sqn);
@@ -65,10 +83,26 @@ export class SentPackets {
       if (isLast) this.#whole.add(sequence);
       return;
     }
-    const count = countMessages(bytes, payloadStart, payloadEnd);
+    const count = this.#framing === 'raw' ? 1 : countMessages(bytes, payloadStart, payloadEnd);
     for (let carried = sequence; carried < sequence + count; carried += 1) {
       this.#carry(carried, sqn);
       this.#whole.add(carried);
+    }
+  }
+
+  /** A slice of the stream: the rest of a message, and such as start in it. */
+  #takeSlice(reader: PacketReader, bytes: Uint8Array, sqn: number): void {
+    const { payloadStart, payloadEnd } = reader;
+    let at = payloadStart + ZMQ_OFFSET_BYTES;
+    const isRest = readZmqOffset(bytes, payloadStart) === ZMQ_NO_START;
+    let sequence = isRest ? this.#unfinished : reader.sequence;
+    while (at < payloadEnd && sequence !== undefined) {
+      this.#carry(sequence, sqn);
+      at = this.#scanner.scan(bytes, at, payloadEnd);
+      this.#unfinished = at < 0 ? sequence : undefined;
+      if (at < 0) return;
+      this.#whole.add(sequence);
+      sequence += 1;
     }
   }
 

@@ -32,7 +32,7 @@ export class SwarmFaults {
 
   /** What happened so far; what the network and the store count themselves is read there. */
   get counts(): FaultCounts {
-    const { world, recorderCounters, plan, facts } = this.#swarm;
+    const { world, recorderCounters, plan, facts, forgerCounters } = this.#swarm;
     const { duplicated, overtaken } = world.network.counters;
     const sent = (least: number): number =>
       [...facts.values()].filter(({ counters }) => counters.packetsSent > least).length;
@@ -54,6 +54,9 @@ export class SwarmFaults {
       lateJoin: one.lateJoin ?? 0,
       smallWindow: plan.on.has('smallWindow') ? sent(plan.windowPackets) : 0,
       wrap: plan.on.has('wrap') ? sent(20) : 0,
+      paced: [...facts.values()].reduce((sum, { counters }) => sum + counters.paceCuts, 0),
+      forged: Math.min(forgerCounters.forged, forgerCounters.replayed),
+      otherFraming: plan.framing === 'native' ? 0 : sent(0),
     };
   }
 
@@ -71,6 +74,7 @@ export class SwarmFaults {
     this.#repeat('receiverCrash', () => this.#crashListener());
     this.#repeat('recorderCrash', () => this.#crashRecorder());
     this.#repeat('lateJoin', () => this.#join());
+    this.#swarm.forger?.start(() => this.#isOver);
   }
 
   /** No faults from now on, and nobody stays dead. */

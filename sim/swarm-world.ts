@@ -2,17 +2,36 @@
 // their lives, and everything they are judged by. Knows how each dies and comes back; when, is the
 // matter of swarm-faults.
 
-import { assert, type Random, randomBelow, type SessionId } from '#base/mod.ts';
-import type { PublisherCounters, ReceiverEvent, ReceiverOptions } from '#multicast/core/mod.ts';
+import {
+  assert,
+  type ChannelAddress,
+  type Random,
+  randomBelow,
+  type SessionId,
+} from '#base/mod.ts';
+import type {
+  Authenticator,
+  PublisherCounters,
+  ReceiverEvent,
+  ReceiverOptions,
+} from '#multicast/core/mod.ts';
+import { zmqMessage } from '#multicast/wire/mod.ts';
 import { Account } from './account.ts';
 import { CALM_NETWORK, type FaultPlan } from './fault-plan.ts';
 import { Life, type SessionFacts } from './life.ts';
+import { memberAuthenticator, SIGNED_CHANNEL } from './member-keys.ts';
 import { ModelledStore } from './modelled-store.ts';
 import { Observers } from './observers.ts';
 import { type RecorderCounters, SimulatedRecorder } from './recorder.ts';
 import { SentPackets } from './sent-packets.ts';
+import { type ForgerCounters, SwarmForger } from './swarm-forger.ts';
 import type { Trace } from './trace.ts';
-import { type SimulatedPublisher, type SimulatedReceiver, World } from './world.ts';
+import {
+  SIMULATED_CHANNEL,
+  type SimulatedPublisher,
+  type SimulatedReceiver,
+  World,
+} from './world.ts';
 
 /** What is true of a session of a swarm. */
 interface SwarmFacts extends SessionFacts {
@@ -49,6 +68,12 @@ export class SwarmWorld {
   readonly listeners: Listener[] = [];
   readonly facts: Map<SessionId, SwarmFacts> = new Map();
   readonly recorderCounters: RecorderCounters = { commits: 0, failures: 0, lostAnswers: 0 };
+  /** Where packets are signed there is somebody without the key. */
+  readonly forger: SwarmForger | undefined;
+  readonly #member: {
+    readonly address: ChannelAddress;
+    readonly authenticator: Authenticator | undefined;
+  };
   readonly #trace: Trace;
   readonly #observers: Observers;
   #recorder: SimulatedRecorder | undefined;
@@ -61,19 +86,32 @@ export class SwarmWorld {
     this.#trace = trace;
     this.store = new ModelledStore((session, sequence) => this.#payloadOf(session, sequence));
     this.#observers = new Observers((session) => this.facts.get(session));
-    this.world.onSend = (bytes, { node }): void =>
+    const isSigned = plan.on.has('forged');
+    const channel = isSigned ? SIGNED_CHANNEL : SIMULATED_CHANNEL;
+    const authenticator = isSigned ? memberAuthenticator() : undefined;
+    this.#member = { address: { ...channel, framing: plan.framing }, authenticator };
+    this.forger = isSigned ? new SwarmForger(this.world, this.random) : undefined;
+    this.world.onSend = (bytes, { node }): void => {
       this.#observers.onSend(bytes, node, this.world.nowMs);
+      this.forger?.overhear(bytes);
+    };
     this.world.onDelivery = (datagram): void => {
       trace.number(this.world.nowMs);
       trace.number(datagram.to);
       trace.bytes(datagram.bytes);
-      this.#observers.onDelivery(datagram, this.world.nowMs);
+      const isForged = this.forger?.isForged(datagram.bytes) === true;
+      this.#observers.onDelivery(datagram, isForged, this.world.nowMs);
     };
     this.startRecorder();
     for (let n = 0; n < plan.receiverCount; n += 1) this.addListener('window');
     for (let n = 0; n < plan.publisherCount; n += 1) {
       this.stations.push({ current: this.#newPublisher(), isAlive: true });
     }
+  }
+
+  /** What the forger said; nothing where there is none. */
+  get forgerCounters(): Readonly<ForgerCounters> {
+    return this.forger?.counters ?? { forged: 0, replayed: 0 };
   }
 
   /** The living recorder, or undefined between two lives. */
@@ -101,7 +139,8 @@ export class SwarmWorld {
     for (let n = 0; n < count; n += 1) {
       const isBig = random() < BIG_MESSAGE_CHANCE;
       const bytesMax = isBig ? plan.messageBytesMax : SMALL_BYTES_MAX;
-      const payload = payloadOf(facts.payloads.length + 1, randomBelow(random, bytesMax + 1));
+      const bytes = payloadOf(facts.payloads.length + 1, randomBelow(random, bytesMax + 1));
+      const payload = plan.framing === 'zmq' ? zmqMessage([bytes]) : bytes;
       if (current.machine.publish(payload, world.wallClockUs, world.nowMs) !== 'accepted') break;
       facts.payloads.push(payload);
     }
@@ -176,6 +215,7 @@ export class SwarmWorld {
         world: this.world,
         random: this.random,
         store: this.store,
+        framing: this.plan.framing,
         receiver: this.#receiverOptions(),
         onEvent: (event) => this.#take(life, account, event),
         onCommit: (batch) => this.#trace.number(batch.expectedHead),
@@ -201,11 +241,12 @@ export class SwarmWorld {
     const { windowPackets, windowBytes, messageBytesMax, rateBytesPerSec } = this.plan;
     const options = { windowPackets, windowBytes, messageBytesMax, rateBytesPerSec };
     const firstSqn = this.plan.on.has('wrap') ? FIRST_SQN_BEFORE_WRAP : 0;
-    const publisher = this.world.addPublisher({ ...options, firstSqn });
+    const pace = this.plan.on.has('paced') ? 'on' : 'off';
+    const publisher = this.world.addPublisher({ ...options, ...this.#member, firstSqn, pace });
     const { counters } = publisher.machine;
     this.facts.set(publisher.session, {
       payloads: [],
-      sent: new SentPackets(),
+      sent: new SentPackets(this.plan.framing),
       counters,
       fate: 'alive',
     });
@@ -214,13 +255,14 @@ export class SwarmWorld {
 
   #receiverOptions(): Partial<ReceiverOptions> {
     const { repairTimeoutMs, sourceExpiryMs } = this.plan;
-    return { repairTimeoutMs, sourceExpiryMs };
+    return { ...this.#member, repairTimeoutMs, sourceExpiryMs };
   }
 
   #newAccount(name: string, join: 'window' | 'live'): Account {
     return new Account({
       name,
       startsAtOne: join === 'window',
+      framing: this.plan.framing,
       payloadOf: (session, sequence) => this.#payloadOf(session, sequence),
     });
   }

@@ -37,6 +37,8 @@ export interface SwarmResult {
 /** Two heartbeats, a restored session's expiry, a repair after its last try: all fit well in. */
 const CONVERGENCE_MS_MAX = 120_000;
 const SILENCE_MS = 3_600_000;
+/** From the lowest share to all of it takes a publisher eight seconds. */
+const RATE_RECOVERY_MS = 12_000;
 /**
  * NAK packets of one receiver in one interval of `watchNaks`, per session it follows: sixteen full
  * ones at a time, each for 20 ms at least. Many small ones stay below that, too.
@@ -62,6 +64,7 @@ export function runSwarm(seed: number, faultMs: number): SwarmResult {
   for (const station of swarm.stations) swarm.publish(station, 1);
   converge(swarm, 'after a fresh message');
   for (const { account } of swarm.listeners) checkFreshness(swarm, account);
+  if (plan.on.has('paced')) checkRates(swarm);
   end(swarm);
   return resultOf(seed, swarm, faults, trace);
 }
@@ -132,6 +135,16 @@ function checkFreshness(swarm: SwarmWorld, account: Account): void {
   for (const { current } of swarm.stations) {
     const isFresh = account.sessions.get(current.session)?.endsInMessage === true;
     assert(isFresh, `liveness: a fresh message of ${current.session} was not delivered`);
+  }
+}
+
+/** A rate that gave way has all come back when nobody has asked for anything for a while. */
+function checkRates({ world, stations, plan }: SwarmWorld): void {
+  world.run(world.nowMs + RATE_RECOVERY_MS);
+  for (const { current } of stations) {
+    const { rateBytesPerSec } = current.machine.snapshot();
+    const isBack = rateBytesPerSec === plan.rateBytesPerSec;
+    assert(isBack, `liveness: the rate of ${current.session} stays at ${rateBytesPerSec}`);
   }
 }
 

@@ -174,6 +174,7 @@ export class Publisher implements Machine {
     if (this.#builder.isInline(payload.length)) this.#appendInline(payload, publishedAtUs, nowMs);
     else this.#appendSplit(payload, publishedAtUs);
     this.#nextSequence += 1;
+    if (this.#options.address.framing === 'raw') this.#flush();
     this.counters.messagesAccepted += 1;
     return 'accepted';
   }
@@ -258,8 +259,7 @@ export class Publisher implements Machine {
       const isAppended = this.#builder.append(payload, publishedAtUs, this.#nextSequence);
       assert(isAppended, 'an inline message fits an empty packet');
     }
-    if (this.#options.address.framing === 'raw') this.#flush();
-    else if (this.#flushAtMs === Number.POSITIVE_INFINITY)
+    if (this.#flushAtMs === Number.POSITIVE_INFINITY)
       this.#flushAtMs = nowMs + this.#options.flushMs;
   }
 

@@ -86,7 +86,7 @@ export class SequenceAccount {
   settled(sequence: number, nextSqn: number): void {
     if (this.#options.placesPerPacket === undefined) this.#nextSequence ??= sequence;
     if (this.#nextSequence === undefined) return;
-    if (this.#nextSequence < sequence) this.reach(sequence, nextSqn);
+    if (this.#nextSequence < sequence) this.#settle(sequence, nextSqn);
     else if (this.#nextSequence === sequence) this.#resumeSqn ??= nextSqn;
   }
 
@@ -125,6 +125,13 @@ export class SequenceAccount {
     this.#options.tally.messagesDelivered += messageCount;
     this.#options.emit(block);
     return true;
+  }
+
+  /** A message may have begun in the hole and go on behind it: it is lost for the same reason. */
+  #settle(sequence: number, nextSqn: number): void {
+    const cause = this.#holeCause ?? this.#plainCause;
+    this.reach(sequence, nextSqn);
+    this.#plainCause = cause === 'late_join' ? 'repair_expired' : cause;
   }
 
   #lose(firstSequence: number, lastSequence: number, nextSqn: number): void {

@@ -277,3 +277,18 @@ test('a session is resumed from what was told last, not from what is half there'
   delivery.settled(9, 20);
   assert.deepEqual([delivery.nextSequence, delivery.resumeSqn], [9, 20]);
 });
+
+test('what began in a hole and goes on behind it is lost for the same reason', () => {
+  const { delivery, take } = newDelivery({ nextSequence: 1 });
+  block(delivery, 10, 1);
+  delivery.hole('repair_expired', HOLE);
+  delivery.settled(3, 13);
+  for (const piece of pieces(12, 3).slice(1)) piece(delivery);
+  block(delivery, 16, 4);
+  assert.deepEqual(take(), [
+    'messages 1-1',
+    'lost 2-2 repair_expired',
+    'lost 3-3 repair_expired',
+    'messages 4-4',
+  ]);
+});

@@ -21,6 +21,17 @@ test('a raw message leaves at once, since no other can share its packet', () => 
   );
 });
 
+test('the SPM behind a raw message says that the next one is still to come', () => {
+  const publisher = newPublisher(RAW);
+  for (let n = 0; n < 3; n += 1) publisher.publish(new Uint8Array(10), AT_US, 0);
+  drain(publisher);
+  publisher.handleTimeout(1_000);
+  const spm = publisher.pollTransmit();
+  assert.ok(spm !== undefined);
+  const packet = readPacket(spm.bytes);
+  assert.deepEqual([packet.kind, packet.lead, packet.sequence], ['spm', 2, 4]);
+});
+
 test('small messages of zmq wait for each other and share a packet', () => {
   const publisher = newPublisher({ ...ZMQ, flushMs: 5 });
   const message = zmqMessage([new Uint8Array(20)]);
