@@ -1,7 +1,7 @@
-// Is the simulation able to fail? Each planted bug is put into a copy of the sources, and the swarm,
-// or the worlds of foreign sources, must find it within a bound of seeds. A bug whose place no
-// longer exists fails as well: plant it anew. Here rather than with the simulations, since it takes
-// longer than the quick checks may.
+// Is the simulation able to fail? Each planted bug is put into a copy of the sources, and the
+// swarm, or the worlds of foreign sources, must find it within a bound of seeds. A bug whose place
+// no longer exists fails as well: plant it anew. Here rather than with the simulations, since it
+// takes longer than the quick checks may.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
