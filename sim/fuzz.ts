@@ -126,7 +126,7 @@ function readArguments(): Order | undefined {
       Number.isSafeInteger(order.seed) &&
       order.minutes > 0;
     if (isSound && !values.help) return order;
-    if (!values.help) process.exitCode = 2;
+    if (!values.help) throw new Error('Whole numbers, please: datagrams from 1 on, and a seed.');
   } catch (error) {
     process.stderr.write(`${toError(error).message}\n`);
     process.exitCode = 2;
