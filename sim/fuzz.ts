@@ -10,7 +10,7 @@ import { Fuzzer } from './fuzzer.ts';
 const HELP = `npm run fuzz -- [--datagrams N] [--seed S] [--minutes M]
 
 Sound packets of every kind, bits of them flipped, fields forged, cut, spliced, and noise, into a
-publisher, two receivers and every reader.
+publisher, receivers of every kind and every reader.
   --datagrams N  how many (1000000)
   --seed S       the seed (1)
   --minutes M    stop after so many, whatever is left (10)
@@ -85,8 +85,7 @@ function printReport(fuzzer: Fuzzer): void {
   print('messages read from blocks', fuzzer.messagesRead);
   printCounters('publisher', publisher.counters);
   for (const [index, receiver] of receivers.entries()) {
-    const name = index === 0 ? 'receiver of the window' : 'live receiver';
-    printCounters(name, receiver.counters);
+    printCounters(fuzzer.receiverNames[index] ?? '', receiver.counters);
     const reasons = [...receiver.malformedReasons].toSorted(([a], [b]) => a.localeCompare(b));
     for (const [reason, count] of reasons) print(`  malformed: ${reason}`, count);
     print('  sessions followed', receiver.sessionCount);

@@ -1,13 +1,22 @@
 // Hostile datagrams into everything that reads them: a publisher that goes on publishing, receivers
-// that join live and for the window, and the readers of packets and blocks. Checks what must hold
-// whatever comes: nothing throws, each session is told in order, and what is sent in answer stays
-// within its bounds. Looks at no memory; that is the command's.
+// of every framing, one that requires authentication, and the readers of packets and blocks. Checks
+// what must hold whatever comes: nothing throws, each session is told in order, what is sent in
+// answer stays within its bounds, and where authentication is required nothing is told or sent.
+// Looks at no memory; that is the command's.
 
 import { assert, type Random, randomBelow, seededRandom, type SessionId } from '#base/mod.ts';
-import type { Machine, Publisher, Receiver, ReceiverEvent } from '#multicast/core/mod.ts';
+import type {
+  Authenticator,
+  Machine,
+  Publisher,
+  Receiver,
+  ReceiverEvent,
+  ReceiverOptions,
+} from '#multicast/core/mod.ts';
+import { authenticatorOf } from '#multicast/udp/mod.ts';
 import { NativeBlockReader, PacketReader } from '#multicast/wire/mod.ts';
 import { type Mutation, MUTATIONS, Mutator } from './fuzz-mutator.ts';
-import { FUZZED_TRANSPORT, fuzzSeeds } from './fuzz-seeds.ts';
+import { FUZZED_TRANSPORT, fuzzSeeds, type FuzzTalk } from './fuzz-seeds.ts';
 import { SIMULATED_CHANNEL, World } from './world.ts';
 
 /** Ten thousand datagrams a second. */
@@ -24,17 +33,29 @@ const SPMS_PER_SEC_MAX = 60;
 const BURST = 1_000;
 const WALL_CLOCK_US = 1_767_225_600_000_000;
 
+/** The receivers and how they join. Only what is heard of others tells the last one anything. */
+const RECEIVERS: Readonly<Record<string, Partial<ReceiverOptions>>> = {
+  'receiver of the window': { join: 'window' },
+  'live receiver': { join: 'live' },
+  'receiver of framing raw': { address: { ...SIMULATED_CHANNEL, framing: 'raw' } },
+  'receiver of framing zmq': { address: { ...SIMULATED_CHANNEL, framing: 'zmq' } },
+  'receiver that requires authentication': { authenticator: newAuthenticator(1) },
+};
+const GUARDED = 'receiver that requires authentication';
+
 /** The fuzzer of one seed. */
 export class Fuzzer {
   /** Datagrams by mutation. */
   readonly mutations = new Map<Mutation, number>(MUTATIONS.map((name) => [name, 0]));
   readonly publisher: Publisher;
   readonly receivers: readonly Receiver[];
+  /** What the receivers are, in the same order. */
+  readonly receiverNames: readonly string[] = Object.keys(RECEIVERS);
   /** Messages in blocks that a reader took, sound or not. */
   messagesRead = 0;
   datagrams = 0;
   readonly #random: Random;
-  readonly #mutator: Mutator;
+  readonly #mutators: readonly Mutator[];
   readonly #told: readonly Map<SessionId, number>[];
   readonly #packetReader = new PacketReader();
   readonly #blockReader = new NativeBlockReader();
@@ -42,11 +63,17 @@ export class Fuzzer {
 
   constructor(seed: number) {
     this.#random = seededRandom(seed);
-    this.#mutator = new Mutator(fuzzSeeds(seed), this.#random);
+    const talks: readonly FuzzTalk[] = [
+      {},
+      { framing: 'raw' },
+      { framing: 'zmq' },
+      { authenticator: newAuthenticator(2) },
+    ];
+    this.#mutators = talks.map((talk) => new Mutator(fuzzSeeds(seed, talk), this.#random));
     const world = new World(seed, { loss: 0, duplicate: 0, delayMsMin: 0, delayMsMax: 0 });
     const patience = { repairTimeoutMs: 1_000, sourceExpiryMs: 3_000 };
-    this.receivers = (['window', 'live'] as const).map(
-      (join) => world.addReceiver({ ...patience, join }).machine,
+    this.receivers = Object.values(RECEIVERS).map(
+      (options) => world.addReceiver({ ...patience, ...options }).machine,
     );
     this.#told = this.receivers.map(() => new Map<SessionId, number>());
     const transport = FUZZED_TRANSPORT;
@@ -62,9 +89,12 @@ export class Fuzzer {
   /** One more datagram for everybody. Throws where something breaks. */
   step(): void {
     const mutation = MUTATIONS[randomBelow(this.#random, MUTATIONS.length)] ?? 'sound';
-    const bytes = this.#mutator.next(mutation);
+    const mutator = this.#mutators[randomBelow(this.#random, this.#mutators.length)];
+    assert(mutator !== undefined, 'there is a mutator for each talk');
+    const bytes = mutator.next(mutation);
     const remote = { address: SIMULATED_CHANNEL.group, port: randomBelow(this.#random, 65_536) };
-    if (this.datagrams % RENEW_EVERY === 0) this.#mutator.renew(this.datagrams / RENEW_EVERY);
+    if (this.datagrams % RENEW_EVERY === 0)
+      for (const each of this.#mutators) each.renew(this.datagrams / RENEW_EVERY);
     this.mutations.set(mutation, (this.mutations.get(mutation) ?? 0) + 1);
     this.datagrams += 1;
     this.#nowMs += MS_PER_DATAGRAM;
@@ -92,6 +122,10 @@ export class Fuzzer {
       const { naksSent } = counters;
       assert(within(naksSent, NAKS_PER_SEC_MAX), `${naksSent} NAKs in ${seconds} s`);
     }
+    const { counters } = this.receivers[this.receiverNames.indexOf(GUARDED)] ?? {};
+    const { naksSent, spmrsSent, sessionsOpened } = counters ?? {};
+    assert(naksSent === 0 && spmrsSent === 0, 'who requires authentication asks nobody');
+    assert(sessionsOpened === 0, 'who requires authentication believes nobody');
   }
 
   #readBlock(bytes: Uint8Array): void {
@@ -134,5 +168,11 @@ export class Fuzzer {
 function rangeOf(event: ReceiverEvent): [number, number] {
   if (event.kind === 'lost') return [event.firstSequence, event.lastSequence];
   if (event.kind !== 'messages') return [0, 0];
-  return [event.firstSequence, event.firstSequence + event.messageCount - 1];
+  return [event.firstSequence, event.lastSequence];
+}
+
+/** The keys of one who is no member for those with another number, under the same name. */
+function newAuthenticator(number: number): Authenticator | undefined {
+  const keys = [{ id: 1, secret: new Uint8Array(32).fill(number) }];
+  return authenticatorOf({ ...SIMULATED_CHANNEL, authentication: 'required' }, { keys });
 }
