@@ -51,7 +51,7 @@ export function addAddressOptions(command: Command): Command {
       new Option(
         '--dport <port>',
         `PGM data-destination port (with --group; ${DPORT_DEFAULT}, of zmq the UDP port)`,
-      ).argParser(wholeNumber(1, PORT_MAX)),
+      ).argParser(wholeNumber(1)),
     )
     .addOption(
       new Option(
@@ -94,6 +94,7 @@ export function addressOf(options: AddressOptions): ChannelAddress | undefined {
         '239.192.0.7:7600 or [ff15::7]:7600',
     );
   const dport = options.dport ?? dportOf(framing, port, DPORT_DEFAULT);
+  if (!isPort(dport)) throw usage(`--dport ${dport} is not a port from 1 to ${PORT_MAX}`);
   if (dport !== dportOf(framing, port, dport))
     throw usage(`--dport ${dport} does not go with --framing zmq, which takes the port, ${port}`);
   return { group, port, dport, framing, ...(authentication && { authentication }) };

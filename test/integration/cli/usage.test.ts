@@ -78,7 +78,6 @@ const WRONG: readonly [readonly string[], RegExp][] = [
     ['subscribe', 'a', '--metrics-port', '65536'],
     /'65536' is invalid\. It is not a whole number from 0 to 65535\. \(BACKCAST_USAGE\)\n$/,
   ],
-  [['publish', 'a', '--dport', '65536'], /'65536' is invalid\. .* from 1 to 65535\..*\n$/],
   [['publish', 'a', '--framing', 'xml'], /Allowed choices are native, raw, zmq.*\n$/],
   [
     ['channels', '--config', 'no.yaml'],
