@@ -17,6 +17,8 @@ export const PACKET_BYTES_AUTO_MAX = 8_972;
 export const PACKET_BYTES_MIN = 256;
 /** 65,535 − 20 − 8: the largest UDP payload that IPv4 carries. */
 export const PACKET_BYTES_MAX = 65_507;
+/** 65,535 − 8: the largest that anybody can send us, since IPv6 does not count its header. */
+export const DATAGRAM_BYTES_MAX = 65_527;
 
 /**
  * One message: 1 MiB by default, the point from which a file transfer serves better than a

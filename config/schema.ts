@@ -163,8 +163,8 @@ const PUBLISHER = Type.Object({
     env: 'BACKCAST_RATE',
   }),
   pace: choice(['on', 'off'], {
-    description: 'Slow down, to a sixteenth at most, while receivers ask for much again.',
-    default: 'on',
+    description: 'on: slow down, to a sixteenth at most, while receivers ask for much again.',
+    default: 'off',
     env: 'BACKCAST_PACE',
   }),
   windowPackets: integer({

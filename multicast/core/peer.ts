@@ -48,6 +48,11 @@ export interface PeerOptions extends Omit<SessionReceiverOptions, 'ask'> {
 
 /** A request for an SPM waits a random part of this, so that many newcomers do not ask at once. */
 const SPMR_BACKOFF_MS = 250;
+/**
+ * Unanswered, each waits twice as long as the one before, up to this: of a publisher that is gone,
+ * or was forged to have somebody else asked, few are sent.
+ */
+const SPMR_BACKOFF_MS_MAX = 2_000;
 /** With 30 s for our publishers, 300 s for others, as OpenPGM and ZeroMQ have it. */
 const FOREIGN_EXPIRY_FACTOR = 10;
 /** After a FIN the publisher lingers for seconds, not for ever. */
@@ -69,6 +74,7 @@ export class Peer {
   #nowMs: number;
   #rejectedAtMs: number;
   #spmrAtMs: number;
+  #spmrBackoffMs = SPMR_BACKOFF_MS;
   #nakTo: Remote | undefined;
   #source = '';
   #isExpired = false;
@@ -278,7 +284,8 @@ export class Peer {
     const bytes = into.subarray(0, writeSpmr(into, transport));
     authenticator?.seal(bytes);
     counters.spmrsSent += 1;
-    this.#spmrAtMs = nowMs + SPMR_BACKOFF_MS + randomBelow(random, SPMR_BACKOFF_MS);
+    this.#spmrAtMs = nowMs + this.#spmrBackoffMs + randomBelow(random, SPMR_BACKOFF_MS);
+    this.#spmrBackoffMs = Math.min(SPMR_BACKOFF_MS_MAX, 2 * this.#spmrBackoffMs);
     if (!isForeign) return transmit({ bytes, address: remote.address, port: remote.port });
     // OpenPGM sends from one port and listens on another, the group's.
     transmit({ bytes, address: remote.address, port: address.port });

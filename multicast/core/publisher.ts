@@ -248,7 +248,8 @@ export class Publisher implements Machine {
     let deadlineMs = Math.min(this.#heartbeat.nextAtMs, this.#flushAtMs, this.#spmAskedAtMs);
     const hasRepairs = this.#answering.repairCount > 0;
     const spare = this.#spareRate;
-    deadlineMs = Math.min(deadlineMs, hasRepairs ? this.#lingerEndMs : this.#lingerUntilMs);
+    if (this.#heartbeat.hasShownEnd)
+      deadlineMs = Math.min(deadlineMs, hasRepairs ? this.#lingerEndMs : this.#lingerUntilMs);
     deadlineMs = Math.min(deadlineMs, this.#answering.readyAtMs(spare));
     return spare === undefined ? Math.min(deadlineMs, this.#rate.readyAtMs) : deadlineMs;
   }
@@ -373,7 +374,7 @@ export class Publisher implements Machine {
         this.#lingerEndMs = this.#nowMs + this.#options.lingerMs * LINGER_EXTENSIONS_MAX;
         return;
       case 'lingering':
-        if (this.#nowMs < this.#lingerUntilMs) return;
+        if (this.#nowMs < this.#lingerUntilMs || !this.#heartbeat.hasShownEnd) return;
         if (this.#answering.repairCount > 0 && this.#nowMs < this.#lingerEndMs) return;
         this.#state = 'closed';
         this.#window.clear();

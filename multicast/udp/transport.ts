@@ -108,23 +108,33 @@ export async function openPublisherTransport(
   resources: AsyncDisposableStack,
   options: TransportOptions & { readonly transport: TransportSession },
 ): Promise<PublisherTransport> {
-  const { address, interfaceAddress, ttl = 1, unicast } = options;
-  const members = isUnicast(address) ? requireMembers(address, unicast) : undefined;
+  const { address, ttl = 1, transport } = options;
+  if (isUnicast(address)) return openFanOutTransport(resources, options);
   const outfit = await openOutfit(resources, options);
   const { framing, group, port } = address;
-  const sendBufferBytes = PUBLISHER_SEND_BUFFER_BYTES;
-  if (members === undefined) {
-    const opened = resources.use(await openSendSocket({ ...options, group, ttl, sendBufferBytes }));
-    const send = outfit.socket(opened);
-    if (framing === 'native') return { send, receiveFrom: [send], count: outfit.count };
-    const asked = outfit.socket(resources.use(await openPortSocket({ ...options, group, port })));
-    const broadcast = { port, address: LOOPBACK_BROADCAST };
-    const relay = outfit.socket(resources.use(await openBroadcastSocket(broadcast)));
-    const relaying = new RelayingSocket(asked, relay, options.transport);
-    return { send, receiveFrom: [send, relaying, relay], count: outfit.count };
-  }
-  const { ports } = unicast ?? {};
-  const sending = { interfaceAddress, group, ports, sendBufferBytes };
+  const sending = { ...options, group, ttl, sendBufferBytes: PUBLISHER_SEND_BUFFER_BYTES };
+  const send = outfit.socket(resources.use(await openSendSocket(sending)));
+  if (framing === 'native') return { send, receiveFrom: [send], count: outfit.count };
+  const asked = outfit.socket(resources.use(await openPortSocket({ ...options, group, port })));
+  const broadcast = { port, address: LOOPBACK_BROADCAST };
+  const relay = outfit.socket(resources.use(await openBroadcastSocket(broadcast)));
+  const relaying = new RelayingSocket(asked, relay, transport);
+  return { send, receiveFrom: [send, relaying, relay], count: outfit.count };
+}
+
+async function openFanOutTransport(
+  resources: AsyncDisposableStack,
+  options: TransportOptions,
+): Promise<PublisherTransport> {
+  const { address, interfaceAddress, unicast } = options;
+  const members = requireMembers(address, unicast);
+  const outfit = await openOutfit(resources, options);
+  const sending = {
+    interfaceAddress,
+    group: address.group,
+    ports: unicast?.ports,
+    sendBufferBytes: PUBLISHER_SEND_BUFFER_BYTES,
+  };
   const send = outfit.fanOut(resources.use(await openUnicastSocket(sending)), address, members);
   return { send, receiveFrom: [send], count: outfit.count };
 }

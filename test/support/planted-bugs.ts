@@ -69,8 +69,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   bug(
     'a big message is put together from pieces of another',
     DELIVERY,
-    'reassembly.filledBytes += bytes.length;',
-    'reassembly.filledBytes += bytes.length - 1;',
+    'grow(reassembly, bytes);',
+    'grow(reassembly, bytes.subarray(1));',
   ),
   bug(
     'requests without an answer are never repeated',
