@@ -304,8 +304,20 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   bug(
     'a message in several packets gets the number of the next',
     DELIVERY,
-    'this.#block(reassembly.firstSqn, sqn + 1, reassembly.sequence, apdu',
-    'this.#block(reassembly.firstSqn, sqn + 1, reassembly.sequence + 1, apdu',
+    'this.#block(firstSqn, sqn + 1, first, reassembly.bytes',
+    'this.#block(firstSqn, sqn + 1, first + 1, reassembly.bytes',
+  ),
+  bug(
+    'the SPM behind a raw message does not count it',
+    PUBLISHER,
+    "    this.#nextSequence += 1;\n    if (this.#options.address.framing === 'raw') this.#flush();",
+    "    if (this.#options.address.framing === 'raw') this.#flush();\n    this.#nextSequence += 1;",
+  ),
+  bug(
+    'what began in a hole and goes on behind it is lost by another cause',
+    ACCOUNT,
+    "this.#plainCause = cause === 'late_join' ? 'repair_expired' : cause;",
+    '',
   ),
   foreignBug(
     'a foreign message in several packets does not account for their numbers',
