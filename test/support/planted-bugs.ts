@@ -304,8 +304,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   bug(
     'a message in several packets gets the number of the next',
     DELIVERY,
-    'this.#block(reassembly.firstSqn, sqn + 1, reassembly.sequence, apdu',
-    'this.#block(reassembly.firstSqn, sqn + 1, reassembly.sequence + 1, apdu',
+    'this.#block(firstSqn, sqn + 1, first, reassembly.bytes',
+    'this.#block(firstSqn, sqn + 1, first + 1, reassembly.bytes',
   ),
   foreignBug(
     'a foreign message in several packets does not account for their numbers',
