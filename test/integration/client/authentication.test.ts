@@ -99,17 +99,20 @@ test('keys change in three steps under lossy traffic, and no message is lost', a
       await publisher.publish(Buffer.from(String(count).padEnd(400)));
     }
   };
+  const payloads: number[] = [];
   const publishing = (async () => {
     for (const text of steps) {
       for (const file of files.toReversed()) {
+        const before = count;
         await publishMany();
+        // A step follows when what was sent before the last one has arrived, as for an operator.
+        await until('the messages before are heard', () => payloads.length >= before);
         await file.replace(text);
       }
     }
     await publishMany();
     await publisher.close();
   })();
-  const payloads: number[] = [];
   for await (const live of subscriber) {
     assert.notEqual(live.kind, 'lost');
     if (live.kind === 'message') payloads.push(Number(Buffer.from(live.payload).toString()));
