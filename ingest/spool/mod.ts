@@ -1,0 +1,4 @@
+// The spool of an archiver: what was heard, on local disk, while the database is away.
+
+export * from './spool.ts';
+export * from './storage.ts';
