@@ -10,9 +10,20 @@ export interface ChannelAddress {
   readonly group: string;
   /** UDP port, 1–65535. */
   readonly port: number;
-  /** PGM data-destination port: tells channels that share group and port apart, 1–65535. */
+  /**
+   * PGM data-destination port: tells channels that share group and port apart, 1–65535. The UDP
+   * port in the framing `zmq`.
+   */
   readonly dport: number;
   readonly framing: Framing;
+}
+
+/**
+ * The data-destination port that a channel really has: ZeroMQ uses the UDP port for it, and no
+ * other reaches a ZeroMQ socket.
+ */
+export function dportOf(framing: Framing, port: number, dport: number): number {
+  return framing === 'zmq' ? port : dport;
 }
 
 const NAME = /^[A-Za-z0-9._-]{1,128}$/;

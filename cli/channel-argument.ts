@@ -3,15 +3,17 @@
 import { Option, type Command } from 'commander';
 import {
   BackcastError,
+  dportOf,
   isChannelName,
   isMulticastGroup,
   isPort,
   type ChannelAddress,
   type Framing,
 } from '#base/mod.ts';
+import type { Registry } from '#registry/mod.ts';
 import { wholeNumber } from './command.ts';
 
-/** PGM data-destination port of a channel that is given by hand without one. */
+/** PGM data-destination port of a channel that is given by hand without one, and OpenPGM's. */
 const DPORT_DEFAULT = 7_500;
 
 /** Options that name an address instead of asking the registry. */
@@ -37,21 +39,20 @@ export function addAddressOptions(command: Command): Command {
     .addOption(
       new Option(
         '--dport <port>',
-        `PGM data-destination port (with --group; ${DPORT_DEFAULT})`,
+        `PGM data-destination port (with --group; ${DPORT_DEFAULT}, of zmq the UDP port)`,
       ).argParser(wholeNumber(1)),
     )
     .addOption(
-      new Option('--framing <framing>', 'how packets are cut into messages').choices([
-        'native',
-        'raw',
-        'zmq',
-      ]),
+      new Option(
+        '--framing <framing>',
+        'how packets are cut into messages: raw as OpenPGM, zmq as ZeroMQ (native)',
+      ).choices(['native', 'raw', 'zmq']),
     );
 }
 
 /** The address that the options name, or undefined if the registry is to be asked. */
 export function addressOf(options: AddressOptions): ChannelAddress | undefined {
-  const { group: text, dport = DPORT_DEFAULT, framing = 'native' } = options;
+  const { group: text, framing = 'native' } = options;
   if (text === undefined) {
     if (options.dport !== undefined) throw usage('--dport goes with --group');
     return undefined;
@@ -62,13 +63,22 @@ export function addressOf(options: AddressOptions): ChannelAddress | undefined {
     throw usage(
       `--group ${JSON.stringify(text)} is not a multicast group and a port like 239.192.0.7:7600`,
     );
+  const dport = options.dport ?? dportOf(framing, port, DPORT_DEFAULT);
   if (!isPort(dport)) throw usage(`--dport ${dport} is not a port from 1 to 65535`);
+  if (dport !== dportOf(framing, port, dport))
+    throw usage(`--dport ${dport} does not go with --framing zmq, which takes the port, ${port}`);
   return { group, port, dport, framing };
 }
 
-/** Refuses framings that this version does not speak yet. */
-export function requireNative({ framing }: { readonly framing: Framing }): void {
-  if (framing !== 'native') throw usage(`--framing ${framing} is not spoken yet; use native`);
+/**
+ * The address of `channel` as the registry has it; a new one gets the framing that is asked for. Errors: those of Registry.resolve.
+ */
+export async function resolveChannel(
+  registry: Registry,
+  channel: string,
+  { framing }: AddressOptions,
+): Promise<ChannelAddress> {
+  return await registry.resolve(channel, framing === undefined ? {} : { framing });
 }
 
 function usage(problem: string): BackcastError {

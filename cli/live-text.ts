@@ -1,12 +1,16 @@
 // A live message, loss or change of session as a line of JSON, with the names that the replay API
 // uses.
 
-import { formatInstant } from '#base/mod.ts';
+import { formatInstant, type Framing } from '#base/mod.ts';
 import type { LiveItem } from '#client/mod.ts';
+import { zmqParts } from '#multicast/wire/mod.ts';
 import { payloadText } from '#replay-api/mod.ts';
 
-/** `live` as one line, without the newline. */
-export function liveText(channel: string, live: LiveItem): string {
+/**
+ * `live` as one line, without the newline. A message of framing `zmq` has `parts`, each with its
+ * encoding and payload, instead of a payload.
+ */
+export function liveText(channel: string, live: LiveItem, framing: Framing = 'native'): string {
   if (live.kind === 'lost') {
     const { session, firstSequence: first, lastSequence: last, cause } = live;
     return JSON.stringify({ kind: 'loss', channel, session, first, last, cause });
@@ -22,6 +26,12 @@ export function liveText(channel: string, live: LiveItem): string {
     sequence: live.sequence,
     publishedAt: formatInstant(live.publishedAtUs),
   });
-  const bytes = Buffer.from(live.payload.buffer, live.payload.byteOffset, live.payload.length);
-  return `${head.slice(0, -1)},"encoding":"${payloadText(bytes, 0, bytes.length)}`;
+  if (framing !== 'zmq') return `${head.slice(0, -1)},${contentText(live.payload)}`;
+  const parts = zmqParts(live.payload).map((part) => `{${contentText(part)}`);
+  return `${head.slice(0, -1)},"parts":[${parts.join(',')}]}`;
+}
+
+/** Encoding and payload, and the end of the object that they stand in. */
+function contentText({ buffer, byteOffset, length }: Uint8Array): string {
+  return `"encoding":"${payloadText(Buffer.from(buffer, byteOffset, length), 0, length)}`;
 }

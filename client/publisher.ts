@@ -6,12 +6,15 @@
 import { hostname } from 'node:os';
 import {
   BackcastError,
+  type Framing,
+  PACKET_BYTES_DEFAULT,
   randomBelow,
   randomSessionId,
   RECEIVE_WINDOW_PACKETS_MAX,
   type SessionId,
 } from '#base/mod.ts';
 import {
+  largestMessageBytes,
   Publisher,
   type PublisherCounters,
   type PublisherOptions,
@@ -26,6 +29,7 @@ import {
   type TransportOptions,
   wallClockUs,
 } from '#multicast/udp/mod.ts';
+import { ZMQ_FRAME_HEADER_BYTES_MAX, zmqMessage } from '#multicast/wire/mod.ts';
 
 /** What a publisher is opened with. */
 export interface OpenPublisherOptions
@@ -51,6 +55,7 @@ export class ChannelPublisher implements AsyncDisposable {
   readonly source: string;
   /** The largest message it takes. */
   readonly messageBytesMax: number;
+  readonly #framing: Framing;
   readonly #machine: Publisher;
   readonly #resources: AsyncDisposableStack;
   readonly #driver: Driver;
@@ -68,7 +73,9 @@ export class ChannelPublisher implements AsyncDisposable {
     this.session = parts.options.session;
     this.source = parts.options.source;
     this.#machine = parts.machine;
-    this.messageBytesMax = parts.options.messageBytesMax;
+    this.#framing = parts.options.address.framing;
+    const headerBytes = this.#framing === 'zmq' ? ZMQ_FRAME_HEADER_BYTES_MAX : 0;
+    this.messageBytesMax = parts.options.messageBytesMax - headerBytes;
     this.#resources = parts.resources;
     this.#countTransport = parts.countTransport;
     this.#driver = parts.resources.use(parts.makeDriver(() => this.#takeEvents()));
@@ -79,11 +86,12 @@ export class ChannelPublisher implements AsyncDisposable {
    * BACKCAST_CONFIG_INVALID, BACKCAST_USAGE (faults).
    */
   static async open(options: OpenPublisherOptions): Promise<ChannelPublisher> {
-    checkWindow(options);
+    const fitted = fitToFraming(options);
+    checkWindow(fitted);
     const resources = new AsyncDisposableStack();
     try {
-      const { send, receiveFrom, count } = await openPublisherTransport(resources, options);
-      const machineOptions = describeMachine(options, send.localPort);
+      const { send, receiveFrom, count } = await openPublisherTransport(resources, fitted);
+      const machineOptions = describeMachine(fitted, send.localPort);
       const machine = new Publisher(machineOptions, monotonicMs());
       const makeDriver = (onEvents: () => void): Driver =>
         new Driver({ machine, receiveFrom, sendThrough: send, onEvents });
@@ -116,18 +124,44 @@ export class ChannelPublisher implements AsyncDisposable {
   }
 
   /**
-   * Takes the message if there is room now, and says whether it did; its bytes are copied. Errors:
-   * BACKCAST_MESSAGE_TOO_LARGE, BACKCAST_PUBLISHER_CLOSED.
+   * Takes the message if there is room now, and says whether it did; its bytes are copied. On a
+   * channel of framing `zmq` it is a message of one part. Errors: BACKCAST_MESSAGE_TOO_LARGE,
+   * BACKCAST_PUBLISHER_CLOSED.
    */
   tryPublish(payload: Uint8Array, publishedAtUs: number = wallClockUs()): boolean {
-    const outcome = this.#machine.publish(payload, publishedAtUs, monotonicMs());
+    const message = this.#framing === 'zmq' ? zmqMessage([payload]) : payload;
+    return this.#tryMessage(message, payload.length, publishedAtUs);
+  }
+
+  /** Takes the message, waiting for room; resolves with its sequence. Errors as tryPublish. */
+  async publish(payload: Uint8Array): Promise<number> {
+    while (!this.tryPublish(payload)) await this.writable();
+    return this.lastSequence;
+  }
+
+  /**
+   * Takes a message of several parts, at least one, waiting for room; resolves with its sequence.
+   * Only on a channel of framing `zmq`: BACKCAST_USAGE elsewhere. Other errors as tryPublish.
+   */
+  async publishParts(parts: readonly Uint8Array[]): Promise<number> {
+    if (this.#framing !== 'zmq' || parts.length === 0) {
+      const problem = 'A message has several parts only on a channel of framing zmq, and then one';
+      throw new BackcastError('BACKCAST_USAGE', `${problem} at least; use publish().`);
+    }
+    const message = zmqMessage(parts);
+    while (!this.#tryMessage(message, message.length, wallClockUs())) await this.writable();
+    return this.lastSequence;
+  }
+
+  #tryMessage(message: Uint8Array, messageBytes: number, publishedAtUs: number): boolean {
+    const outcome = this.#machine.publish(message, publishedAtUs, monotonicMs());
     this.#driver.schedule();
     if (outcome === 'would_block') this.#writable ??= Promise.withResolvers<void>();
     if (outcome === 'too_large') {
-      const message =
-        `The message has ${payload.length} bytes; at most ${this.messageBytesMax} are allowed ` +
-        '(publisher.messageBytesMax).';
-      throw new BackcastError('BACKCAST_MESSAGE_TOO_LARGE', message);
+      const problem =
+        `The message has ${messageBytes} bytes; at most ${this.messageBytesMax} are allowed ` +
+        '(publisher.messageBytesMax, or what the framing raw takes).';
+      throw new BackcastError('BACKCAST_MESSAGE_TOO_LARGE', problem);
     }
     if (outcome === 'closed') {
       throw new BackcastError(
@@ -136,12 +170,6 @@ export class ChannelPublisher implements AsyncDisposable {
       );
     }
     return outcome === 'accepted';
-  }
-
-  /** Takes the message, waiting for room; resolves with its sequence. Errors as tryPublish. */
-  async publish(payload: Uint8Array): Promise<number> {
-    while (!this.tryPublish(payload)) await this.writable();
-    return this.lastSequence;
   }
 
   /**
@@ -176,9 +204,22 @@ export class ChannelPublisher implements AsyncDisposable {
   }
 }
 
+/**
+ * Receivers of other implementations take packets of an Ethernet frame at most, whatever the
+ * interface carries, and OpenPGM's no larger messages than `raw` has.
+ */
+function fitToFraming(options: OpenPublisherOptions): OpenPublisherOptions {
+  if (options.address.framing === 'native') return options;
+  const packetBytesMax = Math.min(options.packetBytesMax, PACKET_BYTES_DEFAULT);
+  const messageBytesMax = largestMessageBytes({ ...options, packetBytesMax });
+  return { ...options, packetBytesMax, messageBytesMax };
+}
+
 /** A session of its own, under a transport identity of its own. */
 function describeMachine(options: OpenPublisherOptions, nakPort: number): PublisherOptions {
   const random = processRandom();
+  const { dport } = options.address;
+  const port = 1 + randomBelow(random, 0xfffe);
   return {
     ...options,
     session: randomSessionId(random),
@@ -186,8 +227,9 @@ function describeMachine(options: OpenPublisherOptions, nakPort: number): Publis
     transport: {
       gsiHigh: randomBelow(random, 0x1_0000),
       gsiLow: randomBelow(random, 0x1_0000_0000),
-      tsiSport: 1 + randomBelow(random, 0xffff),
-      dataDport: options.address.dport,
+      // Never the dport: who sees the two swapped could not tell which way a packet travels.
+      tsiSport: port < dport ? port : port + 1,
+      dataDport: dport,
     },
     nla: options.interfaceAddress,
     nakPort,

@@ -15,10 +15,11 @@ import {
   newTransportCounters,
   openReceiverTransport,
   processRandom,
+  wallClockUs,
   type TransportCounters,
   type TransportOptions,
 } from '#multicast/udp/mod.ts';
-import { NativeBlockReader } from '#multicast/wire/mod.ts';
+import { type BlockReader, newBlockReader, NO_PUBLISH_TIME } from '#multicast/wire/mod.ts';
 
 /** A message as it came. */
 export interface LiveMessage {
@@ -26,7 +27,9 @@ export interface LiveMessage {
   readonly session: SessionId;
   readonly source: string | undefined;
   readonly sequence: number;
+  /** When it was published; when it arrived, where the framing (raw, zmq) does not say. */
   readonly publishedAtUs: number;
+  /** In the framing `zmq` the frames of the message, which zmqParts() takes apart. */
   readonly payload: Uint8Array;
 }
 
@@ -70,7 +73,7 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
   readonly #receiver: Receiver;
   readonly #resources = new AsyncDisposableStack();
   readonly #sources = new Map<SessionId, string>();
-  readonly #reader = new NativeBlockReader();
+  readonly #reader: BlockReader;
   #pending: LiveItem[] = [];
   #pendingBytes = 0;
   #arrived = Promise.withResolvers<void>();
@@ -79,6 +82,7 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
   #isClosed = false;
 
   private constructor(options: OpenSubscriberOptions) {
+    this.#reader = newBlockReader(options.address.framing);
     this.#receiver = new Receiver({ ...options, join: 'live', random: processRandom() });
   }
 
@@ -190,6 +194,7 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
     const reader = this.#reader;
     const { session, bytes } = block;
     const source = this.#sources.get(session);
+    const arrivedAtUs = wallClockUs();
     reader.open(bytes, block.start, block.end);
     for (let sequence = block.firstSequence; reader.next(); sequence += 1) {
       const payload = bytes.subarray(reader.payloadStart, reader.payloadEnd);
@@ -198,7 +203,8 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
         session,
         source,
         sequence,
-        publishedAtUs: reader.publishedAtUs,
+        publishedAtUs:
+          reader.publishedAtUs === NO_PUBLISH_TIME ? arrivedAtUs : reader.publishedAtUs,
         payload,
       });
     }

@@ -37,7 +37,11 @@ const CHANNEL = Type.Object({
     description: 'IPv4 multicast group.',
   }),
   port: integer({ description: 'UDP port.', range: [1, 65_535] }),
-  dport: integer({ description: 'PGM data-destination port.', range: [1, 65_535], default: 7_500 }),
+  dport: integer({
+    description: 'PGM data-destination port; of framing zmq it is the port, whatever stands here.',
+    range: [1, 65_535],
+    default: 7_500,
+  }),
   framing: choice(['native', 'raw', 'zmq'], {
     description: 'How packets are cut into messages.',
     default: 'native',

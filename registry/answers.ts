@@ -4,6 +4,7 @@
 
 import {
   BackcastError,
+  dportOf,
   isChannelName,
   isIpv4,
   isMulticastGroup,
@@ -50,6 +51,8 @@ export function checkAddress(value: unknown, pool: AddressPool): Checked<Channel
   if (typeof dport !== 'number' || !isPort(dport))
     return refuse(`dport ${show(dport)} is not a port from 1 to 65535`);
   if (!isFraming(framing)) return refuse(`framing ${show(framing)} is not native, raw or zmq`);
+  if (dport !== dportOf(framing, port, dport))
+    return refuse(`dport ${dport} of a channel of framing zmq is not its port, ${port}`);
   const address = { group, port, dport, framing };
   if (!poolHolds(pool, address))
     return refuse(

@@ -1,7 +1,7 @@
 // The registry that a configuration asks for.
 
 import { join } from 'node:path';
-import { BackcastError, type ChannelAddress } from '#base/mod.ts';
+import { BackcastError, type ChannelAddress, dportOf } from '#base/mod.ts';
 import { openFileRegistry } from './file-registry.ts';
 import { openRedisRegistry, type RedisRegistryOptions } from './redis-registry.ts';
 import { openStaticRegistry } from './static-registry.ts';
@@ -36,7 +36,10 @@ export async function openRegistry(
 ): Promise<Registry> {
   const stored = await openStored(settings, listeners);
   if (settings.channels.length === 0) return stored;
-  const fixed = settings.channels.map(({ name, ...address }) => [name, address] as const);
+  const fixed = settings.channels.map(({ name, group, port, dport, framing }) => {
+    const address = { group, port, dport: dportOf(framing, port, dport), framing };
+    return [name, address] as const;
+  });
   return openStaticRegistry(new Map(fixed), stored);
 }
 

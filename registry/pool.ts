@@ -6,6 +6,7 @@
 import {
   assert,
   BackcastError,
+  dportOf,
   isIpv4,
   isMulticastGroup,
   isPort,
@@ -73,7 +74,8 @@ export function poolHolds(pool: AddressPool, address: ChannelAddress): boolean {
 export function slotAddress(pool: AddressPool, slot: number, framing: Framing): ChannelAddress {
   assert(slot >= 0 && slot < pool.slotCount, 'a slot lies inside its pool');
   const group = numberToIpv4(nthGroup(pool, slot));
-  return { group, port: pool.portFirst + slot, dport: pool.dport, framing };
+  const port = pool.portFirst + slot;
+  return { group, port, dport: dportOf(framing, port, pool.dport), framing };
 }
 
 /**

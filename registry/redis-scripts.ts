@@ -55,7 +55,9 @@ for step = 0, ARGV[5] - 1 do
   local slot = (ARGV[4] + step) % ARGV[5]
   local group, port = groupAt(slot), ARGV[6] + slot
   if not groups[group] and not ports[port] then
-    local text = string.format('%s %d %s %s', group, port, ARGV[3], ARGV[2])
+    local dport = ARGV[3]
+    if ARGV[2] == 'zmq' then dport = port end
+    local text = string.format('%s %d %d %s', group, port, dport, ARGV[2])
     redis.call('HSET', key, name, text)
     return {'new', text}
   end

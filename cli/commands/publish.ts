@@ -6,7 +6,7 @@ import {
   addAddressOptions,
   addressOf,
   requireChannel,
-  requireNative,
+  resolveChannel,
   type AddressOptions,
 } from '../channel-argument.ts';
 import { addMetricsOption, serveCommandMetrics, type MetricsOptions } from '../command-metrics.ts';
@@ -54,7 +54,8 @@ export function addPublishCommand(program: Command, host: CommandHost): void {
   explain(command, [
     "echo 'hello' | backcast publish demo.tour --source tour-1",
     'backcast publish demo.tour --count 1000 --size 200 --rate 100',
-    'backcast publish legacy --group 239.10.0.7:7600 --dport 7500 --count 10',
+    'backcast publish legacy --group 239.10.0.7:3056 --framing raw --count 10',
+    "echo 'hello' | backcast publish feed --group 239.10.0.8:5555 --framing zmq",
   ]);
 }
 
@@ -65,13 +66,12 @@ async function publish(
 ): Promise<Outcome> {
   const channel = requireChannel(name);
   const given = addressOf(options);
-  requireNative(given ?? { framing: options.framing ?? 'native' });
   await using resources = new AsyncDisposableStack();
   const { config, note } = context;
   const { openPublisher } = await import('../services.ts');
   const { announced } = await import('../announced.ts');
   const registry = given ?? (await openCommandRegistry(config, resources, note));
-  const address = 'group' in registry ? registry : await registry.resolve(channel);
+  const address = 'group' in registry ? registry : await resolveChannel(registry, channel, options);
   const publisher = resources.use(await openPublisher(config, address, options.source));
   if (!('group' in registry)) {
     resources.use(await announced(registry, channel, publisher, config));

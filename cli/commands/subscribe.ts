@@ -6,7 +6,7 @@ import {
   addAddressOptions,
   addressOf,
   requireChannel,
-  requireNative,
+  resolveChannel,
   type AddressOptions,
 } from '../channel-argument.ts';
 import { addMetricsOption, serveCommandMetrics, type MetricsOptions } from '../command-metrics.ts';
@@ -42,7 +42,8 @@ export function addSubscribeCommand(program: Command, host: CommandHost): void {
   explain(command, [
     'backcast subscribe demo.orders --count 10',
     "backcast subscribe demo.orders | jq -r '.payload'",
-    'backcast subscribe legacy --group 239.10.0.7:7600 --framing native',
+    'backcast subscribe legacy --group 239.10.0.7:3056 --framing raw --interface 10.0.0.5',
+    'backcast subscribe feed --group 239.10.0.8:5555 --framing zmq',
   ]);
 }
 
@@ -53,13 +54,12 @@ async function subscribe(
 ): Promise<Outcome> {
   const channel = requireChannel(name);
   const given = addressOf(options);
-  requireNative(given ?? { framing: options.framing ?? 'native' });
   await using resources = new AsyncDisposableStack();
   const { config, note } = context;
   const { openSubscriber } = await import('../services.ts');
   const { liveText } = await import('../live-text.ts');
   const registry = given ?? (await openCommandRegistry(config, resources, note));
-  const address = 'group' in registry ? registry : await registry.resolve(channel);
+  const address = 'group' in registry ? registry : await resolveChannel(registry, channel, options);
   const subscriber = resources.use(await openSubscriber(config, address));
   await serveCommandMetrics(resources, {
     config,
@@ -80,7 +80,7 @@ async function subscribe(
   let count = 0;
   for await (const live of subscriber) {
     if (live.kind === 'message') count += 1;
-    await context.output.write(`${liveText(channel, live)}\n`);
+    await context.output.write(`${liveText(channel, live, address.framing)}\n`);
     if (count === options.count) return 'ok';
   }
   return 'interrupted';

@@ -62,6 +62,10 @@ export const RECEIVER_COUNTERS = {
     'packets',
     'Data packets and source path messages without a session, which this framing needs.',
   ),
+  unsupported: counter(
+    'packets',
+    'Packets of kinds that are not used: parity, polls and congestion reports.',
+  ),
   late: counter('packets', 'Packets of sessions that are over.'),
   sessionsRefused: counter(
     'packets',

@@ -1,12 +1,15 @@
-// The last step of a receiver: takes a session's packets in packet order, puts big messages
-// together and tells messages and losses in sequence order. Does not know which packets are missing
-// or why time passes (session-receiver). Holds one unfinished big message at most.
+// The last step of a receiver, for the framings whose packets each hold an APDU or a fragment of
+// one (native and raw): takes a session's packets in packet order, puts big messages together and
+// tells messages and losses in sequence order. Does not know which packets are missing or why time
+// passes (session-receiver). Holds one unfinished big message at most.
 
-import { type LossCause, PACKET_BYTES_MAX, SEQUENCE_MAX, type SessionId } from '#base/mod.ts';
+import { type Framing, type LossCause, PACKET_BYTES_MAX, type SessionId } from '#base/mod.ts';
 import { countMessages } from '#multicast/wire/mod.ts';
-import type { ReceiverCounters, SessionCounters } from './counters.ts';
+import type { Delivery, DeliveryOptions } from './delivery.ts';
+import type { SqnRange } from './nak-scheduler.ts';
 import type { HeldFragment } from './receive-window.ts';
-import type { ReceiverEvent } from './receiver-event.ts';
+import type { MessagesDelivered } from './receiver-event.ts';
+import { SequenceAccount } from './sequence-account.ts';
 
 /** A big message of which the first pieces have come. */
 interface Reassembly {
@@ -17,61 +20,36 @@ interface Reassembly {
   filledBytes: number;
 }
 
-/** Turns one session's packets into messages and losses. */
-export class OrderedDelivery {
+/** Delivery of the framings native and raw. */
+export class OrderedDelivery implements Delivery {
+  readonly #account: SequenceAccount;
   readonly #session: SessionId;
-  readonly #counters: ReceiverCounters;
-  readonly #tally: SessionCounters;
-  readonly #emit: (event: ReceiverEvent) => void;
+  readonly #framing: Framing;
+  readonly #isForeign: boolean;
   readonly #apduBytesMax: number;
-  #nextSequence: number | undefined;
-  #resumeSqn: number | undefined;
-  #holeCause: LossCause | undefined;
-  /**
-   * Of a hole that nothing else explains. Before the first message it lies in how the session
-   * began.
-   */
-  #plainCause: LossCause;
   #reassembly: Reassembly | undefined;
 
-  constructor(options: {
-    readonly session: SessionId;
-    /** The first sequence not accounted for; undefined starts with whatever comes first. */
-    readonly nextSequence: number | undefined;
-    /** The packet in which it starts, if it is known: what lies before is then no late join. */
-    readonly resumeSqn: number | undefined;
-    readonly messageBytesMax: number;
-    readonly counters: ReceiverCounters;
-    /** The same for this session alone. */
-    readonly tally: SessionCounters;
-    readonly emit: (event: ReceiverEvent) => void;
-  }) {
+  constructor(options: DeliveryOptions) {
+    this.#account = new SequenceAccount(options);
     this.#session = options.session;
-    this.#nextSequence = options.nextSequence;
-    this.#resumeSqn = options.resumeSqn;
-    this.#plainCause = options.resumeSqn === undefined ? 'late_join' : 'repair_expired';
+    this.#framing = options.framing;
+    this.#isForeign = options.placesPerPacket !== undefined;
     this.#apduBytesMax = options.messageBytesMax + PACKET_BYTES_MAX;
-    this.#counters = options.counters;
-    this.#tally = options.tally;
-    this.#emit = options.emit;
   }
 
   /** The first sequence not accounted for, once known. */
   get nextSequence(): number | undefined {
-    return this.#nextSequence;
+    return this.#account.nextSequence;
   }
 
   /**
    * The packet from which on a later receiver needs everything; undefined while that is not known.
    */
   get resumeSqn(): number | undefined {
-    return this.#resumeSqn;
+    return this.#account.resumeSqn;
   }
 
-  /**
-   * The next packet in order. `sqn` is unwrapped; `bytes` are kept only while a big message needs
-   * them.
-   */
+  /** The next packet in order. `bytes` are kept only while a big message needs them. */
   packet(
     sqn: number,
     sequence: number,
@@ -91,18 +69,27 @@ export class OrderedDelivery {
   /**
    * Packets were given up here. The sequences they held become known with the next packet or SPM.
    */
-  hole(cause: LossCause): void {
+  hole(cause: LossCause, packets: SqnRange): void {
     this.#reassembly = undefined;
-    if (this.#resumeSqn !== undefined) this.#holeCause ??= cause;
+    this.#account.hole(cause, packets);
   }
 
   /**
    * All packets before `nextSqn` are accounted for, and `sequence` is the first message after them.
+   * A foreign source does not say of what it sends that a message is unfinished.
    */
   settled(sequence: number, nextSqn: number): void {
-    this.#nextSequence ??= sequence;
-    if (this.#nextSequence < sequence) this.#reconcile(sequence, nextSqn);
-    else if (this.#nextSequence === sequence) this.#resumeSqn ??= nextSqn;
+    if (this.#isForeign && this.#reassembly !== undefined) return;
+    this.#account.settled(sequence, nextSqn);
+  }
+
+  /** What is unfinished is not completed any more. */
+  conclude(sequence: number, nextSqn: number): void {
+    if (this.#reassembly !== undefined) {
+      this.#reassembly = undefined;
+      this.#account.hole('source_gone', { first: nextSqn - 1, last: nextSqn - 1 });
+    }
+    this.#account.settled(sequence, nextSqn);
   }
 
   #block(
@@ -113,28 +100,24 @@ export class OrderedDelivery {
     start: number,
     end: number,
   ): void {
-    const messageCount = countMessages(bytes, start, end);
-    const isSound = messageCount > 0 && sequence <= SEQUENCE_MAX - messageCount + 1;
-    if (!isSound) {
-      this.#counters.corruptBlocks += 1;
-      this.hole('corrupt');
+    const messageCount = this.#framing === 'raw' ? 1 : countMessages(bytes, start, end);
+    if (messageCount <= 0) {
+      this.#reassembly = undefined;
+      this.#account.corrupt(firstSqn);
       return;
     }
-    if (!this.#reconcile(sequence, firstSqn)) return;
-    this.#nextSequence = sequence + messageCount;
-    this.#resumeSqn = nextSqn;
-    this.#counters.messagesDelivered += messageCount;
-    this.#tally.messagesDelivered += messageCount;
-    this.#emit({
+    const block: MessagesDelivered = {
       kind: 'messages',
       session: this.#session,
       firstSequence: sequence,
       messageCount,
+      lastSequence: this.#isForeign ? nextSqn - 1 : sequence + messageCount - 1,
       bytes,
       start,
       end,
       nextSqn,
-    });
+    };
+    this.#account.tell(block, firstSqn);
   }
 
   #piece(sqn: number, sequence: number, bytes: Uint8Array, fragment: HeldFragment): void {
@@ -160,36 +143,8 @@ export class OrderedDelivery {
   /** A big message begins: what is missing before it is known now. */
   #startReassembly(firstSqn: number, sequence: number, apduBytes: number): void {
     this.#reassembly = undefined;
-    if (!this.#reconcile(sequence, firstSqn) || apduBytes > this.#apduBytesMax) return;
+    if (!this.#account.reach(sequence, firstSqn) || apduBytes > this.#apduBytesMax) return;
     this.#reassembly = { firstSqn, apduBytes, sequence, pieces: [], filledBytes: 0 };
-  }
-
-  /**
-   * Declares what lies between the last message and `sequence`; false if `sequence` lies behind it.
-   */
-  #reconcile(sequence: number, nextSqn: number): boolean {
-    const expected = this.#nextSequence ?? sequence;
-    if (sequence < expected) {
-      this.#counters.corruptBlocks += 1;
-      return false;
-    }
-    if (sequence > expected) {
-      this.#counters.messagesLost += sequence - expected;
-      this.#tally.messagesLost += sequence - expected;
-      this.#emit({
-        kind: 'lost',
-        session: this.#session,
-        firstSequence: expected,
-        lastSequence: sequence - 1,
-        cause: this.#holeCause ?? this.#plainCause,
-        nextSqn,
-      });
-    }
-    this.#nextSequence = sequence;
-    this.#resumeSqn = nextSqn;
-    this.#holeCause = undefined;
-    this.#plainCause = 'corrupt';
-    return true;
   }
 }
 

@@ -1,21 +1,38 @@
-// Turns messages into data packets of the native framing: many small messages share a packet, a big
-// one is split over several with OPT_FRAGMENT. Writes each message once, straight to where it is
-// sent and repaired from. Does not number packets on its own (publisher) nor keep them
-// (transmit-window).
+// Turns messages into data packets: small messages share a packet as far as the framing allows, a
+// big one is split over several, with OPT_FRAGMENT except in the framing `zmq`, whose receivers
+// know none. Writes each message once, straight to where it is sent and repaired from. Does not
+// number packets on its own (publisher) nor keep them (transmit-window).
 //
 // Hot path: one append per message; no allocation but a slab of memory every few hundred packets.
 
-import { assert, type SessionId, sessionToWords } from '#base/mod.ts';
+import { assert, type Framing, type SessionId, sessionToWords } from '#base/mod.ts';
 import {
+  type BlockWriter,
   type DataHeader,
   dataHeaderBytes,
   type Fragment,
   finishData,
-  NativeBlockWriter,
-  singleMessageBlockBytes,
+  newBlockWriter,
+  singleMessageBytes,
   type TransportSession,
   wrapSqn,
+  zmqSlices,
 } from '#multicast/wire/mod.ts';
+
+/** What a builder is made of. */
+export interface PacketBuilderOptions {
+  readonly framing: Framing;
+  readonly transport: TransportSession;
+  readonly session: SessionId;
+  readonly packetBytesMax: number;
+}
+
+/** Where the packets of a big message begin; `firstSqn` and `trail` are unwrapped. */
+export interface SplitPoint {
+  readonly sequence: number;
+  readonly firstSqn: number;
+  readonly trail: number;
+}
 
 /**
  * Memory is taken from the engine in pieces of this size and given back when its packets are gone.
@@ -27,7 +44,8 @@ export class PacketBuilder {
   readonly #packetBytesMax: number;
   readonly #headerBytes = dataHeaderBytes(false);
   readonly #fragmentHeaderBytes = dataHeaderBytes(true);
-  readonly #writer = new NativeBlockWriter();
+  readonly #framing: Framing;
+  readonly #writer: BlockWriter;
   readonly #transport: TransportSession;
   readonly #sessionWords: { readonly high: number; readonly low: number };
   #slab = new Uint8Array(0);
@@ -35,10 +53,12 @@ export class PacketBuilder {
   #isOpen = false;
   #firstSequence = 0;
 
-  constructor(transport: TransportSession, session: SessionId, packetBytesMax: number) {
-    this.#transport = transport;
-    this.#sessionWords = sessionToWords(session);
-    this.#packetBytesMax = packetBytesMax;
+  constructor(options: PacketBuilderOptions) {
+    this.#framing = options.framing;
+    this.#writer = newBlockWriter(options.framing);
+    this.#transport = options.transport;
+    this.#sessionWords = sessionToWords(options.session);
+    this.#packetBytesMax = options.packetBytesMax;
   }
 
   /** Whether messages wait in a packet that is not taken yet. */
@@ -50,7 +70,8 @@ export class PacketBuilder {
    * Whether a message of this size shares packets with others; a larger one goes through `split`.
    */
   isInline(payloadBytes: number): boolean {
-    return this.#headerBytes + singleMessageBlockBytes(payloadBytes) <= this.#packetBytesMax;
+    const tsduBytes = singleMessageBytes(this.#framing, payloadBytes);
+    return this.#headerBytes + tsduBytes <= this.#packetBytesMax;
   }
 
   /**
@@ -81,30 +102,50 @@ export class PacketBuilder {
   /**
    * The packets of one big message, numbered from `firstSqn`. The open packet must have been taken.
    */
-  split(
-    payload: Uint8Array,
-    publishedAtUs: number,
-    at: { readonly sequence: number; readonly firstSqn: number; readonly trail: number },
-  ): Uint8Array[] {
+  split(payload: Uint8Array, publishedAtUs: number, at: SplitPoint): Uint8Array[] {
     assert(!this.#isOpen, 'a big message starts in a packet of its own');
-    const apdu = new Uint8Array(singleMessageBlockBytes(payload.length));
+    return this.#framing === 'zmq'
+      ? this.#slices(payload, at)
+      : this.#fragments(this.#apdu(payload, publishedAtUs), at);
+  }
+
+  #apdu(payload: Uint8Array, publishedAtUs: number): Uint8Array {
+    const apdu = new Uint8Array(singleMessageBytes(this.#framing, payload.length));
     this.#writer.start(apdu, 0);
     const isAppended = this.#writer.append(payload, publishedAtUs);
     assert(isAppended, 'a block of its own has room for its message');
-    const apduBytes = this.#writer.end;
+    return apdu;
+  }
+
+  #fragments(apdu: Uint8Array, at: SplitPoint): Uint8Array[] {
+    const apduBytes = apdu.length;
     const chunkBytes = this.#packetBytesMax - this.#fragmentHeaderBytes;
     const packets: Uint8Array[] = [];
     for (let start = 0; start < apduBytes; start += chunkBytes) {
       const tsdu = apdu.subarray(start, Math.min(start + chunkBytes, apduBytes));
-      this.#reserve();
-      const packet = this.#use(this.#fragmentHeaderBytes + tsdu.length);
-      packet.set(tsdu, this.#fragmentHeaderBytes);
       const fragment = { firstSqn: wrapSqn(at.firstSqn), startBytes: start, apduBytes };
       const header = this.#header(at.firstSqn + packets.length, at.trail, at.sequence, fragment);
-      finishData(packet, header, tsdu.length);
-      packets.push(packet);
+      packets.push(this.#packet(header, tsdu));
     }
     return packets;
+  }
+
+  /** Behind the first slice, the next message to start is the one behind this. */
+  #slices(message: Uint8Array, at: SplitPoint): Uint8Array[] {
+    const slices = zmqSlices(message, this.#packetBytesMax - this.#headerBytes);
+    return slices.map((tsdu, index) => {
+      const sequence = index === 0 ? at.sequence : at.sequence + 1;
+      return this.#packet(this.#header(at.firstSqn + index, at.trail, sequence), tsdu);
+    });
+  }
+
+  #packet(header: DataHeader, tsdu: Uint8Array): Uint8Array {
+    const headerBytes = dataHeaderBytes(header.fragment !== undefined);
+    this.#reserve();
+    const packet = this.#use(headerBytes + tsdu.length);
+    packet.set(tsdu, headerBytes);
+    finishData(packet, header, tsdu.length);
+    return packet;
   }
 
   #header(sqn: number, trail: number, sequence: number, fragment?: Fragment): DataHeader {

@@ -1,7 +1,7 @@
 // One publisher as a receiver sees it: its transport identity, where its NAKs go, when it was last
 // heard, and the session it is in. Writes the packets that go back to it.
 
-import { type ChannelAddress, randomBelow, type SessionId, sessionToWords } from '#base/mod.ts';
+import { randomBelow, type SessionId, sessionToWords } from '#base/mod.ts';
 import {
   CONTROL_PACKET_BYTES_MAX,
   ipv4FromWord,
@@ -13,9 +13,11 @@ import {
   writeSpmr,
 } from '#multicast/wire/mod.ts';
 import type { SessionCounters } from './counters.ts';
+import { placesPerPacketOf } from './delivery.ts';
 import type { Remote, Transmit } from './machine.ts';
 import type { ResumePoint } from './receiver-event.ts';
 import type { LatencySnapshot } from './repair-latency.ts';
+import { type Incarnation, ReuseWatch } from './reuse-watch.ts';
 import { SessionReceiver, type SessionReceiverOptions } from './session-receiver.ts';
 
 /** A session as it stands at one moment. */
@@ -31,7 +33,6 @@ export interface SessionSnapshot {
 
 /** What a peer is made of. */
 export interface PeerOptions extends Omit<SessionReceiverOptions, 'ask'> {
-  readonly address: ChannelAddress;
   readonly transport: TransportSession;
   /** Where its first packet came from: the only place to ask for an SPM before one is heard. */
   readonly remote: Remote;
@@ -42,6 +43,8 @@ export interface PeerOptions extends Omit<SessionReceiverOptions, 'ask'> {
 
 /** A request for an SPM waits a random part of this, so that many newcomers do not ask at once. */
 const SPMR_BACKOFF_MS = 250;
+/** With 30 s for our publishers, 300 s for others, as OpenPGM and ZeroMQ have it. */
+const FOREIGN_EXPIRY_FACTOR = 10;
 /** After a FIN the publisher lingers for seconds, not for ever. */
 const FIN_EXPIRY_MS_MAX = 10_000;
 
@@ -54,6 +57,7 @@ export class Peer {
   readonly #receiver: SessionReceiver;
   readonly #sessionHigh: number;
   readonly #sessionLow: number;
+  readonly #reuse: ReuseWatch | undefined;
   #heardAtMs: number;
   #spmrAtMs: number;
   #nakTo: Remote | undefined;
@@ -61,14 +65,14 @@ export class Peer {
   #isExpired = false;
 
   constructor(options: PeerOptions) {
-    const { gsiHigh, gsiLow, tsiSport } = options.transport;
     const words = sessionToWords(options.session);
     this.#options = options;
     this.session = options.session;
-    this.tsi = `${hex(gsiHigh, 4)}${hex(gsiLow, 8)}.${tsiSport}`;
+    this.tsi = tsiText(options.transport);
     this.#sessionHigh = words.high;
     this.#sessionLow = words.low;
     this.#heardAtMs = options.nowMs;
+    this.#reuse = options.isForeign ? newReuseWatch(options) : undefined;
     this.#spmrAtMs = options.nowMs + randomBelow(options.random, SPMR_BACKOFF_MS);
     this.#receiver = new SessionReceiver({ ...options, ask: (sqns) => this.#sendNak(sqns) });
   }
@@ -90,6 +94,21 @@ export class Peer {
       reader.sessionLow === this.#sessionLow &&
       reader.sessionHigh === this.#sessionHigh
     );
+  }
+
+  /** Whether the source is another implementation's. */
+  get isForeign(): boolean {
+    return this.#options.isForeign;
+  }
+
+  /** When anything was last heard of it. */
+  get heardAtMs(): number {
+    return this.#heardAtMs;
+  }
+
+  /** Of which incarnation of a foreign source the packet is that `reader` has read. */
+  incarnationOf(reader: PacketReader, nowMs: number): Incarnation {
+    return this.#reuse?.judge(reader, this.#receiver.nextSqn, nowMs) ?? 'same';
   }
 
   /** Ended in order, all accounted for. */
@@ -177,8 +196,13 @@ export class Peer {
     this.#receiver.abandon('source_gone');
   }
 
+  /** Tells what is left to be told of a session that is over. */
+  conclude(): void {
+    this.#receiver.conclude();
+  }
+
   get #expiresAtMs(): number {
-    const { sourceExpiryMs } = this.#options;
+    const sourceExpiryMs = expiryMsOf(this.#options);
     const expiryMs = this.#receiver.isFin
       ? Math.min(sourceExpiryMs, FIN_EXPIRY_MS_MAX)
       : sourceExpiryMs;
@@ -207,13 +231,43 @@ export class Peer {
   }
 
   #sendSpmr(nowMs: number): void {
-    const { counters, random, remote, transmit, transport } = this.#options;
+    const { address, counters, isForeign, random, remote, transmit, transport } = this.#options;
     const into = new Uint8Array(CONTROL_PACKET_BYTES_MAX);
     const bytes = into.subarray(0, writeSpmr(into, transport));
     counters.spmrsSent += 1;
     this.#spmrAtMs = nowMs + SPMR_BACKOFF_MS + randomBelow(random, SPMR_BACKOFF_MS);
-    transmit({ bytes, address: remote.address, port: remote.port });
+    if (!isForeign) return transmit({ bytes, address: remote.address, port: remote.port });
+    // OpenPGM sends from one port and listens on another, the group's.
+    transmit({ bytes, address: address.group, port: address.port });
+    transmit({ bytes, address: remote.address, port: address.port });
   }
+}
+
+/**
+ * How long a source may be silent: foreign ones show themselves every 30 s when they have nothing
+ * to say, where ours do so every other second.
+ */
+export function expiryMsOf(options: {
+  readonly isForeign?: boolean | undefined;
+  readonly sourceExpiryMs: number;
+}): number {
+  const { isForeign = false, sourceExpiryMs } = options;
+  return isForeign ? sourceExpiryMs * FOREIGN_EXPIRY_FACTOR : sourceExpiryMs;
+}
+
+/** A TSI for people: 12 hex digits of GSI, a dot, the source port. */
+export function tsiText({
+  gsiHigh,
+  gsiLow,
+  tsiSport,
+}: Omit<TransportSession, 'dataDport'>): string {
+  return `${hex(gsiHigh, 4)}${hex(gsiLow, 8)}.${tsiSport}`;
+}
+
+/** Who follows only what is said now has no time to lose; an archiver asks for it afterwards. */
+function newReuseWatch({ address, join, nowMs }: PeerOptions): ReuseWatch {
+  const heardAtMs = join === 'live' ? Number.NEGATIVE_INFINITY : nowMs;
+  return new ReuseWatch(placesPerPacketOf(address.framing), heardAtMs);
 }
 
 function hex(word: number, digits: number): string {

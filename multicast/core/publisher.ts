@@ -26,7 +26,7 @@ import { ncfPacket, spmPacket } from './publisher-packets.ts';
 import { NakAnswering } from './nak-answering.ts';
 import { newRateLimiter, type RateLimiter, wireBytesOf } from './rate-limiter.ts';
 import { TransmitWindow } from './transmit-window.ts';
-import { smallestWindow } from './window-size.ts';
+import { largestMessageBytes, smallestWindow } from './window-size.ts';
 
 /** What a publisher is made of. */
 export interface PublisherOptions {
@@ -68,6 +68,7 @@ export class Publisher implements Machine {
   readonly #options: PublisherOptions;
   readonly #window: TransmitWindow;
   readonly #builder: PacketBuilder;
+  readonly #messageBytesMax: number;
   readonly #answering: NakAnswering;
   readonly #heartbeat: HeartbeatSchedule;
   readonly #dataRate: RateLimiter;
@@ -106,7 +107,8 @@ export class Publisher implements Machine {
       packetsMax: options.windowPackets,
       bytesMax: options.windowBytes,
     });
-    this.#builder = new PacketBuilder(options.transport, options.session, options.packetBytesMax);
+    this.#messageBytesMax = largestMessageBytes(options);
+    this.#builder = new PacketBuilder({ ...options, framing: options.address.framing });
     this.#heartbeat = new HeartbeatSchedule(nowMs);
     this.#dataRate = newRateLimiter(options.rateBytesPerSec, options.packetBytesMax);
     this.#answering = new NakAnswering({
@@ -128,13 +130,14 @@ export class Publisher implements Machine {
   }
 
   /**
-   * Takes a message into the stream; its bytes are copied. `accepted` gives it the next sequence.
+   * Takes a message into the stream; its bytes are copied. In the framing `zmq` they are the frames
+   * of one message, and nothing else (zmqMessage). `accepted` gives it the next sequence.
    * `would_block` means that as much waits to be sent as half the window holds: a `writable` event
    * says when to try again. `publishedAtUs` is the wall clock in microseconds.
    */
   publish(payload: Uint8Array, publishedAtUs: number, nowMs: number): PublishOutcome {
     if (this.#state !== 'open') return 'closed';
-    if (payload.length > this.#options.messageBytesMax) return 'too_large';
+    if (payload.length > this.#messageBytesMax) return 'too_large';
     this.#nowMs = nowMs;
     if (this.#isBacklogFull()) {
       this.#isBlocked = true;
@@ -219,7 +222,8 @@ export class Publisher implements Machine {
       const isAppended = this.#builder.append(payload, publishedAtUs, this.#nextSequence);
       assert(isAppended, 'an inline message fits an empty packet');
     }
-    if (this.#flushAtMs === Number.POSITIVE_INFINITY)
+    if (this.#options.address.framing === 'raw') this.#flush();
+    else if (this.#flushAtMs === Number.POSITIVE_INFINITY)
       this.#flushAtMs = nowMs + this.#options.flushMs;
   }
 

@@ -9,6 +9,11 @@ export interface SessionOpened {
   readonly session: SessionId;
   /** Transport session identifier: 12 hex digits of GSI, a dot, the source port. For people. */
   readonly tsi: string;
+  /**
+   * Another implementation's: it numbers no messages. The receiver made up the session, and the
+   * sequences are made of packet numbers, so they are not dense.
+   */
+  readonly isForeign: boolean;
 }
 
 /** The name of the publisher has become known. */
@@ -19,13 +24,19 @@ export interface SourceNamed {
 }
 
 /**
- * A block of messages in order: `bytes` from `start` to `end` are read with a NativeBlockReader.
+ * A block of messages in order: `bytes` from `start` to `end` are walked with a block reader of the
+ * channel's framing. The messages are numbered on from `firstSequence`.
  */
 export interface MessagesDelivered {
   readonly kind: 'messages';
   readonly session: SessionId;
   readonly firstSequence: number;
   readonly messageCount: number;
+  /**
+   * The last sequence that this block accounts for: that of its last message, or a later one where
+   * those behind it number no message.
+   */
+  readonly lastSequence: number;
   readonly bytes: Uint8Array;
   readonly start: number;
   readonly end: number;
@@ -76,4 +87,6 @@ export interface ResumePoint {
    * if the session was heard and nothing was told of it yet.
    */
   readonly nextSqn: number | undefined;
+  /** The session was made up for a foreign source, which is silent for longer than ours are. */
+  readonly isForeign?: boolean;
 }

@@ -9,14 +9,16 @@
 import {
   type ChannelAddress,
   type Random,
+  randomSessionId,
   RECEIVE_SESSIONS_MAX,
   type SessionId,
   sessionFromWords,
 } from '#base/mod.ts';
 import { type MalformedReason, PacketReader } from '#multicast/wire/mod.ts';
 import { newReceiverCounters, type ReceiverCounters } from './counters.ts';
+import { ForeignSources } from './foreign-sources.ts';
 import type { Machine, Remote, Transmit } from './machine.ts';
-import { Peer, type SessionSnapshot } from './peer.ts';
+import { expiryMsOf, Peer, type SessionSnapshot, tsiText } from './peer.ts';
 import type { ReceiverEvent, ResumePoint } from './receiver-event.ts';
 import { RepairLatency } from './repair-latency.ts';
 import type { JoinMode } from './session-receiver.ts';
@@ -37,6 +39,11 @@ export interface ReceiverOptions {
    * remembers them all.
    */
   readonly recall?: (session: SessionId) => ResumePoint | 'finished' | undefined;
+  /**
+   * The same for a publisher of another implementation, which names no session: the last one with
+   * this TSI, unless it has ended with FIN.
+   */
+  readonly recallForeign?: (tsi: string) => ResumePoint | undefined;
 }
 
 /** A session that is over for now, or was taken over from an earlier receiver. */
@@ -62,6 +69,7 @@ export class Receiver implements Machine {
   readonly #dormant = new Map<SessionId, Dormant>();
   readonly #followed = new Set<SessionId>();
   readonly #finished = new Set<SessionId>();
+  readonly #foreign = new ForeignSources();
   readonly #transmits: Transmit[] = [];
   #events: ReceiverEvent[] = [];
   #eventHead = 0;
@@ -78,7 +86,9 @@ export class Receiver implements Machine {
    * for `recall` to know.
    */
   restore(resume: ResumePoint, nowMs: number): void {
-    const expiresAtMs = nowMs + this.#options.sourceExpiryMs;
+    const { isForeign } = resume;
+    const { sourceExpiryMs } = this.#options;
+    const expiresAtMs = nowMs + expiryMsOf({ isForeign, sourceExpiryMs });
     this.#dormant.set(resume.session, { resume, expiresAtMs });
     this.#wakeAt(expiresAtMs);
   }
@@ -123,6 +133,8 @@ export class Receiver implements Machine {
       if (peer === undefined) return;
       peer.handleFeedback(reader, nowMs);
       this.#wakeAt(peer.nextDeadlineMs);
+    } else if (reader.kind === 'other') {
+      this.counters.unsupported += 1;
     }
   }
 
@@ -170,21 +182,42 @@ export class Receiver implements Machine {
 
   #handleDownstream(bytes: Uint8Array, remote: Remote, nowMs: number): void {
     const reader = this.#reader;
-    if (!reader.hasSession) {
-      this.counters.foreign += 1;
-      return;
-    }
-    let peer = this.#findPeer();
-    if (peer?.isSameSession(reader) === false) {
-      this.#succeed(peer);
-      peer = undefined;
-    }
-    peer ??= this.#admit(remote, nowMs);
+    const peer = reader.hasSession
+      ? this.#ownPeer(remote, nowMs)
+      : this.#foreignPeer(remote, nowMs);
     if (peer === undefined) return;
     if (reader.kind === 'spm') peer.handleSpm(reader, remote, nowMs);
     else peer.handleData(reader, bytes, nowMs);
     this.#wakeAt(peer.nextDeadlineMs);
     if (peer.isOver) this.#retire();
+  }
+
+  /** The publisher of ours that the packet is from; undefined if it may not be followed. */
+  #ownPeer(remote: Remote, nowMs: number): Peer | undefined {
+    const peer = this.#findPeer();
+    if (peer === undefined || peer.isSameSession(this.#reader)) {
+      return peer ?? this.#admit(remote, nowMs);
+    }
+    this.#succeed(peer);
+    return this.#admit(remote, nowMs);
+  }
+
+  /** The source of another implementation that the packet is from, which names no session. */
+  #foreignPeer(remote: Remote, nowMs: number): Peer | undefined {
+    const peer = this.#findPeer();
+    if (this.#options.address.framing === 'native' || peer?.isForeign === false) {
+      this.counters.foreign += 1;
+      return undefined;
+    }
+    if (peer === undefined) return this.#admitForeign(remote, nowMs);
+    const incarnation = peer.incarnationOf(this.#reader, nowMs);
+    if (incarnation === 'same') return peer;
+    if (incarnation === 'stray') {
+      this.counters.beyondWindow += 1;
+      return undefined;
+    }
+    this.#replace(peer);
+    return this.#open({ session: randomSessionId(this.#options.random), remote, nowMs });
   }
 
   #findPeer(): Peer | undefined {
@@ -206,7 +239,10 @@ export class Receiver implements Machine {
    */
   #succeed(peer: Peer): void {
     const session = sessionFromWords(this.#reader.sessionHigh, this.#reader.sessionLow);
-    if (this.#finished.has(session)) return;
+    if (!this.#finished.has(session)) this.#replace(peer);
+  }
+
+  #replace(peer: Peer): void {
     peer.expire();
     this.#retire();
     this.#dormant.delete(peer.session);
@@ -218,27 +254,50 @@ export class Receiver implements Machine {
     const reader = this.#reader;
     const session = sessionFromWords(reader.sessionHigh, reader.sessionLow);
     const resume = this.#remembered(session);
-    if (resume === 'finished') {
+    if (resume !== 'finished') return this.#open({ session, resume, remote, nowMs });
+    this.counters.late += 1;
+    return undefined;
+  }
+
+  /** Takes up a foreign source, in a new session if its TSI is not known to have one. */
+  #admitForeign(remote: Remote, nowMs: number): Peer | undefined {
+    const tsi = tsiText(this.#reader);
+    if (this.#reader.isFin || this.#foreign.hasJustEnded(tsi, nowMs)) {
       this.counters.late += 1;
       return undefined;
     }
+    const known = this.#foreign.sessionOf(tsi);
+    const dormant = known === undefined ? undefined : this.#dormant.get(known);
+    const resume = dormant?.resume ?? this.#options.recallForeign?.(tsi);
+    const session = resume?.session ?? randomSessionId(this.#options.random);
+    return this.#open({ session, resume, remote, nowMs });
+  }
+
+  #open(found: {
+    readonly session: SessionId;
+    readonly resume?: ResumePoint | undefined;
+    readonly remote: Remote;
+    readonly nowMs: number;
+  }): Peer | undefined {
+    const { session, resume } = found;
+    const reader = this.#reader;
     if (this.#followed.has(session) || this.#followed.size >= RECEIVE_SESSIONS_MAX) {
       this.counters.sessionsRefused += 1;
       return undefined;
     }
     this.#dormant.delete(session);
+    const isForeign = !reader.hasSession;
     const peer = new Peer({
       ...this.#options,
-      session,
+      ...found,
       resume,
+      isForeign,
       transport: {
         gsiHigh: reader.gsiHigh,
         gsiLow: reader.gsiLow,
         tsiSport: reader.tsiSport,
         dataDport: reader.dataDport,
       },
-      remote,
-      nowMs,
       counters: this.counters,
       repairLatency: this.repairLatency,
       emit: (event) => this.#events.push(event),
@@ -248,7 +307,7 @@ export class Receiver implements Machine {
     this.#peers.set(key, [...(this.#peers.get(key) ?? []), peer]);
     this.#followed.add(session);
     this.counters.sessionsOpened += 1;
-    this.#events.push({ kind: 'opened', session, tsi: peer.tsi });
+    this.#events.push({ kind: 'opened', session, tsi: peer.tsi, isForeign });
     return peer;
   }
 
@@ -272,9 +331,12 @@ export class Receiver implements Machine {
   #end(peer: Peer): void {
     const cause = peer.isFinished ? 'fin' : 'expired';
     if (cause === 'expired') peer.abandon();
+    peer.conclude();
     this.#followed.delete(peer.session);
     if (this.#lastPeer === peer) this.#lastPeer = undefined;
     this.#events.push({ kind: 'closed', session: peer.session, cause });
+    if (peer.isForeign && cause === 'fin') this.#foreign.end(peer.tsi, peer.heardAtMs);
+    else if (peer.isForeign) this.#foreign.rest(peer.tsi, peer.session);
     if (cause === 'fin') {
       this.#finish(peer.session);
     } else if (peer.resumePoint !== undefined) {

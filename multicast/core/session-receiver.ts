@@ -5,14 +5,22 @@
 //   detected by   a data packet beyond lead + 1, or an SPM whose lead lies beyond ours
 //   lost when     the publisher's trail passes it, the repair times out, or the source is gone
 
-import { assert, type LossCause, type Random, type SessionId } from '#base/mod.ts';
+import {
+  assert,
+  type ChannelAddress,
+  type LossCause,
+  type Random,
+  type SessionId,
+} from '#base/mod.ts';
 import { type PacketReader, sqnDistance, unwrapSqn } from '#multicast/wire/mod.ts';
 import { newSessionCounters, type ReceiverCounters, type SessionCounters } from './counters.ts';
+import { type Delivery, placesPerPacketOf } from './delivery.ts';
 import { NakScheduler, type SqnRange } from './nak-scheduler.ts';
 import { OrderedDelivery } from './ordered-delivery.ts';
 import { type HeldFragment, ReceiveWindow } from './receive-window.ts';
 import type { ReceiverEvent, ResumePoint } from './receiver-event.ts';
 import { RepairLatency } from './repair-latency.ts';
+import { StreamDelivery } from './stream-delivery.ts';
 
 /** How a receiver takes up a session it meets. */
 export type JoinMode =
@@ -26,6 +34,9 @@ export type JoinMode =
 /** What a session's receiver needs from the receiver around it. */
 export interface SessionReceiverOptions {
   readonly session: SessionId;
+  readonly address: ChannelAddress;
+  /** The source states no sequences: they are made of its packet numbers. */
+  readonly isForeign: boolean;
   readonly join: JoinMode;
   readonly resume: ResumePoint | undefined;
   readonly random: Random;
@@ -52,7 +63,9 @@ export class SessionReceiver {
   readonly #counters: ReceiverCounters;
   readonly #window = new ReceiveWindow();
   readonly #missing: NakScheduler;
-  readonly #delivery: OrderedDelivery;
+  readonly #delivery: Delivery;
+  /** Sequences per packet number of a foreign source; 0 of our own. */
+  readonly #placesPerPacket: number;
   readonly #lost: LostRange[] = [];
   #hasStarted = false;
   #next = 0;
@@ -65,16 +78,12 @@ export class SessionReceiver {
   #isFin = false;
 
   constructor(options: SessionReceiverOptions) {
-    const { resume } = options;
+    const { address, isForeign } = options;
     this.#options = options;
     this.#counters = options.counters;
     this.#missing = new NakScheduler(options);
-    this.#delivery = new OrderedDelivery({
-      ...options,
-      tally: this.tally,
-      nextSequence: resume?.nextSequence ?? (options.join === 'window' ? 1 : undefined),
-      resumeSqn: resume?.nextSqn,
-    });
+    this.#placesPerPacket = isForeign ? placesPerPacketOf(address.framing) : 0;
+    this.#delivery = newDelivery(options, this.tally);
   }
 
   /** Whether an SPM was heard, without which nothing can be asked for. */
@@ -97,6 +106,11 @@ export class SessionReceiver {
     const { nextSequence, resumeSqn } = this.#delivery;
     if (nextSequence === undefined || resumeSqn === undefined) return undefined;
     return { session: this.#options.session, nextSequence, nextSqn: resumeSqn };
+  }
+
+  /** The first packet not accounted for; undefined while nothing says which that is. */
+  get nextSqn(): number | undefined {
+    return this.#hasStarted ? this.#next : this.#options.resume?.nextSqn;
   }
 
   /** A time at or before the next thing to do here. */
@@ -154,7 +168,8 @@ export class SessionReceiver {
     }
     if (lead <= this.#lead) {
       this.#spmLead = lead;
-      this.#spmSequence = reader.sequence;
+      this.#spmSequence =
+        this.#placesPerPacket > 0 ? (lead + 1) * this.#placesPerPacket : reader.sequence;
       this.#isFin = reader.isFin;
     }
     this.#deliver();
@@ -189,6 +204,12 @@ export class SessionReceiver {
   abandon(cause: LossCause): void {
     this.#lose(this.#missing.abandonBelow(Number.POSITIVE_INFINITY), cause);
     this.#deliver();
+  }
+
+  /** The session is over: a foreign source's last message may have been left unfinished. */
+  conclude(): void {
+    if (this.#placesPerPacket === 0 || !this.#hasStarted) return;
+    this.#delivery.conclude(this.#next * this.#placesPerPacket, this.#next);
   }
 
   /** First contact: decides which packet number comes first. */
@@ -229,6 +250,13 @@ export class SessionReceiver {
     this.#countMissed(last - first + 1);
   }
 
+  /** The sequence of what starts in the packet, or that its fragment belongs to. */
+  #sequenceOf(reader: PacketReader, sqn: number): number {
+    if (this.#placesPerPacket === 0) return reader.sequence;
+    const firstSqn = reader.hasFragment ? unwrapSqn(reader.fragmentFirstSqn, sqn) : sqn;
+    return firstSqn * this.#placesPerPacket;
+  }
+
   #take(reader: PacketReader, bytes: Uint8Array, sqn: number): void {
     this.#counters.packetsReceived += 1;
     this.tally.packetsReceived += 1;
@@ -237,7 +265,8 @@ export class SessionReceiver {
       this.tally.repairsReceived += 1;
     }
     const fragment = reader.hasFragment ? heldFragment(reader, sqn) : undefined;
-    const { sequence, payloadStart, payloadEnd } = reader;
+    const sequence = this.#sequenceOf(reader, sqn);
+    const { payloadStart, payloadEnd } = reader;
     if (sqn === this.#next) {
       this.#next += 1;
       this.#delivery.packet(sqn, sequence, bytes, payloadStart, payloadEnd, fragment);
@@ -303,10 +332,35 @@ export class SessionReceiver {
       const lost = this.#lost.shift();
       assert(lost?.first === this.#next, 'a packet is held, missing or lost');
       this.#next = lost.last + 1;
-      this.#delivery.hole(lost.cause);
+      this.#delivery.hole(lost.cause, lost);
     }
     if (this.#next === this.#spmLead + 1) this.#delivery.settled(this.#spmSequence, this.#next);
   }
+}
+
+function newDelivery(options: SessionReceiverOptions, tally: SessionCounters): Delivery {
+  const { resume, isForeign, join, address } = options;
+  const { framing } = address;
+  const deliveryOptions = {
+    ...options,
+    framing,
+    tally,
+    placesPerPacket: isForeign ? placesPerPacketOf(framing) : undefined,
+    nextSequence: isForeign ? foreignNextSequence(resume) : ownNextSequence(resume, join),
+    resumeSqn: resume?.nextSqn,
+  };
+  return framing === 'zmq'
+    ? new StreamDelivery(deliveryOptions)
+    : new OrderedDelivery(deliveryOptions);
+}
+
+function ownNextSequence(resume: ResumePoint | undefined, join: JoinMode): number | undefined {
+  return resume?.nextSequence ?? (join === 'window' ? 1 : undefined);
+}
+
+/** Without a packet number nothing was told yet, and the session begins with what comes first. */
+function foreignNextSequence(resume: ResumePoint | undefined): number | undefined {
+  return resume?.nextSqn === undefined ? undefined : resume.nextSequence;
 }
 
 function heldFragment(reader: PacketReader, sqn: number): HeldFragment {

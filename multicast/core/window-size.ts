@@ -1,7 +1,13 @@
-// How large a transmit window must be. Not the window (transmit-window); a rule that configuration
-// and publisher share.
+// How large a transmit window must be, and how large a message may be. Not the window
+// (transmit-window); rules that configuration and publisher share.
 
-import { dataHeaderBytes, singleMessageBlockBytes } from '#multicast/wire/mod.ts';
+import type { ChannelAddress } from '#base/mod.ts';
+import {
+  dataHeaderBytes,
+  RAW_FRAGMENTS_MAX,
+  RAW_MESSAGE_BYTES_MAX,
+  singleMessageBlockBytes,
+} from '#multicast/wire/mod.ts';
 
 /** Bounds of a transmit window. */
 export interface WindowSize {
@@ -23,4 +29,19 @@ export function smallestWindow(options: {
   const apduBytes = singleMessageBlockBytes(messageBytesMax);
   const packets = Math.ceil(apduBytes / (packetBytesMax - headerBytes));
   return { packets: 2 * packets, bytes: 2 * (packetBytesMax + packets * headerBytes + apduBytes) };
+}
+
+/**
+ * The largest message that a channel takes: `messageBytesMax`, or less where the framing `raw` is
+ * held to what OpenPGM receives.
+ */
+export function largestMessageBytes(options: {
+  readonly address: ChannelAddress;
+  readonly messageBytesMax: number;
+  readonly packetBytesMax: number;
+}): number {
+  const { address, messageBytesMax, packetBytesMax } = options;
+  if (address.framing !== 'raw') return messageBytesMax;
+  const fragmentsBytes = RAW_FRAGMENTS_MAX * (packetBytesMax - dataHeaderBytes(true));
+  return Math.min(messageBytesMax, RAW_MESSAGE_BYTES_MAX, fragmentsBytes);
 }

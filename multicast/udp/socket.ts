@@ -50,6 +50,13 @@ export interface GroupSocketOptions {
   readonly ttl?: number;
 }
 
+/** A socket that hears what is sent to a port of this host, and does not send. */
+export interface PortSocketOptions {
+  readonly port: number;
+  /** IPv4 address of the interface at which it is heard. */
+  readonly interfaceAddress: string;
+}
+
 /** A socket that sends, and hears what is sent to it alone. */
 export interface SendSocketOptions {
   /** IPv4 address of the interface through which multicast leaves; also the source address. */
@@ -89,6 +96,17 @@ export async function openSendSocket(options: SendSocketOptions): Promise<Datagr
     socket.setSendBufferSize(sendBufferBytes);
     socket.setRecvBufferSize(CONTROL_BUFFER_BYTES);
   });
+}
+
+/**
+ * Hears what is sent to the port at exactly this address, before any socket that is bound to the
+ * port at every address. Others may share it; what is sent there reaches one of them. Errors:
+ * BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE, BACKCAST_CONFIG_INVALID (port not permitted).
+ */
+export async function openPortSocket(options: PortSocketOptions): Promise<DatagramSocket> {
+  const { port, interfaceAddress } = options;
+  const binding = { address: interfaceAddress, port, interfaceAddress, ttl: 1 };
+  return openSocket(binding, (socket) => socket.setRecvBufferSize(CONTROL_BUFFER_BYTES));
 }
 
 interface Binding {

@@ -5,7 +5,7 @@
 import type { ChannelAddress } from '#base/mod.ts';
 import { CaptureFile } from './capture.ts';
 import { type FaultySocket, injectFaults, parseFaultSpec } from './loss-injector.ts';
-import { type DatagramSocket, openGroupSocket, openSendSocket } from './socket.ts';
+import { type DatagramSocket, openGroupSocket, openPortSocket, openSendSocket } from './socket.ts';
 import { countTransport, type TransportCounters } from './transport-counters.ts';
 
 /** What every transport is opened with. */
@@ -63,8 +63,10 @@ export async function openReceiverTransport(
 }
 
 /**
- * Opens what a publisher sends through. Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_USAGE
- * (faults), BACKCAST_CONFIG_INVALID.
+ * Opens what a publisher sends through. Receivers of other implementations know nothing of a
+ * publisher's own port and ask at the group's, so where there may be any, that is heard too.
+ * Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE, BACKCAST_USAGE (faults),
+ * BACKCAST_CONFIG_INVALID.
  */
 export async function openPublisherTransport(
   resources: AsyncDisposableStack,
@@ -75,7 +77,10 @@ export async function openPublisherTransport(
   const sendBufferBytes = PUBLISHER_SEND_BUFFER_BYTES;
   const opened = resources.use(await openSendSocket({ ...options, ttl, sendBufferBytes }));
   const send = outfit.socket(opened);
-  return { send, receiveFrom: [send], count: outfit.count };
+  const { framing, port } = options.address;
+  if (framing === 'native') return { send, receiveFrom: [send], count: outfit.count };
+  const asked = outfit.socket(resources.use(await openPortSocket({ ...options, port })));
+  return { send, receiveFrom: [send, asked], count: outfit.count };
 }
 
 /** Puts capture and faults before sockets, and counts over all of them. */

@@ -33,7 +33,9 @@ export function delivered(
   }
   const messageCount = payloads.length;
   const end = writer.end;
-  return { kind: 'messages', session, firstSequence, messageCount, bytes, start, end, nextSqn };
+  const lastSequence = firstSequence + messageCount - 1;
+  const numbers = { firstSequence, messageCount, lastSequence, nextSqn };
+  return { kind: 'messages', session, ...numbers, bytes, start, end };
 }
 
 /** A loss of the sequences from `firstSequence` through `lastSequence`. */

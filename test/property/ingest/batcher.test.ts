@@ -101,7 +101,8 @@ class Run {
     if (!this.#watermarks.has(session)) {
       this.#watermarks.set(session, 0);
       this.#resting.set(session, new Set([0]));
-      this.#batcher.handleEvent({ kind: 'opened', session, tsi: 'x' }, nowMs, WALL_US);
+      const opened = { kind: 'opened', session, tsi: 'x', isForeign: false } as const;
+      this.#batcher.handleEvent(opened, nowMs, WALL_US);
     }
     const first = (this.#watermarks.get(session) ?? 0) + 1;
     if (step.kind === 'messages') {

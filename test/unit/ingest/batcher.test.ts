@@ -23,7 +23,7 @@ function newBatcher(options: Partial<BatcherOptions> = {}): Batcher {
 }
 
 function opened(batcher: Batcher, session: SessionId = SESSION_A, nowMs = 0): void {
-  batcher.handleEvent({ kind: 'opened', session, tsi: TSI }, nowMs, WALL_US);
+  batcher.handleEvent({ kind: 'opened', session, tsi: TSI, isForeign: false }, nowMs, WALL_US);
 }
 
 function texts(batch: ArchiveBatch | undefined): string[] {

@@ -15,7 +15,12 @@ const PACKET_BYTES = 300;
 
 function newBuilder(packetBytesMax = PACKET_BYTES): PacketBuilder {
   assert.ok(isSessionId(SESSION_ID));
-  return new PacketBuilder(TRANSPORT, SESSION_ID, packetBytesMax);
+  return new PacketBuilder({
+    framing: 'native',
+    transport: TRANSPORT,
+    session: SESSION_ID,
+    packetBytesMax,
+  });
 }
 
 function messagesIn(bytes: Uint8Array, start = 0, end = bytes.length): Uint8Array[] {

@@ -138,7 +138,8 @@ test('the text of a TSI is 12 hex digits, a dot and the port', () => {
   const receiver = newReceiver();
   hear(receiver, 0, first);
   const event = receiver.pollEvent();
-  assert.deepEqual(event, { kind: 'opened', session: SESSION_ID, tsi: '0a0b0c0d0e0f.4369' });
+  const tsi = '0a0b0c0d0e0f.4369';
+  assert.deepEqual(event, { kind: 'opened', session: SESSION_ID, tsi, isForeign: false });
 });
 
 test('a session belongs to one TSI: from another it is refused, not told twice', () => {

@@ -1,0 +1,43 @@
+// What a receiver remembers of foreign sources that it does not follow now: which session their TSI
+// had, so that one that comes back goes on where it was left, and which TSI has just ended, so that
+// its last packets, repeated or late, open nothing. Bounded; the oldest are forgotten.
+
+import { RECEIVE_SESSIONS_MAX, type SessionId } from '#base/mod.ts';
+import { REUSE_QUIET_MS } from './reuse-watch.ts';
+
+/** Sessions of foreign sources, by TSI. */
+export class ForeignSources {
+  readonly #resting = new Map<string, SessionId>();
+  readonly #endedAtMs = new Map<string, number>();
+
+  /** The session that this TSI had when it was last heard, unless it ended. */
+  sessionOf(tsi: string): SessionId | undefined {
+    return this.#resting.get(tsi);
+  }
+
+  /** Whether the TSI has ended so recently that its packets may still be on their way. */
+  hasJustEnded(tsi: string, nowMs: number): boolean {
+    const endedAtMs = this.#endedAtMs.get(tsi);
+    return endedAtMs !== undefined && nowMs - endedAtMs < REUSE_QUIET_MS;
+  }
+
+  /** The source was not heard for long; it may come back. */
+  rest(tsi: string, session: SessionId): void {
+    this.#resting.set(tsi, session);
+    trimOldest(this.#resting);
+  }
+
+  /** The source said that it ends, or another has its TSI. */
+  end(tsi: string, endedAtMs: number): void {
+    this.#resting.delete(tsi);
+    this.#endedAtMs.delete(tsi);
+    this.#endedAtMs.set(tsi, endedAtMs);
+    trimOldest(this.#endedAtMs);
+  }
+}
+
+function trimOldest(known: Map<string, unknown>): void {
+  if (known.size <= RECEIVE_SESSIONS_MAX) return;
+  const [oldest] = known.keys();
+  if (oldest !== undefined) known.delete(oldest);
+}
