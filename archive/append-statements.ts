@@ -85,12 +85,12 @@ interface SequenceSpan {
 }
 
 /**
- * Per session the first and last sequence in a segment; delivery is in order, so runs only grow.
+ * Per session the first and last number that a segment accounts for; delivery is in order, so runs
+ * only grow.
  */
 function sequenceSpans(segment: Segment): SequenceSpan[] {
   const spans = new Map<SessionId, SequenceSpan>();
-  for (const { session, firstSequence, length } of segment.runs) {
-    const lastSequence = firstSequence + length - 1;
+  for (const { session, firstSequence, lastSequence } of segment.runs) {
     const known = spans.get(session);
     if (known === undefined) {
       const firstPosition = segment.firstPosition;
@@ -146,11 +146,11 @@ function upsertSessions({ channelId, sessions }: ArchiveBatch, archivedAtUs: num
   return {
     text: `
 INSERT INTO sessions
-  (channel_id, opened_at, seen_at, session_id, source, tsi, state,
+  (channel_id, opened_at, seen_at, session_id, source, tsi, is_foreign, state,
    first_archived, watermark, lead, resume_sqn, closed_at)
 SELECT $1::int, $2::timestamptz, $2::timestamptz, session.*
-FROM unnest($3::bigint[], $4::text[], $5::text[], $6::text[],
-            $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::timestamptz[]) AS session
+FROM unnest($3::bigint[], $4::text[], $5::text[], $6::boolean[], $7::text[],
+            $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::timestamptz[]) AS session
 ON CONFLICT (channel_id, session_id) DO UPDATE SET
   source = excluded.source,
   tsi = excluded.tsi,
@@ -167,6 +167,7 @@ ON CONFLICT (channel_id, session_id) DO UPDATE SET
       sessions.map((row) => sessionParameter(row.session)),
       sessions.map((row) => row.source ?? null),
       sessions.map((row) => row.tsi),
+      sessions.map((row) => row.isForeign),
       sessions.map((row) => row.state),
       sessions.map((row) => row.firstArchived),
       sessions.map((row) => row.watermark),
@@ -186,10 +187,11 @@ function insertLosses({ channelId, losses }: ArchiveBatch, archivedAtUs: number)
     text: `
 INSERT INTO losses
   (channel_id, declared_at, session_id, first_sequence, last_sequence, cause,
-   after_position, detected_at, evidence)
+   after_position, detected_at, first_sqn, next_sqn, packet_count)
 SELECT $1::int, $2::timestamptz, loss.*
 FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::text[],
-            $7::bigint[], $8::timestamptz[], $9::jsonb[]) AS loss
+            $7::bigint[], $8::timestamptz[], $9::bigint[], $10::bigint[], $11::bigint[])
+       AS loss
 ON CONFLICT (channel_id, session_id, first_sequence) DO NOTHING`,
     values: [
       channelId,
@@ -200,7 +202,9 @@ ON CONFLICT (channel_id, session_id, first_sequence) DO NOTHING`,
       losses.map((loss) => loss.cause),
       losses.map((loss) => loss.afterPosition),
       losses.map((loss) => formatInstant(loss.detectedAtUs)),
-      losses.map((loss) => (loss.evidence === undefined ? null : JSON.stringify(loss.evidence))),
+      losses.map((loss) => loss.firstSqn ?? null),
+      losses.map((loss) => loss.nextSqn),
+      losses.map((loss) => loss.packetCount),
     ],
   };
 }

@@ -17,7 +17,7 @@ import { assert, BackcastError } from '#base/mod.ts';
 import { batchStatements, beginAndFence } from './append-statements.ts';
 import { connectDedicated } from './connect.ts';
 import type { DedicatedConnection } from './connect.ts';
-import { COPY_SEGMENTS, copySegmentRows } from './copy-binary.ts';
+import { copySegmentRows, copySegmentsStatement } from './copy-binary.ts';
 import { toDatabaseError } from './sqlstate.ts';
 import type { AppendResult, ArchiveBatch } from './types.ts';
 
@@ -165,7 +165,7 @@ async function copySegments(
   batch: ArchiveBatch,
   archivedAtUs: number,
 ): Promise<void> {
-  const stream = client.query(copyFrom(COPY_SEGMENTS));
+  const stream = client.query(copyFrom(copySegmentsStatement(batch.segments)));
   const done = finished(stream);
   for (const piece of copySegmentRows(batch.channelId, archivedAtUs, batch.segments)) {
     stream.write(piece);

@@ -17,9 +17,11 @@ export interface ProblemRow {
 
 /** What can be wrong, with the sentence that explains it. */
 export const AUDIT_PROBLEMS = {
-  hole: 'Sequences up to the watermark that are neither stored nor declared lost.',
+  hole:
+    'Sequences up to the watermark that are neither stored nor declared lost, nor belong to a ' +
+    'message of a foreign source.',
   stored_and_lost: 'Sequences that are stored and declared lost as well.',
-  stored_twice: 'Sequences that are stored more than once.',
+  stored_twice: 'Sequences that are stored, or belong to a stored message, more than once.',
   lost_twice: 'Sequences that two unhealed losses declare.',
   unaccounted: 'Sequences stored or lost outside [first_archived, watermark] of their session.',
   position_hole: 'Positions up to the head that no segment holds.',
@@ -57,23 +59,31 @@ const SESSION = sql.raw(`lpad(to_hex(session_id), 16, '0')`);
 function runs(channelId: number): RawBuilder<unknown> {
   return sql`
     SELECT run.session_id, run.first_sequence,
-           run.first_sequence + run.length - 1 AS last_sequence,
+           run.first_sequence + run.length - 1 AS last_message,
+           coalesce(run.last_sequence, run.first_sequence + run.length - 1) AS last_sequence,
            segment.first_position, segment.archived_at
     FROM segments segment,
-         unnest(segment.run_session, segment.run_first, segment.run_length)
-           AS run (session_id, first_sequence, length)
+         unnest(segment.run_session, segment.run_first, segment.run_length, segment.run_last)
+           AS run (session_id, first_sequence, length, last_sequence)
     WHERE segment.channel_id = ${channelId}`;
 }
 
 /**
  * Stored and lost together are exactly what the session's row says, and are apart from each other.
+ * Only in a foreign session may a run account for more numbers than it has messages.
  */
 function accounting(channelId: number): RawBuilder<ProblemRow> {
   return sql<ProblemRow>`
     WITH run AS (${runs(channelId)}),
     stored AS (
-      SELECT session_id, range_agg(int8range(first_sequence, last_sequence, '[]')) AS stored
-      FROM run GROUP BY session_id),
+      SELECT run.session_id,
+             range_agg(int8range(run.first_sequence,
+               CASE WHEN origin.is_foreign THEN run.last_sequence ELSE run.last_message END,
+               '[]')) AS stored
+      FROM run
+      LEFT JOIN sessions origin
+        ON origin.channel_id = ${channelId} AND origin.session_id = run.session_id
+      GROUP BY run.session_id),
     lost AS (
       SELECT session_id, range_agg(int8range(first_sequence, last_sequence, '[]')) AS lost
       FROM losses WHERE channel_id = ${channelId} AND healed_at IS NULL GROUP BY session_id),
@@ -169,9 +179,10 @@ function segmentArrays(channelId: number): RawBuilder<ProblemRow> {
     ) arrays
     CROSS JOIN LATERAL (
       SELECT count(*) AS longest, count(session_id) AS sessions, count(first_sequence) AS firsts,
-             sum(length) AS messages, min(length) AS shortest
-      FROM unnest(segment.run_session, segment.run_first, segment.run_length)
-             AS run (session_id, first_sequence, length)
+             sum(length) AS messages, min(length) AS shortest, count(last_sequence) AS lasts,
+             bool_or(last_sequence < first_sequence + length - 1) AS is_cut
+      FROM unnest(segment.run_session, segment.run_first, segment.run_length, segment.run_last)
+             AS run (session_id, first_sequence, length, last_sequence)
     ) runs
     WHERE segment.channel_id = ${channelId}
       AND ((arrays.longest, arrays.payloads, arrays.instants, runs.messages, arrays.bytes)
@@ -182,6 +193,8 @@ function segmentArrays(channelId: number): RawBuilder<ProblemRow> {
              IS DISTINCT FROM (segment.min_published_at, segment.max_published_at)
         OR (runs.sessions, runs.firsts) IS DISTINCT FROM (runs.longest, runs.longest)
         OR runs.shortest < 1
+        OR (segment.run_last IS NOT NULL AND runs.lasts <> runs.longest)
+        OR runs.is_cut
         OR segment.message_count > ${SEGMENT_MESSAGES_MAX})
     ORDER BY segment.first_position ${LIMIT}`;
 }

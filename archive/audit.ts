@@ -1,8 +1,9 @@
 // The auditor: proves from the stored rows that every sequence is accounted for. For each session,
-// stored and lost are apart and together exactly [first_archived, watermark]; the positions of a
-// channel are 1 through its head; what helps to find rows agrees with the rows. Reads one channel
-// at a time in one snapshot, so that it can run beside a writing archiver. Its cost is one reading
-// of all messages.
+// stored and lost are apart and together exactly [first_archived, watermark], where a message of a
+// foreign source accounts for numbers behind it that name none; the positions of a channel are 1
+// through its head; what helps to find rows agrees with the rows. Reads one channel at a time in
+// one snapshot, so that it can run beside a writing archiver. Its cost is one reading of all
+// messages.
 
 import { sql } from 'kysely';
 import type { Transaction } from 'kysely';
@@ -32,11 +33,16 @@ export interface ChannelAudit {
   /** The last archived position. */
   readonly head: number;
   readonly sessionCount: number;
-  /** Sequences that are to be accounted for, over all sessions. */
+  /** Messages that are to be accounted for, over all sessions: what is stored and lost. */
   readonly dueCount: number;
   readonly storedCount: number;
-  /** Sequences declared lost and not healed. */
+  /**
+   * Messages declared lost and not healed. A lost packet of a foreign source counts once, since
+   * nobody knows how many messages it held.
+   */
   readonly lostCount: number;
+  /** How many of these are packets. */
+  readonly lostPacketCount: number;
   /** Empty: everything is accounted for. At most PROBLEMS_PER_QUESTION_MAX of each question. */
   readonly problems: readonly AuditProblem[];
 }
@@ -100,7 +106,7 @@ async function auditChannel(
 
 type Totals = Pick<
   ChannelAudit,
-  'head' | 'sessionCount' | 'dueCount' | 'storedCount' | 'lostCount'
+  'head' | 'sessionCount' | 'dueCount' | 'storedCount' | 'lostCount' | 'lostPacketCount'
 >;
 
 async function readTotals(
@@ -112,12 +118,23 @@ async function readTotals(
       coalesce((SELECT head FROM leases WHERE channel_id = ${channelId}), 0) AS head,
       (SELECT count(*) FROM sessions WHERE channel_id = ${channelId}) AS "sessionCount",
       (SELECT coalesce(sum(watermark - first_archived + 1), 0)::bigint
-       FROM sessions WHERE channel_id = ${channelId}) AS "dueCount",
+       FROM sessions WHERE channel_id = ${channelId} AND NOT is_foreign)
+      + (SELECT coalesce(sum(run.length), 0)::bigint
+         FROM segments segment,
+              unnest(segment.run_session, segment.run_length) AS run (session_id, length)
+         JOIN sessions ON sessions.session_id = run.session_id
+         WHERE segment.channel_id = ${channelId}
+           AND sessions.channel_id = ${channelId} AND is_foreign)
+      + (SELECT coalesce(sum(packet_count), 0)::bigint
+         FROM losses WHERE channel_id = ${channelId} AND healed_at IS NULL) AS "dueCount",
       (SELECT coalesce(sum(message_count), 0)::bigint
        FROM segments WHERE channel_id = ${channelId}) AS "storedCount",
-      (SELECT coalesce(sum(last_sequence - first_sequence + 1), 0)::bigint
-       FROM losses WHERE channel_id = ${channelId} AND healed_at IS NULL) AS "lostCount"`.execute(
-    snapshot,
-  );
+      lost.count AS "lostCount",
+      lost.packets AS "lostPacketCount"
+    FROM (
+      SELECT coalesce(sum(coalesce(packet_count, last_sequence - first_sequence + 1)), 0)::bigint
+               AS count,
+             coalesce(sum(packet_count), 0)::bigint AS packets
+      FROM losses WHERE channel_id = ${channelId} AND healed_at IS NULL) AS lost`.execute(snapshot);
   return rows[0];
 }

@@ -18,18 +18,23 @@ import {
 } from '#archive/segment/mod.ts';
 import type { Segment } from '#archive/segment/mod.ts';
 
-/** The statement that takes what copySegmentRows gives. */
-export const COPY_SEGMENTS =
-  'COPY segments (channel_id, first_position, message_count, payload_bytes, ' +
-  'run_session, run_first, run_length, min_published_at, max_published_at, archived_at, ' +
-  'published_at, payload) ' +
-  'FROM STDIN (FORMAT binary)';
+/** The statement that takes what copySegmentRows gives for the same segments. */
+export function copySegmentsStatement(segments: readonly Segment[]): string {
+  const runLast = isDense(segments) ? '' : 'run_last, ';
+  return (
+    'COPY segments (channel_id, first_position, message_count, payload_bytes, ' +
+    `run_session, run_first, run_length, ${runLast}min_published_at, max_published_at, ` +
+    'archived_at, published_at, payload) FROM STDIN (FORMAT binary)'
+  );
+}
 
-const COLUMNS = 12;
+const COLUMNS_DENSE = 12;
 /** Then 4 bytes of flags and 4 bytes of the length of an extension: none. */
 const SIGNATURE: Uint8Array = Buffer.from(`PGCOPY\n\xff\r\n\0${'\0'.repeat(8)}`, 'latin1');
 const END_MARK = Uint8Array.from([0xff, 0xff]);
 const NARROW_ELEMENT_BYTES = 8;
+/** In place of a length: no value. */
+const NULL_MARK = -1;
 /** Column count and the eight scalar columns with their lengths. */
 const SCALARS_BYTES = 2 + 2 * (4 + 4) + 5 * (4 + 8);
 
@@ -43,14 +48,18 @@ export function copySegmentRows(
   segments: readonly Segment[],
 ): Uint8Array[] {
   const pieces: Uint8Array[] = [SIGNATURE];
+  const hasLasts = !isDense(segments);
+  const columns = hasLasts ? COLUMNS_DENSE + 1 : COLUMNS_DENSE;
   for (const segment of segments) {
-    const front = new RowWriter(SCALARS_BYTES + runsBytes(segment) + 4);
-    front.view.setInt16(front.take(2), COLUMNS);
+    const lastsBytes = hasLasts ? runLastsBytes(segment) : 0;
+    const front = new RowWriter(SCALARS_BYTES + runsBytes(segment) + lastsBytes + 4);
+    front.view.setInt16(front.take(2), columns);
     front.int4(channelId);
     front.int8(segment.firstPosition);
     front.int4(segment.messageCount);
     front.int8(segment.payloadBytes);
     writeRuns(front, segment);
+    if (hasLasts) writeRunLasts(front, segment);
     front.instant(segment.minPublishedAtUs);
     front.instant(segment.maxPublishedAtUs);
     front.instant(archivedAtUs);
@@ -60,6 +69,10 @@ export function copySegmentRows(
   }
   pieces.push(END_MARK);
   return pieces;
+}
+
+function isDense(segments: readonly Segment[]): boolean {
+  return segments.every((segment) => segment.isDense);
 }
 
 function runsBytes(segment: Segment): number {
@@ -84,6 +97,23 @@ function writeRuns(row: RowWriter, { runs }: Segment): void {
     writeInt8(view, firstsAt + wide + 4, run.firstSequence);
     view.setInt32(lengthsAt + index * NARROW_ELEMENT_BYTES, 4);
     view.setInt32(lengthsAt + index * NARROW_ELEMENT_BYTES + 4, run.length);
+  }
+}
+
+function runLastsBytes({ isDense: isNull, runs }: Segment): number {
+  return isNull ? 4 : 4 + ARRAY_HEADER_BYTES + runs.length * WIDE_ELEMENT_BYTES;
+}
+
+function writeRunLasts(row: RowWriter, { isDense: isNull, runs }: Segment): void {
+  if (isNull) {
+    row.length(NULL_MARK);
+    return;
+  }
+  const lastsAt = row.array(INT8_TYPE, runs.length, WIDE_ELEMENT_BYTES);
+  for (const [index, { lastSequence }] of runs.entries()) {
+    const at = lastsAt + index * WIDE_ELEMENT_BYTES;
+    row.view.setInt32(at, 8);
+    writeInt8(row.view, at + 4, lastSequence);
   }
 }
 

@@ -40,6 +40,7 @@ export interface SessionsTable {
   readonly session_id: SessionColumn;
   source: string | null;
   tsi: string;
+  readonly is_foreign: boolean;
   state: SessionState;
   /** The first sequence that the archive accounts for. */
   first_archived: number;
@@ -64,6 +65,7 @@ export interface SegmentsTable {
   readonly run_session: unknown;
   readonly run_first: unknown;
   readonly run_length: unknown;
+  readonly run_last: unknown;
   readonly min_published_at: Instant;
   readonly max_published_at: Instant;
   readonly archived_at: Instant;
@@ -71,7 +73,7 @@ export interface SegmentsTable {
   readonly payload: unknown;
 }
 
-/** Which segments hold a session's sequences; partitioned as the segments are. */
+/** Which segments account for a session's sequences; partitioned as the segments are. */
 export interface SegmentSessionsTable {
   readonly channel_id: number;
   readonly session_id: SessionColumn;
@@ -91,9 +93,13 @@ export interface LossesTable {
   readonly cause: LossCause;
   /** Head of the channel when the loss was declared: where in the channel's order the hole lies. */
   readonly after_position: number;
+  /** The packets in which the hole lies: from first_sqn, null if unknown, to before next_sqn. */
+  readonly first_sqn: number | null;
+  readonly next_sqn: number;
+  /** Packets of a foreign source; null where each sequence is a message. */
+  readonly packet_count: number | null;
   readonly detected_at: Instant;
   readonly declared_at: Instant;
-  readonly evidence: unknown;
   healed_at: ColumnType<number | null, string | null, string | null>;
   healed_by: string | null;
 }

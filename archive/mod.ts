@@ -11,6 +11,7 @@ export * from './channels.ts';
 export * from './connect.ts';
 export * from './database-types.ts';
 export * from './describe-schema.ts';
+export * from './durability.ts';
 export * from './embedded/mod.ts';
 export * from './leases.ts';
 export * from './migrate.ts';

@@ -1,16 +1,18 @@
 // Reads messages of one session in the order of their sequences, through the sparse index
-// `segment_sessions`. Every sequence that is asked for and settled comes as a message or inside a
-// loss; one that is neither means that history was dropped.
+// `segment_sessions`. Every sequence that is asked for and settled comes as a message, belongs to
+// one as a number that names none itself, or lies inside a loss; one that is none of these means
+// that history was dropped.
 
 import type { Pool } from 'pg';
-import { SEQUENCE_MAX, type SequenceRange } from '#base/mod.ts';
+import { type Framing, SEQUENCE_MAX, type SequenceRange } from '#base/mod.ts';
 import type { ArchiveDatabase } from './connect.ts';
 import type { ArchivedSession } from './read.ts';
 import {
+  coveredSequences,
   interleave,
   lastSequenceOf,
+  type Loss,
   type MessageRun,
-  type PageEntry,
   selectRuns,
 } from './read-entries.ts';
 import { lossesBySequence } from './read-losses.ts';
@@ -32,6 +34,7 @@ export interface SequencePlan {
   readonly db: ArchiveDatabase;
   readonly pool: Pool;
   readonly channelId: number;
+  readonly framing: Framing;
   readonly request: SequenceRequest;
   readonly archivedThrough: number;
   /** Sequences that the answer covers; empty if last < first. */
@@ -68,23 +71,27 @@ export class SequenceReading implements MessageReading {
 
   async nextPage(messagesMax: number): Promise<MessagePage> {
     const before = this.#rest;
-    const entries = trimEntries(await this.#index.entries(before, this.order), before, messagesMax);
-    const runs = await this.#fetchRuns(entries, messagesMax);
-    const isLast = runs.length === 0 || this.#rest.first > this.#rest.last;
+    const { db, session } = this.#plan;
+    const found = await this.#index.entries(before, this.order);
+    const entries = trimEntries(found, before, { messagesMax, isDense: !session.isForeign });
+    const { runs, covered } = await this.#fetchRuns(entries, messagesMax);
+    const isLast = entries.length === 0 || this.#rest.first > this.#rest.last;
     const read = isLast ? before : difference(before, this.#rest, this.order);
-    const { db, channelId, session } = this.#plan;
-    const losses = await lossesBySequence(db, channelId, session, read);
+    const losses = await lossesBySequence(db, this.#plan, session, read);
+    this.#assertCovered([...covered, ...losses], read);
     const page = interleave(runs, losses, lastSequenceOf, (loss) => loss.first - 1);
-    this.#assertCovered(page, read);
     return makePage(page, this.order, isLast);
   }
 
   /**
-   * The messages that `entries` point at, ascending; takes them, and what lies between, off the
-   * rest.
+   * The messages that `entries` point at, ascending, and the numbers that their segments account
+   * for; takes them, and what lies between, off the rest.
    */
-  async #fetchRuns(entries: readonly IndexEntry[], messagesMax: number): Promise<MessageRun[]> {
-    if (entries.length === 0) return [];
+  async #fetchRuns(
+    entries: readonly IndexEntry[],
+    messagesMax: number,
+  ): Promise<{ readonly runs: MessageRun[]; readonly covered: SequenceRange[] }> {
+    if (entries.length === 0) return { runs: [], covered: [] };
     const { pool, channelId, request } = this.#plan;
     const segments = await fetchSegmentsAt(pool, {
       channelId,
@@ -98,23 +105,34 @@ export class SequenceReading implements MessageReading {
       const runs = selectRuns(segment, { positions, published: undefined, sequences });
       return this.order === 'asc' ? runs : runs.toReversed();
     });
-    const { taken } = takeMessages(fetched, messagesMax, this.order);
-    const end = taken.at(-1);
-    if (end === undefined) throw this.#gone();
-    if (this.order === 'asc') {
-      this.#rest = { ...this.#rest, first: end.firstSequence + end.messageCount };
-      return taken;
-    }
-    this.#rest = { ...this.#rest, last: end.firstSequence - 1 };
-    return taken.toReversed();
+    const { taken, isCut } = takeMessages(fetched, messagesMax, this.order);
+    const held = new Set(segments.map(({ firstPosition }) => firstPosition));
+    const read = entries.filter(({ firstPosition }) => held.has(firstPosition));
+    if (read.length === 0) throw this.#gone();
+    this.#takeOff(isCut ? taken[taken.length - 1] : undefined, read);
+    return {
+      runs: this.order === 'asc' ? taken : taken.toReversed(),
+      covered: segments.flatMap((segment) => coveredSequences(segment, sequences)),
+    };
   }
 
-  #assertCovered(page: readonly PageEntry[], sequences: SequenceRange): void {
+  /** Takes off the rest what `read` holds, or what lies up to `end` if the page ends there. */
+  #takeOff(end: MessageRun | undefined, read: readonly IndexEntry[]): void {
+    if (this.order === 'asc') {
+      const last = end?.throughSequence ?? Math.max(...read.map((entry) => entry.lastSequence));
+      this.#rest = { ...this.#rest, first: last + 1 };
+    } else {
+      const first = end?.firstSequence ?? Math.min(...read.map((entry) => entry.firstSequence));
+      this.#rest = { ...this.#rest, last: first - 1 };
+    }
+  }
+
+  /** Each number of `sequences` lies in one of `ranges`, which may reach beyond. */
+  #assertCovered(ranges: readonly (SequenceRange | Loss)[], sequences: SequenceRange): void {
     let next = sequences.first;
-    for (const entry of page) {
-      const first = entry.kind === 'loss' ? entry.first : entry.firstSequence;
-      if (first > next) throw this.#gone();
-      next = entry.kind === 'loss' ? entry.last + 1 : first + entry.messageCount;
+    for (const { first, last } of ranges.toSorted((one, other) => one.first - other.first)) {
+      if (first > next) break;
+      next = Math.max(next, last + 1);
     }
     if (next <= sequences.last) throw this.#gone();
   }
@@ -129,18 +147,19 @@ export class SequenceReading implements MessageReading {
 }
 
 /**
- * Of `entries`, those that are needed for `messagesMax` messages if nothing between them is lost.
+ * Of `entries`, those that are needed for `messagesMax` messages if nothing between them is lost;
+ * where not every number is a message, an entry is only known to hold one.
  */
 function trimEntries(
   entries: readonly IndexEntry[],
   sequences: SequenceRange,
-  messagesMax: number,
+  wanted: { readonly messagesMax: number; readonly isDense: boolean },
 ): readonly IndexEntry[] {
   let covered = 0;
   const end = entries.findIndex((entry) => {
-    const isEnough = covered >= messagesMax;
+    const isEnough = covered >= wanted.messagesMax;
     const first = Math.max(entry.firstSequence, sequences.first);
-    covered += Math.min(entry.lastSequence, sequences.last) - first + 1;
+    covered += wanted.isDense ? Math.min(entry.lastSequence, sequences.last) - first + 1 : 1;
     return isEnough;
   });
   return end === -1 ? entries : entries.slice(0, end);

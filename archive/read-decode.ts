@@ -42,9 +42,9 @@ export interface ArchivedSegment {
 /** The columns that `decodeSegments` expects, in this order. */
 export const SEGMENT_COLUMNS =
   'first_position, message_count, archived_at, run_session, run_first, run_length, ' +
-  'published_at, payload';
+  'published_at, payload, run_last';
 
-const COLUMN_COUNT = 8;
+const COLUMN_COUNT = 9;
 const FILE_HEADER_BYTES = 19;
 
 /** The segments in `copy`, a whole binary COPY of SEGMENT_COLUMNS. They share its memory. */
@@ -57,16 +57,19 @@ export function decodeSegments(copy: Buffer): ArchivedSegment[] {
     const fields: Buffer[] = [];
     for (let column = 0; column < COLUMN_COUNT; column += 1) {
       const start = at + 4;
-      at = start + copy.readInt32BE(at);
-      fields.push(copy.subarray(start, at));
+      const length = copy.readInt32BE(at);
+      at = Math.max(start, start + length);
+      if (length >= 0) fields.push(copy.subarray(start, at));
     }
     segments.push(decodeSegment(fields));
   }
   return segments;
 }
 
+/** Only the last column, run_last, can be NULL: then it is not among `fields`. */
 function decodeSegment(fields: readonly Buffer[]): ArchivedSegment {
-  const [position, count, archivedAt, sessions, firsts, lengths, publishedAt, payload] = fields;
+  const [position, count, archivedAt, sessions, firsts, lengths, publishedAt, payload, lasts] =
+    fields as [Buffer, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer?];
   const messageCount = count.readInt32BE(0);
   const payloadStarts = new Uint32Array(messageCount);
   const payloadEnds = new Uint32Array(messageCount);
@@ -75,7 +78,7 @@ function decodeSegment(fields: readonly Buffer[]): ArchivedSegment {
     firstPosition: decodeInt8(position),
     messageCount,
     archivedAtUs: decodeInstant(archivedAt),
-    runs: decodeRuns(sessions, firsts, lengths),
+    runs: decodeRuns(sessions, firsts, lengths, lasts),
     bytes: payload,
     payloadStarts,
     payloadEnds,

@@ -3,6 +3,7 @@
 // Knows no SQL.
 
 import type { LossCause, SequenceRange, SessionId } from '#base/mod.ts';
+import type { SegmentRun } from '#archive/segment/mod.ts';
 import type { ArchivedSegment } from './read-decode.ts';
 
 /** Messages of one session with consecutive positions and consecutive sequences, in one segment. */
@@ -14,6 +15,8 @@ export interface MessageRun {
   readonly firstIndex: number;
   readonly firstSequence: number;
   readonly messageCount: number;
+  /** The last number accounted for: behind the last message may come some that name none. */
+  readonly throughSequence: number;
 }
 
 /** Sequences of a session that the archive will not have: declared lost and not healed. */
@@ -22,6 +25,8 @@ export interface Loss {
   readonly session: SessionId;
   readonly first: number;
   readonly last: number;
+  /** Packets of a foreign source; null where every number from first to last is a message. */
+  readonly packetCount: number | null;
   readonly cause: LossCause;
   /** The position after which the messages would have come. */
   readonly afterPosition: number;
@@ -71,7 +76,7 @@ export function selectRuns(segment: ArchivedSegment, selector: Selector): Messag
         start = Math.max(start, sequences.first - toSequence);
         stop = Math.min(stop, sequences.last - toSequence + 1);
       }
-      pushPublished(selected, segment, run.session, toSequence, start, stop, selector.published);
+      pushPublished(selected, segment, run, { toSequence, start, stop }, selector.published);
     }
     index = end;
   }
@@ -81,12 +86,11 @@ export function selectRuns(segment: ArchivedSegment, selector: Selector): Messag
 function pushPublished(
   selected: MessageRun[],
   segment: ArchivedSegment,
-  session: SessionId,
-  toSequence: number,
-  start: number,
-  end: number,
+  { session, firstSequence: runFirst, length, lastSequence }: SegmentRun,
+  part: { readonly toSequence: number; readonly start: number; readonly stop: number },
   published: Selector['published'],
 ): void {
+  const { toSequence, start, stop: end } = part;
   let index = start;
   while (index < end) {
     const first = published === undefined ? index : skip(segment, index, end, published, false);
@@ -94,6 +98,7 @@ function pushPublished(
     if (stop > first) {
       const firstSequence = first + toSequence;
       const messageCount = stop - first;
+      const isRunEnd = stop + toSequence === runFirst + length;
       selected.push({
         kind: 'messages',
         segment,
@@ -101,6 +106,7 @@ function pushPublished(
         firstIndex: first,
         firstSequence,
         messageCount,
+        throughSequence: isRunEnd ? lastSequence : stop + toSequence - 1,
       });
     }
     index = stop;
@@ -125,15 +131,29 @@ function skip(
   return index;
 }
 
+/** The numbers within `sequences` that `segment` accounts for, in order. */
+export function coveredSequences(
+  segment: ArchivedSegment,
+  sequences: SequenceRange & { readonly session: SessionId },
+): SequenceRange[] {
+  return segment.runs.flatMap(({ session, firstSequence, lastSequence }) => {
+    const first = Math.max(firstSequence, sequences.first);
+    const last = Math.min(lastSequence, sequences.last);
+    return session === sequences.session && first <= last ? [{ first, last }] : [];
+  });
+}
+
 /** The first `count` messages of `run`, or its last ones. */
 export function cutRun(run: MessageRun, count: number, from: 'start' | 'end'): MessageRun {
   if (count >= run.messageCount) return run;
   const skipped = from === 'start' ? 0 : run.messageCount - count;
+  const firstSequence = run.firstSequence + skipped;
   return {
     ...run,
     firstIndex: run.firstIndex + skipped,
-    firstSequence: run.firstSequence + skipped,
+    firstSequence,
     messageCount: count,
+    throughSequence: from === 'start' ? firstSequence + count - 1 : run.throughSequence,
   };
 }
 
@@ -171,7 +191,7 @@ export function lastPositionOf(run: MessageRun): number {
   return firstPositionOf(run) + run.messageCount - 1;
 }
 
-/** The last sequence of `run`. */
+/** The sequence of the last message of `run`. */
 export function lastSequenceOf(run: MessageRun): number {
   return run.firstSequence + run.messageCount - 1;
 }

@@ -3,7 +3,7 @@
 // is the sequences themselves.
 
 import { sql } from 'kysely';
-import type { SequenceRange } from '#base/mod.ts';
+import { foreignPacketCount, type Framing, type SequenceRange } from '#base/mod.ts';
 import type { ArchiveDatabase } from './connect.ts';
 import { sessionText } from './database-types.ts';
 import type { ArchivedSession } from './read.ts';
@@ -21,6 +21,7 @@ export function selectLosses(db: ArchiveDatabase, channelId: number) {
       sessionText('losses.session_id').as('session'),
       'losses.first_sequence as first',
       'losses.last_sequence as last',
+      'losses.packet_count as packetCount',
       'losses.cause',
       'losses.after_position as afterPosition',
       'losses.detected_at as detectedAtUs',
@@ -51,7 +52,7 @@ export function lossesByPlace(
  */
 export async function lossesBySequence(
   db: ArchiveDatabase,
-  channelId: number,
+  { channelId, framing }: { readonly channelId: number; readonly framing: Framing },
   session: ArchivedSession,
   sequences: SequenceRange,
 ): Promise<Loss[]> {
@@ -70,7 +71,9 @@ export async function lossesBySequence(
     first: Math.max(loss.first, sequences.first),
     last: Math.min(loss.last, sequences.last),
   }));
-  return [...neverHeard(session, sequences), ...declared];
+  const losses = [...neverHeard(session, sequences), ...declared];
+  if (!session.isForeign) return losses;
+  return losses.map((loss) => ({ ...loss, packetCount: foreignPacketCount(framing, loss) }));
 }
 
 function neverHeard(session: ArchivedSession, sequences: SequenceRange): Loss[] {
@@ -82,6 +85,7 @@ function neverHeard(session: ArchivedSession, sequences: SequenceRange): Loss[] 
       session: session.session,
       first: sequences.first,
       last,
+      packetCount: null,
       cause: 'late_join',
       afterPosition: 0,
       detectedAtUs: session.openedAtUs,

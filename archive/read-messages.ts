@@ -55,13 +55,15 @@ async function openSequences(
   const session = await findSession(db, channel, request.session);
   const { watermark } = session;
   const last = request.last ?? watermark;
+  const earliest = session.isForeign ? session.firstArchived : 1;
   return new SequenceReading({
     db,
     pool,
     channelId: channel.channelId,
+    framing: channel.framing,
     request,
     archivedThrough: channel.archivedThrough,
-    sequences: { first: request.first ?? 1, last: Math.min(last, watermark) },
+    sequences: { first: request.first ?? earliest, last: Math.min(last, watermark) },
     session,
     partitions: await loadPartitionBounds(db, channel.channelId),
     unsettled: last > watermark ? { fromSequence: watermark + 1 } : undefined,

@@ -59,7 +59,10 @@ export interface PositionRequest {
 export interface SequenceRequest {
   readonly kind: 'sequences';
   readonly session: SessionId;
-  /** Inclusive bounds; left out: from 1, up to the session's watermark. */
+  /**
+   * Inclusive bounds; left out: from 1, or the first number told of a foreign source, up to the
+   * session's watermark.
+   */
   readonly first: number | undefined;
   readonly last: number | undefined;
   readonly order: 'asc' | 'desc';

@@ -29,6 +29,8 @@ export interface ArchivedSession {
   /** The publisher's name; null if it has not told it. */
   readonly source: string | null;
   readonly tsi: string;
+  /** Whether its source is not ours: numbers made of packet numbers, that do not begin at 1. */
+  readonly isForeign: boolean;
   readonly state: SessionState;
   /** The first sequence that the archive accounts for. */
   readonly firstArchived: number;
@@ -47,6 +49,11 @@ export interface ListedLoss {
   readonly source: string | null;
   readonly first: number;
   readonly last: number;
+  /** Packets of a foreign source; null where every number from first to last is a message. */
+  readonly packetCount: number | null;
+  /** The packets that the loss lies in, from `firstSqn`, null if unknown, to before `nextSqn`. */
+  readonly firstSqn: number | null;
+  readonly nextSqn: number;
   readonly cause: LossCause;
   readonly afterPosition: number;
   readonly detectedAtUs: number;
@@ -118,6 +125,7 @@ function selectSessions(db: ArchiveDatabase, channel: Channel) {
       sessionText('session_id').as('session'),
       'source',
       'tsi',
+      'is_foreign as isForeign',
       'state',
       'first_archived as firstArchived',
       'watermark',
@@ -251,6 +259,9 @@ export function listLosses(
         'sessions.source',
         'losses.first_sequence as first',
         'losses.last_sequence as last',
+        'losses.packet_count as packetCount',
+        'losses.first_sqn as firstSqn',
+        'losses.next_sqn as nextSqn',
         'losses.cause',
         'losses.after_position as afterPosition',
         'losses.detected_at as detectedAtUs',

@@ -14,7 +14,13 @@ export interface SessionProgress {
   readonly source?: string;
   /** Transport session identifier: which peer on the wire it is. */
   readonly tsi: string;
+  /**
+   * Whether its source is not ours: its numbers are then made of the packet numbers, and do not
+   * begin at 1.
+   */
+  readonly isForeign: boolean;
   readonly state: 'open' | 'closed' | 'expired';
+  /** Of a foreign session the first number that was told; 1 while none was. */
   readonly firstArchived: number;
   /** firstArchived − 1 when nothing is archived yet. */
   readonly watermark: number;
@@ -35,8 +41,17 @@ export interface DeclaredLoss {
   /** Position after which the hole lies in the channel's order of delivery; 0 before the first. */
   readonly afterPosition: number;
   readonly detectedAtUs: number;
-  /** What made us believe it, for the one who investigates. */
-  readonly evidence?: Readonly<Record<string, unknown>>;
+  /**
+   * The packets it lies in, for the one who investigates: those from `firstSqn` to before
+   * `nextSqn`; `firstSqn` is undefined where nothing of the session was known before.
+   */
+  readonly firstSqn: number | undefined;
+  readonly nextSqn: number;
+  /**
+   * How many packets of a foreign source it is: nobody knows how many messages they held. Null for
+   * a source of ours, where every number is a message.
+   */
+  readonly packetCount: number | null;
 }
 
 /** Everything that one transaction makes durable for one channel. */

@@ -1,12 +1,26 @@
 // The words that name a channel and where its packets go. The registry answers with these shapes,
 // and whatever it answers is checked here like any other input.
 
+import { canonicalAddress, familyOf, isMulticastGroup } from './ip-address.ts';
+
 /** How the bytes of a packet are cut into messages: a property of the channel. */
 export type Framing = 'native' | 'raw' | 'zmq';
 
-/** Where a channel lives on the network. */
+/** Whether every packet of a channel must carry a tag made with a key of its members. */
+export type Authentication = 'required' | 'off';
+
+/**
+ * How packets reach the receivers of a channel: once, to the group, or in a copy of its own to each
+ * member that the registry names.
+ */
+export type Delivery = 'multicast' | 'unicast';
+
+/**
+ * Where a channel lives on the network. With `unicast` delivery nothing is sent to group and port;
+ * they still tell the channel from others, in its packets and in the registry.
+ */
 export interface ChannelAddress {
-  /** IPv4 multicast group, dotted. */
+  /** Multicast group: dotted IPv4, or IPv6 in its canonical text. */
   readonly group: string;
   /** UDP port, 1–65535. */
   readonly port: number;
@@ -16,6 +30,15 @@ export interface ChannelAddress {
    */
   readonly dport: number;
   readonly framing: Framing;
+  /** `multicast` if not given. */
+  readonly delivery?: Delivery;
+  /** `off` if not given. */
+  readonly authentication?: Authentication;
+  /**
+   * Addresses of the only hosts that are listened to, of the group's family and in canonical text;
+   * without them, whoever sends to the group is heard.
+   */
+  readonly sources?: readonly string[];
 }
 
 /**
@@ -27,7 +50,6 @@ export function dportOf(framing: Framing, port: number, dport: number): number {
 }
 
 const NAME = /^[A-Za-z0-9._-]{1,128}$/;
-const IPV4 = /^(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(\.(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}$/;
 
 /**
  * Whether `text` can name a channel: 1 to 128 of A–Z a–z 0–9 . _ - but not `.` or `..`, which URLs
@@ -43,16 +65,29 @@ export function matchesChannelPattern(pattern: string, name: string): boolean {
   return new RegExp(`^${literal.join('.*')}$`).test(name);
 }
 
-/** Whether `text` is a dotted IPv4 address. */
-export function isIpv4(text: string): boolean {
-  return IPV4.test(text);
+/**
+ * What is wrong with the sources of a channel whose group has been checked, as a sentence without a
+ * full stop; undefined if nothing is. A group for named sources that has none yet is not wrong: it
+ * can be published to.
+ */
+export function sourcesProblem({
+  group,
+  sources = [],
+}: Pick<ChannelAddress, 'group' | 'sources'>): string | undefined {
+  for (const source of sources) {
+    const canonical = canonicalAddress(source);
+    if (canonical === undefined || isMulticastGroup(canonical))
+      return `source ${source} is not the IP address of a host`;
+    if (canonical !== source) return `source ${source} is to be written ${canonical}`;
+    if (familyOf(source) !== familyOf(group))
+      return `source ${source} is no ${familyOf(group)} address, but the group ${group} is`;
+  }
+  return undefined;
 }
 
-/** Whether `text` is a dotted IPv4 multicast group (224.0.0.0/4). */
-export function isMulticastGroup(text: string): boolean {
-  if (!isIpv4(text)) return false;
-  const first = Number(text.slice(0, text.indexOf('.')));
-  return first >= 224 && first <= 239;
+/** Whether the channel is heard from named sources only. */
+export function hasSources({ sources }: Pick<ChannelAddress, 'sources'>): boolean {
+  return sources !== undefined && sources.length > 0;
 }
 
 /** Whether `port` is a usable UDP or data-destination port. */

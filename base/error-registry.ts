@@ -52,8 +52,20 @@ export const ERRORS = {
     false,
     507,
   ),
+  BACKCAST_CHANNEL_FULL: entry(
+    'The channel has as many members as it may have.',
+    'operator',
+    true,
+    507,
+  ),
   BACKCAST_CHANNEL_NAME: entry('The channel name is not valid.', 'caller', false, 400),
   BACKCAST_CHANNEL_UNKNOWN: entry('The channel is not known.', 'caller', false, 404),
+  BACKCAST_FRAMING_CHANGED: entry(
+    'The channel is archived with another framing.',
+    'operator',
+    false,
+    409,
+  ),
   BACKCAST_SESSION_UNKNOWN: entry(
     'The session is not known on this channel.',
     'caller',
@@ -62,6 +74,13 @@ export const ERRORS = {
   ),
   BACKCAST_INTERFACE_UNUSABLE: entry(
     'The network interface cannot be used for multicast.',
+    'operator',
+    false,
+    500,
+  ),
+  BACKCAST_KEYS_INVALID: entry('The authentication keys cannot be used.', 'operator', false, 500),
+  BACKCAST_KEYS_MISSING: entry(
+    'The channel requires authentication, and there are no keys.',
     'operator',
     false,
     500,

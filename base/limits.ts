@@ -51,6 +51,12 @@ export const RECEIVE_GAPS_MAX = 4_096;
 export const RECEIVE_SESSIONS_MAX = 1_024;
 
 /**
+ * Sessions that are over and that an archiver keeps in mind per channel, so that it need not ask
+ * the archive when one is heard again: those of four times as many publishers as it follows.
+ */
+export const SESSIONS_REMEMBERED_MAX: number = 4 * RECEIVE_SESSIONS_MAX;
+
+/**
  * Packet numbers in one NAK: one in the header and 62 in the list, as much as the list option
  * holds.
  */
@@ -79,6 +85,16 @@ export const BATCH_AGE_MS_DEFAULT = 20;
 /** Name of a publisher as it travels in source path messages. */
 export const SOURCE_NAME_BYTES_MAX = 64;
 
+/**
+ * Keys that are live at once: the one that signs, and while keys are changed the one before or the
+ * one to come.
+ */
+export const AUTHENTICATION_KEYS_MAX = 2;
+/** 128 bits, as long as the tags that are made with it: a shorter one could be guessed first. */
+export const AUTHENTICATION_KEY_BYTES_MIN = 16;
+/** One block of SHA-256, up to which HMAC uses all of a key (RFC 2104, section 3). */
+export const AUTHENTICATION_KEY_BYTES_MAX = 64;
+
 /** Channels that one registry may name: as many as there are UDP ports to tell them apart. */
 export const REGISTRY_CHANNELS_MAX = 65_536;
 /**
@@ -91,6 +107,17 @@ export const REGISTRY_SESSIONS_MAX = 2 * RECEIVE_SESSIONS_MAX;
  * lost renewals.
  */
 export const SESSION_LEASE_MS_DEFAULT = 30_000;
+
+/**
+ * Members of one channel of unicast delivery unless told otherwise. Each packet is sent once to
+ * each of them: at 64, a stream of 1 MB/s is half a gigabit on the uplink.
+ */
+export const FANOUT_MEMBERS_DEFAULT_MAX = 64;
+/**
+ * The most that may be configured: a turn of the loop sends 32 packets, and to more members it
+ * would hold up everything else for tens of milliseconds.
+ */
+export const FANOUT_MEMBERS_MAX = 256;
 
 /**
  * A capture file: hours of a quiet channel, some seconds of a gigabit, and few enough bytes that a

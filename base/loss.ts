@@ -12,7 +12,8 @@ export const LOSS_CAUSES = {
   resync:
     'The packet numbers jumped further than any window; the receiver started afresh behind it.',
   corrupt: 'The packets arrived, but what they held could not be read.',
-  unauthenticated: 'Only packets without a valid signature arrived for these sequences.',
+  unauthenticated:
+    'Packets of the publisher arrived while these were missing, but without a valid tag.',
 } as const;
 
 /** One of the causes above. */

@@ -6,10 +6,12 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { assert, MESSAGE_BYTES_DEFAULT_MAX } from '#base/mod.ts';
 import type { ChannelAddress } from '#base/mod.ts';
 import { ChannelSubscriber } from '#client/mod.ts';
+import type { AuthenticationKey } from '#multicast/udp/mod.ts';
 
 /** What the thread is started with. */
 export interface LiveSubscriberData {
   readonly address: ChannelAddress;
+  readonly keys: readonly AuthenticationKey[];
   readonly interfaceAddress: string;
   /** Messages after which it ends. */
   readonly messageCount: number;
@@ -35,10 +37,12 @@ const NS_PER_US = 1_000;
 const port = parentPort;
 assert(port !== null, 'the subscriber runs in a worker thread');
 const report = (message: LiveSubscriberReport): void => port.postMessage(message);
-const { address, interfaceAddress, messageCount, progress } = workerData as LiveSubscriberData;
+const { address, keys, interfaceAddress, messageCount, progress } =
+  workerData as LiveSubscriberData;
 
 await using subscriber = await ChannelSubscriber.open({
   address,
+  keys: { keys },
   interfaceAddress,
   receiveBufferBytes: RECEIVE_BUFFER_BYTES,
   messageBytesMax: MESSAGE_BYTES_DEFAULT_MAX,

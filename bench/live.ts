@@ -9,12 +9,13 @@ import { Worker } from 'node:worker_threads';
 import {
   assert,
   BackcastError,
+  type Authentication,
   type ChannelAddress,
   TRANSMIT_WINDOW_BYTES_DEFAULT,
   TRANSMIT_WINDOW_PACKETS_DEFAULT,
 } from '#base/mod.ts';
 import { ChannelPublisher } from '#client/mod.ts';
-import { monotonicMs } from '#multicast/udp/mod.ts';
+import { generateKeyLine, type KeySource, monotonicMs, parseKeys } from '#multicast/udp/mod.ts';
 import type { LiveSubscriberData, LiveSubscriberReport } from './live-subscriber.ts';
 import { benchmarkAddress, describeMachine, yieldTurn } from './machine.ts';
 
@@ -30,6 +31,8 @@ export interface LiveBenchmarkOptions {
   readonly steadyRate: number;
   /** How long a packet waits for more messages. */
   readonly flushMs: number;
+  /** `required`: every packet is sealed and checked. */
+  readonly authentication: Authentication;
   readonly signal?: AbortSignal;
   readonly onProgress?: (run: 'latency' | 'throughput', received: number) => void;
 }
@@ -53,6 +56,7 @@ export interface LiveBenchmarkResult {
   readonly payloadBytes: number;
   readonly packetBytesMax: number;
   readonly flushMs: number;
+  readonly authentication: Authentication;
   readonly messagesLost: number;
   readonly machine: string;
   readonly node: string;
@@ -96,6 +100,7 @@ export async function benchmarkLive(options: LiveBenchmarkOptions): Promise<Live
     payloadBytes: options.payloadBytes,
     packetBytesMax: options.packetBytesMax,
     flushMs: options.flushMs,
+    authentication: options.authentication,
     messagesLost: steady.received.messagesLost + fast.received.messagesLost,
     machine: describeMachine(),
     node: process.version,
@@ -107,11 +112,13 @@ function perSecond(count: number, ms: number): number {
 }
 
 async function runOnce(options: LiveBenchmarkOptions, rate: number): Promise<Run> {
-  const address = benchmarkAddress();
-  const { interfaceAddress, messages } = options;
+  const { authentication, interfaceAddress, messages } = options;
+  const address = { ...benchmarkAddress(), authentication };
+  const keys = parseKeys(generateKeyLine(Date.now()), 'bench');
   const progress = new Int32Array(new SharedArrayBuffer(4));
   const workerData: LiveSubscriberData = {
     address,
+    keys,
     interfaceAddress,
     messageCount: messages,
     progress,
@@ -121,7 +128,7 @@ async function runOnce(options: LiveBenchmarkOptions, rate: number): Promise<Run
     const [listening] = (await once(worker, 'message')) as [LiveSubscriberReport];
     assert(listening.kind === 'listening', 'the subscriber listens first');
     const finished = once(worker, 'message') as Promise<[LiveSubscriberReport]>;
-    await using publisher = await openPublisher(options, address);
+    await using publisher = await openPublisher(options, address, { keys });
     const before = process.threadCpuUsage();
     const startedAtMs = monotonicMs();
     await sendAll(publisher, options, { rate, progress, startedAtMs });
@@ -181,10 +188,12 @@ async function sendAll(
 function openPublisher(
   options: LiveBenchmarkOptions,
   address: ChannelAddress,
+  keys: KeySource,
 ): Promise<ChannelPublisher> {
   const { interfaceAddress, packetBytesMax, payloadBytes, flushMs } = options;
   return ChannelPublisher.open({
     address,
+    keys,
     source: 'bench',
     interfaceAddress,
     packetBytesMax,

@@ -1,6 +1,6 @@
 // Measures the protocol machines alone, in memory, on one core: publisher → packets → receiver →
 // events, without sockets and without copies. Prints one line per case with what each half costs,
-// in processor time.
+// in processor time; the signed cases seal and check every packet.
 //
 //   node bench/protocol.ts
 //   node --cpu-prof --cpu-prof-dir=/tmp bench/protocol.ts      to see where the time goes
@@ -8,11 +8,13 @@
 import {
   type ChannelAddress,
   MESSAGE_BYTES_DEFAULT_MAX,
+  PACKET_BYTES_AUTO_MAX,
   PACKET_BYTES_DEFAULT,
   randomSessionId,
   seededRandom,
 } from '#base/mod.ts';
 import { Publisher, Receiver } from '#multicast/core/mod.ts';
+import { authenticatorOf, generateKeyLine, parseKeys } from '#multicast/udp/mod.ts';
 
 const ROUND_PACKETS = 2_000;
 const WARM_UP_MS = 300;
@@ -25,6 +27,8 @@ const ADDRESS: ChannelAddress = {
   dport: 7_501,
   framing: 'native',
 };
+const KEYS = { keys: parseKeys(generateKeyLine(Date.now()), 'bench') };
+const JUMBO_BYTES = PACKET_BYTES_AUTO_MAX;
 const REMOTE = { address: '10.0.0.1', port: 40_000 };
 
 /**
@@ -41,6 +45,8 @@ interface Case {
   readonly payloadBytes: number;
   /** Every nth packet arrives ten packets late; 0 for none. */
   readonly lateEvery: number;
+  readonly packetBytesMax?: number;
+  readonly isSigned?: boolean;
 }
 
 const CASES: readonly Case[] = [
@@ -48,6 +54,16 @@ const CASES: readonly Case[] = [
   { name: 'one message per packet', payloadBytes: 1_400, lateEvery: 0 },
   { name: 'fragments', payloadBytes: 100_000, lateEvery: 0 },
   { name: 'small messages, 1 in 50 late', payloadBytes: 140, lateEvery: 50 },
+  { name: 'small messages, signed', payloadBytes: 140, lateEvery: 0, isSigned: true },
+  { name: 'one per packet, signed', payloadBytes: 1_376, lateEvery: 0, isSigned: true },
+  { name: 'jumbo packets', payloadBytes: 140, lateEvery: 0, packetBytesMax: JUMBO_BYTES },
+  {
+    name: 'jumbo packets, signed',
+    payloadBytes: 140,
+    lateEvery: 0,
+    packetBytesMax: JUMBO_BYTES,
+    isSigned: true,
+  },
 ];
 
 interface Cost {
@@ -65,19 +81,24 @@ class Pipe {
   readonly #lateEvery: number;
   #nowMs = 0;
 
-  constructor({ payloadBytes, lateEvery }: Case) {
+  constructor(benchCase: Case) {
+    const { payloadBytes, lateEvery, packetBytesMax = PACKET_BYTES_DEFAULT, isSigned } = benchCase;
     const random = seededRandom(1);
+    const signed = { ...ADDRESS, authentication: 'required' } as const;
+    const address = isSigned === true ? signed : ADDRESS;
+    const authenticator = authenticatorOf(address, KEYS);
     this.#payload = new Uint8Array(payloadBytes).fill(7);
     this.#lateEvery = lateEvery;
     this.#publisher = new Publisher(
       {
-        address: ADDRESS,
+        address,
+        authenticator,
         session: randomSessionId(random),
         source: 'bench',
         transport: { gsiHigh: 1, gsiLow: 2, tsiSport: 3, dataDport: ADDRESS.dport },
         nla: REMOTE.address,
         nakPort: REMOTE.port,
-        packetBytesMax: PACKET_BYTES_DEFAULT,
+        packetBytesMax,
         messageBytesMax: MESSAGE_BYTES_DEFAULT_MAX,
         windowPackets: 65_536,
         windowBytes: 64 * 1_048_576,
@@ -88,7 +109,8 @@ class Pipe {
       0,
     );
     this.#receiver = new Receiver({
-      address: ADDRESS,
+      address,
+      authenticator,
       join: 'window',
       random,
       messageBytesMax: MESSAGE_BYTES_DEFAULT_MAX,

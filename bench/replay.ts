@@ -83,7 +83,13 @@ async function fill(opened: OpenDatabase, channel: string): Promise<void> {
       }
       segments.push(builder.finish(firstPosition));
     }
-    const progress = { session, source: 'bench', tsi: '1', state: 'open' as const };
+    const progress = {
+      session,
+      source: 'bench',
+      isForeign: false,
+      tsi: '1',
+      state: 'open' as const,
+    };
     const sequences = { firstArchived: 1, watermark: sequence, lead: sequence, resumeSqn: 0 };
     await appender.append({
       channelId,

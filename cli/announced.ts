@@ -2,7 +2,6 @@
 
 import { hostname } from 'node:os';
 import type { ChannelPublisher } from '#client/mod.ts';
-import type { Config } from '#config/mod.ts';
 import { wallClockUs } from '#multicast/udp/mod.ts';
 import type { Registry } from '#registry/mod.ts';
 
@@ -14,7 +13,6 @@ export async function announced(
   registry: Registry,
   channel: string,
   publisher: ChannelPublisher,
-  config: Config,
 ): Promise<AsyncDisposable> {
   const { session } = publisher;
   await registry.announce({
@@ -22,7 +20,7 @@ export async function announced(
     session,
     source: publisher.source,
     host: hostname(),
-    address: config.interface,
+    address: publisher.address,
     startedAtUs: wallClockUs(),
   });
   return {

@@ -8,6 +8,8 @@ import type { Archiver } from '#ingest/mod.ts';
 import { processRandom } from '#multicast/udp/mod.ts';
 import type { Registry } from '#registry/mod.ts';
 import { announced } from './announced.ts';
+import { openKeys } from './authentication.ts';
+import { publisherUnicast } from './members.ts';
 import { unlessAborted } from './service-end.ts';
 import { openPublisher } from './services.ts';
 
@@ -44,14 +46,18 @@ export async function startDemo(
 ): Promise<AsyncDisposable> {
   const resources = new AsyncDisposableStack();
   try {
+    const keys = openKeys(config, resources, () => undefined);
     for (const { channel, source } of CAST) {
       const address = await registry.resolve(channel);
       await unlessAborted(archiver.recording(channel), signal);
       const hasty = { ...config.publisher, lingerMs: LINGER_MS };
       // The archiver's capture shows what all three of them send.
       const quick = { ...config, publisher: hasty, capture: '' };
-      const publisher = resources.use(await openPublisher(quick, address, source));
-      resources.use(await announced(registry, channel, publisher, config));
+      const registered = { registry, channel, address };
+      const unicast = await publisherUnicast(config, registered, resources, () => undefined);
+      const ends = { source, unicast, keys };
+      const publisher = resources.use(await openPublisher(quick, address, ends));
+      resources.use(await announced(registry, channel, publisher));
       const timer = setInterval(() => say(publisher, channel), EVERY_MS);
       resources.defer(() => clearInterval(timer));
     }

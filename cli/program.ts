@@ -7,6 +7,7 @@ import { addArchiveCommand } from './commands/archive.ts';
 import { addAuditCommand } from './commands/audit.ts';
 import { addBenchCommand } from './commands/bench.ts';
 import { addHistoryCommand } from './commands/history.ts';
+import { addKeysCommands } from './commands/keys.ts';
 import { addListCommands } from './commands/lists.ts';
 import { addMigrateCommand } from './commands/migrate.ts';
 import { addPublishCommand } from './commands/publish.ts';
@@ -45,6 +46,7 @@ export function createProgram(
   addArchiveCommand(program, host);
   addServeCommand(program, host);
   addMigrateCommand(program, host);
+  addKeysCommands(program, host);
   addBenchCommand(program, host);
   return explain(program, [
     'backcast up --demo',

@@ -15,12 +15,20 @@ import {
   type MetricFamily,
   type MetricsListener,
 } from '#multicast/metrics/mod.ts';
-import { packetBytesOf } from '#multicast/udp/mod.ts';
-import type { Registry } from '#registry/mod.ts';
+import { type KeySource, packetBytesOf, type UnicastOptions } from '#multicast/udp/mod.ts';
+import { joinChannel, type Registry } from '#registry/mod.ts';
 import { type ReplayServer, startReplayServer } from '#replay-api/mod.ts';
+
+/** What a publisher or a subscriber needs beside the configuration, depending on its channel. */
+export interface EndOptions {
+  readonly unicast: UnicastOptions | undefined;
+  readonly keys: KeySource | undefined;
+}
 
 /** A publisher that has not been heard for this long counts as gone: fifteen of its heartbeats. */
 const SOURCE_EXPIRY_MS = 30_000;
+/** Any one: only its family counts. */
+const GROUP_OF_IPV4 = '239.192.0.0';
 const API_CONNECTIONS_MAX = 8;
 const API_STATEMENT_MS_MAX = 15_000;
 /** More threads than this do not help one channel, and few hosts have so many busy ones. */
@@ -59,6 +67,7 @@ export function startArchiver(
     databaseUrl,
     holder: archiver.name ?? hostname(),
     interfaceAddress: config.interface,
+    ttl: config.multicast.ttl,
     receiveBufferBytes: receiver.receiveBufferBytes,
     repairTimeoutMs: receiver.repairTimeoutMs,
     messageBytesMax: publisher.messageBytesMax,
@@ -70,8 +79,11 @@ export function startArchiver(
     capture: captureOf(config),
     channels: archiver.channels,
     registry,
+    join: (channel, at) => joinChannel(registry, channel, at),
+    unicastPorts: config.unicast.ports,
     shardCount: shardCount(config),
     discoverEveryMs: archiver.discoverEveryMs,
+    authentication: config.authentication,
     log: log.child({ part: 'archiver' }),
   });
 }
@@ -124,7 +136,9 @@ export async function startMetrics(
 ): Promise<MetricsListener | undefined> {
   const { host, port } = config.metrics;
   if (port === undefined) return undefined;
-  const collect = (): MetricFamily[] => archiverFamilies(archiver.counters);
+  const collect = (): MetricFamily[] => {
+    return archiverFamilies(archiver.counters, archiver.durability.state);
+  };
   const listener = await listenForMetrics({ host, port, collect });
   log.info({ url: listener.url }, 'metrics are served');
   return listener;
@@ -134,14 +148,17 @@ export async function startMetrics(
 export function openPublisher(
   config: Config,
   address: ChannelAddress,
-  source: string | undefined,
+  { source, unicast, keys }: EndOptions & { readonly source?: string | undefined },
 ): Promise<ChannelPublisher> {
   const faults = faultsOf(config);
   return ChannelPublisher.open({
     ...config.publisher,
-    packetBytesMax: packetBytesMaxOf(config),
+    packetBytesMax: packetBytesMaxOf(config, address.group),
     address,
     interfaceAddress: config.interface,
+    unicast,
+    keys,
+    ttl: config.multicast.ttl,
     ...(source === undefined ? {} : { source }),
     ...(faults === undefined ? {} : { faults }),
     capture: captureOf(config),
@@ -152,12 +169,16 @@ export function openPublisher(
 export function openSubscriber(
   config: Config,
   address: ChannelAddress,
+  { unicast, keys }: EndOptions,
 ): Promise<ChannelSubscriber> {
   const faults = faultsOf(config);
   return ChannelSubscriber.open({
     ...config.receiver,
     address,
     interfaceAddress: config.interface,
+    unicast,
+    keys,
+    ttl: config.multicast.ttl,
     messageBytesMax: config.publisher.messageBytesMax,
     sourceExpiryMs: SOURCE_EXPIRY_MS,
     ...(faults === undefined ? {} : { faults }),
@@ -165,10 +186,10 @@ export function openSubscriber(
   });
 }
 
-/** The largest packet that publishers of this host send. */
-export function packetBytesMaxOf(config: Config): number {
+/** The largest packet that publishers of this host send to a group, of IPv4 unless one is given. */
+export function packetBytesMaxOf(config: Config, group: string = GROUP_OF_IPV4): number {
   const { packetBytesMax } = config.publisher;
-  return packetBytesMax === 'auto' ? packetBytesOf(config.interface) : packetBytesMax;
+  return packetBytesMax === 'auto' ? packetBytesOf(config.interface, group) : packetBytesMax;
 }
 
 function faultsOf(config: Config): string | undefined {

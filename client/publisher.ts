@@ -6,6 +6,8 @@
 import { hostname } from 'node:os';
 import {
   BackcastError,
+  type MemberSource,
+  familyOf,
   type Framing,
   PACKET_BYTES_DEFAULT,
   randomBelow,
@@ -21,6 +23,8 @@ import {
   smallestWindow,
 } from '#multicast/core/mod.ts';
 import {
+  authenticatorOf,
+  type DatagramSocket,
   Driver,
   monotonicMs,
   openPublisherTransport,
@@ -48,11 +52,16 @@ export interface OpenPublisherOptions
   readonly source?: string;
 }
 
+/** The header of IPv6 has 40 bytes, that of IPv4 20. */
+const IPV6_HEADER_LONGER_BYTES = 20;
+
 /** An open publisher. Disposing closes it. */
 export class ChannelPublisher implements AsyncDisposable {
   readonly session: SessionId;
   /** Name of the publisher across restarts. */
   readonly source: string;
+  /** IP address that it sends from and is asked at. */
+  readonly address: string;
   /** The largest message it takes. */
   readonly messageBytesMax: number;
   readonly #framing: Framing;
@@ -72,6 +81,7 @@ export class ChannelPublisher implements AsyncDisposable {
   }) {
     this.session = parts.options.session;
     this.source = parts.options.source;
+    this.address = parts.options.nla;
     this.#machine = parts.machine;
     this.#framing = parts.options.address.framing;
     const headerBytes = this.#framing === 'zmq' ? ZMQ_FRAME_HEADER_BYTES_MAX : 0;
@@ -83,25 +93,28 @@ export class ChannelPublisher implements AsyncDisposable {
 
   /**
    * Opens the socket and starts the session. Errors: BACKCAST_INTERFACE_UNUSABLE,
-   * BACKCAST_CONFIG_INVALID, BACKCAST_USAGE (faults).
+   * BACKCAST_CONFIG_INVALID, BACKCAST_KEYS_MISSING, BACKCAST_USAGE (faults).
    */
   static async open(options: OpenPublisherOptions): Promise<ChannelPublisher> {
     const fitted = fitToFraming(options);
     checkWindow(fitted);
+    const authenticator = authenticatorOf(options.address, options.keys);
     const resources = new AsyncDisposableStack();
     try {
       const { send, receiveFrom, count } = await openPublisherTransport(resources, fitted);
-      const machineOptions = describeMachine(fitted, send.localPort);
+      const machineOptions = { ...describeMachine(fitted, send), authenticator };
       const machine = new Publisher(machineOptions, monotonicMs());
       const makeDriver = (onEvents: () => void): Driver =>
         new Driver({ machine, receiveFrom, sendThrough: send, onEvents });
-      return new ChannelPublisher({
+      const publisher = new ChannelPublisher({
         machine,
         options: machineOptions,
         resources,
         countTransport: count,
         makeDriver,
       });
+      publisher.#greet(options.unicast?.members);
+      return publisher;
     } catch (error) {
       await resources.disposeAsync();
       throw error;
@@ -194,6 +207,16 @@ export class ChannelPublisher implements AsyncDisposable {
     await this.close();
   }
 
+  /** Who comes new hears at once what there is. */
+  #greet(members: MemberSource | undefined): void {
+    if (members === undefined) return;
+    const watch = members.watch(() => {
+      this.#machine.handleNewListener(monotonicMs());
+      this.#driver.schedule();
+    });
+    this.#resources.use(watch);
+  }
+
   #takeEvents(): void {
     for (let event = this.#machine.pollEvent(); event !== undefined; ) {
       if (event.kind === 'closed') this.#closed.resolve();
@@ -209,14 +232,16 @@ export class ChannelPublisher implements AsyncDisposable {
  * interface carries, and OpenPGM's no larger messages than `raw` has.
  */
 function fitToFraming(options: OpenPublisherOptions): OpenPublisherOptions {
-  if (options.address.framing === 'native') return options;
-  const packetBytesMax = Math.min(options.packetBytesMax, PACKET_BYTES_DEFAULT);
+  const { framing, group } = options.address;
+  if (framing === 'native') return options;
+  const longerBytes = familyOf(group) === 'IPv6' ? IPV6_HEADER_LONGER_BYTES : 0;
+  const packetBytesMax = Math.min(options.packetBytesMax, PACKET_BYTES_DEFAULT - longerBytes);
   const messageBytesMax = largestMessageBytes({ ...options, packetBytesMax });
   return { ...options, packetBytesMax, messageBytesMax };
 }
 
 /** A session of its own, under a transport identity of its own. */
-function describeMachine(options: OpenPublisherOptions, nakPort: number): PublisherOptions {
+function describeMachine(options: OpenPublisherOptions, send: DatagramSocket): PublisherOptions {
   const random = processRandom();
   const { dport } = options.address;
   const port = 1 + randomBelow(random, 0xfffe);
@@ -231,8 +256,8 @@ function describeMachine(options: OpenPublisherOptions, nakPort: number): Publis
       tsiSport: port < dport ? port : port + 1,
       dataDport: dport,
     },
-    nla: options.interfaceAddress,
-    nakPort,
+    nla: send.localAddress,
+    nakPort: send.localPort,
   };
 }
 
@@ -247,7 +272,8 @@ function checkWindow(options: OpenPublisherOptions): void {
       `publisher.windowPackets is ${windowPackets}.`;
     throw new BackcastError('BACKCAST_CONFIG_INVALID', message);
   }
-  const smallest = smallestWindow(options);
+  const hasAuthentication = options.address.authentication === 'required';
+  const smallest = smallestWindow({ ...options, hasAuthentication });
   if (windowPackets >= smallest.packets && windowBytes >= smallest.bytes) return;
   const message =
     `Messages of publisher.messageBytesMax = ${messageBytesMax} bytes need a window of ` +

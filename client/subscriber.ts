@@ -2,7 +2,7 @@
 // and `lost` where something will not come any more. Starts with the next message; history is the
 // replay API's.
 
-import type { LossCause, SessionId } from '#base/mod.ts';
+import { endpointText, type LossCause, type SessionId } from '#base/mod.ts';
 import {
   type LatencySnapshot,
   Receiver,
@@ -10,6 +10,7 @@ import {
   type ReceiverOptions,
 } from '#multicast/core/mod.ts';
 import {
+  authenticatorOf,
   Driver,
   GatedSocket,
   newTransportCounters,
@@ -83,10 +84,18 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
 
   private constructor(options: OpenSubscriberOptions) {
     this.#reader = newBlockReader(options.address.framing);
-    this.#receiver = new Receiver({ ...options, join: 'live', random: processRandom() });
+    this.#receiver = new Receiver({
+      ...options,
+      join: 'live',
+      random: processRandom(),
+      authenticator: authenticatorOf(options.address, options.keys),
+    });
   }
 
-  /** Joins the group. Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE. */
+  /**
+   * Joins the group. Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE,
+   * BACKCAST_KEYS_MISSING.
+   */
   static async open(options: OpenSubscriberOptions): Promise<ChannelSubscriber> {
     const subscriber = new ChannelSubscriber(options);
     const resources = subscriber.#resources;
@@ -127,6 +136,13 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
   /** Datagrams dropped because the reader was behind. */
   get overrunDatagrams(): number {
     return this.#gate?.overrunDatagrams ?? 0;
+  }
+
+  /** Address and port on which the channel is heard: its group, or a place of this receiver. */
+  get listensAt(): string {
+    return this.#gate === undefined
+      ? ''
+      : endpointText(this.#gate.localAddress, this.#gate.localPort);
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<LiveItem, void, void> {

@@ -52,7 +52,7 @@ export function withDefaults(value: unknown, schema: SettingSchema): unknown {
 function checkSection(name: string, value: unknown, schema: SettingSchema): string[] {
   if (!isSection(value)) return [`\`${name}\`: ${show(value)} is not a section`];
   const known = Object.keys(schema.properties ?? {});
-  const missing = known
+  const missing = (schema.required ?? [])
     .filter(
       (member) => !Object.hasOwn(value, member) && memberOf(schema, member)?.default === undefined,
     )

@@ -5,14 +5,19 @@ import { SETTINGS } from './settings.ts';
 
 const HIDDEN = '***';
 
-/** A copy of `config` in which no URL carries a password. For reading, not for running. */
+/**
+ * A copy of `config` without keys and in which no URL carries a password. For reading, not for
+ * running.
+ */
 export function redact(config: Config): Config {
   const copy = structuredClone(config) as unknown as Record<string, unknown>;
   for (const { path, schema } of SETTINGS) {
     if (schema.secret !== true) continue;
-    const [name] = path;
-    const value = copy[name];
-    if (typeof value === 'string') copy[name] = redactUrl(value);
+    let section = copy;
+    for (const name of path.slice(0, -1)) section = section[name] as Record<string, unknown>;
+    const name = path[path.length - 1];
+    const value = section[name];
+    if (typeof value === 'string') section[name] = name.endsWith('Url') ? redactUrl(value) : HIDDEN;
   }
   return copy as unknown as Config;
 }

@@ -1,20 +1,35 @@
 // What must hold between settings that are each right on their own. Pure.
 
-import { isMulticastGroup, PACKET_BYTES_DEFAULT } from '#base/mod.ts';
+import {
+  canonicalAddress,
+  endpointText,
+  isMulticastGroup,
+  isSourceSpecificGroup,
+  PACKET_BYTES_DEFAULT,
+  parseMemberAddress,
+  sourcesProblem,
+} from '#base/mod.ts';
 import { smallestWindow } from '#multicast/core/mod.ts';
 import type { Config } from './schema.ts';
 
 /** What does not fit together in `config`; an empty list if all does. */
 export function checkRelations(config: Config): string[] {
-  return [...checkPublisher(config), ...checkRegistry(config), ...checkChannels(config)];
+  return [
+    ...checkPublisher(config),
+    ...checkRegistry(config),
+    ...checkAuthentication(config),
+    ...checkUnicast(config),
+    ...checkChannels(config),
+  ];
 }
 
 /** What the publisher machine asserts of itself, here said before anything is started. */
-function checkPublisher({ publisher }: Config): string[] {
+function checkPublisher({ publisher, authentication }: Config): string[] {
   const { messageBytesMax, windowBytes, windowPackets } = publisher;
   const isAuto = publisher.packetBytesMax === 'auto';
   const packetBytesMax = isAuto ? PACKET_BYTES_DEFAULT : publisher.packetBytesMax;
-  const smallest = smallestWindow({ messageBytesMax, packetBytesMax });
+  const hasAuthentication = hasKeys(authentication);
+  const smallest = smallestWindow({ messageBytesMax, packetBytesMax, hasAuthentication });
   const problems: string[] = [];
   if (windowBytes < smallest.bytes)
     problems.push(
@@ -40,14 +55,61 @@ function checkRegistry({ registry, redisUrl }: Config): string[] {
   return problems;
 }
 
+function checkAuthentication({ authentication }: Config): string[] {
+  const { keysFile, keys, newChannels } = authentication;
+  const problems: string[] = [];
+  if (keysFile !== undefined && keys !== undefined)
+    problems.push(
+      'both `authentication.keysFile` and `authentication.keys` (BACKCAST_AUTH_KEYS) are given; ' +
+        'keys come from one place',
+    );
+  if (newChannels === 'required' && !hasKeys(authentication))
+    problems.push(
+      '`authentication.newChannels` is required, but neither `authentication.keysFile` nor ' +
+        'BACKCAST_AUTH_KEYS is given',
+    );
+  return problems;
+}
+
+function hasKeys({ keysFile, keys }: Config['authentication']): boolean {
+  return keysFile !== undefined || keys !== undefined;
+}
+
+function checkUnicast({ unicast, channels }: Config): string[] {
+  const problems: string[] = [];
+  const [first, last] = unicast.ports ?? [1, 1];
+  if (first > last) problems.push(`\`unicast.ports\` [${first}, ${last}] ends before it begins`);
+  for (const { name, framing, delivery, members } of channels) {
+    if (delivery === 'unicast' && framing !== 'native')
+      problems.push(`\`channels\`: "${name}" has unicast delivery, which needs framing native`);
+    if (delivery !== 'unicast' && members.length > 0)
+      problems.push(`\`channels\`: "${name}" has members, which need delivery unicast`);
+    if (members.length > unicast.membersMax)
+      problems.push(
+        `\`channels\`: "${name}" has ${members.length} members, more than ` +
+          `\`unicast.membersMax\` ${unicast.membersMax}`,
+      );
+    for (const text of members)
+      if (parseMemberAddress(text) === undefined)
+        problems.push(`\`channels\`: "${name}": ${text} is not the address and port of one host`);
+  }
+  return problems;
+}
+
 function checkChannels({ channels }: Config): string[] {
   const problems: string[] = [];
   const places = new Map<string, string>();
   const names = new Set<string>();
-  for (const { name, group, port, dport } of channels) {
-    const place = `${group}:${port} dport ${dport}`;
+  for (const { name, group: given, port, dport, sources, framing, authentication } of channels) {
+    const group = canonicalAddress(given) ?? given;
+    const place = `${endpointText(group, port)} dport ${dport}`;
     const other = places.get(place);
-    if (!isMulticastGroup(group)) problems.push(`\`channels\`: ${group} is not a multicast group`);
+    if (!isMulticastGroup(group)) problems.push(`\`channels\`: ${given} is not a multicast group`);
+    else problems.push(...checkSources(name, group, sources));
+    if (authentication === 'required' && framing !== 'native')
+      problems.push(
+        `\`channels\`: "${name}" cannot have framing ${framing} and require authentication`,
+      );
     if (names.has(name)) problems.push(`\`channels\`: "${name}" stands there twice`);
     else if (other !== undefined)
       problems.push(`\`channels\`: "${name}" and "${other}" have the same address ${place}`);
@@ -55,4 +117,16 @@ function checkChannels({ channels }: Config): string[] {
     places.set(place, name);
   }
   return problems;
+}
+
+/** Texts of IPv6 addresses may differ from the canonical ones here. */
+function checkSources(name: string, group: string, given: readonly string[] = []): string[] {
+  const sources = given.map((source) => canonicalAddress(source) ?? source);
+  const problem = sourcesProblem({ group, sources });
+  if (problem !== undefined) return [`\`channels\`: "${name}": ${problem}`];
+  if (sources.length > 0 || !isSourceSpecificGroup(group)) return [];
+  return [
+    `\`channels\`: "${name}": receivers of the group ${group} must name its publishers: add ` +
+      '`sources: [ADDRESS]`',
+  ];
 }

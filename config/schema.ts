@@ -7,6 +7,8 @@ import { Type, type Static, type TEnum, type TInteger } from 'typebox';
 import {
   BATCH_AGE_MS_DEFAULT,
   BATCH_MESSAGES_MAX,
+  FANOUT_MEMBERS_DEFAULT_MAX,
+  FANOUT_MEMBERS_MAX,
   MESSAGE_BYTES_DEFAULT_MAX,
   PACKET_BYTES_MAX,
   PACKET_BYTES_MIN,
@@ -33,8 +35,9 @@ const DAY_MS = 86_400_000;
 const CHANNEL = Type.Object({
   name: Type.String({ pattern: '^[A-Za-z0-9._-]{1,128}$', description: 'Name of the channel.' }),
   group: Type.String({
-    pattern: '^2(2[4-9]|3\\d)(\\.(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)){3}$',
-    description: 'IPv4 multicast group.',
+    pattern:
+      '^(2(2[4-9]|3\\d)(\\.(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)){3}|[fF]{2}[\\da-fA-F:.]+)$',
+    description: 'Multicast group, IPv4 or IPv6.',
   }),
   port: integer({ description: 'UDP port.', range: [1, 65_535] }),
   dport: integer({
@@ -45,6 +48,32 @@ const CHANNEL = Type.Object({
   framing: choice(['native', 'raw', 'zmq'], {
     description: 'How packets are cut into messages.',
     default: 'native',
+  }),
+  authentication: choice(['off', 'required'], {
+    description: 'Whether every packet must carry a tag.',
+    default: 'off',
+  }),
+  delivery: choice(['multicast', 'unicast'], {
+    description: 'How packets reach the receivers.',
+    default: 'multicast',
+  }),
+  members: Type.Array(Type.String({ pattern: '^.+:\\d{1,5}$' }), {
+    description: 'With unicast delivery: the only members, each as address:port.',
+    default: [],
+  }),
+  sources: Type.Optional(
+    Type.Array(Type.String(), { minItems: 1, description: 'The only hosts that are listened to.' }),
+  ),
+});
+
+const MULTICAST = Type.Object({
+  ttl: integer({
+    description:
+      'Time-to-live (IPv6: hop limit) of multicast: 0 stays on this host, 1 on the local ' +
+      'network, each router takes one.',
+    range: [0, 255],
+    default: 1,
+    env: 'BACKCAST_TTL',
   }),
 });
 
@@ -78,10 +107,18 @@ const REGISTRY = Type.Object({
     range: [1_000, DAY_MS],
     default: SESSION_LEASE_MS_DEFAULT,
   }),
+  delivery: choice(['multicast', 'unicast'], {
+    description:
+      'Delivery of channels that are given an address; `unicast` where the network carries no ' +
+      'multicast.',
+    default: 'multicast',
+    env: 'BACKCAST_DELIVERY',
+  }),
   pool: Type.Object({
     groups: Type.Array(Type.String(), {
       minItems: 1,
-      description: 'Multicast groups to hand out: CIDR blocks, ranges or single groups.',
+      description:
+        'Multicast groups to hand out, IPv4 or IPv6: CIDR blocks, ranges or single groups.',
       default: ['239.192.0.0/20'],
     }),
     ports: Type.Tuple([Type.Integer({ minimum: 1 }), Type.Integer({ maximum: 65_535 })], {
@@ -93,6 +130,30 @@ const REGISTRY = Type.Object({
       range: [1, 65_535],
       default: 7_500,
     }),
+  }),
+});
+
+const AUTHENTICATION = Type.Object({
+  keysFile: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description:
+        'File with the keys of channels that require authentication; read again when it changes.',
+      env: 'BACKCAST_AUTH_KEYS_FILE',
+    }),
+  ),
+  keys: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description: 'The keys themselves instead of a file: `ID:KEY`, or two separated by a comma.',
+      env: 'BACKCAST_AUTH_KEYS',
+      secret: true,
+    }),
+  ),
+  newChannels: choice(['off', 'required'], {
+    description: 'Whether channels that are given an address from now on require authentication.',
+    default: 'off',
+    env: 'BACKCAST_AUTH_NEW_CHANNELS',
   }),
 });
 
@@ -151,6 +212,22 @@ const RECEIVER = Type.Object({
     description: 'How long a missing packet is asked for before it is given up.',
     range: [100, 600_000],
     default: 5_000,
+  }),
+});
+
+const UNICAST = Type.Object({
+  ports: Type.Optional(
+    Type.Tuple([Type.Integer({ minimum: 1 }), Type.Integer({ maximum: 65_535 })], {
+      description:
+        'First and last UDP port on which channels of unicast delivery are heard, and requests ' +
+        'for repair by their publishers; any free port if not given.',
+    }),
+  ),
+  membersMax: integer({
+    description:
+      'Most members of a channel of unicast delivery; each packet is sent once to each of them.',
+    range: [1, FANOUT_MEMBERS_MAX],
+    default: FANOUT_MEMBERS_DEFAULT_MAX,
   }),
 });
 
@@ -248,7 +325,8 @@ export const CONFIG_SCHEMA = Type.Object({
   interface: Type.String({
     minLength: 1,
     description:
-      'IPv4 address of the network interface for multicast; the default stays on this machine.',
+      'Network interface for multicast, by its name or an address of it; the default stays on ' +
+      'this machine.',
     default: '127.0.0.1',
     env: 'BACKCAST_INTERFACE',
   }),
@@ -268,16 +346,20 @@ export const CONFIG_SCHEMA = Type.Object({
       secret: true,
     }),
   ),
+  multicast: MULTICAST,
   log: LOG,
   registry: REGISTRY,
+  authentication: AUTHENTICATION,
   publisher: PUBLISHER,
   receiver: RECEIVER,
+  unicast: UNICAST,
   archiver: ARCHIVER,
   api: API,
   metrics: METRICS,
   channels: Type.Array(CHANNEL, {
     description:
-      'Channels with a fixed address: name, group, port, dport (7500), framing (native).',
+      'Channels with a fixed address: name, group, port, dport (7500), framing (native), sources ' +
+      '(all), authentication (off), delivery (multicast), members (those of the registry).',
     default: [],
   }),
   faults: Type.String({

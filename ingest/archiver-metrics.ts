@@ -1,5 +1,6 @@
 // What the archiver counts, as metrics by channel.
 
+import type { Durability } from '#archive/mod.ts';
 import {
   type MetricDescription,
   type MetricFamily,
@@ -57,6 +58,14 @@ const DESCRIPTIONS: Readonly<Record<keyof Numbers, Description>> = {
   },
 };
 
+const DEGRADED: MetricDescription = {
+  name: 'backcast_archiver_degraded',
+  type: 'gauge',
+  unit: 'boolean',
+  labels: [],
+  sentence: '1 while settings of the database allow a crash to lose what it has committed, else 0.',
+};
+
 const LABELS = ['channel'];
 
 const METRICS: readonly MetricDescription[] = Object.values(DESCRIPTIONS).map((description) => ({
@@ -64,9 +73,10 @@ const METRICS: readonly MetricDescription[] = Object.values(DESCRIPTIONS).map((d
   labels: LABELS,
 }));
 
-/** The metrics of an archiver and its receivers, from its counters. */
+/** The metrics of an archiver and its receivers, from its counters by channel. */
 export function archiverFamilies(
   channels: Readonly<Record<string, RecorderCounters>>,
+  durability: Durability['state'],
 ): MetricFamily[] {
   const numbers = Object.entries(channels);
   const names = Object.keys(DESCRIPTIONS) as (keyof Numbers)[];
@@ -79,5 +89,9 @@ export function archiverFamilies(
   const transports = Object.fromEntries(
     numbers.map(([channel, { transport }]) => [channel, transport] as const),
   );
-  return [...own, ...receiverFamilies(channels), ...transportFamilies(transports)];
+  const degraded = {
+    metric: DEGRADED,
+    samples: [{ labels: {}, value: Number(durability === 'degraded') }],
+  };
+  return [degraded, ...own, ...receiverFamilies(channels), ...transportFamilies(transports)];
 }

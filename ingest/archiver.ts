@@ -11,15 +11,20 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import {
   claimArchiverName,
+  type Durability,
   ensurePartitions,
   ensureSchema,
   openDatabase,
   type OpenDatabase,
+  readDurability,
 } from '#archive/mod.ts';
 import { BackcastError, type ChannelAddress, matchesChannelPattern, toError } from '#base/mod.ts';
+import { authenticatorOf, KeyRing, type KeySettings, monotonicMs } from '#multicast/udp/mod.ts';
 import type { Registry } from '#registry/mod.ts';
 import type { RecorderCounters } from './channel-recorder.ts';
-import type { ShardCommand, ShardReport, ShardSettings } from './shard-messages.ts';
+import { type JoinChannel, Memberships } from './memberships.ts';
+import { RejectionLog } from './rejection-log.ts';
+import type { ShardCommand, ShardReport, ShardSettings, ShardStart } from './shard-messages.ts';
 
 /** Where log lines go: a pino logger, or anything with these two. */
 export interface ArchiverLog {
@@ -32,13 +37,19 @@ export interface ArchiverOptions extends ShardSettings {
   /** Names and patterns of the channels to record. */
   readonly channels: readonly string[];
   readonly registry: Pick<Registry, 'list'>;
+  /** For channels of unicast delivery, whose publishers otherwise do not know of this archiver. */
+  readonly join?: JoinChannel;
   readonly shardCount: number;
   /** How often the registry is asked for new channels. */
   readonly discoverEveryMs: number;
+  /** Where the keys come from, for channels that require authentication. */
+  readonly authentication?: KeySettings | undefined;
   readonly log: ArchiverLog;
 }
 
 const PARTITIONS_EVERY_MS = 3_600_000;
+/** The server may have been given other settings, or be another one. */
+const DURABILITY_EVERY_MS = 60_000;
 /**
  * After a stop, how long the threads may take before they are ended; below the 5 s that `up`
  * promises.
@@ -58,22 +69,28 @@ export class Archiver implements AsyncDisposable {
   readonly #threads: Thread[] = [];
   readonly #known = new Set<string>();
   readonly #recording = new Map<string, PromiseWithResolvers<void>>();
+  readonly #memberships: Memberships;
   readonly #failed = Promise.withResolvers<never>();
   readonly #stopping = new AbortController();
   readonly #loops: Promise<void>[] = [];
+  readonly #rejections: RejectionLog;
+  #keyRing: KeyRing | undefined;
+  #durability: Durability = { state: 'durable', reasons: [] };
   #database: OpenDatabase | undefined;
   #name: AsyncDisposable | undefined;
   #stopped: Promise<void> | undefined;
 
   private constructor(options: ArchiverOptions) {
     this.#options = options;
+    this.#rejections = new RejectionLog(options.log);
+    this.#memberships = new Memberships(options.join, options.log);
     this.#failed.promise.catch(() => undefined);
   }
 
   /**
    * Starts recording. Resolves when the channels that the registry knows now have been handed to
    * the threads. Errors: BACKCAST_DATABASE_UNREACHABLE, BACKCAST_SCHEMA_MISSING,
-   * BACKCAST_LEASE_HELD and those of the registry.
+   * BACKCAST_LEASE_HELD, BACKCAST_KEYS_INVALID and those of the registry.
    */
   static async start(options: ArchiverOptions): Promise<Archiver> {
     const archiver = new Archiver(options);
@@ -91,6 +108,11 @@ export class Archiver implements AsyncDisposable {
     return this.#failed.promise;
   }
 
+  /** Whether the database keeps what it commits; up to a minute old. */
+  get durability(): Durability {
+    return this.#durability;
+  }
+
   /** Numbers per channel, at most half a second old. */
   get counters(): Readonly<Record<string, RecorderCounters>> {
     return Object.assign({}, ...this.#threads.map(({ counters }) => counters));
@@ -98,8 +120,8 @@ export class Archiver implements AsyncDisposable {
 
   /**
    * Resolves when `channel`, which the registry must know by now, is being recorded. Rejects when
-   * the archiver fails or is stopped before that, and with BACKCAST_CONFIG_INVALID if it is none of
-   * the channels to record.
+   * the archiver fails or is stopped before that, with BACKCAST_CONFIG_INVALID if it is none of the
+   * channels to record, and with BACKCAST_KEYS_MISSING if it needs keys and there are none.
    */
   async recording(channel: string): Promise<void> {
     if (!this.#isWanted(channel)) {
@@ -127,6 +149,7 @@ export class Archiver implements AsyncDisposable {
     this.#stopping.abort();
     this.#fail(new Error('the archiver was stopped'));
     for (const thread of this.#threads) tell(thread, { kind: 'stop' });
+    const left = this.#memberships[Symbol.asyncDispose]();
     const ended = Promise.all(this.#threads.map((thread) => thread.ended)).then(() => true);
     const isClean = await Promise.race([ended, delay(STOP_MS_MAX, false, { ref: false })]);
     if (!isClean) {
@@ -134,12 +157,14 @@ export class Archiver implements AsyncDisposable {
       await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
     }
     this.#logTotals();
-    await Promise.allSettled(this.#loops);
+    await Promise.allSettled([...this.#loops, left]);
+    this.#keyRing?.[Symbol.dispose]();
     await Promise.all([this.#name?.[Symbol.asyncDispose](), this.#database?.close()]);
   }
 
   async #start(): Promise<void> {
     const { databaseUrl, holder, shardCount, discoverEveryMs } = this.#options;
+    this.#keyRing = this.#openKeyRing();
     this.#database = openDatabase({
       url: databaseUrl,
       applicationName: `backcast archiver ${holder}`,
@@ -149,12 +174,36 @@ export class Archiver implements AsyncDisposable {
     await ensureSchema(this.#database.database);
     this.#name = await claimArchiverName(databaseUrl, holder);
     await this.#makePartitions();
+    await this.#checkDurability();
     for (let index = 0; index < shardCount; index += 1) this.#threads.push(this.#startThread());
     await this.#discover();
     this.#loops.push(
       this.#repeat(discoverEveryMs, 'discovering channels', () => this.#discover()),
       this.#repeat(PARTITIONS_EVERY_MS, 'making partitions', () => this.#makePartitions()),
+      this.#repeat(DURABILITY_EVERY_MS, 'checking durability', () => this.#checkDurability()),
     );
+  }
+
+  #openKeyRing(): KeyRing | undefined {
+    const { authentication = {}, log } = this.#options;
+    return KeyRing.open(authentication, {
+      onChange: (ids) => {
+        log.info({ ids }, 'authentication keys changed');
+        for (const thread of this.#threads)
+          tell(thread, { kind: 'keys', keys: this.#keyRing?.keys ?? [] });
+      },
+      onProblem: (reason) => log.warn({ reason }, 'authentication keys cannot be read again'),
+    });
+  }
+
+  /** What the server forgets after a crash was never archived, whatever COMMIT said. */
+  async #checkDurability(): Promise<void> {
+    if (this.#database === undefined) return;
+    const before = this.#durability.state;
+    this.#durability = await readDurability(this.#database.database);
+    const { state, reasons } = this.#durability;
+    if (state === 'degraded') this.#options.log.warn({ reasons }, 'the archive is not durable');
+    else if (before === 'degraded') this.#options.log.info({}, 'the archive is durable again');
   }
 
   async #makePartitions(): Promise<void> {
@@ -169,8 +218,7 @@ export class Archiver implements AsyncDisposable {
     for (const [channel, address] of channels) {
       if (!this.#isWanted(channel) || this.#known.has(channel)) continue;
       this.#known.add(channel);
-      if (address.framing === 'native') this.#assign(channel, address);
-      else this.#options.log.warn({ channel, framing: address.framing }, 'channel not recorded');
+      this.#assignKeyed(channel, address);
     }
   }
 
@@ -184,6 +232,20 @@ export class Archiver implements AsyncDisposable {
     return known;
   }
 
+  /** Only what can be listened to: a channel without its keys is told, and the others go on. */
+  #assignKeyed(channel: string, address: ChannelAddress): void {
+    try {
+      authenticatorOf(address, this.#keyRing);
+      this.#assign(channel, address);
+    } catch (error) {
+      const { message: reason } = toError(error);
+      this.#options.log.warn({ channel, reason }, 'channel not recorded');
+      const { promise, reject } = this.#recordingOf(channel);
+      promise.catch(() => undefined);
+      reject(error);
+    }
+  }
+
   #assign(channel: string, address: ChannelAddress): void {
     const thread = this.#threads.reduce((least, next) =>
       next.channelCount < least.channelCount ? next : least,
@@ -193,10 +255,16 @@ export class Archiver implements AsyncDisposable {
   }
 
   #startThread(): Thread {
-    const { channels: _, registry: __, log: ___, ...settings } = this.#options;
-    const worker = new Worker(new URL('shard-worker.ts', import.meta.url), {
-      workerData: settings,
-    });
+    const {
+      channels: _,
+      registry: __,
+      join: ___,
+      log: ____,
+      authentication: _____,
+      ...settings
+    } = this.#options;
+    const workerData: ShardStart = { ...settings, keys: this.#keyRing?.keys };
+    const worker = new Worker(new URL('shard-worker.ts', import.meta.url), { workerData });
     const ended = Promise.withResolvers<void>();
     const thread: Thread = { worker, ended: ended.promise, channelCount: 0, counters: {} };
     worker.on('message', (report: ShardReport) => this.#handle(thread, report));
@@ -210,14 +278,20 @@ export class Archiver implements AsyncDisposable {
 
   #handle(thread: Thread, report: ShardReport): void {
     switch (report.kind) {
+      case 'listening':
+        this.#memberships.begin(report.channel, report.at);
+        break;
       case 'recording':
-        this.#recordingOf(report.channel).resolve();
+        void this.#memberships
+          .joined(report.channel)
+          .then(() => this.#recordingOf(report.channel).resolve());
         break;
       case 'log':
         this.#options.log[report.level](report.fields, report.message);
         break;
       case 'counters':
         thread.counters = report.channels;
+        this.#rejections.handleCounters(report.channels, monotonicMs());
         break;
       case 'failed':
         this.#fail(new BackcastError(report.code, report.message));

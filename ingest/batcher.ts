@@ -9,16 +9,17 @@
 //
 // A batch ends between two packets, never inside one, so that a session's resume point is exact.
 
-import { assert, type SessionId, SEQUENCE_MAX } from '#base/mod.ts';
+import { assert, foreignPacketCount, type Framing, type SessionId } from '#base/mod.ts';
 import type { ArchiveBatch, DeclaredLoss, SessionProgress } from '#archive/mod.ts';
-import { type Segment, SegmentBuilder } from '#archive/segment/mod.ts';
+import type { Segment, SegmentBuilder, SegmentBuilderPool } from '#archive/segment/mod.ts';
 import type {
   MessagesDelivered,
   MessagesLost,
   ReceiverEvent,
   ResumePoint,
 } from '#multicast/core/mod.ts';
-import { NativeBlockReader } from '#multicast/wire/mod.ts';
+import { type BlockReader, newBlockReader, NO_PUBLISH_TIME } from '#multicast/wire/mod.ts';
+import { SessionLedger } from './session-ledger.ts';
 
 /** What a batcher is made of. */
 export interface BatcherOptions {
@@ -26,17 +27,20 @@ export interface BatcherOptions {
   readonly epoch: number;
   /** Last archived position of the channel. */
   readonly head: number;
-  /** What the archive knows of the channel's sessions. */
+  /** How the channel's packets are cut into messages. */
+  readonly framing: Framing;
+  /** What the archive knows of the channel's sessions, those opened last at the end. */
   readonly sessions: readonly SessionProgress[];
+  /** Where builders come from and go back to. */
+  readonly builders: SegmentBuilderPool;
   readonly batchMessagesMax: number;
   readonly batchBytesMax: number;
   readonly batchAgeMs: number;
 }
 
-type Mutable<Value> = { -readonly [Key in keyof Value]: Value[Key] };
-
 /** A batch being filled, and the builders whose memory its segments still use. */
 interface OpenBatch {
+  readonly number: number;
   readonly firstPosition: number;
   readonly segments: Segment[];
   readonly losses: DeclaredLoss[];
@@ -48,35 +52,32 @@ interface OpenBatch {
 }
 
 interface ClosedBatch {
+  readonly number: number;
   readonly batch: ArchiveBatch;
   readonly heldBytes: number;
   readonly builders: readonly SegmentBuilder[];
 }
 
-/** Builders kept for the next batches; more would only hold memory. */
-const SPARE_BUILDERS_MAX = 32;
-/** Stands for no packet number in the archive: the first packet of a session has 2^32 or more. */
-const NO_SQN = 0;
 /** Element headers and the publish time that a stored message has beside its payload. */
 const MESSAGE_OVERHEAD_BYTES = 16;
 
 /** Turns one channel's deliveries into batches. */
 export class Batcher {
   readonly #options: BatcherOptions;
-  readonly #reader = new NativeBlockReader();
-  readonly #sessions = new Map<SessionId, Mutable<SessionProgress>>();
+  readonly #reader: BlockReader;
+  readonly #sessions: SessionLedger;
   readonly #closed: ClosedBatch[] = [];
-  readonly #spare: SegmentBuilder[] = [];
   #open: OpenBatch;
-  #builder: SegmentBuilder;
+  /** The segment being filled; undefined while nothing waits: a quiet channel holds none. */
+  #builder: SegmentBuilder | undefined;
   #inFlight: ClosedBatch | undefined;
   #closedBytes = 0;
 
   constructor(options: BatcherOptions) {
     this.#options = options;
-    for (const session of options.sessions) this.#sessions.set(session.session, { ...session });
-    this.#open = newBatch(options.head + 1);
-    this.#builder = new SegmentBuilder();
+    this.#reader = newBlockReader(options.framing);
+    this.#sessions = new SessionLedger(options.sessions);
+    this.#open = newBatch(1, options.head + 1);
   }
 
   /** Bytes held for messages not yet committed: what the memory of this channel depends on. */
@@ -84,16 +85,20 @@ export class Batcher {
     return this.#closedBytes + this.#open.heldBytes;
   }
 
+  /** What is known of the channel's sessions. */
+  get sessions(): Pick<
+    SessionLedger,
+    'hasForgotten' | 'size' | 'learn' | 'recall' | 'recallForeign'
+  > {
+    return this.#sessions;
+  }
+
   /**
    * Where the next thing told of `session` has to begin; `finished` if nothing can follow,
-   * undefined if it was never heard. No session is ever forgotten: what is stored must not be told
-   * again.
+   * undefined if it is not known: see SessionLedger for what that means.
    */
   recall(session: SessionId): ResumePoint | 'finished' | undefined {
-    const progress = this.#sessions.get(session);
-    if (progress === undefined) return undefined;
-    if (progress.state === 'closed') return 'finished';
-    return { session, nextSequence: progress.watermark + 1, nextSqn: sqnOf(progress) };
+    return this.#sessions.recall(session);
   }
 
   /** When the open batch is due, if nothing is being committed; Infinity if there is nothing. */
@@ -105,19 +110,21 @@ export class Batcher {
   }
 
   /**
-   * Takes what a receiver tells. `wallClockUs` dates losses and closings; message bytes are copied.
+   * Takes what a receiver tells. `wallClockUs` dates losses, closings, and messages of a framing
+   * that states no publish time; message bytes are copied.
    */
   handleEvent(event: ReceiverEvent, nowMs: number, wallClockUs: number): void {
     if (isEmpty(this.#open)) this.#open.openedAtMs = nowMs;
     switch (event.kind) {
       case 'opened':
-        this.#openSession(event.session, event.tsi);
+        this.#sessions.open(event.session, event.tsi, event.isForeign, this.#open.number);
+        this.#open.changed.add(event.session);
         break;
       case 'source':
         this.#change(event.session).source = event.source;
         break;
       case 'messages':
-        this.#store(event);
+        this.#store(event, wallClockUs);
         break;
       case 'lead':
         this.#notice(event.session, event.sequence);
@@ -155,31 +162,8 @@ export class Batcher {
     assert(done !== undefined, 'only a batch in flight can be committed');
     this.#inFlight = undefined;
     this.#closedBytes -= done.heldBytes;
-    for (const builder of done.builders) {
-      if (this.#spare.length >= SPARE_BUILDERS_MAX) break;
-      builder.reset();
-      this.#spare.push(builder);
-    }
-  }
-
-  #openSession(session: SessionId, tsi: string): void {
-    const known = this.#sessions.get(session);
-    if (known === undefined) {
-      const first: Mutable<SessionProgress> = {
-        session,
-        tsi,
-        state: 'open',
-        firstArchived: 1,
-        watermark: 0,
-        lead: 0,
-        resumeSqn: NO_SQN,
-      };
-      this.#sessions.set(session, first);
-    } else {
-      known.state = 'open';
-      delete known.closedAtUs;
-    }
-    this.#open.changed.add(session);
+    for (const builder of done.builders) this.#options.builders.give(builder);
+    this.#sessions.committed(done.batch.sessions, done.number);
   }
 
   #closeSession(session: SessionId, cause: 'fin' | 'expired', wallClockUs: number): void {
@@ -189,83 +173,85 @@ export class Batcher {
     progress.closedAtUs = wallClockUs;
   }
 
-  #store(event: MessagesDelivered): void {
+  #store(event: MessagesDelivered, wallClockUs: number): void {
     const reader = this.#reader;
     const reason = reader.open(event.bytes, event.start, event.end);
     assert(reason === undefined, 'a delivered block is well-formed');
-    const { session } = event;
-    let sequence = event.firstSequence;
-    this.#advance(session, sequence, sequence + event.messageCount - 1, event.nextSqn);
+    const { session, firstSequence: first, lastSequence: last, messageCount } = event;
+    const { isForeign } = this.#advance(session, { first, last }, event.nextSqn);
+    const isDense = last === first + messageCount - 1;
+    assert(isDense || isForeign, 'a publisher of ours numbers its messages densely');
+    let sequence = first;
     while (reader.next()) {
-      if (this.#builder.isFull) this.#finishSegment();
-      const { payloadStart, payloadEnd } = reader;
-      this.#builder.append(
-        session,
-        sequence,
-        event.bytes,
-        payloadStart,
-        payloadEnd,
-        reader.publishedAtUs,
-      );
+      const builder = this.#builderWithRoom();
+      const { payloadStart, payloadEnd, publishedAtUs } = reader;
+      const atUs = publishedAtUs === NO_PUBLISH_TIME ? wallClockUs : publishedAtUs;
+      builder.append(session, sequence, event.bytes, payloadStart, payloadEnd, atUs);
       sequence += 1;
     }
-    this.#open.messageCount += event.messageCount;
-    this.#open.heldBytes += event.end - event.start + event.messageCount * MESSAGE_OVERHEAD_BYTES;
+    assert(sequence === first + messageCount, 'a delivered block has the messages it says');
+    if (!isDense) this.#builder?.coverThrough(last);
+    this.#open.messageCount += messageCount;
+    this.#open.heldBytes += event.end - event.start + messageCount * MESSAGE_OVERHEAD_BYTES;
   }
 
   /** More is there than was told: what lies between is unsettled, and the archive says so. */
   #notice(session: SessionId, lead: number): void {
-    const known = this.#sessions.get(session)?.lead ?? 0;
-    if (lead > known) this.#change(session).lead = lead;
+    if (lead > this.#sessions.progressOf(session).lead) this.#change(session).lead = lead;
   }
 
   #declare(event: MessagesLost, wallClockUs: number): void {
-    this.#advance(event.session, event.firstSequence, event.lastSequence, event.nextSqn);
+    const { session, firstSequence, lastSequence, nextSqn } = event;
+    const range = { first: firstSequence, last: lastSequence };
+    const firstSqn = this.#sessions.resumeSqnOf(session);
+    const { isForeign } = this.#advance(session, range, nextSqn);
     this.#open.losses.push({
-      session: event.session,
-      firstSequence: event.firstSequence,
-      lastSequence: event.lastSequence,
+      session,
+      firstSequence,
+      lastSequence,
       cause: event.cause,
       afterPosition: this.#open.firstPosition + this.#open.messageCount - 1,
       detectedAtUs: wallClockUs,
+      firstSqn,
+      nextSqn,
+      packetCount: isForeign ? foreignPacketCount(this.#options.framing, range) : null,
     });
   }
 
-  /** [first, last] is accounted for; the promise of the whole product hangs on this assertion. */
-  #advance(session: SessionId, first: number, last: number, nextSqn: number): void {
-    const progress = this.#change(session);
-    assert(first === progress.watermark + 1, 'sequences are accounted for in order, each once');
-    assert(last <= SEQUENCE_MAX, 'a sequence is at most 2^53 − 1');
-    progress.watermark = last;
-    progress.lead = Math.max(progress.lead, last);
-    progress.resumeSqn = nextSqn;
-  }
-
-  #change(session: SessionId): Mutable<SessionProgress> {
+  #advance(
+    session: SessionId,
+    range: { readonly first: number; readonly last: number },
+    nextSqn: number,
+  ): SessionProgress {
     this.#open.changed.add(session);
-    return this.#progressOf(session);
+    return this.#sessions.advance(session, range, nextSqn, this.#open.number);
   }
 
-  #progressOf(session: SessionId): Mutable<SessionProgress> {
-    const progress = this.#sessions.get(session);
-    assert(progress !== undefined, 'a session is opened before anything else is told of it');
-    return progress;
+  #change(session: SessionId): ReturnType<SessionLedger['change']> {
+    this.#open.changed.add(session);
+    return this.#sessions.change(session, this.#open.number);
   }
 
   #snapshot(sessions: ReadonlySet<SessionId>): SessionProgress[] {
-    return [...sessions].map((session) => ({ ...this.#progressOf(session) }));
+    return [...sessions].map((session) => ({ ...this.#sessions.progressOf(session) }));
   }
 
-  #finishSegment(): void {
-    const segment = this.#builder.finish(nextPosition(this.#open));
-    this.#open.segments.push(segment);
-    this.#open.builders.push(this.#builder);
-    this.#builder = this.#spare.pop() ?? new SegmentBuilder();
+  /** The segment being filled, or the next one. */
+  #builderWithRoom(): SegmentBuilder {
+    if (this.#builder?.isFull === true) this.#finishSegment(this.#builder);
+    this.#builder ??= this.#options.builders.take();
+    return this.#builder;
+  }
+
+  #finishSegment(builder: SegmentBuilder): void {
+    this.#open.segments.push(builder.finish(nextPosition(this.#open)));
+    this.#open.builders.push(builder);
+    this.#builder = undefined;
   }
 
   #close(): void {
-    if (this.#builder.messageCount > 0) this.#finishSegment();
-    const { firstPosition, segments, losses, builders, changed, heldBytes } = this.#open;
+    if (this.#builder !== undefined) this.#finishSegment(this.#builder);
+    const { number, firstPosition, segments, losses, builders, changed, heldBytes } = this.#open;
     const batch: ArchiveBatch = {
       channelId: this.#options.channelId,
       epoch: this.#options.epoch,
@@ -275,17 +261,14 @@ export class Batcher {
       sessions: this.#snapshot(changed),
     };
     this.#closedBytes += heldBytes;
-    this.#closed.push({ batch, builders, heldBytes });
-    this.#open = newBatch(firstPosition + this.#open.messageCount);
+    this.#closed.push({ number, batch, builders, heldBytes });
+    this.#open = newBatch(number + 1, firstPosition + this.#open.messageCount);
   }
 }
 
-function sqnOf({ resumeSqn }: SessionProgress): number | undefined {
-  return resumeSqn === NO_SQN ? undefined : resumeSqn;
-}
-
-function newBatch(firstPosition: number): OpenBatch {
+function newBatch(number: number, firstPosition: number): OpenBatch {
   return {
+    number,
     firstPosition,
     segments: [],
     losses: [],

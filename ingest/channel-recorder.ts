@@ -5,30 +5,39 @@
 // cause.
 
 import type { ArchiveBatch, SessionProgress } from '#archive/mod.ts';
-import type { ChannelAddress } from '#base/mod.ts';
+import type { SegmentBuilderPool } from '#archive/segment/mod.ts';
+import type { ChannelAddress, MemberAddress, SessionId } from '#base/mod.ts';
 import {
   type LatencySnapshot,
   Receiver,
   type ReceiverCounters,
   type ReceiverEvent,
+  type ResumePoint,
 } from '#multicast/core/mod.ts';
 import {
+  authenticatorOf,
   Driver,
   GatedSocket,
+  type KeySource,
   monotonicMs,
   newTransportCounters,
   openReceiverTransport,
+  type PortRange,
   processRandom,
   type ReceiverTransport,
   type TransportCounters,
   wallClockUs,
 } from '#multicast/udp/mod.ts';
 import { Batcher } from './batcher.ts';
+import { SessionLookup } from './session-lookup.ts';
 import type { BatchSource } from './shard-writer.ts';
 
 /** What every channel of an archiver has in common. */
 export interface RecordingSettings {
+  /** Address or name of the interface. */
   readonly interfaceAddress: string;
+  /** Time-to-live of copies of NAKs to the group; 1 by default. */
+  readonly ttl?: number | undefined;
   readonly receiveBufferBytes: number;
   readonly messageBytesMax: number;
   readonly repairTimeoutMs: number;
@@ -38,6 +47,8 @@ export interface RecordingSettings {
   readonly batchAgeMs: number;
   /** Faults to inject, as the loss injector reads them; undefined for none. */
   readonly faults: string | undefined;
+  /** First and last port on which channels of unicast delivery are heard; any if not given. */
+  readonly unicastPorts?: PortRange | undefined;
   /** Start of the names of capture files: each channel has `capture`.CHANNEL.pcap. */
   readonly capture?: string | undefined;
 }
@@ -50,6 +61,12 @@ export interface ChannelRecorderOptions extends RecordingSettings {
   readonly epoch: number;
   readonly head: number;
   readonly sessions: readonly SessionProgress[];
+  /** What the archive has of these sessions. */
+  readonly findSessions: (sessions: readonly SessionId[]) => Promise<readonly SessionProgress[]>;
+  readonly builders: SegmentBuilderPool;
+  readonly keys: KeySource | undefined;
+  /** A channel of unicast delivery is heard at this place, of which its publishers must know. */
+  readonly onListening: (at: MemberAddress) => void;
   /** A batch may be due. */
   readonly onWork: () => void;
   /** The state of a session changed: heard, lost something, ended. */
@@ -87,6 +104,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   readonly #options: ChannelRecorderOptions;
   readonly #receiver: Receiver;
   readonly #batcher: Batcher;
+  readonly #lookup: SessionLookup;
   readonly #resources = new AsyncDisposableStack();
   #gate: GatedSocket | undefined;
   #countTransport: () => TransportCounters = newTransportCounters;
@@ -95,13 +113,20 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
 
   private constructor(options: ChannelRecorderOptions) {
     this.#options = options;
-    const batcher = new Batcher(options);
+    const batcher = new Batcher({ ...options, framing: options.address.framing });
     this.#batcher = batcher;
+    this.#lookup = new SessionLookup({
+      find: options.findSessions,
+      onFound: (progress) => batcher.sessions.learn(progress),
+      nowMs: monotonicMs,
+    });
     this.#receiver = new Receiver({
       ...options,
       join: 'window',
       random: processRandom(),
-      recall: (session) => batcher.recall(session),
+      authenticator: authenticatorOf(options.address, options.keys),
+      recall: (session) => this.#recall(session),
+      recallForeign: (tsi) => batcher.sessions.recallForeign(tsi),
     });
     for (const { session, state } of options.sessions) {
       const resume = state === 'open' ? batcher.recall(session) : undefined;
@@ -111,14 +136,20 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
 
   /**
    * Opens the sockets and starts to record. Errors: BACKCAST_INTERFACE_UNUSABLE,
-   * BACKCAST_PORT_IN_USE.
+   * BACKCAST_PORT_IN_USE, BACKCAST_KEYS_MISSING.
    */
   static async open(options: ChannelRecorderOptions): Promise<ChannelRecorder> {
     const recorder = new ChannelRecorder(options);
     const resources = recorder.#resources;
     try {
       const capture = options.capture && `${options.capture}.${options.channel}.pcap`;
-      const transport = await openReceiverTransport(resources, { ...options, capture });
+      const unicast = {
+        ports: options.unicastPorts,
+        join: async (at: MemberAddress): Promise<undefined> => {
+          options.onListening(at);
+        },
+      };
+      const transport = await openReceiverTransport(resources, { ...options, capture, unicast });
       recorder.#countTransport = transport.count;
       recorder.#drive(transport);
       return recorder;
@@ -165,6 +196,13 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources.disposeAsync();
     this.#takeEvents();
+  }
+
+  /** A session that may be forgotten is let wait until the archive has said what it knows. */
+  #recall(session: SessionId): ResumePoint | 'finished' | undefined {
+    const known = this.#batcher.recall(session);
+    if (known !== undefined || !this.#batcher.sessions.hasForgotten) return known;
+    return this.#lookup.isNew(session) ? undefined : 'finished';
   }
 
   #drive({ group, send }: ReceiverTransport): void {

@@ -1,7 +1,8 @@
 // What the archiver and its worker threads say to each other. Plain data, as a thread boundary
 // wants it.
 
-import type { ChannelAddress, ErrorCode } from '#base/mod.ts';
+import type { ChannelAddress, ErrorCode, MemberAddress } from '#base/mod.ts';
+import type { AuthenticationKey } from '#multicast/udp/mod.ts';
 import type { RecorderCounters, RecordingSettings } from './channel-recorder.ts';
 
 /** What a shard is started with. */
@@ -11,13 +12,21 @@ export interface ShardSettings extends RecordingSettings {
   readonly holder: string;
 }
 
+/** What a thread is started with: the settings, and the keys as they are then. */
+export interface ShardStart extends ShardSettings {
+  readonly keys: readonly AuthenticationKey[] | undefined;
+}
+
 /** What a shard is told. */
 export type ShardCommand =
   | { readonly kind: 'record'; readonly channel: string; readonly address: ChannelAddress }
+  /** Other keys hold from now on. */
+  | { readonly kind: 'keys'; readonly keys: readonly AuthenticationKey[] }
   | { readonly kind: 'stop' };
 
 /** What a shard tells. */
 export type ShardReport =
+  | { readonly kind: 'listening'; readonly channel: string; readonly at: MemberAddress }
   | { readonly kind: 'recording'; readonly channel: string }
   | {
       readonly kind: 'log';

@@ -4,17 +4,18 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert, BackcastError, toError } from '#base/mod.ts';
 import { Shard } from './shard.ts';
-import type { ShardCommand, ShardReport, ShardSettings } from './shard-messages.ts';
+import type { ShardCommand, ShardReport, ShardStart } from './shard-messages.ts';
 
 const COUNTERS_EVERY_MS = 500;
 
 const port = parentPort;
 assert(port !== null, 'a shard runs in a worker thread');
 const report = (message: ShardReport): void => port.postMessage(message);
-const shard = new Shard(workerData as ShardSettings, report);
+const shard = new Shard(workerData as ShardStart, report);
 
 port.on('message', (command: ShardCommand) => {
   if (command.kind === 'record') shard.record(command.channel, command.address);
+  else if (command.kind === 'keys') shard.useKeys(command.keys);
   else shard.stop();
 });
 

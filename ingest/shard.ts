@@ -8,17 +8,19 @@ import {
   Appender,
   type ArchiveDatabase,
   ensureChannel,
+  findSessions,
   type HeldLease,
   loadSessions,
   openDatabase,
   releaseLease,
   renewLeases,
 } from '#archive/mod.ts';
+import { SegmentBuilderPool } from '#archive/segment/mod.ts';
 import { BackcastError, type ChannelAddress } from '#base/mod.ts';
 import type { ReceiverEvent } from '#multicast/core/mod.ts';
-import { monotonicMs } from '#multicast/udp/mod.ts';
+import { type AuthenticationKey, monotonicMs } from '#multicast/udp/mod.ts';
 import { ChannelRecorder, type RecorderCounters } from './channel-recorder.ts';
-import type { ShardReport, ShardSettings } from './shard-messages.ts';
+import type { ShardReport, ShardStart } from './shard-messages.ts';
 import { ShardWriter } from './shard-writer.ts';
 
 /** How long a lease stands; it is renewed three times within. */
@@ -32,7 +34,8 @@ const DRAIN_MS_MAX = 3_000;
 
 /** The channels of one worker thread. */
 export class Shard {
-  readonly #settings: ShardSettings;
+  readonly #settings: ShardStart;
+  readonly #keySource: { keys: readonly AuthenticationKey[] } | undefined;
   readonly #report: (report: ShardReport) => void;
   readonly #resources = new AsyncDisposableStack();
   readonly #database: ArchiveDatabase;
@@ -42,9 +45,11 @@ export class Shard {
   readonly #stopping = new AbortController();
   readonly #drainDeadline = new AbortController();
   readonly #takes: Promise<void>[] = [];
+  readonly #builders = new SegmentBuilderPool();
 
-  constructor(settings: ShardSettings, report: (report: ShardReport) => void) {
+  constructor(settings: ShardStart, report: (report: ShardReport) => void) {
     this.#settings = settings;
+    this.#keySource = settings.keys && { keys: settings.keys };
     this.#report = report;
     const applicationName = `backcast archiver ${settings.holder}`;
     const url = settings.databaseUrl;
@@ -91,6 +96,11 @@ export class Shard {
     this.#takes.push(take);
   }
 
+  /** Packets are sealed and checked with these keys from now on. */
+  useKeys(keys: readonly AuthenticationKey[]): void {
+    if (this.#keySource !== undefined) this.#keySource.keys = keys;
+  }
+
   /** Stops listening, commits what was heard, gives the leases back; `run` then returns. */
   stop(): void {
     this.#stopping.abort();
@@ -130,7 +140,12 @@ export class Shard {
         }
         waitingFor = lease.holder;
       } catch (error) {
-        if (!(error instanceof BackcastError) || !error.isRetryable) throw error;
+        if (!(error instanceof BackcastError)) throw error;
+        if (error.code === 'BACKCAST_FRAMING_CHANGED') {
+          this.#log('warn', 'channel not recorded', { channel, reason: error.message });
+          return;
+        }
+        if (!error.isRetryable) throw error;
         if (waitingFor !== error.code) {
           this.#log('warn', 'channel cannot be taken yet', { channel, reason: error.message });
         }
@@ -155,6 +170,10 @@ export class Shard {
       epoch: lease.epoch,
       head: lease.head,
       sessions,
+      findSessions: (asked) => findSessions(this.#database, lease.channelId, asked),
+      builders: this.#builders,
+      keys: this.#keySource,
+      onListening: (at) => this.#report({ kind: 'listening', channel, at }),
       onWork: () => this.#writer.wake(),
       onSession: (event) => this.#logSession(channel, event),
       onFenced: () => this.#lose(channel),

@@ -57,6 +57,7 @@ CREATE TABLE sessions (
   seen_at timestamptz NOT NULL,
   closed_at timestamptz,
   channel_id int NOT NULL CONSTRAINT sessions_channel_fk REFERENCES channels,
+  is_foreign boolean NOT NULL,
   state text NOT NULL,
   tsi text NOT NULL,
   source text,
@@ -67,6 +68,9 @@ CREATE TABLE sessions (
     CHECK (first_archived >= 1 AND watermark >= first_archived - 1)
 )`;
 
+// A run is messages with consecutive sequences. Its last number is run_first + run_length - 1, but
+// for sessions in which some numbers name no message: run_last then has, for every run, the number
+// through which it accounts. Where no run of a segment needs it, it is null and costs nothing.
 const SEGMENTS = `
 CREATE TABLE segments (
   first_position bigint NOT NULL,
@@ -81,6 +85,7 @@ CREATE TABLE segments (
   run_length int[] NOT NULL,
   published_at timestamptz[] NOT NULL,
   payload bytea[] NOT NULL,
+  run_last bigint[],
   CONSTRAINT segments_pk PRIMARY KEY (channel_id, first_position, archived_at),
   CONSTRAINT segments_count_check CHECK (message_count BETWEEN 1 AND ${SEGMENT_MESSAGES_MAX}),
   CONSTRAINT segments_position_check CHECK (first_position >= 1)
@@ -106,13 +111,15 @@ CREATE TABLE losses (
   first_sequence bigint NOT NULL,
   last_sequence bigint NOT NULL,
   after_position bigint NOT NULL,
+  first_sqn bigint,
+  next_sqn bigint NOT NULL,
+  packet_count bigint,
   detected_at timestamptz NOT NULL,
   declared_at timestamptz NOT NULL,
   healed_at timestamptz,
   channel_id int NOT NULL CONSTRAINT losses_channel_fk REFERENCES channels,
   cause text NOT NULL CONSTRAINT losses_cause_check CHECK (cause IN (${CAUSES})),
   healed_by text,
-  evidence jsonb,
   CONSTRAINT losses_pk PRIMARY KEY (channel_id, session_id, first_sequence),
   CONSTRAINT losses_range_check CHECK (first_sequence >= 1 AND last_sequence >= first_sequence)
 )`;

@@ -98,6 +98,9 @@ function sameAddress(left: ChannelAddress | undefined, right: ChannelAddress): b
     left.group === right.group &&
     left.port === right.port &&
     left.dport === right.dport &&
-    left.framing === right.framing
+    left.framing === right.framing &&
+    left.delivery === right.delivery &&
+    left.authentication === right.authentication &&
+    left.sources?.join() === right.sources?.join()
   );
 }

@@ -3,31 +3,50 @@
 // otherwise hand out addresses of its own. Entries that cannot be used are skipped and left as they
 // are.
 
-import type { ChannelAddress, Framing, SessionId } from '#base/mod.ts';
+import type { ChannelAddress, SessionId } from '#base/mod.ts';
 import {
-  BackcastError,
+  FANOUT_MEMBERS_DEFAULT_MAX,
   REGISTRY_CHANNELS_MAX,
-  REGISTRY_SESSIONS_MAX,
   SESSION_LEASE_MS_DEFAULT,
 } from '#base/mod.ts';
 import {
-  announcementKey,
   checkAddress,
   checkAnnouncement,
+  checkMember,
   invalidEntry,
+  newProperties,
   requireChannelName,
-  requireFraming,
+  requireProperties,
 } from './answers.ts';
+import {
+  type Leased,
+  leasedMember,
+  leasedSession,
+  leaseKey,
+  LEASES_MAX,
+  tooManyLeases,
+} from './leases.ts';
 import { readTextFile, updateTextFile } from './locked-file.ts';
+import { byAge, requireRoom } from './members.ts';
 import { allocate, parsePool, POOL_DEFAULT, poolExhausted, type AddressPool } from './pool.ts';
 import {
   parseDocument,
   serializeDocument,
   takenAddresses,
   usableChannels,
+  type LeaseBook,
+  type LeaseEntry,
   type RegistryDocument,
 } from './registry-document.ts';
-import type { Reconciliation, Registry, RegistryOptions, SessionAnnouncement } from './types.ts';
+import type {
+  ChannelMember,
+  MemberLease,
+  Reconciliation,
+  Registry,
+  RegistryOptions,
+  ResolveOptions,
+  SessionAnnouncement,
+} from './types.ts';
 
 /** What a file registry is told. */
 export interface FileRegistryOptions extends RegistryOptions {
@@ -50,10 +69,13 @@ class FileRegistry implements Registry {
   readonly #leaseMs: number;
   readonly #wallClockMs: () => number;
   readonly #onInvalid: NonNullable<RegistryOptions['onInvalid']>;
+  readonly #options: RegistryOptions;
   readonly #announced = new Map<string, SessionAnnouncement>();
+  readonly #joined = new Map<string, ChannelMember>();
   #lastUpdate: Promise<unknown> = Promise.resolve();
 
   constructor(options: FileRegistryOptions) {
+    this.#options = options;
     this.#path = options.path;
     this.#pool = parsePool(options.pool ?? POOL_DEFAULT);
     this.#leaseMs = options.leaseMs ?? SESSION_LEASE_MS_DEFAULT;
@@ -61,16 +83,11 @@ class FileRegistry implements Registry {
     this.#onInvalid = options.onInvalid ?? (() => undefined);
   }
 
-  async resolve(
-    channel: string,
-    options: { readonly framing?: Framing } = {},
-  ): Promise<ChannelAddress> {
+  async resolve(channel: string, options: ResolveOptions = {}): Promise<ChannelAddress> {
     const known =
       (await this.lookup(channel)) ??
-      (await this.#update((document) =>
-        this.#allocate(document, channel, options.framing ?? 'native'),
-      ));
-    return requireFraming(channel, known, options.framing);
+      (await this.#update((document) => this.#allocate(document, channel, options)));
+    return requireProperties(channel, known, options);
   }
 
   async lookup(channel: string): Promise<ChannelAddress | undefined> {
@@ -84,13 +101,13 @@ class FileRegistry implements Registry {
 
   async announce(session: SessionAnnouncement): Promise<void> {
     requireChannelName(session.channel);
-    await this.#update((document) => this.#lease(document, session));
-    this.#announced.set(announcementKey(session), session);
+    await this.#update((document) => this.#lease(document, leasedSession(session)));
+    this.#announced.set(leaseKey(session.channel, session.session), session);
   }
 
   async withdraw(channel: string, session: SessionId): Promise<void> {
     requireChannelName(channel);
-    this.#announced.delete(announcementKey({ channel, session }));
+    this.#announced.delete(leaseKey(channel, session));
     await this.#update(({ sessions }) => {
       sessions.get(channel)?.delete(session);
       if (sessions.get(channel)?.size === 0) sessions.delete(channel);
@@ -99,9 +116,9 @@ class FileRegistry implements Registry {
 
   async sessions(channel: string): Promise<readonly SessionAnnouncement[]> {
     requireChannelName(channel);
+    const { sessions } = await this.#read();
     const found: SessionAnnouncement[] = [];
-    for (const entry of (await this.#read()).sessions.get(channel)?.values() ?? []) {
-      if (entry.expiresAtMs <= this.#wallClockMs()) continue;
+    for (const { entry } of this.#standing(sessions, channel)) {
       const checked = checkAnnouncement(entry, channel);
       if (checked.ok) found.push(checked.value);
       else this.#onInvalid({ channel, problem: checked.problem });
@@ -109,17 +126,56 @@ class FileRegistry implements Registry {
     return found.toSorted((left, right) => left.startedAtUs - right.startedAtUs);
   }
 
+  async join(member: ChannelMember): Promise<void> {
+    const { channel, id } = member;
+    requireRoom(member, await this.members(channel), this.#membersMax);
+    await this.#update((document) => this.#lease(document, leasedMember(member)));
+    this.#joined.set(leaseKey(channel, id), member);
+  }
+
+  async leave(channel: string, id: string): Promise<void> {
+    requireChannelName(channel);
+    const key = leaseKey(channel, id);
+    const member = this.#joined.get(key);
+    if (member === undefined) return;
+    this.#joined.delete(key);
+    const left = { ...member, leftAtUs: this.#wallClockMs() * 1_000 };
+    await this.#update((document) => this.#lease(document, leasedMember(left)));
+  }
+
+  async members(channel: string): Promise<readonly MemberLease[]> {
+    requireChannelName(channel);
+    const { members } = await this.#read();
+    const found: MemberLease[] = [];
+    for (const { entry, remainingMs } of this.#standing(members, channel)) {
+      const checked = checkMember(entry, channel);
+      if (checked.ok) found.push({ member: checked.value, remainingMs });
+      else this.#onInvalid({ channel, problem: checked.problem });
+    }
+    return found.toSorted(byAge);
+  }
+
   async reconcile(): Promise<Reconciliation> {
-    const announced = [...this.#announced.values()];
-    if (announced.length > 0)
+    const announced = [...this.#announced.values()].map(leasedSession);
+    const joined = [...this.#joined.values()].map(leasedMember);
+    if (announced.length + joined.length > 0)
       await this.#update((document) => {
-        for (const session of announced) this.#lease(document, session);
+        for (const leased of [...announced, ...joined]) this.#lease(document, leased);
       });
-    return { restoredChannels: [], conflicts: [], renewedSessionCount: announced.length };
+    return {
+      restoredChannels: [],
+      conflicts: [],
+      renewedSessionCount: announced.length,
+      renewedMemberCount: joined.length,
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#lastUpdate.catch(() => undefined);
+  }
+
+  get #membersMax(): number {
+    return this.#options.membersMax ?? FANOUT_MEMBERS_DEFAULT_MAX;
   }
 
   async #read(): Promise<RegistryDocument> {
@@ -134,29 +190,37 @@ class FileRegistry implements Registry {
     return checked.value;
   }
 
-  #allocate(document: RegistryDocument, channel: string, framing: Framing): ChannelAddress {
+  #allocate(document: RegistryDocument, channel: string, options: ResolveOptions): ChannelAddress {
     const known = this.#known(document, channel);
     if (known !== undefined) return known;
     if (document.channels.size >= REGISTRY_CHANNELS_MAX) throw poolExhausted(this.#pool, channel);
-    const request = { name: channel, framing };
+    const properties = newProperties(channel, options, this.#options);
+    const request = { name: channel, ...properties };
     const address = allocate(this.#pool, request, takenAddresses(document));
     if (address === undefined) throw poolExhausted(this.#pool, channel);
     document.channels.set(channel, address);
     return address;
   }
 
-  #lease(document: RegistryDocument, session: SessionAnnouncement): void {
+  /** The entries of `channel` whose lease stands. */
+  *#standing(
+    book: LeaseBook,
+    channel: string,
+  ): Generator<{ readonly entry: LeaseEntry; readonly remainingMs: number }> {
     const nowMs = this.#wallClockMs();
-    const leases = document.sessions.get(session.channel) ?? new Map();
-    document.sessions.set(session.channel, leases);
+    for (const entry of book.get(channel)?.values() ?? [])
+      if (entry.expiresAtMs > nowMs) yield { entry, remainingMs: entry.expiresAtMs - nowMs };
+  }
+
+  #lease(document: RegistryDocument, { kind, channel, name, value }: Leased): void {
+    const nowMs = this.#wallClockMs();
+    const book = document[kind];
+    const leases = book.get(channel) ?? new Map<string, LeaseEntry>();
+    book.set(channel, leases);
     for (const [id, { expiresAtMs }] of leases) if (expiresAtMs <= nowMs) leases.delete(id);
-    if (leases.size >= REGISTRY_SESSIONS_MAX && !leases.has(session.session))
-      throw new BackcastError(
-        'BACKCAST_REGISTRY_INVALID',
-        `channel "${session.channel}" has ${leases.size} sessions announced, as many as may be; ` +
-          'look for a publisher that restarts without end',
-      );
-    leases.set(session.session, { ...session, expiresAtMs: nowMs + this.#leaseMs });
+    if (leases.size >= LEASES_MAX[kind] && !leases.has(name))
+      throw invalidEntry(channel, tooManyLeases(kind), this.#path);
+    leases.set(name, { ...value, expiresAtMs: nowMs + this.#leaseMs });
   }
 
   /** One change at a time per process; the lock file takes care of the other processes. */

@@ -1,13 +1,14 @@
 // Floor 3: the names of channels and their multicast addresses. One interface (types.ts) with a
 // store in a file, one in Redis, and one in the configuration.
 
-export { checkAddress, checkAnnouncement } from './answers.ts';
+export { checkAddress, checkAnnouncement, checkMember } from './answers.ts';
 export { openFileRegistry, type FileRegistryOptions } from './file-registry.ts';
 export { openRegistry, type RegistryListeners, type RegistrySettings } from './open.ts';
+export { joinChannel, RegistryMembers, type RegistryMembersOptions } from './members.ts';
 export * from './pool.ts';
 export type { ReachabilityChange } from './redis-connection.ts';
 export { openRedisRegistry, type RedisRegistryOptions } from './redis-registry.ts';
-export { parseAddressText } from './redis-scripts.ts';
+export { formatAddress, parseAddressText } from './redis-scripts.ts';
 export { parseDocument, serializeDocument } from './registry-document.ts';
-export { openStaticRegistry } from './static-registry.ts';
+export { openStaticRegistry, type StaticChannel } from './static-registry.ts';
 export type * from './types.ts';

@@ -1,10 +1,19 @@
 // The registry that a configuration asks for.
 
 import { join } from 'node:path';
-import { BackcastError, type ChannelAddress, dportOf } from '#base/mod.ts';
+import {
+  BackcastError,
+  canonicalAddress,
+  type ChannelAddress,
+  type Authentication,
+  type Delivery,
+  dportOf,
+  parseMemberAddress,
+} from '#base/mod.ts';
 import { openFileRegistry } from './file-registry.ts';
 import { openRedisRegistry, type RedisRegistryOptions } from './redis-registry.ts';
-import { openStaticRegistry } from './static-registry.ts';
+import { openStaticRegistry, type StaticChannel } from './static-registry.ts';
+import { concise } from './answers.ts';
 import type { PoolOptions, Registry } from './types.ts';
 
 /** The settings that matter here; a whole configuration fits. */
@@ -17,10 +26,24 @@ export interface RegistrySettings {
     readonly kind: 'auto' | 'file' | 'redis';
     readonly prefix: string;
     readonly leaseMs: number;
+    /** Of new channels; multicast if not given. */
+    readonly delivery?: Delivery;
     readonly pool: PoolOptions;
   };
   /** Channels with a fixed address. */
-  readonly channels: readonly ({ readonly name: string } & ChannelAddress)[];
+  readonly channels: readonly (ChannelAddress & {
+    readonly name: string;
+    /** Each as address:port. */
+    readonly members?: readonly string[];
+  })[];
+  readonly authentication?: {
+    /** Of new channels. */
+    readonly newChannels: Authentication;
+  };
+  readonly unicast?: {
+    /** Members that a channel may have. */
+    readonly membersMax: number;
+  };
 }
 
 /** Whom to tell about unusable entries and about Redis going and coming. */
@@ -36,19 +59,33 @@ export async function openRegistry(
 ): Promise<Registry> {
   const stored = await openStored(settings, listeners);
   if (settings.channels.length === 0) return stored;
-  const fixed = settings.channels.map(({ name, group, port, dport, framing }) => {
-    const address = { group, port, dport: dportOf(framing, port, dport), framing };
-    return [name, address] as const;
-  });
+  const fixed = settings.channels.map((channel) => [channel.name, fixedChannel(channel)] as const);
   return openStaticRegistry(new Map(fixed), stored);
 }
 
+/** A configuration may write an IPv6 address as it likes, and need not know the dport of zmq. */
+function fixedChannel(channel: RegistrySettings['channels'][number]): StaticChannel {
+  const { group, port, dport, framing, delivery, authentication, sources } = channel;
+  const { members: endpoints = [] } = channel;
+  const members = endpoints.map(parseMemberAddress).filter((it) => it !== undefined);
+  const texts = sources?.map((source) => canonicalAddress(source) ?? source);
+  return {
+    group: canonicalAddress(group) ?? group,
+    port,
+    dport: dportOf(framing, port, dport),
+    ...concise({ framing, delivery, authentication }),
+    ...(texts && { sources: texts }),
+    members,
+  };
+}
+
 async function openStored(
-  { home, redisUrl, registry }: RegistrySettings,
+  { home, redisUrl, registry, unicast, authentication }: RegistrySettings,
   listeners: RegistryListeners,
 ): Promise<Registry> {
-  const { kind, prefix, leaseMs, pool } = registry;
-  const shared = { ...listeners, leaseMs, pool };
+  const { kind, prefix, leaseMs, delivery = 'multicast', pool } = registry;
+  const defaults = { delivery, authentication: authentication?.newChannels ?? 'off' };
+  const shared = { ...listeners, ...unicast, ...defaults, leaseMs, pool };
   if (kind === 'file' || (kind === 'auto' && redisUrl === undefined))
     return openFileRegistry({ ...shared, path: join(home, 'registry.json') });
   if (redisUrl === undefined)

@@ -7,13 +7,12 @@ import {
   assert,
   BackcastError,
   dportOf,
-  isIpv4,
-  isMulticastGroup,
   isPort,
   type ChannelAddress,
   type Framing,
 } from '#base/mod.ts';
-import type { PoolOptions } from './types.ts';
+import { groupIn, type GroupRange, holdsGroup, overlap, parseGroups } from './group-range.ts';
+import type { ChannelProperties, PoolOptions } from './types.ts';
 
 /**
  * 4,096 channels in 239.192.0.0/14, the organisation-local scope of RFC 2365, on ports below the
@@ -33,13 +32,8 @@ export interface AddressPool {
   readonly portCount: number;
   readonly portFirst: number;
   readonly dport: number;
-  /** Disjoint, both ends included, addresses as unsigned 32-bit numbers. */
-  readonly groupRanges: readonly NumberRange[];
-}
-
-interface NumberRange {
-  readonly first: number;
-  readonly last: number;
+  /** Disjoint. */
+  readonly groupRanges: readonly GroupRange[];
 }
 
 /**
@@ -54,7 +48,7 @@ export function parsePool(options: PoolOptions): AddressPool {
   if (!isPort(options.dport))
     throw invalidPool(`registry.pool.dport ${options.dport} is not a port from 1 to 65535`);
   if (options.groups.length === 0) throw invalidPool('registry.pool.groups is empty');
-  const groupRanges = options.groups.map(parseGroups);
+  const groupRanges = options.groups.map((text) => parsed(text));
   requireDisjoint(groupRanges, options.groups);
   const groupCount = groupRanges.reduce((sum, range) => sum + range.last - range.first + 1, 0);
   const portCount = portLast - portFirst + 1;
@@ -64,8 +58,7 @@ export function parsePool(options: PoolOptions): AddressPool {
 
 /** Whether `address` lies inside the pool. */
 export function poolHolds(pool: AddressPool, address: ChannelAddress): boolean {
-  const group = ipv4ToNumber(address.group);
-  const isGroupInside = pool.groupRanges.some((r) => r.first <= group && group <= r.last);
+  const isGroupInside = pool.groupRanges.some((range) => holdsGroup(range, address.group));
   const portIndex = address.port - pool.portFirst;
   return isGroupInside && portIndex >= 0 && portIndex < pool.portCount;
 }
@@ -73,7 +66,7 @@ export function poolHolds(pool: AddressPool, address: ChannelAddress): boolean {
 /** The address of slot `slot`, 0 ≤ slot < slotCount. */
 export function slotAddress(pool: AddressPool, slot: number, framing: Framing): ChannelAddress {
   assert(slot >= 0 && slot < pool.slotCount, 'a slot lies inside its pool');
-  const group = numberToIpv4(nthGroup(pool, slot));
+  const group = nthGroup(pool, slot);
   const port = pool.portFirst + slot;
   return { group, port, dport: dportOf(framing, port, pool.dport), framing };
 }
@@ -95,7 +88,7 @@ export function preferredSlot(pool: AddressPool, name: string): number {
  */
 export function allocate(
   pool: AddressPool,
-  request: { readonly name: string; readonly framing: Framing },
+  request: { readonly name: string } & ChannelProperties,
   taken: Iterable<{ readonly group: unknown; readonly port: unknown }>,
 ): ChannelAddress | undefined {
   const groups = new Set<unknown>();
@@ -104,10 +97,12 @@ export function allocate(
     groups.add(address.group);
     ports.add(address.port);
   }
-  const start = preferredSlot(pool, request.name);
+  const { name, framing, ...properties } = request;
+  const start = preferredSlot(pool, name);
   for (let step = 0; step < pool.slotCount; step += 1) {
-    const address = slotAddress(pool, (start + step) % pool.slotCount, request.framing);
-    if (!groups.has(address.group) && !ports.has(address.port)) return address;
+    const address = slotAddress(pool, (start + step) % pool.slotCount, framing);
+    if (groups.has(address.group) || ports.has(address.port)) continue;
+    return { ...address, ...properties };
   }
   return undefined;
 }
@@ -122,7 +117,7 @@ export function poolExhausted(pool: AddressPool, channel: string): BackcastError
   );
 }
 
-function nthGroup(pool: AddressPool, index: number): number {
+function nthGroup(pool: AddressPool, index: number): string {
   let left = index;
   const range = pool.groupRanges.find(({ first, last }) => {
     if (left <= last - first) return true;
@@ -130,61 +125,24 @@ function nthGroup(pool: AddressPool, index: number): number {
     return false;
   });
   assert(range !== undefined, 'the groups of a pool cover its slots');
-  return range.first + left;
+  return groupIn(range, range.first + left);
 }
 
-function parseGroups(text: string): NumberRange {
-  const range = parseRange(text);
-  if (range === undefined)
-    throw invalidPool(
-      `registry.pool.groups entry "${text}" is not a group, CIDR block or range of IPv4 ` +
-        'multicast addresses such as 239.192.0.0/20',
-    );
-  if (range.first <= ipv4ToNumber('224.0.0.255'))
-    throw invalidPool(
-      `registry.pool.groups entry "${text}" reaches into 224.0.0.0/24, which belongs to routing ` +
-        'protocols; take addresses from 239.192.0.0/14',
-    );
-  return range;
+function parsed(text: string): GroupRange {
+  const range = parseGroups(text);
+  if (typeof range === 'object') return range;
+  throw invalidPool(`registry.pool.groups entry "${text}" ${range}`);
 }
 
-function parseRange(text: string): NumberRange | undefined {
-  const [start, bits, ...more] = text.split('/');
-  if (more.length > 0) return undefined;
-  if (bits !== undefined) return parseCidr(start, bits);
-  const [from, to = from, ...rest] = text.split('-');
-  if (rest.length > 0 || !isMulticastGroup(from) || !isMulticastGroup(to)) return undefined;
-  const range = { first: ipv4ToNumber(from), last: ipv4ToNumber(to) };
-  return range.first <= range.last ? range : undefined;
-}
-
-function parseCidr(start: string, bits: string): NumberRange | undefined {
-  if (!isMulticastGroup(start) || !/^\d{1,2}$/.test(bits)) return undefined;
-  const prefixBits = Number(bits);
-  if (prefixBits < 4 || prefixBits > 32) return undefined;
-  const size = 2 ** (32 - prefixBits);
-  const first = ipv4ToNumber(start);
-  return first % size === 0 ? { first, last: first + size - 1 } : undefined;
-}
-
-function requireDisjoint(ranges: readonly NumberRange[], texts: readonly string[]): void {
+function requireDisjoint(ranges: readonly GroupRange[], texts: readonly string[]): void {
   ranges.forEach((left, leftIndex) => {
     ranges.forEach((right, rightIndex) => {
-      if (leftIndex >= rightIndex || left.last < right.first || right.last < left.first) return;
+      if (leftIndex >= rightIndex || !overlap(left, right)) return;
       throw invalidPool(
         `registry.pool.groups entries "${texts[leftIndex]}" and "${texts[rightIndex]}" overlap`,
       );
     });
   });
-}
-
-function ipv4ToNumber(text: string): number {
-  assert(isIpv4(text), 'an address that is computed with has been checked');
-  return text.split('.').reduce((sum, byte) => sum * 256 + Number(byte), 0);
-}
-
-function numberToIpv4(value: number): string {
-  return [24, 16, 8, 0].map((shift) => (value >>> shift) & 255).join('.');
 }
 
 function invalidPool(problem: string): BackcastError {

@@ -23,6 +23,8 @@ export interface ReachabilityChange {
 export class RedisConnection implements AsyncDisposable {
   readonly where: string;
   readonly #redis: Redis;
+  readonly #onNews = new Map<string, Set<() => void>>();
+  #listener: Redis | undefined;
   readonly #onChange: (change: ReachabilityChange) => void;
   #firstConnect: Promise<void> | undefined;
   #isReachable: boolean | undefined;
@@ -68,8 +70,42 @@ export class RedisConnection implements AsyncDisposable {
     }
   }
 
+  /**
+   * Calls `onNews` after each message that anybody publishes on `topic`, until the answer is
+   * disposed. What is published while Redis is away is not heard: this is a hint to look, no more.
+   */
+  listen(topic: string, onNews: () => void): Disposable {
+    const listener = (this.#listener ??= this.#openListener());
+    const listeners = this.#onNews.get(topic) ?? new Set();
+    if (listeners.size === 0) void listener.subscribe(topic).catch(() => undefined);
+    this.#onNews.set(topic, listeners.add(onNews));
+    return {
+      [Symbol.dispose]: () => {
+        if (!listeners.delete(onNews) || listeners.size > 0) return;
+        void listener.unsubscribe(topic).catch(() => undefined);
+      },
+    };
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#redis.disconnect(false);
+    this.#listener?.disconnect(false);
+  }
+
+  /** A connection that listens can do nothing else. It waits for Redis however long that takes. */
+  #openListener(): Redis {
+    const listener = this.#redis.duplicate({
+      connectionName: 'backcast-registry-news',
+      enableOfflineQueue: true,
+      lazyConnect: false,
+      commandTimeout: undefined,
+      maxRetriesPerRequest: null,
+    });
+    listener.on('error', () => undefined);
+    listener.on('message', (topic: string) => {
+      for (const onNews of this.#onNews.get(topic) ?? []) onNews();
+    });
+    return listener;
   }
 
   /**

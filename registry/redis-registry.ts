@@ -5,38 +5,53 @@
 
 import {
   BackcastError,
+  FANOUT_MEMBERS_DEFAULT_MAX,
   isChannelName,
   SESSION_LEASE_MS_DEFAULT,
   type ChannelAddress,
-  type Framing,
   type SessionId,
 } from '#base/mod.ts';
 import { AddressCache } from './address-cache.ts';
 import {
-  announcementKey,
   checkAddress,
   checkAnnouncement,
+  checkMember,
   invalidEntry,
+  newProperties,
   requireChannelName,
-  requireFraming,
+  requireProperties,
 } from './answers.ts';
+import {
+  type Leased,
+  leasedMember,
+  leasedSession,
+  type LeaseKind,
+  leaseKey,
+  LEASES_MAX,
+  tooManyLeases,
+} from './leases.ts';
+import { byAge, requireRoom } from './members.ts';
 import { parsePool, POOL_DEFAULT, poolExhausted, preferredSlot, type AddressPool } from './pool.ts';
 import { RedisConnection, type ReachabilityChange } from './redis-connection.ts';
 import {
-  ANNOUNCE,
   formatAddress,
+  formatProperties,
+  LEASE,
+  LEASED,
   LIST,
   LOOKUP,
   parseAddressText,
   RESOLVE,
   RESTORE,
-  SESSIONS,
 } from './redis-scripts.ts';
 import type {
+  ChannelMember,
   InvalidEntry,
+  MemberLease,
   Reconciliation,
   Registry,
   RegistryOptions,
+  ResolveOptions,
   SessionAnnouncement,
 } from './types.ts';
 
@@ -74,6 +89,11 @@ interface CheckedOptions extends RegistryOptions {
   readonly onInvalid: (entry: InvalidEntry) => void;
 }
 
+interface LeasedText {
+  readonly value: unknown;
+  readonly remainingMs: number;
+}
+
 class RedisRegistry implements Registry {
   readonly #connection: RedisConnection;
   readonly #cache: AddressCache;
@@ -85,29 +105,27 @@ class RedisRegistry implements Registry {
    * Addresses that `resolve` has given out in this process: they do not change under who uses them.
    */
   readonly #inUse = new Map<string, ChannelAddress>();
+  readonly #options: RegistryOptions;
   readonly #announced = new Map<string, SessionAnnouncement>();
+  readonly #joined = new Map<string, ChannelMember>();
 
   constructor(connection: RedisConnection, cache: AddressCache, options: CheckedOptions) {
     this.#connection = connection;
     this.#cache = cache;
+    this.#options = options;
     this.#pool = options.parsedPool;
     this.#prefix = options.prefix ?? REDIS_PREFIX_DEFAULT;
     this.#leaseMs = options.leaseMs ?? SESSION_LEASE_MS_DEFAULT;
     this.#onInvalid = options.onInvalid;
   }
 
-  async resolve(
-    channel: string,
-    options: { readonly framing?: Framing } = {},
-  ): Promise<ChannelAddress> {
+  async resolve(channel: string, options: ResolveOptions = {}): Promise<ChannelAddress> {
     requireChannelName(channel);
     const address =
       this.#inUse.get(channel) ??
-      (await this.#orRemembered(channel, () =>
-        this.#allocate(channel, options.framing ?? 'native'),
-      ));
+      (await this.#orRemembered(channel, () => this.#allocate(channel, options)));
     if (address === undefined) throw poolExhausted(this.#pool, channel);
-    requireFraming(channel, address, options.framing);
+    requireProperties(channel, address, options);
     this.#inUse.set(channel, address);
     return address;
   }
@@ -134,36 +152,74 @@ class RedisRegistry implements Registry {
 
   async announce(session: SessionAnnouncement): Promise<void> {
     requireChannelName(session.channel);
-    this.#announced.set(announcementKey(session), session);
-    await whileAway(this.#lease(session));
+    this.#announced.set(leaseKey(session.channel, session.session), session);
+    await whileAway(this.#lease(leasedSession(session)));
   }
 
   async withdraw(channel: string, session: SessionId): Promise<void> {
     requireChannelName(channel);
-    this.#announced.delete(announcementKey({ channel, session }));
-    const key = this.#sessionsKey(channel);
+    this.#announced.delete(leaseKey(channel, session));
+    const key = this.#leasesKey('sessions', channel);
     await whileAway(this.#connection.run((redis) => redis.hdel(key, session)));
   }
 
   async sessions(channel: string): Promise<readonly SessionAnnouncement[]> {
     requireChannelName(channel);
     const found: SessionAnnouncement[] = [];
-    for (const text of await this.#evalTexts(SESSIONS, this.#sessionsKey(channel))) {
-      const checked = checkAnnouncement(parseJson(text), channel);
+    for (const { value } of await this.#leased('sessions', channel)) {
+      const checked = checkAnnouncement(value, channel);
       if (checked.ok) found.push(checked.value);
       else this.#onInvalid({ channel, problem: checked.problem });
     }
     return found.toSorted((left, right) => left.startedAtUs - right.startedAtUs);
   }
 
+  async join(member: ChannelMember): Promise<void> {
+    const { channel, id } = member;
+    requireChannelName(channel);
+    await whileAway(this.#requireRoom(member));
+    this.#joined.set(leaseKey(channel, id), member);
+    await whileAway(this.#lease(leasedMember(member)));
+  }
+
+  async leave(channel: string, id: string): Promise<void> {
+    requireChannelName(channel);
+    const key = leaseKey(channel, id);
+    const member = this.#joined.get(key);
+    if (member === undefined) return;
+    this.#joined.delete(key);
+    const left = { ...member, leftAtUs: Date.now() * 1_000 };
+    await whileAway(this.#lease(leasedMember(left), 'news'));
+  }
+
+  watchMembers(channel: string, onChange: () => void): Disposable {
+    requireChannelName(channel);
+    return this.#connection.listen(this.#leasesKey('members', channel), onChange);
+  }
+
+  async members(channel: string): Promise<readonly MemberLease[]> {
+    requireChannelName(channel);
+    const found: MemberLease[] = [];
+    for (const { value, remainingMs } of await this.#leased('members', channel)) {
+      const checked = checkMember(value, channel);
+      if (checked.ok) found.push({ member: checked.value, remainingMs });
+      else this.#onInvalid({ channel, problem: checked.problem });
+    }
+    return found.toSorted(byAge);
+  }
+
   async reconcile(): Promise<Reconciliation> {
     try {
       const restoration = await this.#restore();
-      for (const session of this.#announced.values()) await this.#lease(session);
-      return { ...restoration, renewedSessionCount: this.#announced.size };
+      const [announced, joined] = [[...this.#announced.values()], [...this.#joined.values()]];
+      for (const session of announced) await this.#lease(leasedSession(session));
+      for (const member of joined) await this.#lease(leasedMember(member));
+      const renewedSessionCount = announced.length;
+      return { ...restoration, renewedSessionCount, renewedMemberCount: joined.length };
     } catch (error) {
       if (!isAboutTheStore(error)) throw error;
-      return { restoredChannels: [], conflicts: [], renewedSessionCount: 0 };
+      const nothing = { restoredChannels: [], conflicts: [] };
+      return { ...nothing, renewedSessionCount: 0, renewedMemberCount: 0 };
     }
   }
 
@@ -176,48 +232,63 @@ class RedisRegistry implements Registry {
     return `${this.#prefix}channels`;
   }
 
-  #sessionsKey(channel: string): string {
-    return `${this.#prefix}sessions:${channel}`;
+  #leasesKey(kind: LeaseKind, channel: string): string {
+    return `${this.#prefix}${kind}:${channel}`;
   }
 
-  async #allocate(channel: string, framing: Framing): Promise<ChannelAddress | undefined> {
+  async #allocate(channel: string, options: ResolveOptions): Promise<ChannelAddress | undefined> {
+    const known = await this.lookup(channel);
+    if (known !== undefined) return known;
     const pool = this.#pool;
+    const properties = newProperties(channel, options, this.#options);
     const [outcome, text = ''] = await this.#evalTexts(
       RESOLVE,
       this.#channelsKey,
       channel,
-      framing,
+      formatProperties(properties),
       pool.dport,
       preferredSlot(pool, this.#prefix + channel),
       pool.slotCount,
       pool.portFirst,
-      ...pool.groupRanges.flatMap(({ first, last }) => [first, last]),
+      ...pool.groupRanges.flatMap(({ first, last, prefix, zero }) => [first, last, prefix, zero]),
     );
     if (outcome === 'exhausted' || outcome === 'overfull') return undefined;
     return await this.#believe(channel, text);
   }
 
-  async #lease(session: SessionAnnouncement): Promise<void> {
+  async #lease({ kind, channel, name, value }: Leased, news: 'news' | '' = ''): Promise<void> {
     const isRoom = await this.#eval(
-      ANNOUNCE,
-      this.#sessionsKey(session.channel),
-      session.session,
-      JSON.stringify(session),
+      LEASE,
+      this.#leasesKey(kind, channel),
+      name,
+      JSON.stringify(value),
       this.#leaseMs,
+      LEASES_MAX[kind],
+      news,
     );
     if (isRoom === 1) return;
-    throw invalidEntry(
-      session.channel,
-      'too many sessions are announced on it; look for a publisher that restarts without end',
-      this.#connection.where,
-    );
+    throw invalidEntry(channel, tooManyLeases(kind), this.#connection.where);
+  }
+
+  /** The entries of `channel` whose lease stands, unchecked. */
+  async #leased(kind: LeaseKind, channel: string): Promise<LeasedText[]> {
+    const texts = await this.#evalTexts(LEASED, this.#leasesKey(kind, channel));
+    const found: LeasedText[] = [];
+    for (let index = 0; index + 1 < texts.length; index += 2)
+      found.push({ remainingMs: Number(texts[index]), value: parseJson(texts[index + 1]) });
+    return found;
+  }
+
+  async #requireRoom(member: ChannelMember): Promise<void> {
+    const membersMax = this.#options.membersMax ?? FANOUT_MEMBERS_DEFAULT_MAX;
+    requireRoom(member, await this.members(member.channel), membersMax);
   }
 
   /**
    * Writes back the channels that Redis does not have. Those in use here that it has elsewhere are
    * conflicts.
    */
-  async #restore(): Promise<Omit<Reconciliation, 'renewedSessionCount'>> {
+  async #restore(): Promise<Pick<Reconciliation, 'restoredChannels' | 'conflicts'>> {
     const restoredChannels: string[] = [];
     const conflicts: InvalidEntry[] = [];
     const known = new Map([...this.#cache.all(), ...this.#inUse]);

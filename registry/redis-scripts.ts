@@ -1,11 +1,12 @@
 // The Lua scripts of the Redis registry and the text of an address as Redis stores it. Each script
 // runs atomically and touches one key, so that it also runs on a Redis Cluster. Addresses of all
-// channels stand in one hash, field by field `group port dport framing`: one key is lost as a whole
-// or not at all, and there is no second index that could disagree with it. Nothing larger than an
-// entry can be is ever read out of Redis.
+// channels stand in one hash, field by field `group port dport framing`, followed by `name=value`
+// for what few channels have: one key is lost as a whole or not at all, and there is no second
+// index that could disagree with it. Nothing larger than an entry can be is ever read out of Redis.
 
-import { REGISTRY_CHANNELS_MAX, REGISTRY_SESSIONS_MAX, type ChannelAddress } from '#base/mod.ts';
+import { REGISTRY_CHANNELS_MAX, type ChannelAddress } from '#base/mod.ts';
 import { ENTRY_BYTES_MAX } from './answers.ts';
+import type { ChannelProperties } from './types.ts';
 
 const PRELUDE = `
 local key = KEYS[1]
@@ -29,9 +30,10 @@ end
 `;
 
 /**
- * KEYS: channels. ARGV: name, framing, dport, preferred slot, slots, first port, then first and
- * last of each range of groups as numbers. Answers {'known' | 'new', text}, {'exhausted'} or
- * {'overfull', count}.
+ * KEYS: channels. ARGV: name, framing and what follows it, dport, preferred slot, slots, first
+ * port, then of each range of groups its first and last number, what stands before the number and
+ * the group of number 0 (both empty for IPv4, whose number is the address). Answers
+ * {'known' | 'new', text}, {'exhausted'} or {'overfull', count}.
  */
 export const RESOLVE = `${PRELUDE}
 local name = ARGV[1]
@@ -41,10 +43,11 @@ local count = redis.call('HLEN', key)
 if count >= ${REGISTRY_CHANNELS_MAX} then return {'overfull', count} end
 local groups, ports = addresses()
 local function groupAt(index)
-  for range = 7, #ARGV, 2 do
+  for range = 7, #ARGV, 4 do
     local size = ARGV[range + 1] - ARGV[range] + 1
     if index < size then
-      local value = ARGV[range] + index
+      local value, prefix, zero = ARGV[range] + index, ARGV[range + 2], ARGV[range + 3]
+      if prefix ~= '' then return value == 0 and zero or prefix .. string.format('%x', value) end
       return string.format('%d.%d.%d.%d', math.floor(value / 16777216),
         math.floor(value / 65536) % 256, math.floor(value / 256) % 256, value % 256)
     end
@@ -113,41 +116,76 @@ end
 return answer`;
 
 /**
- * KEYS: sessions of one channel. ARGV: session, text, lease in ms. Answers 1, or 0 when there are
- * too many.
+ * KEYS: sessions or members of one channel. ARGV: name, text, lease in ms, how many there may be,
+ * and `news` if whoever listens on the key is to look. Answers 1, or 0 when there are too many.
+ * That this user may not publish does no harm.
  */
-export const ANNOUNCE = `${PRELUDE}
+export const LEASE = `${PRELUDE}
 local at = now()
 for _, field in ipairs(redis.call('HKEYS', key)) do
   local ends = tonumber(string.match(read(field), '^(%d+) '))
   if not ends or ends <= at then redis.call('HDEL', key, field) end
 end
 local is_new = redis.call('HEXISTS', key, ARGV[1]) == 0
-if is_new and redis.call('HLEN', key) >= ${REGISTRY_SESSIONS_MAX} then return 0 end
+if is_new and redis.call('HLEN', key) >= tonumber(ARGV[4]) then return 0 end
 redis.call('HSET', key, ARGV[1], string.format('%.0f', at + ARGV[3]) .. ' ' .. ARGV[2])
 if redis.call('PTTL', key) < tonumber(ARGV[3]) then redis.call('PEXPIRE', key, ARGV[3]) end
+if is_new or ARGV[5] == 'news' then redis.pcall('PUBLISH', key, ARGV[1]) end
 return 1`;
 
-/** KEYS: sessions of one channel. Answers the texts whose lease stands. */
-export const SESSIONS = `${PRELUDE}
+/**
+ * KEYS: sessions or members of one channel. Answers {remaining ms, text, remaining ms, text …} of
+ * those whose lease stands.
+ */
+export const LEASED = `${PRELUDE}
 local at = now()
 local answer = {}
 for _, field in ipairs(redis.call('HKEYS', key)) do
   local ends, text = string.match(read(field), '^(%d+) (.*)$')
-  if ends and tonumber(ends) > at then answer[#answer + 1] = text end
+  if ends and tonumber(ends) > at then
+    answer[#answer + 1] = string.format('%.0f', ends - at)
+    answer[#answer + 1] = text
+  end
 end
 return answer`;
 
 /** The text of `address` as Redis stores it. */
 export function formatAddress(address: ChannelAddress): string {
-  return `${address.group} ${address.port} ${address.dport} ${address.framing}`;
+  return `${address.group} ${address.port} ${address.dport} ${formatProperties(address)}`;
 }
 
-/** What `text` says, unchecked: not an object unless it has four words. */
+/** What stands behind the numbers of an address. */
+export function formatProperties({
+  framing,
+  delivery,
+  authentication,
+  sources = [],
+}: ChannelProperties & Pick<ChannelAddress, 'sources'>): string {
+  const words: string[] = [framing];
+  if (delivery !== undefined) words.push(`delivery=${delivery}`);
+  if (authentication !== undefined) words.push(`authentication=${authentication}`);
+  if (sources.length > 0) words.push(`sources=${sources.join(',')}`);
+  return words.join(' ');
+}
+
+/** What `text` says, unchecked: not an object unless it has four words and then only known ones. */
 export function parseAddressText(text: string): unknown {
-  const [group, port, dport, framing, ...rest] = text.split(' ');
-  if (framing === undefined || rest.length > 0) return undefined;
-  return { group, port: toPort(port), dport: toPort(dport), framing };
+  const [group = '', port = '', dport = '', framing, ...properties] = text.split(' ');
+  if (framing === undefined) return undefined;
+  const address: Record<string, unknown> = {
+    group,
+    port: toPort(port),
+    dport: toPort(dport),
+    framing,
+  };
+  for (const property of properties) {
+    const [name, value, ...rest] = property.split('=');
+    if (value === undefined || rest.length > 0) return undefined;
+    if (name === 'delivery' || name === 'authentication') address[name] = value;
+    else if (name === 'sources') address[name] = value.split(',');
+    else return undefined;
+  }
+  return address;
 }
 
 /** Only the usual digits: 1e4 and 0x50 would be numbers too. */

@@ -6,44 +6,47 @@
 
 import { BackcastError, isChannelName, type ChannelAddress } from '#base/mod.ts';
 import { checkAddress, isObject } from './answers.ts';
+import type { LeaseKind } from './leases.ts';
 import type { AddressPool } from './pool.ts';
 import type { InvalidEntry } from './types.ts';
 
 /**
- * One lease as it stands in the file: an announcement, unchecked, and the instant at which it ends.
+ * One lease as it stands in the file: a session or a member, unchecked, and the instant at which it
+ * ends.
  */
 export interface LeaseEntry {
   readonly expiresAtMs: number;
   readonly [name: string]: unknown;
 }
 
+/** Leases by channel and name. */
+export type LeaseBook = Map<string, Map<string, LeaseEntry>>;
+
 /** What stands in the file. */
-export interface RegistryDocument {
+export interface RegistryDocument extends Readonly<Record<LeaseKind, LeaseBook>> {
   readonly channels: Map<string, unknown>;
-  readonly sessions: Map<string, Map<string, LeaseEntry>>;
 }
 
 /** The document that `text` is; an empty one for undefined. Throws BACKCAST_REGISTRY_INVALID. */
 export function parseDocument(text: string | undefined, path: string): RegistryDocument {
-  if (text === undefined) return { channels: new Map(), sessions: new Map() };
+  if (text === undefined) return { channels: new Map(), sessions: new Map(), members: new Map() };
   const json = parseJson(text, path);
   if (!isObject(json) || json['version'] !== 1)
     throw invalidFile(path, 'it is not a registry of version 1');
   return {
     channels: new Map(Object.entries(isObject(json['channels']) ? json['channels'] : {})),
-    sessions: parseSessions(json['sessions']),
+    sessions: parseLeases(json['sessions']),
+    members: parseLeases(json['members']),
   };
 }
 
 /** The text of `document`, channels in the order of their names. */
-export function serializeDocument({ channels, sessions }: RegistryDocument): string {
-  const leases = [...sessions].map(
-    ([name, ofChannel]) => [name, Object.fromEntries(ofChannel)] as const,
-  );
+export function serializeDocument({ channels, sessions, members }: RegistryDocument): string {
   const json = {
     version: 1,
     channels: Object.fromEntries([...channels].toSorted(byName)),
-    sessions: Object.fromEntries(leases.toSorted(byName)),
+    sessions: serializeLeases(sessions),
+    members: serializeLeases(members),
   };
   return `${JSON.stringify(json, undefined, 2)}\n`;
 }
@@ -76,15 +79,22 @@ function byName(left: readonly [string, unknown], right: readonly [string, unkno
   return left[0] < right[0] ? -1 : 1;
 }
 
-function parseSessions(json: unknown): Map<string, Map<string, LeaseEntry>> {
-  const sessions = new Map<string, Map<string, LeaseEntry>>();
+function parseLeases(json: unknown): LeaseBook {
+  const book: LeaseBook = new Map();
   for (const [channel, leases] of Object.entries(isObject(json) ? json : {})) {
     const ofChannel = new Map<string, LeaseEntry>();
-    for (const [session, lease] of Object.entries(isObject(leases) ? leases : {}))
-      if (isLease(lease)) ofChannel.set(session, lease);
-    sessions.set(channel, ofChannel);
+    for (const [name, lease] of Object.entries(isObject(leases) ? leases : {}))
+      if (isLease(lease)) ofChannel.set(name, lease);
+    book.set(channel, ofChannel);
   }
-  return sessions;
+  return book;
+}
+
+function serializeLeases(book: LeaseBook): object {
+  const leases = [...book].map(
+    ([channel, ofChannel]) => [channel, Object.fromEntries(ofChannel)] as const,
+  );
+  return Object.fromEntries(leases.toSorted(byName));
 }
 
 function isLease(lease: unknown): lease is LeaseEntry {

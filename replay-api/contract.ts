@@ -4,7 +4,22 @@
 // with six decimals.
 
 import { Type, type Static, type TSchema } from 'typebox';
-import { ERRORS, LOSS_CAUSES, SEQUENCE_MAX } from '#base/mod.ts';
+import { ERRORS, SEQUENCE_MAX } from '#base/mod.ts';
+import { Health, Index, Readiness } from './contract-operation.ts';
+import {
+  cause,
+  closed,
+  durability,
+  encoding,
+  instant,
+  lostPackets,
+  nullable,
+  oneOf,
+  position,
+  SESSION_TEXT,
+  sqnRange,
+  status,
+} from './contract-parts.ts';
 
 /** Items in a JSON page if the request does not say. */
 export const PAGE_ITEMS_DEFAULT = 100;
@@ -14,41 +29,16 @@ export const PAGE_ITEMS_DEFAULT = 100;
  */
 export const PAGE_ITEMS_MAX = 10_000;
 
-const closed = { additionalProperties: false };
-
-const position = (description: string, minimum = 1) =>
-  Type.Integer({ minimum, maximum: SEQUENCE_MAX, description });
-const instant = (description: string) =>
-  Type.String({ format: 'date-time', description, examples: ['2026-11-22T14:05:00.000001Z'] });
-const nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
-const oneOf = <Value extends string>(values: readonly Value[], description: string) =>
-  Type.Unsafe<Value>({ type: 'string', enum: values, description });
-
-const SESSION_TEXT = {
-  pattern: '^[0-7][0-9a-f]{15}$',
-  description: 'One incarnation of a publisher: 16 lower-case hex digits.',
-  examples: ['5f0c9d2ab8e17346'],
-};
 const sessionId = Type.String(SESSION_TEXT);
 const source = nullable(Type.String({ description: 'Name of the publisher, if it told one.' }));
-const cause = oneOf(Object.keys(LOSS_CAUSES), describeCauses());
-const status = oneOf(
-  ['complete', 'partial', 'unsettled'] as const,
-  'complete: everything that was asked for is here. partial: what is missing is lost, and named. ' +
-    'unsettled: the archive has not got that far, ask again.',
-);
 const next = nullable(
   Type.String({ description: 'Relative URL of the next page; null where the answer ends.' }),
 );
+
 const archivedThrough = position(
   'The last position of the channel when the answer was begun; 0 if nothing is archived.',
   0,
 );
-
-function describeCauses(): string {
-  const lines = Object.entries(LOSS_CAUSES).map(([name, sentence]) => `${name}: ${sentence}`);
-  return `Why. ${lines.join(' ')}`;
-}
 
 /** RFC 9457, with the code from the registry of errors. */
 export const Problem = Type.Object(
@@ -67,12 +57,13 @@ export const Problem = Type.Object(
 export const ChannelItem = Type.Object(
   {
     channel: Type.String({ description: 'Name of the channel.' }),
-    group: Type.String({ description: 'Multicast group, dotted.' }),
+    group: Type.String({ description: 'Multicast group, IPv4 or IPv6.' }),
     port: Type.Integer({ description: 'UDP port.' }),
     dport: Type.Integer({ description: 'PGM data-destination port.' }),
     framing: oneOf(['native', 'raw', 'zmq'] as const, 'How packets are cut into messages.'),
     createdAt: instant('When the archive first knew the channel.'),
     archivedThrough,
+    durability,
     firstPosition: nullable(position('The first position that is kept.')),
     publishedFrom: nullable(instant('The earliest publish time that is kept.')),
     publishedThrough: nullable(instant('The latest publish time that is kept.')),
@@ -86,11 +77,18 @@ export const SessionItem = Type.Object(
     session: sessionId,
     source,
     tsi: Type.String({ description: 'Transport session identifier on the wire.' }),
+    isForeign: Type.Boolean({
+      description:
+        'Whether its source is not of Backcast: then sequences are made of packet numbers, begin ' +
+        'anywhere, and not every one of them is a message.',
+    }),
     state: oneOf(
       ['open', 'closed', 'expired'] as const,
       'open: heard of lately. closed: its publisher said goodbye. expired: it fell silent.',
     ),
-    firstArchived: position('The first sequence that the archive accounts for.'),
+    firstArchived: position(
+      'The first sequence that the archive accounts for; 1 while nothing of a foreign source is.',
+    ),
     watermark: position('Through here every sequence is stored or declared lost.', 0),
     lead: position('The highest sequence known to exist.', 0),
     openedAt: instant('When the archiver first heard the session.'),
@@ -105,6 +103,7 @@ const lostRange = {
   source,
   first: position('The first lost sequence.'),
   last: position('The last lost sequence.'),
+  packets: nullable(lostPackets),
   cause,
   afterPosition: position('The position after which the messages would have come.', 0),
   detectedAt: instant('When the archiver noticed.'),
@@ -115,6 +114,7 @@ const lostRange = {
 export const ListedLossItem = Type.Object(
   {
     ...lostRange,
+    sqns: nullable(sqnRange),
     healedAt: nullable(instant('When the messages turned up after all.')),
     healedBy: nullable(Type.String({ description: 'Who had them.' })),
   },
@@ -135,13 +135,19 @@ export const MessageItem = Type.Object(
     session: sessionId,
     source,
     sequence: position('Its number within the session.'),
-    publishedAt: instant('When its publisher says it published it.'),
-    archivedAt: instant('When the database had it for good.'),
-    encoding: oneOf(
-      ['utf8', 'base64'] as const,
-      'utf8: `payload` is the text whose bytes were published. base64: the bytes are no UTF-8.',
+    publishedAt: instant(
+      'When its publisher says it published it; when it arrived, in framings that do not say.',
     ),
-    payload: Type.String(),
+    archivedAt: instant('When the database had it for good.'),
+    encoding: Type.Optional(encoding),
+    payload: Type.Optional(
+      Type.String({ description: 'Not in the framing zmq, which has parts.' }),
+    ),
+    parts: Type.Optional(
+      Type.Array(Type.Object({ encoding, payload: Type.String() }, closed), {
+        description: 'The parts of the message; only on a channel of the framing zmq.',
+      }),
+    ),
   },
   { $id: 'Message', ...closed },
 );
@@ -206,60 +212,28 @@ export const CompletenessAnswer = Type.Object(
         {
           first: position('The first lost sequence.'),
           last: position('The last lost sequence.'),
+          packets: nullable(lostPackets),
           cause,
         },
         closed,
       ),
     ),
-    storedCount: Type.Integer({
+    storedCount: nullable(
+      Type.Integer({
+        minimum: 0,
+        description:
+          'Messages of the range that are stored; null for a foreign source, where only reading ' +
+          'the range counts them.',
+      }),
+    ),
+    lostCount: Type.Integer({
       minimum: 0,
-      description: 'Sequences of the range that are stored.',
+      description: 'Messages of the range that are lost; packets, for a foreign source.',
     }),
-    lostCount: Type.Integer({ minimum: 0, description: 'Sequences of the range that are lost.' }),
     unsettledFrom: nullable(position('The first sequence of the range still to come.')),
     watermark: position('Through here the archive accounts for the session.', 0),
   },
   { $id: 'Completeness', ...closed },
-);
-
-/** GET /healthz: the process runs. */
-export const Health = Type.Object({ status: Type.Literal('ok') }, { $id: 'Health', ...closed });
-
-/** GET /readyz: whether requests can be answered, and how far the archive is behind. */
-export const Readiness = Type.Object(
-  {
-    status: oneOf(['ready', 'unready'] as const, 'Whether requests can be answered.'),
-    database: oneOf(['reachable', 'unreachable'] as const, 'Whether the database answers.'),
-    schema: oneOf(['current', 'missing', 'unknown'] as const, 'Whether it has our tables.'),
-    archive: nullable(
-      Type.Object(
-        {
-          channels: Type.Integer({ description: 'Channels that are known.' }),
-          channelsWritten: Type.Integer({ description: 'Channels that an archiver holds now.' }),
-          sessionsOpen: Type.Integer({ description: 'Sessions that are open.' }),
-          messagesOutstanding: Type.Integer({
-            description: 'Messages of open sessions that exist and are not archived yet.',
-          }),
-        },
-        closed,
-      ),
-    ),
-    detail: nullable(Type.String({ description: 'What is wrong.' })),
-  },
-  { $id: 'Readiness', ...closed },
-);
-
-/** GET /: where to go. */
-export const Index = Type.Object(
-  {
-    name: Type.Literal('backcast'),
-    channels: Type.String(),
-    docs: Type.String(),
-    openapi: Type.String(),
-    health: Type.String(),
-    readiness: Type.String(),
-  },
-  { $id: 'Index', ...closed },
 );
 
 /** Every schema that others refer to by name. */
@@ -335,7 +309,11 @@ export const MessagesQuery = Type.Object(
     from: Type.Optional(instant('Only messages published at this instant or later.')),
     to: Type.Optional(instant('Only messages published before this instant.')),
     session: Type.Optional(Type.String(SESSION_TEXT)),
-    first: Type.Optional(position('The first sequence of `session`; 1 if not given.')),
+    first: Type.Optional(
+      position(
+        'The first sequence of `session`; if not given, 1, or the first of a foreign source.',
+      ),
+    ),
     last: Type.Optional(
       position('The last sequence of `session`; all that is archived if not given.'),
     ),
@@ -360,7 +338,11 @@ export const MessagesQuery = Type.Object(
 export const CompletenessQuery = Type.Object(
   {
     session: Type.String(SESSION_TEXT),
-    first: Type.Optional(position('The first sequence of the range; 1 if not given.')),
+    first: Type.Optional(
+      position(
+        'The first sequence of the range; if not given, 1, or the first of a foreign source.',
+      ),
+    ),
     last: Type.Optional(
       position('The last sequence of the range; the highest known to exist if not given.'),
     ),
@@ -369,4 +351,3 @@ export const CompletenessQuery = Type.Object(
 );
 
 export type MessagesQuery = Static<typeof MessagesQuery>;
-export type Readiness = Static<typeof Readiness>;

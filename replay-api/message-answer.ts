@@ -16,7 +16,7 @@ import {
 import type { SessionId } from '#base/mod.ts';
 import { PAGE_ITEMS_DEFAULT } from './contract.ts';
 import { toQueryString } from './message-request.ts';
-import { lossText, writeRun } from './message-text.ts';
+import { lossText, type RunStyle, writeRun } from './message-text.ts';
 
 /**
  * Payload bytes after which a JSON page ends before its limit: one answer stays bearable as one
@@ -47,6 +47,7 @@ export interface JsonPage {
 export async function jsonPage(answer: MessageAnswer): Promise<JsonPage> {
   const { channel, reading, limit = PAGE_ITEMS_DEFAULT } = answer;
   const sources = new Sources(answer);
+  const style = { order: reading.order, framing: channel.framing };
   const losses: string[] = [];
   let items = '';
   let room = limit;
@@ -57,7 +58,7 @@ export async function jsonPage(answer: MessageAnswer): Promise<JsonPage> {
     await sources.load(page);
     for (const entry of page.entries) {
       if (entry.kind === 'loss') losses.push(lossText(entry, sources.of(entry.session)));
-      else items += runText(entry, sources.of(entry.session), reading.order, ',');
+      else items += runText(entry, { ...style, source: sources.of(entry.session) });
     }
     room -= page.messageCount;
     payloadBytes += page.payloadBytes;
@@ -99,7 +100,7 @@ async function* remainingChunks(answer: MessageAnswer, first: MessagePage): Asyn
     lastPosition = lastPositionIn(page, reading.order) ?? lastPosition;
     const isEnd = page.isLast || count >= limit;
     const following = isEnd ? undefined : fetchAhead(reading, limit - count);
-    for (const chunk of pageChunks(page, sources, reading.order)) {
+    for (const chunk of pageChunks(page, sources, answer)) {
       yield chunk;
       // A socket that takes everything at once would otherwise keep the process to itself.
       await turn();
@@ -132,7 +133,7 @@ function fetchAhead(reading: MessageReading, messagesMax: number): Promise<Messa
 function* pageChunks(
   page: MessagePage,
   sources: Sources,
-  order: 'asc' | 'desc',
+  { reading: { order }, channel: { framing } }: MessageAnswer,
 ): Generator<Buffer> {
   let text = '';
   for (const entry of page.entries) {
@@ -144,7 +145,7 @@ function* pageChunks(
     let writtenCount = 0;
     while (writtenCount < entry.messageCount) {
       const charactersTarget = CHUNK_CHARACTERS_TARGET - text.length;
-      const style = { source, order, terminator: '\n', charactersTarget };
+      const style = { source, order, framing, terminator: '\n', charactersTarget };
       const written = writeRun(entry, style, writtenCount);
       writtenCount = written.writtenCount;
       text += written.text;
@@ -156,14 +157,9 @@ function* pageChunks(
   if (text !== '') yield Buffer.from(text);
 }
 
-function runText(
-  run: MessageRun,
-  source: string | null,
-  order: 'asc' | 'desc',
-  terminator: string,
-): string {
-  const style = { source, order, terminator, charactersTarget: Number.POSITIVE_INFINITY };
-  return writeRun(run, style, 0).text;
+function runText(run: MessageRun, style: Pick<RunStyle, 'source' | 'order' | 'framing'>): string {
+  const whole = { terminator: ',', charactersTarget: Number.POSITIVE_INFINITY };
+  return writeRun(run, { ...style, ...whole }, 0).text;
 }
 
 function lastPositionIn(page: MessagePage, order: 'asc' | 'desc'): number | undefined {

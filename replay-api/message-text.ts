@@ -5,7 +5,8 @@
 
 import { isUtf8 } from 'node:buffer';
 import { firstPositionOf, type Loss, type MessageRun } from '#archive/mod.ts';
-import { formatInstant } from '#base/mod.ts';
+import { formatInstant, type Framing } from '#base/mod.ts';
+import { zmqParts } from '#multicast/wire/mod.ts';
 
 /** Some of a run as text. */
 export interface RunText {
@@ -19,6 +20,7 @@ export interface RunStyle {
   /** Name of the run's publisher. */
   readonly source: string | null;
   readonly order: 'asc' | 'desc';
+  readonly framing: Framing;
   /** Comes after each message. */
   readonly terminator: string;
   /** Stops behind the message that reaches this length, in UTF-16 units. */
@@ -33,7 +35,9 @@ export function writeRun(run: MessageRun, style: RunStyle, writtenCount: number)
   const { bytes, payloadStarts, payloadEnds, publishedAtUs } = segment;
   const firstPosition = firstPositionOf(run);
   const origin = `,"session":"${run.session}","source":${JSON.stringify(style.source)},"sequence":`;
-  const archived = `","archivedAt":"${formatInstant(segment.archivedAtUs)}","encoding":"`;
+  const hasParts = style.framing === 'zmq';
+  const contentName = hasParts ? 'parts":' : 'encoding":"';
+  const archived = `","archivedAt":"${formatInstant(segment.archivedAtUs)}","${contentName}`;
   let text = '';
   let count = writtenCount;
   while (count < messageCount && (text === '' || text.length < style.charactersTarget)) {
@@ -42,7 +46,8 @@ export function writeRun(run: MessageRun, style: RunStyle, writtenCount: number)
     text += `{"kind":"message","position":${firstPosition + step}`;
     text += `${origin}${run.firstSequence + step}`;
     text += `,"publishedAt":"${instantText(publishedAtUs[index])}${archived}`;
-    text += payloadText(bytes, payloadStarts[index], payloadEnds[index]);
+    const contentText = hasParts ? partsText : payloadText;
+    text += contentText(bytes, payloadStarts[index], payloadEnds[index]);
     text += style.terminator;
     count += 1;
   }
@@ -51,13 +56,14 @@ export function writeRun(run: MessageRun, style: RunStyle, writtenCount: number)
 
 /** `loss` as a JSON object. */
 export function lossText(loss: Loss, source: string | null): string {
-  const { kind, session, first, last, cause, afterPosition } = loss;
+  const { kind, session, first, last, packetCount: packets, cause, afterPosition } = loss;
   return JSON.stringify({
     kind,
     session,
     source,
     first,
     last,
+    packets,
     cause,
     afterPosition,
     detectedAt: formatInstant(loss.detectedAtUs),
@@ -77,6 +83,15 @@ export function payloadText(bytes: Buffer, start: number, end: number): string {
     return `base64","payload":"${bytes.toString('base64', start, end)}"}`;
   }
   return `utf8","payload":${JSON.stringify(text)}}`;
+}
+
+/** The rest of a message of several parts, from the value of `parts` on. */
+function partsText(bytes: Buffer, start: number, end: number): string {
+  const parts = zmqParts(bytes.subarray(start, end)).map((part) => {
+    const { buffer, byteOffset, length } = part;
+    return `{"encoding":"${payloadText(Buffer.from(buffer, byteOffset, length), 0, length)}`;
+  });
+  return `[${parts.join(',')}]}`;
 }
 
 let cachedSecond = Number.NaN;

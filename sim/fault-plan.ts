@@ -60,9 +60,6 @@ export const CALM_NETWORK: NetworkFaults = {
 /** A store that nobody disturbs. */
 export const CALM_STORE: StoreFaults = { failure: 0, lostAnswer: 0, commitMsMax: 5 };
 
-/** A source may fall silent this long by faults alone; expiries below it may be met by mistake. */
-export const OUTAGE_MS_MAX = 8_000;
-
 /** Draws the plan of one seed. */
 export function drawFaultPlan(random: Random): FaultPlan {
   const classes = Object.keys(FAULT_CLASSES).filter((name) => name in FAULT_CLASSES);

@@ -2,15 +2,17 @@
 // that a change in what repair costs shows as a diff. Compares; UPDATE=1 rewrites sim/matrix.txt.
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { MATRIX_LOSSES, MATRIX_RECEIVERS, matrixLine, matrixRow } from './matrix-cell.ts';
+import { MATRIX_LOSSES, MATRIX_PLACES, MATRIX_RECEIVERS } from './matrix-cell.ts';
+import { matrixLine, matrixTitle } from './matrix-text.ts';
 
 const PATH = new URL('matrix.txt', import.meta.url);
-const TITLES = ['loss', 'receivers', 'lost', 'p50 ms', 'p99 ms', 'asked', 'redundant', 'delivered'];
 
-const lines = [matrixRow(TITLES)];
-for (const receivers of MATRIX_RECEIVERS) {
-  for (const loss of MATRIX_LOSSES) lines.push(matrixLine(loss, receivers));
-  process.stderr.write(`${receivers} receivers done\n`);
+const lines = [matrixTitle()];
+for (const place of MATRIX_PLACES) {
+  for (const receivers of MATRIX_RECEIVERS) {
+    for (const loss of MATRIX_LOSSES) lines.push(matrixLine(loss, receivers, place));
+    process.stderr.write(`${place} loss, ${receivers} receivers done\n`);
+  }
 }
 const text = `${lines.join('\n')}\n`;
 process.stdout.write(text);

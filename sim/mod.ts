@@ -3,8 +3,14 @@
 export * from './checker.ts';
 export { FAULT_CLASSES } from './fault-plan.ts';
 export type { FaultClass } from './fault-plan.ts';
-export { MATRIX_LOSSES, matrixLine } from './matrix-cell.ts';
+export { withoutPrivateOptions } from './foreign.ts';
+export * from './matrix-cell.ts';
+export { cellLine, matrixLine } from './matrix-text.ts';
 export * from './network.ts';
+export { playScenario } from './scenario.ts';
+export type { Scenario, Stage, StagePublisher, StageReceiver } from './scenario.ts';
+export { SCENARIOS } from './scenarios.ts';
+export * from './simulated-stage.ts';
 export { runSwarm } from './swarm.ts';
 export type { SwarmResult } from './swarm.ts';
 export * from './world.ts';

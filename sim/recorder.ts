@@ -5,6 +5,7 @@
 
 import { assert, type Random } from '#base/mod.ts';
 import type { ArchiveBatch } from '#archive/mod.ts';
+import { SegmentBuilderPool } from '#archive/segment/mod.ts';
 import { Batcher } from '#ingest/mod.ts';
 import type { ReceiverEvent, ReceiverOptions, ResumePoint } from '#multicast/core/mod.ts';
 import type { ModelledStore } from './modelled-store.ts';
@@ -62,6 +63,8 @@ export class SimulatedRecorder {
       channelId: 1,
       epoch: store.lease(),
       head: store.head,
+      framing: 'native',
+      builders: new SegmentBuilderPool(),
       sessions: store.sessions,
       batchMessagesMax: BATCH_MESSAGES_MAX,
       batchBytesMax: BATCH_BYTES_MAX,

@@ -2,20 +2,21 @@
 // their lives, and everything they are judged by. Knows how each dies and comes back; when, is the
 // matter of swarm-faults.
 
-import { assert, type LossCause, type Random, randomBelow, type SessionId } from '#base/mod.ts';
+import { assert, type Random, randomBelow, type SessionId } from '#base/mod.ts';
 import type { PublisherCounters, ReceiverEvent, ReceiverOptions } from '#multicast/core/mod.ts';
 import { Account } from './account.ts';
-import { CALM_NETWORK, type FaultPlan, OUTAGE_MS_MAX } from './fault-plan.ts';
+import { CALM_NETWORK, type FaultPlan } from './fault-plan.ts';
+import { Life, type SessionFacts } from './life.ts';
 import { ModelledStore } from './modelled-store.ts';
+import { Observers } from './observers.ts';
 import { type RecorderCounters, SimulatedRecorder } from './recorder.ts';
+import { SentPackets } from './sent-packets.ts';
 import type { Trace } from './trace.ts';
 import { type SimulatedPublisher, type SimulatedReceiver, World } from './world.ts';
 
-/** What is true of a session, whoever heard it. */
-interface SessionFacts {
-  readonly payloads: Uint8Array[];
+/** What is true of a session of a swarm. */
+interface SwarmFacts extends SessionFacts {
   readonly counters: PublisherCounters;
-  fate: 'alive' | 'crashed' | 'ended';
 }
 
 /** A publisher's place: one incarnation after the other. */
@@ -46,9 +47,10 @@ export class SwarmWorld {
   readonly store: ModelledStore;
   readonly stations: Station[] = [];
   readonly listeners: Listener[] = [];
-  readonly facts: Map<SessionId, SessionFacts> = new Map();
+  readonly facts: Map<SessionId, SwarmFacts> = new Map();
   readonly recorderCounters: RecorderCounters = { commits: 0, failures: 0, lostAnswers: 0 };
   readonly #trace: Trace;
+  readonly #observers: Observers;
   #recorder: SimulatedRecorder | undefined;
   #recorderAccount: Account | undefined;
 
@@ -58,10 +60,14 @@ export class SwarmWorld {
     this.plan = plan;
     this.#trace = trace;
     this.store = new ModelledStore((session, sequence) => this.#payloadOf(session, sequence));
-    this.world.onDelivery = ({ to, bytes }): void => {
+    this.#observers = new Observers((session) => this.facts.get(session));
+    this.world.onSend = (bytes, { node }): void =>
+      this.#observers.onSend(bytes, node, this.world.nowMs);
+    this.world.onDelivery = (datagram): void => {
       trace.number(this.world.nowMs);
-      trace.number(to);
-      trace.bytes(bytes);
+      trace.number(datagram.to);
+      trace.bytes(datagram.bytes);
+      this.#observers.onDelivery(datagram, this.world.nowMs);
     };
     this.startRecorder();
     for (let n = 0; n < plan.receiverCount; n += 1) this.addListener('window');
@@ -123,9 +129,12 @@ export class SwarmWorld {
   addListener(join: 'window' | 'live'): Listener {
     const name = `receiver ${this.listeners.length + 1}`;
     const account = this.#newAccount(name, join);
-    const current = this.world.addReceiver({ ...this.#receiverOptions(), join }, [], (event) =>
-      this.#take(account, event),
+    const life = this.#newLife(name, account, join);
+    const options = { ...this.#receiverOptions(), join };
+    const current = this.world.addReceiver(options, [], (event) =>
+      this.#take(life, account, event),
     );
+    this.#observers.watch(current.node, life);
     const listener = { current, account, join, isAlive: true };
     this.listeners.push(listener);
     return listener;
@@ -142,9 +151,11 @@ export class SwarmWorld {
     const { account, join } = listener;
     const recall: ReceiverOptions['recall'] = (session) => account.recall(session);
     const options = { ...this.#receiverOptions(), join, recall };
+    const life = this.#newLife(account.name, account, join);
     listener.current = this.world.addReceiver(options, account.crash(), (event) =>
-      this.#take(account, event),
+      this.#take(life, account, event),
     );
+    this.#observers.watch(listener.current.node, life);
     listener.isAlive = true;
   }
 
@@ -159,27 +170,30 @@ export class SwarmWorld {
     const account = this.#newAccount('recorder', 'window');
     account.restore(this.store.sessions);
     this.#recorderAccount = account;
+    const life = this.#newLife('recorder', account, 'window');
     this.#recorder = new SimulatedRecorder(
       {
         world: this.world,
         random: this.random,
         store: this.store,
         receiver: this.#receiverOptions(),
-        onEvent: (event) => this.#take(account, event),
+        onEvent: (event) => this.#take(life, account, event),
         onCommit: (batch) => this.#trace.number(batch.expectedHead),
       },
       this.plan.store,
       this.recorderCounters,
     );
+    this.#observers.watch(this.#recorder.receiver.node, life);
   }
 
-  #take(account: Account, event: ReceiverEvent): void {
+  #take(life: Life, account: Account, event: ReceiverEvent): void {
     this.#trace.text(event.kind);
     this.#trace.text(event.session);
     if (event.kind === 'messages' || event.kind === 'lost') {
       this.#trace.number(event.firstSequence);
       this.#trace.number(event.nextSqn);
     } else if (event.kind === 'lead') this.#trace.number(event.sequence);
+    life.judge(event, this.world.nowMs);
     account.take(event);
   }
 
@@ -189,7 +203,12 @@ export class SwarmWorld {
     const firstSqn = this.plan.on.has('wrap') ? FIRST_SQN_BEFORE_WRAP : 0;
     const publisher = this.world.addPublisher({ ...options, firstSqn });
     const { counters } = publisher.machine;
-    this.facts.set(publisher.session, { payloads: [], counters, fate: 'alive' });
+    this.facts.set(publisher.session, {
+      payloads: [],
+      sent: new SentPackets(),
+      counters,
+      fate: 'alive',
+    });
     return publisher;
   }
 
@@ -203,36 +222,18 @@ export class SwarmWorld {
       name,
       startsAtOne: join === 'window',
       payloadOf: (session, sequence) => this.#payloadOf(session, sequence),
-      objectTo: (session, cause) => this.#objectTo(session, cause, join),
     });
+  }
+
+  #newLife(name: string, account: Account, join: 'window' | 'live'): Life {
+    const { repairTimeoutMs, sourceExpiryMs } = this.plan;
+    const factsOf = (session: SessionId): SessionFacts | undefined => this.facts.get(session);
+    const startedAtMs = this.world.nowMs;
+    return new Life({ name, account, join, startedAtMs, repairTimeoutMs, sourceExpiryMs, factsOf });
   }
 
   #payloadOf(session: SessionId, sequence: number): Uint8Array | undefined {
     return this.facts.get(session)?.payloads[sequence - 1];
-  }
-
-  /** Losses must have a reason in what was done to this world. */
-  #objectTo(session: SessionId, cause: LossCause, join: string): string | undefined {
-    const facts = this.facts.get(session);
-    if (facts === undefined) return 'nobody ever published it';
-    const { plan } = this;
-    const isOver = facts.fate !== 'alive';
-    const hasMovedOn = facts.counters.packetsSent >= plan.windowPackets || plan.windowBytes < 1e6;
-    const isImpatient = plan.repairTimeoutMs < OUTAGE_MS_MAX;
-    const mayExpire = plan.sourceExpiryMs < OUTAGE_MS_MAX;
-    if (cause === 'repair_expired') {
-      if (hasMovedOn || isImpatient) return undefined;
-      return 'its window holds all that was sent, and the repair had time';
-    }
-    if (cause === 'source_gone') {
-      if (isOver || mayExpire) return undefined;
-      return 'its publisher is alive and was heard in time';
-    }
-    if (cause === 'late_join') {
-      if (isOver || hasMovedOn || isImpatient || mayExpire || join === 'live') return undefined;
-      return 'it was heard from its first packet on';
-    }
-    return 'nothing in this world does that';
   }
 }
 

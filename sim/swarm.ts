@@ -37,8 +37,11 @@ export interface SwarmResult {
 /** Two heartbeats, a restored session's expiry, a repair after its last try: all fit well in. */
 const CONVERGENCE_MS_MAX = 120_000;
 const SILENCE_MS = 3_600_000;
-/** NAK packets of one receiver in one interval of `watchNaks`, per session it may follow. */
-const NAKS_PER_SESSION_MAX = 16 * 20;
+/**
+ * NAK packets of one receiver in one interval of `watchNaks`, per session it follows: sixteen full
+ * ones at a time, each for 20 ms at least. Many small ones stay below that, too.
+ */
+const NAKS_PER_SESSION_MAX = 16 * 50;
 const WATCH_EVERY_MS = 1_000;
 
 /** Runs a seed with `faultMs` milliseconds of faults. Throws at the first thing that is wrong. */

@@ -1,6 +1,6 @@
 // One deterministic world in which the real publishers and receivers talk over a simulated network.
 // Time is a variable that jumps to the next deadline. One channel; nodes have addresses 10.0.0.1,
-// 10.0.0.2 …, a publisher hears NAKs on its own port, receivers hear the group.
+// 10.0.0.2 …, a publisher hears NAKs on its own port and the group's, receivers hear the group.
 
 import {
   assert,
@@ -22,6 +22,7 @@ import {
   type Remote,
   type ResumePoint,
 } from '#multicast/core/mod.ts';
+import { withoutPrivateOptions } from './foreign.ts';
 import { DueHeap } from './heap.ts';
 import { type InFlight, Network, type NetworkFaults, type Origin } from './network.ts';
 
@@ -73,6 +74,10 @@ export class World {
   nowMs = 0;
   /** Sees every datagram that reaches a node: for a trace. */
   onDelivery: (datagram: InFlight) => void = () => {};
+  /** Nodes that pass for another implementation: what they send lacks our private options. */
+  readonly foreignNodes: Set<number> = new Set();
+  /** Sees every datagram as it is sent, once for all whom it goes to. */
+  onSend: (bytes: Uint8Array, from: Origin) => void = () => {};
   readonly #nodes: Node[] = [];
   readonly #listeners: number[] = [];
   readonly #byAddress = new Map<string, number>();
@@ -87,6 +92,11 @@ export class World {
   /** The wall clock in microseconds. */
   get wallClockUs(): number {
     return WALL_CLOCK_US + Math.floor(this.nowMs * 1000);
+  }
+
+  /** Publishers and receivers that were ever added; the last one added has the number before. */
+  get nodeCount(): number {
+    return this.#nodes.length;
   }
 
   /** Adds a publisher with a new session. */
@@ -251,7 +261,8 @@ export class World {
       isUp: true,
       wakesAtMs: Number.POSITIVE_INFINITY,
     });
-    this.#byAddress.set(`${address}:${port}`, index);
+    for (const heardAt of [port, SIMULATED_CHANNEL.port])
+      this.#byAddress.set(`${address}:${heardAt}`, index);
     this.#lookAt(this.#node(index));
   }
 
@@ -278,7 +289,9 @@ export class World {
       const transmit = node.machine.pollTransmit();
       if (transmit === undefined) break;
       // A repair is marked in place, so what is under way needs bytes of its own; once for all.
-      const bytes = transmit.bytes.slice();
+      const copy = transmit.bytes.slice();
+      const bytes = this.foreignNodes.has(node.origin.node) ? withoutPrivateOptions(copy) : copy;
+      this.onSend(bytes, node.origin);
       if (transmit.address === SIMULATED_CHANNEL.group) {
         for (const listener of this.#listeners) this.#send(bytes, listener, node.origin);
       } else {

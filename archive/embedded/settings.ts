@@ -6,8 +6,15 @@ import { totalmem } from 'node:os';
 
 const MEBIBYTE = 1_048_576;
 
-/** Command line options `-c name=value` for a server on `port` of 127.0.0.1. */
-export function serverOptions(port: number, dataDir: string): string[] {
+/**
+ * Command line options `-c name=value` for a server on `port` of 127.0.0.1; `other` settings stand
+ * before ours.
+ */
+export function serverOptions(
+  port: number,
+  dataDir: string,
+  other: Readonly<Record<string, string>> = {},
+): string[] {
   const settings = {
     port,
     data_directory: dataDir,
@@ -35,6 +42,7 @@ export function serverOptions(port: number, dataDir: string): string[] {
     fsync: 'on',
     synchronous_commit: 'on',
     full_page_writes: 'on',
+    ...other,
   };
   return Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
 }

@@ -57,12 +57,15 @@ export interface EmbeddedPostgresOptions {
   readonly homeDir: string;
   /** Called with a sentence at each change of state. */
   readonly log?: (sentence: string) => void;
+  /** Settings of the server that differ from ours, by name. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 interface Installation {
   readonly binaries: PostgresBinaries;
   readonly identity: Identity;
   readonly paths: ClusterPaths;
+  readonly settings: Readonly<Record<string, string>> | undefined;
 }
 
 /**
@@ -74,22 +77,20 @@ export async function startEmbeddedPostgres(
   options: EmbeddedPostgresOptions,
 ): Promise<EmbeddedPostgres> {
   try {
-    return await startServer(options.homeDir, options.log ?? (() => undefined));
+    return await startServer(options);
   } catch (error) {
     throw error instanceof BackcastError ? error : homeError(options.homeDir, error);
   }
 }
 
-async function startServer(
-  homeDir: string,
-  log: (sentence: string) => void,
-): Promise<EmbeddedPostgres> {
+async function startServer(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  const { homeDir, log = () => undefined } = options;
   const paths = clusterPaths(homeDir);
   const binaries = await findPostgresBinaries();
   await prepareFolder(homeDir, paths);
   await clearLockFile(paths);
   const identity = await chooseIdentity(binaries.postgres, paths.dir);
-  const installation = { binaries, identity, paths };
+  const installation = { binaries, identity, paths, settings: options.settings };
   if (!(await hasData(paths))) {
     log(`making a PostgreSQL database in ${paths.data}`);
     await makeData(installation);
@@ -133,10 +134,10 @@ async function makeData(installation: Installation): Promise<void> {
 async function startOnFreePort(
   installation: Installation,
 ): Promise<{ child: ChildProcess; port: number }> {
-  const { binaries, paths } = installation;
+  const { binaries, paths, settings } = installation;
   for (let attempt = 1; ; attempt += 1) {
     const port = await takePort(paths);
-    const args = ['-D', paths.data, ...serverOptions(port, paths.data)];
+    const args = ['-D', paths.data, ...serverOptions(port, paths.data, settings)];
     const child = await spawnServerProgram(installation, binaries.postgres, args);
     if (await becomesReady(child, paths)) return { child, port };
     const tail = await logTail(paths);

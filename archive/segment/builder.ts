@@ -25,6 +25,8 @@ import type { Segment, SegmentRun } from './types.ts';
 const WORD = 0x1_0000_0000;
 /** A full segment of messages of a few hundred bytes fits without growing. */
 const PAYLOAD_FIELD_BYTES_FIRST = 1_572_864;
+/** What two bursts of larger messages leave behind; a builder that has grown beyond is not kept. */
+const PAYLOAD_FIELD_BYTES_KEPT = 2 * PAYLOAD_FIELD_BYTES_FIRST;
 /** PostgreSQL refuses a value of 1 GB; a row has other columns too. */
 const PAYLOAD_FIELD_BYTES_MAX = 1_000_000_000;
 /** Below this, copying by 8-byte words beats the call into native code; measured on Node 24. */
@@ -47,6 +49,9 @@ export class SegmentBuilder {
   readonly #runSessions: SessionId[] = [];
   readonly #runFirsts: Float64Array = new Float64Array(SEGMENT_MESSAGES_MAX);
   readonly #runLengths: Uint32Array = new Uint32Array(SEGMENT_MESSAGES_MAX);
+  /** Behind the last message of a run, the numbers through here name no message; else 0. */
+  readonly #runLasts: Float64Array = new Float64Array(SEGMENT_MESSAGES_MAX);
+  #isDense = true;
   #runCount = 0;
   #runSession: SessionId | undefined;
   #sequenceNext = 0;
@@ -62,6 +67,11 @@ export class SegmentBuilder {
   /** Sum of their lengths. */
   get payloadBytes(): number {
     return this.#payloadEnd - ARRAY_HEADER_BYTES - this.#messageCount * ELEMENT_HEADER_BYTES;
+  }
+
+  /** Whether it holds so much memory that it is better not used again. */
+  get hasGrown(): boolean {
+    return this.#payload.length > PAYLOAD_FIELD_BYTES_KEPT;
   }
 
   /** Whether the segment should be finished before another message is appended. */
@@ -93,6 +103,18 @@ export class SegmentBuilder {
   }
 
   /**
+   * The numbers behind the last message through `lastSequence` name no message: they are accounted
+   * for with it. To be called before the next message.
+   */
+  coverThrough(lastSequence: number): void {
+    assert(this.#runCount > 0, 'unused numbers follow a message');
+    assert(lastSequence >= this.#sequenceNext, 'unused numbers lie behind the message');
+    this.#runLasts[this.#runCount - 1] = lastSequence;
+    this.#isDense = false;
+    this.#runSession = undefined;
+  }
+
+  /**
    * The segment at `firstPosition`, of at least one message; its fields are views that end at
    * `reset`.
    */
@@ -107,6 +129,7 @@ export class SegmentBuilder {
       messageCount: count,
       payloadBytes: this.payloadBytes,
       runs: this.#runs(),
+      isDense: this.#isDense,
       minPublishedAtUs: this.#minPublishedAtUs,
       maxPublishedAtUs: this.#maxPublishedAtUs,
       payloadField: this.#payload.subarray(0, this.#payloadEnd),
@@ -123,6 +146,7 @@ export class SegmentBuilder {
     this.#runSessions.length = 0;
     this.#runCount = 0;
     this.#runSession = undefined;
+    this.#isDense = true;
     this.#sourceBuffer = new ArrayBuffer(0);
     this.#sourceView = new DataView(this.#sourceBuffer);
   }
@@ -131,6 +155,7 @@ export class SegmentBuilder {
     this.#runSessions.push(session);
     this.#runFirsts[this.#runCount] = sequence;
     this.#runLengths[this.#runCount] = 0;
+    this.#runLasts[this.#runCount] = 0;
     this.#runCount += 1;
     this.#runSession = session;
   }
@@ -183,11 +208,12 @@ export class SegmentBuilder {
   }
 
   #runs(): SegmentRun[] {
-    return this.#runSessions.map((session, index) => ({
-      session,
-      firstSequence: this.#runFirsts[index],
-      length: this.#runLengths[index],
-    }));
+    return this.#runSessions.map((session, index) => {
+      const firstSequence = this.#runFirsts[index];
+      const length = this.#runLengths[index];
+      const lastSequence = Math.max(firstSequence + length - 1, this.#runLasts[index]);
+      return { session, firstSequence, length, lastSequence };
+    });
   }
 }
 

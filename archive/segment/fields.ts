@@ -16,27 +16,33 @@ import {
 } from './binary-fields.ts';
 import type { SegmentRun } from './types.ts';
 
-/** The runs of a segment from the binary forms of run_session, run_first and run_length. */
+/**
+ * The runs of a segment from the binary forms of run_session, run_first, run_length and run_last;
+ * the last is undefined for NULL: every run ends with its last message.
+ */
 export function decodeRuns(
   runSession: Uint8Array,
   runFirst: Uint8Array,
   runLength: Uint8Array,
+  runLast: Uint8Array | undefined,
 ): SegmentRun[] {
   const sessions = viewOf(runSession);
   const firsts = viewOf(runFirst);
   const lengths = viewOf(runLength);
+  const lasts = runLast === undefined ? undefined : viewOf(runLast);
   const count = readArrayHeader(sessions, INT8_TYPE);
   assert(readArrayHeader(firsts, INT8_TYPE) === count, 'each run has a first sequence');
   assert(readArrayHeader(lengths, INT4_TYPE) === count, 'each run has a length');
+  const lastCount = lasts === undefined ? count : readArrayHeader(lasts, INT8_TYPE);
+  assert(lastCount === count, 'each run has a last sequence, or none has');
   const runs: SegmentRun[] = [];
   for (let index = 0; index < count; index += 1) {
     const wideAt = ARRAY_HEADER_BYTES + index * WIDE_ELEMENT_BYTES + ELEMENT_HEADER_BYTES;
     const narrowAt = ARRAY_HEADER_BYTES + index * 8 + ELEMENT_HEADER_BYTES;
-    runs.push({
-      session: readSession(sessions, wideAt),
-      firstSequence: readInt8(firsts, wideAt),
-      length: lengths.getInt32(narrowAt),
-    });
+    const firstSequence = readInt8(firsts, wideAt);
+    const length = lengths.getInt32(narrowAt);
+    const lastSequence = lasts === undefined ? firstSequence + length - 1 : readInt8(lasts, wideAt);
+    runs.push({ session: readSession(sessions, wideAt), firstSequence, length, lastSequence });
   }
   return runs;
 }

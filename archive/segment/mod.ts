@@ -4,5 +4,6 @@
 
 export * from './binary-fields.ts';
 export * from './builder.ts';
+export * from './builder-pool.ts';
 export * from './fields.ts';
 export * from './types.ts';

@@ -9,6 +9,11 @@ export interface SegmentRun {
   readonly firstSequence: number;
   /** Messages, at least 1. */
   readonly length: number;
+  /**
+   * The last number that the run accounts for: that of its last message, or a later one where the
+   * numbers in between name no message.
+   */
+  readonly lastSequence: number;
 }
 
 /**
@@ -23,6 +28,8 @@ export interface Segment {
   readonly payloadBytes: number;
   /** In the order of positions; their lengths add up to messageCount. */
   readonly runs: readonly SegmentRun[];
+  /** Whether every run ends with its last message. */
+  readonly isDense: boolean;
   readonly minPublishedAtUs: number;
   readonly maxPublishedAtUs: number;
   readonly payloadField: Uint8Array;

@@ -12,7 +12,8 @@ export function addArchiveCommand(program: Command, host: CommandHost): void {
   const command = program
     .command('archive')
     .description('run the archiver: listen to channels and store their messages')
-    .addOption(settingOption('--interface <address>', 'interface'))
+    .addOption(settingOption('--interface <interface>', 'interface'))
+    .addOption(settingOption('--ttl <hops>', 'multicast.ttl'))
     .addOption(settingOption('--database-url <url>', 'databaseUrl'))
     .addOption(settingOption('--redis-url <url>', 'redisUrl'))
     .addOption(settingOption('--channels <patterns>', 'archiver.channels'))

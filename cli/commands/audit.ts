@@ -18,9 +18,17 @@ const CHANNEL_COLUMNS: readonly Column<ChannelAudit>[] = [
   { title: 'SESSIONS', cell: ({ sessionCount }) => sessionCount },
   { title: 'DUE', cell: ({ dueCount }) => dueCount },
   { title: 'STORED', cell: ({ storedCount }) => storedCount },
-  { title: 'LOST', cell: ({ lostCount }) => lostCount },
+  { title: 'LOST', cell: lostText },
   { title: 'VERDICT', cell: ({ problems }) => (problems.length === 0 ? 'complete' : 'BROKEN') },
 ];
+
+/** Packets of foreign sources count once each, and are told apart. */
+function lostText({ lostCount, lostPacketCount }: ChannelAudit): string | number {
+  if (lostPacketCount === 0) return lostCount;
+  const packets = lostPacketCount === 1 ? '1 packet' : `${lostPacketCount} packets`;
+  const messageCount = lostCount - lostPacketCount;
+  return messageCount === 0 ? packets : `${messageCount} + ${packets}`;
+}
 
 interface ShownProblem extends AuditProblem {
   readonly channel: string;

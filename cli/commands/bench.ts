@@ -1,7 +1,8 @@
 // `bench archive`: messages per second from publish to COMMIT on this machine. `bench live`: how
 // old a message is when a subscriber has it, and how many packets a core moves.
 
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
+import type { Authentication } from '#base/mod.ts';
 import {
   explain,
   runs,
@@ -28,6 +29,7 @@ export interface BenchLiveOptions {
   readonly messages: number;
   readonly size: number;
   readonly rate: number;
+  readonly authentication: Authentication;
 }
 
 const MESSAGES_DEFAULT = 2_000_000;
@@ -73,6 +75,11 @@ function addLiveCommand(bench: Command, host: CommandHost): void {
       wholeNumber(1),
       LIVE_RATE_DEFAULT,
     )
+    .addOption(
+      new Option('--authentication <mode>', 'seal and check every packet')
+        .choices(['off', 'required'])
+        .default('off'),
+    )
     .addOption(settingOption('--packet-bytes <bytes>', 'publisher.packetBytesMax'));
   runs(command, host, benchLive);
   explain(command, ['backcast bench live --json', 'backcast bench live --packet-bytes 1472']);
@@ -88,6 +95,7 @@ async function benchLive(context: CommandContext, options: BenchLiveOptions): Pr
     payloadBytes: options.size,
     steadyRate: options.rate,
     flushMs: config.publisher.flushMs,
+    authentication: options.authentication,
     packetBytesMax: packetBytesMaxOf(config),
     signal,
     onProgress: (run, received) => note(`${run}: received ${received} of ${options.messages}`),

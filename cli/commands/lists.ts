@@ -27,7 +27,7 @@ const CHANNEL_COLUMNS: readonly Column<Row>[] = [
 
 const SESSION_COLUMNS: readonly Column<Row>[] = [
   { title: 'SESSION', cell: (row) => text(row['session']) },
-  { title: 'SOURCE', cell: (row) => text(row['source']) },
+  { title: 'SOURCE', cell: (row) => text(row['source']) ?? foreignSource(row) },
   { title: 'STATE', cell: (row) => text(row['state']) },
   { title: 'FIRST', cell: (row) => text(row['firstArchived']) },
   { title: 'WATERMARK', cell: (row) => text(row['watermark']) },
@@ -41,6 +41,7 @@ const LOSS_COLUMNS: readonly Column<Row>[] = [
   { title: 'SOURCE', cell: (row) => text(row['source']) },
   { title: 'FIRST', cell: (row) => text(row['first']) },
   { title: 'LAST', cell: (row) => text(row['last']) },
+  { title: 'LOST', cell: lostText },
   { title: 'CAUSE', cell: (row) => text(row['cause']) },
   { title: 'DECLARED', cell: (row) => text(row['declaredAt']) },
   { title: 'HEALED', cell: (row) => text(row['healedAt']) },
@@ -96,6 +97,17 @@ async function print(
     options.json === true ? `${JSON.stringify(rows, undefined, 2)}\n` : renderTable(columns, rows),
   );
   return 'ok';
+}
+
+/** A source that is not ours tells no name: its place on the wire stands for it. */
+function foreignSource(row: Row): string | undefined {
+  return row['isForeign'] === true ? `tsi ${text(row['tsi'])}` : undefined;
+}
+
+function lostText({ first, last, packets }: Row): string {
+  if (typeof packets === 'number') return packets === 1 ? '1 packet' : `${packets} packets`;
+  const count = Number(last) - Number(first) + 1;
+  return count === 1 ? '1 message' : `${count} messages`;
 }
 
 function text(value: unknown): string | number | undefined {

@@ -45,7 +45,8 @@ export function addPublishCommand(program: Command, host: CommandHost): void {
     .option('--size <bytes>', 'bytes of a made-up message', wholeNumber(0), SIZE_BYTES_DEFAULT)
     .option('--rate <messages>', 'messages per second', wholeNumber(1))
     .option('--source <name>', 'name of this publisher (default: the host name)')
-    .addOption(settingOption('--interface <address>', 'interface'))
+    .addOption(settingOption('--interface <interface>', 'interface'))
+    .addOption(settingOption('--ttl <hops>', 'multicast.ttl'))
     .addOption(settingOption('--capture <file>', 'capture'))
     .addOption(settingOption('--fault <faults>', 'faults'));
   addAddressOptions(command);
@@ -70,11 +71,20 @@ async function publish(
   const { config, note } = context;
   const { openPublisher } = await import('../services.ts');
   const { announced } = await import('../announced.ts');
+  const { openKeys, tellRejections } = await import('../authentication.ts');
+  const { publisherUnicast } = await import('../members.ts');
   const registry = given ?? (await openCommandRegistry(config, resources, note));
   const address = 'group' in registry ? registry : await resolveChannel(registry, channel, options);
-  const publisher = resources.use(await openPublisher(config, address, options.source));
+  const unicast =
+    'group' in registry
+      ? undefined
+      : await publisherUnicast(config, { registry, channel, address }, resources, note);
+  const keys = openKeys(config, resources, note);
+  const { source } = options;
+  const publisher = resources.use(await openPublisher(config, address, { source, unicast, keys }));
+  tellRejections(publisher.counters, resources, note);
   if (!('group' in registry)) {
-    resources.use(await announced(registry, channel, publisher, config));
+    resources.use(await announced(registry, channel, publisher));
   }
   await serveCommandMetrics(resources, {
     config,

@@ -7,6 +7,7 @@ import {
   addressOf,
   requireChannel,
   resolveChannel,
+  withSources,
   type AddressOptions,
 } from '../channel-argument.ts';
 import { addMetricsOption, serveCommandMetrics, type MetricsOptions } from '../command-metrics.ts';
@@ -25,6 +26,8 @@ import { openCommandRegistry } from '../registry.ts';
 export interface SubscribeOptions extends AddressOptions, MetricsOptions {
   /** Messages after which it ends; never if not given. */
   readonly count?: number;
+  /** The only hosts to listen to, separated by commas. */
+  readonly sources?: string;
 }
 
 /** Adds the command. */
@@ -33,7 +36,9 @@ export function addSubscribeCommand(program: Command, host: CommandHost): void {
     .command('subscribe <channel>')
     .description('print live messages as NDJSON, one per line')
     .option('--count <messages>', 'end after so many messages', wholeNumber(1))
-    .addOption(settingOption('--interface <address>', 'interface'))
+    .option('--sources <addresses>', 'listen to these hosts only (source-specific multicast)')
+    .addOption(settingOption('--interface <interface>', 'interface'))
+    .addOption(settingOption('--ttl <hops>', 'multicast.ttl'))
     .addOption(settingOption('--capture <file>', 'capture'))
     .addOption(settingOption('--fault <faults>', 'faults'));
   addAddressOptions(command);
@@ -44,6 +49,7 @@ export function addSubscribeCommand(program: Command, host: CommandHost): void {
     "backcast subscribe demo.orders | jq -r '.payload'",
     'backcast subscribe legacy --group 239.10.0.7:3056 --framing raw --interface 10.0.0.5',
     'backcast subscribe feed --group 239.10.0.8:5555 --framing zmq',
+    'backcast subscribe ticks --group 232.10.0.7:7600 --sources 10.0.7.21 --interface eth0',
   ]);
 }
 
@@ -58,9 +64,16 @@ async function subscribe(
   const { config, note } = context;
   const { openSubscriber } = await import('../services.ts');
   const { liveText } = await import('../live-text.ts');
+  const { openKeys, tellRejections } = await import('../authentication.ts');
+  const { subscriberUnicast } = await import('../members.ts');
   const registry = given ?? (await openCommandRegistry(config, resources, note));
-  const address = 'group' in registry ? registry : await resolveChannel(registry, channel, options);
-  const subscriber = resources.use(await openSubscriber(config, address));
+  const known = 'group' in registry ? registry : await resolveChannel(registry, channel, options);
+  const address = withSources(known, options.sources);
+  const unicast =
+    'group' in registry ? undefined : subscriberUnicast(config, { registry, channel, address });
+  const keys = openKeys(config, resources, note);
+  const subscriber = resources.use(await openSubscriber(config, address, { unicast, keys }));
+  tellRejections(subscriber.counters, resources, note);
   await serveCommandMetrics(resources, {
     config,
     port: options.metricsPort,
@@ -76,7 +89,7 @@ async function subscribe(
   context.signal.addEventListener('abort', () => void subscriber[Symbol.asyncDispose](), {
     once: true,
   });
-  note(`listening to ${channel} on ${address.group}:${address.port}`);
+  note(`listening to ${channel} on ${subscriber.listensAt}`);
   let count = 0;
   for await (const live of subscriber) {
     if (live.kind === 'message') count += 1;

@@ -23,7 +23,8 @@ export function addUpCommand(program: Command, host: CommandHost): void {
     .option('--demo', 'also run three publishers on two channels')
     .addOption(settingOption('--host <address>', 'api.host'))
     .addOption(settingOption('--port <port>', 'api.port'))
-    .addOption(settingOption('--interface <address>', 'interface'))
+    .addOption(settingOption('--interface <interface>', 'interface'))
+    .addOption(settingOption('--ttl <hops>', 'multicast.ttl'))
     .addOption(settingOption('--database-url <url>', 'databaseUrl'))
     .addOption(settingOption('--redis-url <url>', 'redisUrl'))
     .addOption(settingOption('--fault <faults>', 'faults'));
@@ -48,7 +49,10 @@ async function up(context: CommandContext, options: UpOptions): Promise<Outcome>
   signal.throwIfAborted();
   const registry = await openCommandRegistry(config, resources, (line) => log.warn(line));
   const started: { archiver?: Archiver } = {};
-  const collectMetrics = (): MetricFamily[] => archiverFamilies(started.archiver?.counters ?? {});
+  const collectMetrics = (): MetricFamily[] => {
+    const { counters = {}, durability } = started.archiver ?? {};
+    return archiverFamilies(counters, durability?.state ?? 'durable');
+  };
   const api = resources.use(await startApi(config, store.url, log, collectMetrics));
   signal.throwIfAborted();
   const archiver = resources.use(await startArchiver(config, store.url, registry, log));

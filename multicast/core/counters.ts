@@ -12,6 +12,19 @@ function counter(unit: CounterDescription['unit'], sentence: string): CounterDes
   return { unit, sentence };
 }
 
+/** Packets that were not believed, at either end. */
+const REJECTIONS = {
+  unauthenticatedMissing: counter(
+    'packets',
+    'Packets dropped because they carry no tag and the channel requires one.',
+  ),
+  unauthenticatedUnknownKey: counter(
+    'packets',
+    'Packets dropped because their tag names a key that is not known here.',
+  ),
+  unauthenticatedWrong: counter('packets', 'Packets dropped because their tag is wrong.'),
+} as const;
+
 /** The counters of a publisher. */
 export const PUBLISHER_COUNTERS = {
   messagesAccepted: counter('messages', 'Messages taken into the stream.'),
@@ -30,6 +43,7 @@ export const PUBLISHER_COUNTERS = {
   naksUnsent: counter('requests', 'Packet numbers asked for that were never sent.'),
   malformed: counter('packets', 'Datagrams that are not a PGM packet.'),
   notOurs: counter('packets', 'PGM packets meant for somebody else.'),
+  ...REJECTIONS,
 } as const satisfies Record<string, CounterDescription>;
 
 /** The counters of a receiver, over all its sessions. */
@@ -58,9 +72,10 @@ export const RECEIVER_COUNTERS = {
   ),
   corruptBlocks: counter('packets', 'Packets whose content is not a block of messages.'),
   otherChannel: counter('packets', 'Packets of other channels on the same group and port.'),
+  ...REJECTIONS,
   foreign: counter(
     'packets',
-    'Data packets and source path messages without a session, which this framing needs.',
+    'Data packets and source path messages without a session where there has to be one.',
   ),
   unsupported: counter(
     'packets',

@@ -2,7 +2,7 @@
 // messages and losses in sequence order come out. Also says how the packets of foreign sources are
 // numbered.
 
-import { type Framing, type LossCause, unreachable } from '#base/mod.ts';
+import { type Framing, type LossCause, unreachable, ZMQ_SEQUENCES_PER_PACKET } from '#base/mod.ts';
 import type { SqnRange } from './nak-scheduler.ts';
 import type { HeldFragment } from './receive-window.ts';
 import type { SequenceAccountOptions } from './sequence-account.ts';
@@ -36,9 +36,6 @@ export interface Delivery {
   conclude(sequence: number, nextSqn: number): void;
 }
 
-/** More messages than start in any packet of `zmq`: the shortest has 2 bytes. */
-const ZMQ_PLACES_PER_PACKET = 65_536;
-
 /**
  * How many sequences a packet of a foreign source has: one for the APDU that starts in it (raw), or
  * one for each message that may (zmq).
@@ -49,7 +46,7 @@ export function placesPerPacketOf(framing: Framing): number {
     case 'raw':
       return 1;
     case 'zmq':
-      return ZMQ_PLACES_PER_PACKET;
+      return ZMQ_SEQUENCES_PER_PACKET;
     default:
       return unreachable(framing);
   }

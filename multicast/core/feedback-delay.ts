@@ -7,25 +7,27 @@
 //   x = uniform(0, λ / T) + λ / (T · (e^λ − 1))
 //   delay = (T / λ) · ln(x · (e^λ − 1) · (T / λ))
 //
-// with T the longest delay. The delay lies in [0, T] and leans towards T.
+// with T the longest delay, which with u = uniform(0, 1) is (T / λ) · ln(1 + u · (e^λ − 1)). The
+// delay lies in [0, T] and leans towards T, the more so the larger the group. How large it is:
+// group-size.ts.
 
 import type { Random } from '#base/mod.ts';
 
 /** Longest wait before a first NAK: long against a LAN's reordering, short against a repair. */
 export const NAK_BACKOFF_MS_MAX = 10;
+
 /**
- * Receivers assumed to share a loss: the value that Aeron settled on; wrong by 10 × costs little.
+ * A delay in milliseconds, in [0, NAK_BACKOFF_MS_MAX], drawn from `random` for a group of
+ * `groupSize` receivers that miss the same packet.
  */
-export const NAK_GROUP_SIZE = 10;
+export function feedbackDelayMs(random: Random, groupSize: number): number {
+  const lambda = Math.log(groupSize) + 1;
+  return (NAK_BACKOFF_MS_MAX / lambda) * Math.log1p(random() * Math.expm1(lambda));
+}
 
-const LAMBDA = Math.log(NAK_GROUP_SIZE) + 1;
-const SCALE_MS = NAK_BACKOFF_MS_MAX / LAMBDA;
-const FACTOR_MS = SCALE_MS * (Math.exp(LAMBDA) - 1);
-const X_BASE = 1 / FACTOR_MS;
-const X_SPAN = LAMBDA / NAK_BACKOFF_MS_MAX;
-
-/** A delay in milliseconds, in [0, NAK_BACKOFF_MS_MAX], drawn from `random`. */
-export function feedbackDelayMs(random: Random): number {
-  const x = random() * X_SPAN + X_BASE;
-  return SCALE_MS * Math.log(x * FACTOR_MS);
+/** The chance that a delay drawn for a group of `groupSize` is at most `delayMs` long. */
+export function feedbackChance(delayMs: number, groupSize: number): number {
+  const lambda = Math.log(groupSize) + 1;
+  const share = Math.min(1, Math.max(0, delayMs / NAK_BACKOFF_MS_MAX));
+  return Math.expm1(lambda * share) / Math.expm1(lambda);
 }

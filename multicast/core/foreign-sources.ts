@@ -3,6 +3,7 @@
 // its last packets, repeated or late, open nothing. Bounded; the oldest are forgotten.
 
 import { RECEIVE_SESSIONS_MAX, type SessionId } from '#base/mod.ts';
+import type { PacketReader } from '#multicast/wire/mod.ts';
 import { REUSE_QUIET_MS } from './reuse-watch.ts';
 
 /** Sessions of foreign sources, by TSI. */
@@ -15,10 +16,15 @@ export class ForeignSources {
     return this.#resting.get(tsi);
   }
 
-  /** Whether the TSI has ended so recently that its packets may still be on their way. */
-  hasJustEnded(tsi: string, nowMs: number): boolean {
+  /**
+   * Whether a packet of a TSI that is not followed is no beginning: it says FIN, it may still have
+   * been on its way when the TSI ended, or it is a repair that somebody else asked for afterwards.
+   */
+  isOver(tsi: string, { kind, isFin }: PacketReader, nowMs: number): boolean {
     const endedAtMs = this.#endedAtMs.get(tsi);
-    return endedAtMs !== undefined && nowMs - endedAtMs < REUSE_QUIET_MS;
+    if (isFin && endedAtMs !== undefined) this.#endedAtMs.set(tsi, nowMs);
+    if (isFin || endedAtMs === undefined) return isFin;
+    return kind === 'rdata' || nowMs - endedAtMs < REUSE_QUIET_MS;
   }
 
   /** The source was not heard for long; it may come back. */

@@ -3,7 +3,7 @@
 // behind data nor crowd it out. Does not hold packets (transmit-window) nor decide what may be
 // asked for again (repair-scheduler).
 
-import { NAK_SQNS_MAX } from '#base/mod.ts';
+import { type ChannelAddress, NAK_SQNS_MAX } from '#base/mod.ts';
 import { type PacketReader, toRepair, unwrapSqn, wrapSqn } from '#multicast/wire/mod.ts';
 import type { PublisherCounters } from './counters.ts';
 import { type RateLimiter, newRateLimiter, wireBytesOf } from './rate-limiter.ts';
@@ -28,14 +28,17 @@ export class NakAnswering {
   readonly #counters: PublisherCounters;
   readonly #repairs = new RepairScheduler();
   readonly #rate: RateLimiter;
+  readonly #group: string;
 
   constructor(options: {
+    readonly address: ChannelAddress;
     readonly window: TransmitWindow;
     readonly counters: PublisherCounters;
     readonly rateBytesPerSec: number;
     readonly packetBytesMax: number;
   }) {
     const { rateBytesPerSec, packetBytesMax } = options;
+    this.#group = options.address.group;
     this.#window = options.window;
     this.#counters = options.counters;
     this.#rate = newRateLimiter(rateBytesPerSec * REPAIR_SHARE, packetBytesMax);
@@ -87,7 +90,7 @@ export class NakAnswering {
         this.#counters.repairsExpired += 1;
         continue;
       }
-      const wireBytes = wireBytesOf(packet);
+      const wireBytes = wireBytesOf(packet, this.#group);
       if (!this.#rate.take(wireBytes) && spare?.take(wireBytes) !== true) return undefined;
       this.#repairs.done(true, nowMs);
       toRepair(packet, wrapSqn(this.#window.trail));

@@ -18,7 +18,8 @@ import {
   type Random,
   RECEIVE_GAPS_MAX,
 } from '#base/mod.ts';
-import { feedbackDelayMs } from './feedback-delay.ts';
+import { feedbackChance, feedbackDelayMs, NAK_BACKOFF_MS_MAX } from './feedback-delay.ts';
+import { GroupSize } from './group-size.ts';
 import { RoundTrip } from './round-trip.ts';
 
 /**
@@ -63,6 +64,8 @@ interface Missing {
   /** When the first confirmation came; NaN before. */
   promisedAtMs: number;
   confirmations: number;
+  /** Whether somebody is known to have asked. */
+  isAskedFor: boolean;
 }
 
 /** A run of packet numbers, both ends included. */
@@ -78,6 +81,8 @@ export class NakScheduler {
   readonly #missing: Missing[] = [];
   readonly #ncfTrip = new RoundTrip(NAK_REPEAT_BOUNDS);
   readonly #dataTrip = new RoundTrip(NAK_DATA_BOUNDS);
+  readonly #sharers = new GroupSize();
+  #sampledMissedAtMs = Number.NaN;
   #nextDeadlineMs = Number.POSITIVE_INFINITY;
   #suppressed = 0;
   #missedForMs = 0;
@@ -119,7 +124,7 @@ export class NakScheduler {
       first <= last && (previous === undefined || previous.last < first),
       'holes come in order',
     );
-    const deadlineMs = nowMs + feedbackDelayMs(this.#random);
+    const deadlineMs = nowMs + this.#backOffMs();
     this.#missing.push({
       first,
       last,
@@ -131,8 +136,9 @@ export class NakScheduler {
       asks: 0,
       promisedAtMs: Number.NaN,
       confirmations: 0,
+      isAskedFor: false,
     });
-    this.wakeAt(deadlineMs);
+    this.#wakeAt(deadlineMs);
   }
 
   /** The packet arrived: false if it was not missing. */
@@ -170,6 +176,7 @@ export class NakScheduler {
   confirmed(sqns: readonly number[], nowMs: number): void {
     this.#overRuns(sqns, (range) => {
       if (range.state === 'back_off') this.#suppressed += range.last - range.first + 1;
+      this.#askedFor(range, nowMs);
       if (range.confirmations === 0) {
         range.promisedAtMs = nowMs;
         if (range.asks === 1) this.#ncfTrip.sample(nowMs - range.askedAtMs);
@@ -178,7 +185,7 @@ export class NakScheduler {
       range.deadlineMs =
         nowMs + Math.min(NAK_DATA_MS_MAX, this.#dataTrip.timeoutMs * 2 ** range.confirmations);
       range.confirmations += 1;
-      this.wakeAt(range.deadlineMs);
+      this.#wakeAt(range.deadlineMs);
     });
   }
 
@@ -186,10 +193,11 @@ export class NakScheduler {
   overheard(sqns: readonly number[], nowMs: number): void {
     this.#overRuns(sqns, (range) => {
       if (range.state !== 'back_off') return;
+      this.#askedFor(range, nowMs);
       this.#suppressed += range.last - range.first + 1;
       range.state = 'wait_ncf';
       range.deadlineMs = nowMs + this.#repeatMs(range.asks);
-      this.wakeAt(range.deadlineMs);
+      this.#wakeAt(range.deadlineMs);
     });
   }
 
@@ -199,10 +207,12 @@ export class NakScheduler {
   }
 
   /**
-   * There may be something to do at `deadlineMs` already: requests that waited for an SPM may go.
+   * An SPM was heard, so that requests may go. All who waited for it begin at once, with new
+   * delays: of the old ones most are over, or nearly.
    */
-  wakeAt(deadlineMs: number): void {
-    this.#nextDeadlineMs = Math.min(this.#nextDeadlineMs, deadlineMs);
+  mayAsk(nowMs: number): void {
+    this.#delayAnew(nowMs, (range) => range.state === 'back_off');
+    this.#wakeAt(nowMs);
   }
 
   /**
@@ -225,17 +235,23 @@ export class NakScheduler {
     return this.abandonBelow(fresh?.first ?? Number.POSITIVE_INFINITY);
   }
 
-  /**
-   * Requests without an answer go back, with one delay for all: what was asked together stays
-   * together.
-   */
+  /** Requests without an answer go back. */
   #retry(nowMs: number): void {
-    const deadlineMs = nowMs + feedbackDelayMs(this.#random);
+    this.#delayAnew(nowMs, (range) => range.state !== 'back_off' && range.deadlineMs <= nowMs);
+  }
+
+  /** One delay for all that fit: what was asked together stays together. */
+  #delayAnew(nowMs: number, fits: (range: Missing) => boolean): void {
+    const deadlineMs = nowMs + this.#backOffMs();
     for (const range of this.#missing) {
-      if (range.state === 'back_off' || range.deadlineMs > nowMs) continue;
+      if (!fits(range)) continue;
       range.state = 'back_off';
       range.deadlineMs = deadlineMs;
     }
+  }
+
+  #wakeAt(deadlineMs: number): void {
+    this.#nextDeadlineMs = Math.min(this.#nextDeadlineMs, deadlineMs);
   }
 
   /**
@@ -257,6 +273,7 @@ export class NakScheduler {
       if (end <= range.last) this.#cut(index, end);
       for (let sqn = range.first; sqn < end; sqn += 1) batch.push(sqn);
       room -= end - range.first;
+      this.#askedFor(range, nowMs);
       range.state = 'wait_ncf';
       range.deadlineMs = nowMs + this.#repeatMs(range.asks);
       if (range.asks === 0) range.askedAtMs = nowMs;
@@ -267,6 +284,23 @@ export class NakScheduler {
       }
     }
     if (batch.length > 0) ask(batch);
+  }
+
+  #backOffMs(): number {
+    return feedbackDelayMs(this.#random, this.#sharers.estimate);
+  }
+
+  /**
+   * Somebody has asked for `range`. The first time shows how many wait for it; what one packet
+   * revealed counts once. Later than the longest delay nobody was free to ask.
+   */
+  #askedFor(range: Missing, nowMs: number): void {
+    if (range.isAskedFor) return;
+    range.isAskedFor = true;
+    const afterMs = nowMs - range.missedAtMs;
+    if (afterMs > NAK_BACKOFF_MS_MAX || range.missedAtMs === this.#sampledMissedAtMs) return;
+    this.#sampledMissedAtMs = range.missedAtMs;
+    this.#sharers.sample(feedbackChance(afterMs, this.#sharers.estimate));
   }
 
   /**

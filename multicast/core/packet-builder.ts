@@ -42,8 +42,8 @@ const SLAB_BYTES = 262_144;
 /** Collects messages into one packet at a time. */
 export class PacketBuilder {
   readonly #packetBytesMax: number;
-  readonly #headerBytes = dataHeaderBytes(false);
-  readonly #fragmentHeaderBytes = dataHeaderBytes(true);
+  readonly #headerBytes: number;
+  readonly #fragmentHeaderBytes: number;
   readonly #framing: Framing;
   readonly #writer: BlockWriter;
   readonly #transport: TransportSession;
@@ -54,11 +54,14 @@ export class PacketBuilder {
   #firstSequence = 0;
 
   constructor(options: PacketBuilderOptions) {
+    const { transport } = options;
     this.#framing = options.framing;
     this.#writer = newBlockWriter(options.framing);
-    this.#transport = options.transport;
+    this.#transport = transport;
     this.#sessionWords = sessionToWords(options.session);
     this.#packetBytesMax = options.packetBytesMax;
+    this.#headerBytes = dataHeaderBytes(false, transport.hasAuthentication);
+    this.#fragmentHeaderBytes = dataHeaderBytes(true, transport.hasAuthentication);
   }
 
   /** Whether messages wait in a packet that is not taken yet. */
@@ -140,7 +143,8 @@ export class PacketBuilder {
   }
 
   #packet(header: DataHeader, tsdu: Uint8Array): Uint8Array {
-    const headerBytes = dataHeaderBytes(header.fragment !== undefined);
+    const hasFragment = header.fragment !== undefined;
+    const headerBytes = hasFragment ? this.#fragmentHeaderBytes : this.#headerBytes;
     this.#reserve();
     const packet = this.#use(headerBytes + tsdu.length);
     packet.set(tsdu, headerBytes);
@@ -154,6 +158,7 @@ export class PacketBuilder {
       gsiLow: this.#transport.gsiLow,
       tsiSport: this.#transport.tsiSport,
       dataDport: this.#transport.dataDport,
+      hasAuthentication: this.#transport.hasAuthentication === true,
       sessionHigh: this.#sessionWords.high,
       sessionLow: this.#sessionWords.low,
       sequence,

@@ -1,21 +1,21 @@
 // One publisher as a receiver sees it: its transport identity, where its NAKs go, when it was last
 // heard, and the session it is in. Writes the packets that go back to it.
 
-import { randomBelow, type SessionId, sessionToWords } from '#base/mod.ts';
+import { familyOf, hasSources, randomBelow, type SessionId, sessionToWords } from '#base/mod.ts';
 import {
   CONTROL_PACKET_BYTES_MAX,
-  ipv4FromWord,
-  ipv4ToWord,
   type PacketReader,
+  toNetworkAddress,
   type TransportSession,
   wrapSqn,
   writeNak,
   writeSpmr,
 } from '#multicast/wire/mod.ts';
+import type { Authenticator } from './authentication.ts';
 import type { SessionCounters } from './counters.ts';
 import { placesPerPacketOf } from './delivery.ts';
 import type { Remote, Transmit } from './machine.ts';
-import type { ResumePoint } from './receiver-event.ts';
+import type { ReceiverEvent, ResumePoint } from './receiver-event.ts';
 import type { LatencySnapshot } from './repair-latency.ts';
 import { type Incarnation, ReuseWatch } from './reuse-watch.ts';
 import { SessionReceiver, type SessionReceiverOptions } from './session-receiver.ts';
@@ -37,7 +37,10 @@ export interface PeerOptions extends Omit<SessionReceiverOptions, 'ask'> {
   /** Where its first packet came from: the only place to ask for an SPM before one is heard. */
   readonly remote: Remote;
   readonly nowMs: number;
+  /** When a packet of the channel was last not believed; −Infinity if never. */
+  readonly rejectedAtMs: number;
   readonly sourceExpiryMs: number;
+  readonly authenticator?: Authenticator | undefined;
   readonly transmit: (transmit: Transmit) => void;
 }
 
@@ -47,6 +50,8 @@ const SPMR_BACKOFF_MS = 250;
 const FOREIGN_EXPIRY_FACTOR = 10;
 /** After a FIN the publisher lingers for seconds, not for ever. */
 const FIN_EXPIRY_MS_MAX = 10_000;
+/** A hole given up this long after a packet was not believed is put down to that. */
+const REJECTION_MEMORY_MS = 30_000;
 
 /** One publisher of the channel. */
 export class Peer {
@@ -59,6 +64,8 @@ export class Peer {
   readonly #sessionLow: number;
   readonly #reuse: ReuseWatch | undefined;
   #heardAtMs: number;
+  #nowMs: number;
+  #rejectedAtMs: number;
   #spmrAtMs: number;
   #nakTo: Remote | undefined;
   #source = '';
@@ -72,9 +79,16 @@ export class Peer {
     this.#sessionHigh = words.high;
     this.#sessionLow = words.low;
     this.#heardAtMs = options.nowMs;
+    this.#nowMs = options.nowMs;
+    const isResumed = options.resume !== undefined;
+    this.#rejectedAtMs = isResumed ? options.rejectedAtMs : Number.NEGATIVE_INFINITY;
     this.#reuse = options.isForeign ? newReuseWatch(options) : undefined;
     this.#spmrAtMs = options.nowMs + randomBelow(options.random, SPMR_BACKOFF_MS);
-    this.#receiver = new SessionReceiver({ ...options, ask: (sqns) => this.#sendNak(sqns) });
+    this.#receiver = new SessionReceiver({
+      ...options,
+      emit: (event) => options.emit(this.#explained(event)),
+      ask: (sqns) => this.#sendNak(sqns),
+    });
   }
 
   /** Whether `reader` holds a packet of this TSI. */
@@ -147,6 +161,7 @@ export class Peer {
   /** Takes a data packet of this peer. */
   handleData(reader: PacketReader, bytes: Uint8Array, nowMs: number): void {
     this.#heardAtMs = nowMs;
+    this.#nowMs = nowMs;
     this.#receiver.handleData(reader, bytes, nowMs);
   }
 
@@ -154,7 +169,8 @@ export class Peer {
   handleSpm(reader: PacketReader, remote: Remote, nowMs: number): void {
     const { address, emit } = this.#options;
     this.#heardAtMs = nowMs;
-    const nla = reader.nla === 0 ? remote.address : ipv4FromWord(reader.nla);
+    this.#nowMs = nowMs;
+    const nla = isReachable(reader, address.group) ? reader.nlaText() : remote.address;
     const port = reader.hasPublisher && reader.nakPort !== 0 ? reader.nakPort : address.port;
     if (this.#nakTo?.address !== nla || this.#nakTo.port !== port)
       this.#nakTo = { address: nla, port };
@@ -173,6 +189,11 @@ export class Peer {
     this.#options.counters.naksSuppressed += this.#receiver.naksSuppressed - before;
   }
 
+  /** A packet with this peer's TSI was not believed. */
+  rejected(nowMs: number): void {
+    this.#rejectedAtMs = nowMs;
+  }
+
   /** Nothing could be heard for `lateMs`: silence in that time counts against nobody. */
   overslept(lateMs: number, nowMs: number): void {
     this.#heardAtMs = Math.min(nowMs, this.#heardAtMs + lateMs);
@@ -181,6 +202,7 @@ export class Peer {
 
   /** Lets time pass. */
   handleTimeout(nowMs: number): void {
+    this.#nowMs = nowMs;
     if (nowMs >= this.#expiresAtMs) this.#isExpired = true;
     if (this.#nakTo === undefined && nowMs >= this.#spmrAtMs) this.#sendSpmr(nowMs);
     this.#receiver.handleTimeout(nowMs);
@@ -201,6 +223,17 @@ export class Peer {
     this.#receiver.conclude();
   }
 
+  /**
+   * What is lost while its publisher's packets are not believed is put down to that: the publisher
+   * may well have repeated it.
+   */
+  #explained(event: ReceiverEvent): ReceiverEvent {
+    const isNoRepair =
+      event.kind === 'lost' && (event.cause === 'repair_expired' || event.cause === 'source_gone');
+    const isRejected = this.#nowMs - this.#rejectedAtMs < REJECTION_MEMORY_MS;
+    return isNoRepair && isRejected ? { ...event, cause: 'unauthenticated' } : event;
+  }
+
   get #expiresAtMs(): number {
     const sourceExpiryMs = expiryMsOf(this.#options);
     const expiryMs = this.#receiver.isFin
@@ -210,36 +243,40 @@ export class Peer {
   }
 
   #sendNak(sqns: readonly number[]): void {
-    const { address, counters, transmit, transport } = this.#options;
+    const { address, authenticator, counters, transmit, transport } = this.#options;
     const to = this.#nakTo;
     if (to === undefined) return;
     const into = new Uint8Array(CONTROL_PACKET_BYTES_MAX);
     const packetBytes = writeNak(into, {
       ...transport,
-      nla: ipv4ToWord(to.address),
-      groupNla: ipv4ToWord(address.group),
+      nla: toNetworkAddress(to.address),
+      groupNla: toNetworkAddress(address.group),
       sqns: sqns.map(wrapSqn),
       count: sqns.length,
     });
     const bytes = into.subarray(0, packetBytes);
+    authenticator?.seal(bytes);
     counters.naksSent += 1;
     counters.nakSqnsSent += sqns.length;
     this.#receiver.tally.naksSent += 1;
     this.#receiver.tally.nakSqnsSent += sqns.length;
     transmit({ bytes, address: to.address, port: to.port });
+    if (hasSources(address)) return;
     transmit({ bytes, address: address.group, port: address.port });
   }
 
   #sendSpmr(nowMs: number): void {
-    const { address, counters, isForeign, random, remote, transmit, transport } = this.#options;
+    const { authenticator, counters, isForeign, random, transmit, transport } = this.#options;
+    const { address, remote } = this.#options;
     const into = new Uint8Array(CONTROL_PACKET_BYTES_MAX);
     const bytes = into.subarray(0, writeSpmr(into, transport));
+    authenticator?.seal(bytes);
     counters.spmrsSent += 1;
     this.#spmrAtMs = nowMs + SPMR_BACKOFF_MS + randomBelow(random, SPMR_BACKOFF_MS);
     if (!isForeign) return transmit({ bytes, address: remote.address, port: remote.port });
     // OpenPGM sends from one port and listens on another, the group's.
-    transmit({ bytes, address: address.group, port: address.port });
     transmit({ bytes, address: remote.address, port: address.port });
+    if (!hasSources(address)) transmit({ bytes, address: address.group, port: address.port });
   }
 }
 
@@ -264,12 +301,29 @@ export function tsiText({
   return `${hex(gsiHigh, 4)}${hex(gsiLow, 8)}.${tsiSport}`;
 }
 
-/** Who follows only what is said now has no time to lose; an archiver asks for it afterwards. */
-function newReuseWatch({ address, join, nowMs }: PeerOptions): ReuseWatch {
-  const heardAtMs = join === 'live' ? Number.NEGATIVE_INFINITY : nowMs;
+/**
+ * A session that is gone on with was not heard for long, unless the receiver itself was away: then
+ * it is an archiver's, which asks afterwards for what it took for repeated.
+ */
+function newReuseWatch({ address, join, resume, nowMs }: PeerOptions): ReuseWatch {
+  const wasSilent = resume !== undefined && join === 'live';
+  const heardAtMs = wasSilent ? Number.NEGATIVE_INFINITY : nowMs;
   return new ReuseWatch(placesPerPacketOf(address.framing), heardAtMs);
+}
+
+/**
+ * Whether the path address of an SPM names a place that a socket of the group's family can reach.
+ */
+function isReachable(reader: PacketReader, group: string): boolean {
+  const nla = reader.nlaText();
+  return familyOf(nla) === familyOf(group) && nla !== '0.0.0.0' && nla !== '::';
 }
 
 function hex(word: number, digits: number): string {
   return word.toString(16).padStart(digits, '0');
+}
+
+/** 48 of the 64 bits of a TSI: enough to spread peers; the rest is compared. */
+export function peerKey(reader: PacketReader): number {
+  return reader.gsiLow * 65_536 + reader.tsiSport;
 }

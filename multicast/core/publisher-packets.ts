@@ -4,7 +4,7 @@
 import { type ChannelAddress, type SessionId, sessionToWords } from '#base/mod.ts';
 import {
   CONTROL_PACKET_BYTES_MAX,
-  ipv4ToWord,
+  toNetworkAddress,
   type TransportSession,
   wrapSqn,
   writeNcf,
@@ -39,7 +39,7 @@ export function spmPacket(identity: PublisherIdentity, status: PublisherStatus):
     sqn: status.spmSqn,
     trail: wrapSqn(status.trail),
     lead: wrapSqn(status.lead),
-    nla: ipv4ToWord(identity.nla),
+    nla: toNetworkAddress(identity.nla),
     session: { sessionHigh: high, sessionLow: low, sequence: status.nextSequence },
     publisher: { nakPort: identity.nakPort, sourceName: identity.source },
     isFin: status.isFin,
@@ -56,8 +56,8 @@ export function ncfPacket(
   const into = new Uint8Array(CONTROL_PACKET_BYTES_MAX);
   const packetBytes = writeNcf(into, {
     ...identity.transport,
-    nla: ipv4ToWord(identity.nla),
-    groupNla: ipv4ToWord(identity.address.group),
+    nla: toNetworkAddress(identity.nla),
+    groupNla: toNetworkAddress(identity.address.group),
     sqns,
     count,
   });

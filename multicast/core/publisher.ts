@@ -18,6 +18,7 @@ import {
   unreachable,
 } from '#base/mod.ts';
 import { PacketReader, type TransportSession, wrapSqn } from '#multicast/wire/mod.ts';
+import { type Authenticator, isBelieved } from './authentication.ts';
 import { HeartbeatSchedule } from './heartbeat.ts';
 import type { Machine, Remote, Transmit } from './machine.ts';
 import { PacketBuilder } from './packet-builder.ts';
@@ -36,7 +37,7 @@ export interface PublisherOptions {
   readonly source: string;
   /** The TSI: random per incarnation. `dataDport` is the channel's. */
   readonly transport: TransportSession;
-  /** IPv4 address at which receivers reach this publisher, and the UDP port where it hears NAKs. */
+  /** Address at which receivers reach this publisher, and the UDP port where it hears NAKs. */
   readonly nla: string;
   readonly nakPort: number;
   readonly packetBytesMax: number;
@@ -47,6 +48,8 @@ export interface PublisherOptions {
   /** How long a packet waits for more messages to share it. */
   readonly flushMs: number;
   readonly lingerMs: number;
+  /** Seals what leaves and judges what arrives; without one, nothing is sealed or judged. */
+  readonly authenticator?: Authenticator | undefined;
   /** First packet number, for tests of the 32-bit wrap; 0 otherwise. */
   readonly firstSqn?: number;
 }
@@ -91,7 +94,9 @@ export class Publisher implements Machine {
 
   constructor(options: PublisherOptions, nowMs: number) {
     const firstSqn = options.firstSqn ?? 0;
-    const smallest = smallestWindow(options);
+    const hasAuthentication = options.authenticator !== undefined;
+    const transport = { ...options.transport, hasAuthentication };
+    const smallest = smallestWindow({ ...options, hasAuthentication });
     assert(
       options.windowPackets >= smallest.packets && options.windowBytes >= smallest.bytes,
       'half the window holds the largest message',
@@ -100,7 +105,7 @@ export class Publisher implements Machine {
       options.windowPackets <= RECEIVE_WINDOW_PACKETS_MAX,
       'receivers can hold all that a publisher can repair',
     );
-    this.#options = options;
+    this.#options = { ...options, transport };
     this.#nowMs = nowMs;
     this.#window = new TransmitWindow({
       firstSqn,
@@ -108,7 +113,7 @@ export class Publisher implements Machine {
       bytesMax: options.windowBytes,
     });
     this.#messageBytesMax = largestMessageBytes(options);
-    this.#builder = new PacketBuilder({ ...options, framing: options.address.framing });
+    this.#builder = new PacketBuilder({ ...options, transport, framing: options.address.framing });
     this.#heartbeat = new HeartbeatSchedule(nowMs);
     this.#dataRate = newRateLimiter(options.rateBytesPerSec, options.packetBytesMax);
     this.#answering = new NakAnswering({
@@ -172,9 +177,17 @@ export class Publisher implements Machine {
       this.counters.malformed += 1;
       return;
     }
-    if (!isSameTransport(reader, this.#options.transport)) this.counters.notOurs += 1;
+    const { transport, authenticator } = this.#options;
+    if (!isSameTransport(reader, transport)) this.counters.notOurs += 1;
+    else if (!isBelieved(authenticator, bytes, reader, this.counters)) return;
     else if (reader.kind === 'nak') this.#handleNak();
     else if (reader.kind === 'spmr') this.#askForSpm();
+  }
+
+  /** Somebody new listens, who is shown the state soon instead of at the next heartbeat. */
+  handleNewListener(nowMs: number): void {
+    this.#nowMs = Math.max(this.#nowMs, nowMs);
+    this.#askForSpm();
   }
 
   /** Lets time pass. */
@@ -196,6 +209,7 @@ export class Publisher implements Machine {
       this.#answering.pollRepair(spare, this.#nowMs) ??
       this.#pollData();
     if (bytes === undefined) return undefined;
+    this.#options.authenticator?.seal(bytes);
     this.counters.bytesSent += bytes.length;
     return { bytes, address: this.#options.address.group, port: this.#options.address.port };
   }
@@ -283,7 +297,7 @@ export class Publisher implements Machine {
     if (this.#sentLead >= this.#window.lead) return undefined;
     const packet = this.#window.get(this.#sentLead + 1);
     assert(packet !== undefined, 'an unsent packet is in the window');
-    if (!this.#dataRate.take(wireBytesOf(packet))) return undefined;
+    if (!this.#dataRate.take(wireBytesOf(packet, this.#options.address.group))) return undefined;
     this.#sentLead += 1;
     this.#sentNextSequence = this.#window.nextSequenceAfter(this.#sentLead);
     this.#unsentBytes -= packet.length;

@@ -2,12 +2,10 @@
 // or queues. The bucket may go into debt by one packet, so a packet larger than the burst still
 // leaves; the debt is paid before the next one does.
 
-import { assert } from '#base/mod.ts';
+import { assert, datagramHeaderBytes } from '#base/mod.ts';
 
 /** The burst of a rate: what accrues in this time. Timers fire up to some milliseconds late. */
 const BURST_MS = 10;
-/** UDP and IP headers, which a rate counts too. */
-const UDP_HEADER_BYTES = 28;
 
 /** Grants bytes at `rateBytesPerSec`, at most `burstBytes` at once. */
 export class RateLimiter {
@@ -53,7 +51,7 @@ export function newRateLimiter(rateBytesPerSec: number, packetBytesMax: number):
   return new RateLimiter({ rateBytesPerSec, burstBytes });
 }
 
-/** What a packet takes of a rate. */
-export function wireBytesOf(packet: Uint8Array): number {
-  return packet.length + UDP_HEADER_BYTES;
+/** What a packet to `group` takes of a rate: IP and UDP headers count too. */
+export function wireBytesOf(packet: Uint8Array, group: string): number {
+  return packet.length + datagramHeaderBytes(group);
 }

@@ -15,10 +15,11 @@ import {
   sessionFromWords,
 } from '#base/mod.ts';
 import { type MalformedReason, PacketReader } from '#multicast/wire/mod.ts';
+import { type Authenticator, isBelieved } from './authentication.ts';
 import { newReceiverCounters, type ReceiverCounters } from './counters.ts';
 import { ForeignSources } from './foreign-sources.ts';
 import type { Machine, Remote, Transmit } from './machine.ts';
-import { expiryMsOf, Peer, type SessionSnapshot, tsiText } from './peer.ts';
+import { expiryMsOf, Peer, peerKey, type SessionSnapshot, tsiText } from './peer.ts';
 import type { ReceiverEvent, ResumePoint } from './receiver-event.ts';
 import { RepairLatency } from './repair-latency.ts';
 import type { JoinMode } from './session-receiver.ts';
@@ -39,6 +40,8 @@ export interface ReceiverOptions {
    * remembers them all.
    */
   readonly recall?: (session: SessionId) => ResumePoint | 'finished' | undefined;
+  /** Seals what leaves and judges what arrives; without one, nothing is sealed or judged. */
+  readonly authenticator?: Authenticator | undefined;
   /**
    * The same for a publisher of another implementation, which names no session: the last one with
    * this TSI, unless it has ended with FIN.
@@ -75,6 +78,7 @@ export class Receiver implements Machine {
   #eventHead = 0;
   #lastPeer: Peer | undefined;
   #nextDeadlineMs = Number.POSITIVE_INFINITY;
+  #rejectedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
@@ -126,6 +130,8 @@ export class Receiver implements Machine {
       this.malformedReasons.set(reason, (this.malformedReasons.get(reason) ?? 0) + 1);
     } else if (reader.dataDport !== this.#options.address.dport) {
       this.counters.otherChannel += 1;
+    } else if (!isBelieved(this.#options.authenticator, bytes, reader, this.counters)) {
+      this.#reject(nowMs);
     } else if (reader.kind === 'odata' || reader.kind === 'rdata' || reader.kind === 'spm') {
       this.#handleDownstream(bytes, remote, nowMs);
     } else if (reader.kind === 'ncf' || reader.kind === 'nak') {
@@ -192,6 +198,12 @@ export class Receiver implements Machine {
     if (peer.isOver) this.#retire();
   }
 
+  /** What does not prove where it comes from may at most explain why something is missing. */
+  #reject(nowMs: number): void {
+    this.#rejectedAtMs = nowMs;
+    this.#findPeer()?.rejected(nowMs);
+  }
+
   /** The publisher of ours that the packet is from; undefined if it may not be followed. */
   #ownPeer(remote: Remote, nowMs: number): Peer | undefined {
     const peer = this.#findPeer();
@@ -204,14 +216,14 @@ export class Receiver implements Machine {
 
   /** The source of another implementation that the packet is from, which names no session. */
   #foreignPeer(remote: Remote, nowMs: number): Peer | undefined {
-    const peer = this.#findPeer();
-    if (this.#options.address.framing === 'native' || peer?.isForeign === false) {
+    const known = this.#findPeer();
+    if (this.#options.address.framing === 'native' || known?.isForeign === false) {
       this.counters.foreign += 1;
       return undefined;
     }
-    if (peer === undefined) return this.#admitForeign(remote, nowMs);
-    const incarnation = peer.incarnationOf(this.#reader, nowMs);
-    if (incarnation === 'same') return peer;
+    const peer = known ?? this.#admitForeign(remote, nowMs);
+    const incarnation = peer?.incarnationOf(this.#reader, nowMs);
+    if (peer === undefined || incarnation === 'same') return peer;
     if (incarnation === 'stray') {
       this.counters.beyondWindow += 1;
       return undefined;
@@ -262,7 +274,7 @@ export class Receiver implements Machine {
   /** Takes up a foreign source, in a new session if its TSI is not known to have one. */
   #admitForeign(remote: Remote, nowMs: number): Peer | undefined {
     const tsi = tsiText(this.#reader);
-    if (this.#reader.isFin || this.#foreign.hasJustEnded(tsi, nowMs)) {
+    if (this.#foreign.isOver(tsi, this.#reader, nowMs)) {
       this.counters.late += 1;
       return undefined;
     }
@@ -297,7 +309,9 @@ export class Receiver implements Machine {
         gsiLow: reader.gsiLow,
         tsiSport: reader.tsiSport,
         dataDport: reader.dataDport,
+        hasAuthentication: this.#options.authenticator !== undefined,
       },
+      rejectedAtMs: this.#rejectedAtMs,
       counters: this.counters,
       repairLatency: this.repairLatency,
       emit: (event) => this.#events.push(event),
@@ -377,11 +391,6 @@ export class Receiver implements Machine {
   #wakeAt(deadlineMs: number): void {
     if (deadlineMs < this.#nextDeadlineMs) this.#nextDeadlineMs = deadlineMs;
   }
-}
-
-/** 48 of the 64 bits of a TSI: enough to spread peers; the rest is compared. */
-function peerKey(reader: PacketReader): number {
-  return reader.gsiLow * 65_536 + reader.tsiSport;
 }
 
 function trimOldest(sessions: Set<SessionId> | Map<SessionId, unknown>): void {

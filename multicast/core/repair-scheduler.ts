@@ -4,8 +4,17 @@
 // Does not know what a packet holds (transmit-window) nor how fast repairs may leave
 // (rate-limiter).
 
-/** How long after a repair further requests for the same packet are taken as already answered. */
-export const REPAIR_LINGER_MS = 10;
+/**
+ * How long after a repair further requests for the same packet are taken as already answered: what
+ * crosses a repair on its way does so within some milliseconds. Who asks later has lost the repair
+ * too; longer than that, and most of what receivers ask within their back-off goes unanswered.
+ */
+export const REPAIR_LINGER_MS = 4;
+/**
+ * The same while other repairs wait: then a second repair of one packet takes the place of another
+ * packet's first. Shorter than the shortest time after which a receiver gives a repair up as lost.
+ */
+export const REPAIR_LINGER_BUSY_MS = 20;
 
 /** The queue of packet numbers to resend, each at most once at a time. */
 export class RepairScheduler {
@@ -23,7 +32,8 @@ export class RepairScheduler {
   request(sqn: number, nowMs: number): 'queued' | 'already_queued' | 'lingering' {
     if (this.#queued.has(sqn)) return 'already_queued';
     const resentAtMs = this.#resentAtMs.get(sqn);
-    if (resentAtMs !== undefined && nowMs - resentAtMs < REPAIR_LINGER_MS) return 'lingering';
+    const lingerMs = this.length > 0 ? REPAIR_LINGER_BUSY_MS : REPAIR_LINGER_MS;
+    if (resentAtMs !== undefined && nowMs - resentAtMs < lingerMs) return 'lingering';
     this.#queued.add(sqn);
     this.#queue.push(sqn);
     return 'queued';
@@ -56,7 +66,7 @@ export class RepairScheduler {
    */
   forgetLingers(nowMs: number): void {
     for (const [sqn, resentAtMs] of this.#resentAtMs) {
-      if (nowMs - resentAtMs < REPAIR_LINGER_MS) break;
+      if (nowMs - resentAtMs < REPAIR_LINGER_BUSY_MS) break;
       this.#resentAtMs.delete(sqn);
     }
   }

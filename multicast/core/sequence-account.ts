@@ -109,8 +109,8 @@ export class SequenceAccount {
   }
 
   /**
-   * Tells the messages of `block`, which starts in packet `firstSqn`, and the loss before it; false,
-   * and nothing told, if its sequences cannot be.
+   * Tells the messages of `block`, which starts in packet `firstSqn`, and the loss before it;
+   * false, and nothing told, if its sequences cannot be.
    */
   tell(block: MessagesDelivered, firstSqn: number): boolean {
     const { firstSequence, lastSequence, messageCount, nextSqn } = block;

@@ -158,7 +158,7 @@ export class SessionReceiver {
       this.#counters.beyondWindow += 1;
       return;
     }
-    if (this.#spmSqn === undefined) this.#missing.wakeAt(nowMs);
+    if (this.#spmSqn === undefined) this.#missing.mayAsk(nowMs);
     this.#spmSqn = reader.sqn;
     this.#counters.spmsReceived += 1;
     this.#advanceTrail(trail);

@@ -23,9 +23,10 @@ export interface WindowSize {
 export function smallestWindow(options: {
   readonly messageBytesMax: number;
   readonly packetBytesMax: number;
+  readonly hasAuthentication?: boolean;
 }): WindowSize {
   const { messageBytesMax, packetBytesMax } = options;
-  const headerBytes = dataHeaderBytes(true);
+  const headerBytes = dataHeaderBytes(true, options.hasAuthentication);
   const apduBytes = singleMessageBlockBytes(messageBytesMax);
   const packets = Math.ceil(apduBytes / (packetBytesMax - headerBytes));
   return { packets: 2 * packets, bytes: 2 * (packetBytesMax + packets * headerBytes + apduBytes) };

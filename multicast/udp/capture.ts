@@ -1,5 +1,5 @@
 // Keeps what a socket sends and receives as a capture file that Wireshark, tshark and tcpdump open
-// (the classic pcap format, link type RAW IPv4). It stands right before the socket, so faults
+// (the classic pcap format, link type RAW). It stands right before the socket, so faults
 // injected above it do not show: a datagram dropped on purpose while receiving is in the file, one
 // dropped on purpose while sending is not. Written for finding faults, not for bookkeeping: a file
 // that cannot be written, or not fast enough, costs packets in the file and nothing else.
@@ -8,9 +8,18 @@
 //                   └──► buffer ──► file                    the addresses, with correct checksums
 
 import { open, type FileHandle } from 'node:fs/promises';
-import { BackcastError, CAPTURE_BYTES_MAX, isIpv4, PACKET_BYTES_MAX, toError } from '#base/mod.ts';
+import {
+  BackcastError,
+  CAPTURE_BYTES_MAX,
+  familyOf,
+  isIpv4,
+  isIpv6,
+  PACKET_BYTES_MAX,
+  toError,
+  withoutZone,
+} from '#base/mod.ts';
 import type { Remote } from '#multicast/core/mod.ts';
-import { FRAME_BYTES, pcapFileHeader, writeFrame } from './pcap-format.ts';
+import { frameBytesOf, pcapFileHeader, writeFrame } from './pcap-format.ts';
 import { wallClockUs } from './clock.ts';
 import type { DatagramHandler, DatagramSocket, SocketCounters } from './socket.ts';
 
@@ -20,7 +29,7 @@ export interface CaptureCounters {
   capturedDatagrams: number;
   /**
    * Datagrams not in the file: it had reached its bound, the disk was slower than the network, an
-   * address was not IPv4, or writing had failed.
+   * address was none of IP, or writing had failed.
    */
   omittedDatagrams: number;
   /** Writes that the operating system refused; after the first, nothing more is written. */
@@ -90,13 +99,14 @@ export class CaptureFile implements AsyncDisposable {
 
   /** Takes one datagram that came or went now. Never throws, never blocks; copies the bytes. */
   add(from: Remote, to: Remote, payload: Uint8Array): void {
-    const frameBytes = FRAME_BYTES + payload.length;
+    const frameBytes = frameBytesOf(to.address) + payload.length;
     const isWanted =
       !this.#isOver &&
       payload.length <= PACKET_BYTES_MAX &&
       this.#fileBytes + frameBytes <= this.#bytesMax &&
       isUdpAddress(from) &&
       isUdpAddress(to) &&
+      familyOf(from.address) === familyOf(to.address) &&
       this.#makeRoom(frameBytes);
     if (!isWanted) {
       this.counters.omittedDatagrams += 1;
@@ -164,7 +174,8 @@ export class CaptureFile implements AsyncDisposable {
 }
 
 function isUdpAddress({ address, port }: Remote): boolean {
-  return isIpv4(address) && Number.isInteger(port) && port >= 0 && port <= 0xffff;
+  const isAddress = isIpv4(address) || isIpv6(address);
+  return isAddress && Number.isInteger(port) && port >= 0 && port <= 0xffff;
 }
 
 class WatchedSocket implements DatagramSocket {
@@ -178,7 +189,8 @@ class WatchedSocket implements DatagramSocket {
     this.#capture = capture;
     this.#local = { address: socket.localAddress, port: socket.localPort };
     socket.onDatagram = (bytes, remote) => {
-      capture.add(remote, this.#local, bytes);
+      const { address, port } = remote;
+      capture.add({ address: withoutZone(address), port }, this.#local, bytes);
       this.onDatagram(bytes, remote);
     };
   }
@@ -196,7 +208,7 @@ class WatchedSocket implements DatagramSocket {
   }
 
   send(bytes: Uint8Array, address: string, port: number): void {
-    this.#capture.add(this.#local, { address, port }, bytes);
+    this.#capture.add(this.#local, { address: withoutZone(address), port }, bytes);
     this.#socket.send(bytes, address, port);
   }
 

@@ -3,6 +3,7 @@
 // knows how many there are.
 
 import type { CaptureFile } from './capture.ts';
+import type { FanOutSocket } from './fan-out.ts';
 import { kernelDropsAt } from './kernel-drops.ts';
 import type { FaultCounters, FaultySocket } from './loss-injector.ts';
 import type { DatagramSocket } from './socket.ts';
@@ -20,6 +21,10 @@ export const TRANSPORT_COUNTERS = {
   kernelDropped: {
     unit: 'datagrams',
     sentence: 'Datagrams that the kernel dropped because a receive buffer was full (Linux only).',
+  },
+  copiesSent: {
+    unit: 'datagrams',
+    sentence: 'Copies sent to members of channels of unicast delivery.',
   },
   faultsDropped: { unit: 'datagrams', sentence: 'Datagrams dropped on purpose (faults).' },
   faultsDuplicated: { unit: 'datagrams', sentence: 'Datagrams doubled on purpose (faults).' },
@@ -42,21 +47,28 @@ export type TransportCounters = Readonly<Record<keyof typeof TRANSPORT_COUNTERS,
 export interface CountedParts {
   readonly sockets: readonly DatagramSocket[];
   readonly faulty: readonly FaultySocket[];
+  readonly fanOuts: readonly FanOutSocket[];
   readonly capture: CaptureFile | undefined;
 }
 
 /** The counters of a transport that is not open yet. */
 export function newTransportCounters(): TransportCounters {
-  return countTransport({ sockets: [], faulty: [], capture: undefined });
+  return countTransport({ sockets: [], faulty: [], fanOuts: [], capture: undefined });
 }
 
 /** The numbers of a transport now. */
-export function countTransport({ sockets, faulty, capture }: CountedParts): TransportCounters {
+export function countTransport({
+  sockets,
+  faulty,
+  fanOuts,
+  capture,
+}: CountedParts): TransportCounters {
   const faults = faulty.map((socket) => socket.faults);
   return {
     sendErrors: sum(sockets.map(({ counters }) => counters.sendErrors)),
     receiveErrors: sum(sockets.map(({ counters }) => counters.receiveErrors)),
     kernelDropped: sum(sockets.map((it) => kernelDropsAt(it.localAddress, it.localPort))),
+    copiesSent: sum(fanOuts.map(({ copiesSent }) => copiesSent)),
     faultsDropped: sum(faults.map(({ dropped }) => total(dropped))),
     faultsDuplicated: sum(faults.map(({ duplicated }) => total(duplicated))),
     captured: capture?.counters.capturedDatagrams ?? 0,

@@ -2,19 +2,32 @@
 // capture and troubled by injected faults where that is asked for. Machines and their owners know
 // nothing of how many sockets there are. What is opened belongs to the stack it is opened in.
 
-import type { ChannelAddress } from '#base/mod.ts';
+import type { ChannelAddress, MemberSource } from '#base/mod.ts';
 import { CaptureFile } from './capture.ts';
+import { FanOutSocket } from './fan-out.ts';
+import type { KeySource } from './hmac-authenticator.ts';
 import { type FaultySocket, injectFaults, parseFaultSpec } from './loss-injector.ts';
-import { type DatagramSocket, openGroupSocket, openPortSocket, openSendSocket } from './socket.ts';
+import {
+  type DatagramSocket,
+  openGroupSocket,
+  openPortSocket,
+  openSendSocket,
+  openUnicastSocket,
+} from './socket.ts';
 import { countTransport, type TransportCounters } from './transport-counters.ts';
+import { isUnicast, NOBODY, requireMembers, type UnicastOptions } from './unicast.ts';
 
 /** What every transport is opened with. */
 export interface TransportOptions {
   readonly address: ChannelAddress;
-  /** IPv4 address of the interface to use. */
+  /** Address or name of the interface to use. */
   readonly interfaceAddress: string;
-  /** Routers that multicast may pass, plus one; 1 by default. */
+  /** Routers that multicast may pass, plus one; 1 by default, 0 stays on this host. */
   readonly ttl?: number | undefined;
+  /** How a channel of unicast delivery is served; not looked at for others. */
+  readonly unicast?: UnicastOptions | undefined;
+  /** Keys of the channel's members, for a channel that requires authentication. */
+  readonly keys?: KeySource | undefined;
   /** Faults to inject, as the loss injector reads them. */
   readonly faults?: string | undefined;
   /** Capture file in which to keep what is sent and received. */
@@ -45,21 +58,40 @@ const PUBLISHER_SEND_BUFFER_BYTES = 4 * 1_048_576;
 const RECEIVER_SEND_BUFFER_BYTES = 1_048_576;
 
 /**
- * Joins the channel. Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE, BACKCAST_USAGE
- * (faults), BACKCAST_CONFIG_INVALID.
+ * Joins the channel: its group, or its members. Errors: BACKCAST_INTERFACE_UNUSABLE,
+ * BACKCAST_PORT_IN_USE, BACKCAST_USAGE (faults), BACKCAST_CONFIG_INVALID and those of
+ * `unicast.join`.
  */
 export async function openReceiverTransport(
   resources: AsyncDisposableStack,
   options: TransportOptions & { readonly receiveBufferBytes: number },
 ): Promise<ReceiverTransport> {
-  const { ttl = 1 } = options;
+  const { address, ttl = 1 } = options;
+  if (isUnicast(address)) return openMemberTransport(resources, options);
   const outfit = await openOutfit(resources, options);
-  const joining = { ...options, ...options.address, ttl };
-  const groupSocket = resources.use(await openGroupSocket(joining));
+  const groupSocket = resources.use(await openGroupSocket({ ...options, ...address, ttl }));
+  const sending = { ...options, group: address.group, ttl };
   const sendBufferBytes = RECEIVER_SEND_BUFFER_BYTES;
-  const sendSocket = resources.use(await openSendSocket({ ...options, ttl, sendBufferBytes }));
+  const sendSocket = resources.use(await openSendSocket({ ...sending, sendBufferBytes }));
   const group = outfit.socket(groupSocket);
   return { group, send: outfit.socket(sendSocket), count: outfit.count };
+}
+
+/** Listens first, and only then says where. */
+async function openMemberTransport(
+  resources: AsyncDisposableStack,
+  options: TransportOptions & { readonly receiveBufferBytes: number },
+): Promise<ReceiverTransport> {
+  const { address, interfaceAddress, receiveBufferBytes, unicast } = options;
+  const outfit = await openOutfit(resources, options);
+  const own = { interfaceAddress, group: address.group };
+  const hearing = { ...own, receiveBufferBytes, ports: unicast?.ports };
+  const listening = resources.use(await openUnicastSocket(hearing));
+  const sending = resources.use(await openUnicastSocket(own));
+  const send = outfit.fanOut(sending, address, NOBODY);
+  const { localAddress, localPort } = listening;
+  resources.use(await unicast?.join?.({ address: localAddress, port: localPort }));
+  return { group: outfit.socket(listening), send, count: outfit.count };
 }
 
 /**
@@ -72,20 +104,33 @@ export async function openPublisherTransport(
   resources: AsyncDisposableStack,
   options: TransportOptions,
 ): Promise<PublisherTransport> {
-  const { ttl = 1 } = options;
+  const { address, interfaceAddress, ttl = 1, unicast } = options;
+  const members = isUnicast(address) ? requireMembers(address, unicast) : undefined;
   const outfit = await openOutfit(resources, options);
+  const { framing, group, port } = address;
   const sendBufferBytes = PUBLISHER_SEND_BUFFER_BYTES;
-  const opened = resources.use(await openSendSocket({ ...options, ttl, sendBufferBytes }));
-  const send = outfit.socket(opened);
-  const { framing, port } = options.address;
-  if (framing === 'native') return { send, receiveFrom: [send], count: outfit.count };
-  const asked = outfit.socket(resources.use(await openPortSocket({ ...options, port })));
-  return { send, receiveFrom: [send, asked], count: outfit.count };
+  if (members === undefined) {
+    const opened = resources.use(await openSendSocket({ ...options, group, ttl, sendBufferBytes }));
+    const send = outfit.socket(opened);
+    if (framing === 'native') return { send, receiveFrom: [send], count: outfit.count };
+    const asked = outfit.socket(resources.use(await openPortSocket({ ...options, group, port })));
+    return { send, receiveFrom: [send, asked], count: outfit.count };
+  }
+  const { ports } = unicast ?? {};
+  const sending = { interfaceAddress, group, ports, sendBufferBytes };
+  const send = outfit.fanOut(resources.use(await openUnicastSocket(sending)), address, members);
+  return { send, receiveFrom: [send], count: outfit.count };
 }
 
 /** Puts capture and faults before sockets, and counts over all of them. */
 interface Outfit {
   readonly socket: (opened: DatagramSocket) => DatagramSocket;
+  /** As `socket`, and a fan-out before all that: each copy meets capture and faults on its own. */
+  readonly fanOut: (
+    opened: DatagramSocket,
+    place: ChannelAddress,
+    members: MemberSource,
+  ) => DatagramSocket;
   readonly count: () => TransportCounters;
 }
 
@@ -98,15 +143,22 @@ async function openOutfit(
   const capture = await CaptureFile.openIn(resources, options.capture);
   const sockets: DatagramSocket[] = [];
   const faulty: FaultySocket[] = [];
+  const fanOuts: FanOutSocket[] = [];
+  const fitOut = (opened: DatagramSocket): DatagramSocket => {
+    sockets.push(opened);
+    const watched = capture?.watch(opened) ?? opened;
+    if (faults === undefined) return watched;
+    const troubled = injectFaults(watched, faults);
+    faulty.push(troubled);
+    return troubled;
+  };
   return {
-    socket: (opened) => {
-      sockets.push(opened);
-      const watched = capture?.watch(opened) ?? opened;
-      if (faults === undefined) return watched;
-      const troubled = injectFaults(watched, faults);
-      faulty.push(troubled);
-      return troubled;
+    socket: fitOut,
+    fanOut: (opened, place, members) => {
+      const fanOut = new FanOutSocket(fitOut(opened), place, members);
+      fanOuts.push(fanOut);
+      return fanOut;
     },
-    count: () => countTransport({ sockets, faulty, capture }),
+    count: () => countTransport({ sockets, faulty, fanOuts, capture }),
   };
 }

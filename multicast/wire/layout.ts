@@ -53,8 +53,12 @@ export const OPTION_LENGTH = 0x00;
 export const OPTION_FRAGMENT = 0x01;
 export const OPTION_NAK_LIST = 0x02;
 export const OPTION_FIN = 0x0e;
+/** The last of the options of RFC 3208 and of its congestion control, PGMCC. */
+export const OPTION_STANDARD_MAX = 0x13;
 /** Private: which session, and which message starts here. */
 export const OPTION_SESSION = 0x40;
+/** Private: proof that whoever made the packet has a key of the channel. */
+export const OPTION_AUTHENTICATION = 0x41;
 /** Private: who the publisher is, and where it hears unicast NAKs. */
 export const OPTION_PUBLISHER = 0x42;
 export const OPTION_END = 0x80;
@@ -72,15 +76,22 @@ export const OPTION_HEAD_BYTES = 4;
 export const OPTION_FRAGMENT_BYTES = 16;
 export const OPTION_FIN_BYTES = 4;
 export const OPTION_SESSION_BYTES = 20;
+/** Four bytes of key id and a tag of 128 bits behind the head. */
+export const OPTION_AUTHENTICATION_BYTES = 24;
+export const TAG_BYTES = 16;
 /** Without the name. */
 export const OPTION_PUBLISHER_BYTES_MIN = 6;
 
 /** RFC 3208 allows this many options in a packet; bounds the walk. */
 export const OPTIONS_MAX = 16;
 
-/** Address family indicators, and what an address with its family and two reserved bytes takes. */
+/**
+ * Address family indicators; what family and reserved bytes take, and an address together with
+ * them.
+ */
 export const AFI_IPV4 = 1;
 export const AFI_IPV6 = 2;
+export const NLA_HEAD_BYTES = 4;
 export const NLA_IPV4_BYTES = 8;
 export const NLA_IPV6_BYTES = 20;
 

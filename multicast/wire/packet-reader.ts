@@ -6,7 +6,7 @@
 // except the view that sums the checksum; texts are decoded only when asked for.
 
 import { NAK_SQNS_MAX, SOURCE_NAME_BYTES_MAX } from '#base/mod.ts';
-import { ipv4FromWord } from './address.ts';
+import { ipv4FromWord, ipv6FromBytes } from './address.ts';
 import { readSafeU64, readU16, readU32 } from './bytes.ts';
 import { isChecksumValid } from './checksum.ts';
 import * as wire from './layout.ts';
@@ -72,7 +72,7 @@ export class PacketReader {
 
   /** SPM: path address. NAK, NCF: the source's address. 0 unless IPv4. */
   nla = 0;
-  /** Whether `nla` is IPv4; IPv6 addresses are skipped over and not kept. */
+  /** Whether `nla` is IPv4; an IPv6 address is told by `nlaText`. */
   isNlaIpv4 = false;
   /** NAK, NCF: the group's address. 0 unless IPv4. */
   groupNla = 0;
@@ -103,6 +103,13 @@ export class PacketReader {
    */
   sequence = 0;
 
+  /** The private authentication option is there; whether it is right is not looked at. */
+  hasAuthentication = false;
+  /** Which key the tag is said to be made with. */
+  keyId = 0;
+  /** Where the tag starts within the bytes that were read. */
+  tagAt = 0;
+
   /** SPM: the private publisher option is there. */
   hasPublisher = false;
   /**
@@ -117,6 +124,8 @@ export class PacketReader {
   payloadEnd = 0;
 
   #bytes: Uint8Array = new Uint8Array(0);
+  #nlaAt = 0;
+  #groupNlaAt = 0;
   #sourceNameStart = 0;
   #sourceNameEnd = 0;
 
@@ -143,14 +152,15 @@ export class PacketReader {
     return this.hasFragment ? this.#checkFragment(tsduBytes) : undefined;
   }
 
-  /** SPM, NAK, NCF: the network-layer address in dotted form, or undefined if it is not IPv4. */
-  nlaText(): string | undefined {
-    return this.isNlaIpv4 ? ipv4FromWord(this.nla) : undefined;
+  /** SPM, NAK, NCF: the network-layer address as canonical text. */
+  nlaText(): string {
+    return this.isNlaIpv4 ? ipv4FromWord(this.nla) : ipv6FromBytes(this.#bytes, this.#nlaAt);
   }
 
-  /** NAK, NCF: the group's address in dotted form, or undefined if it is not IPv4. */
-  groupNlaText(): string | undefined {
-    return this.isGroupNlaIpv4 ? ipv4FromWord(this.groupNla) : undefined;
+  /** NAK, NCF: the group's address as canonical text. */
+  groupNlaText(): string {
+    if (this.isGroupNlaIpv4) return ipv4FromWord(this.groupNla);
+    return ipv6FromBytes(this.#bytes, this.#groupNlaAt);
   }
 
   /**
@@ -179,6 +189,7 @@ export class PacketReader {
     this.hasChecksum = readU16(bytes, wire.CHECKSUM_AT) !== 0;
     this.hasFragment = false;
     this.hasSession = false;
+    this.hasAuthentication = false;
     this.hasPublisher = false;
     this.isFin = false;
     this.sqnCount = 0;
@@ -201,7 +212,8 @@ export class PacketReader {
     if (nlaBytes <= 0) return nlaBytes === 0 ? 'too_short' : 'address';
     this.lead = readU32(bytes, wire.LEAD_AT);
     this.isNlaIpv4 = nlaBytes === wire.NLA_IPV4_BYTES;
-    this.nla = this.isNlaIpv4 ? readU32(bytes, wire.SPM_NLA_AT + 4) : 0;
+    this.#nlaAt = wire.SPM_NLA_AT + wire.NLA_HEAD_BYTES;
+    this.nla = this.isNlaIpv4 ? readU32(bytes, this.#nlaAt) : 0;
     this.payloadStart = wire.SPM_NLA_AT + nlaBytes;
     return undefined;
   }
@@ -213,9 +225,11 @@ export class PacketReader {
     const groupBytes = nlaBytesAt(bytes, groupAt);
     if (groupBytes <= 0) return groupBytes === 0 ? 'too_short' : 'address';
     this.isNlaIpv4 = nlaBytes === wire.NLA_IPV4_BYTES;
-    this.nla = this.isNlaIpv4 ? readU32(bytes, wire.NAK_NLA_AT + 4) : 0;
+    this.#nlaAt = wire.NAK_NLA_AT + wire.NLA_HEAD_BYTES;
+    this.nla = this.isNlaIpv4 ? readU32(bytes, this.#nlaAt) : 0;
     this.isGroupNlaIpv4 = groupBytes === wire.NLA_IPV4_BYTES;
-    this.groupNla = this.isGroupNlaIpv4 ? readU32(bytes, groupAt + 4) : 0;
+    this.#groupNlaAt = groupAt + wire.NLA_HEAD_BYTES;
+    this.groupNla = this.isGroupNlaIpv4 ? readU32(bytes, this.#groupNlaAt) : 0;
     this.payloadStart = groupAt + groupBytes;
     this.sqnList[0] = this.sqn;
     this.sqnCount = 1;
@@ -254,6 +268,8 @@ export class PacketReader {
     switch (bytes[at] & ~wire.OPTION_END) {
       case wire.OPTION_SESSION:
         return this.#readSession(bytes, at, optionBytes);
+      case wire.OPTION_AUTHENTICATION:
+        return this.#readAuthentication(bytes, at, optionBytes);
       case wire.OPTION_FRAGMENT:
         return this.#readFragment(bytes, at, optionBytes);
       case wire.OPTION_NAK_LIST:
@@ -265,7 +281,7 @@ export class PacketReader {
         this.isFin = this.kind === 'spm';
         return undefined;
       default:
-        return (bytes[at + 2] & wire.OPX_MASK) === wire.OPX_DISCARD ? 'option_discard' : undefined;
+        return isToBeDiscarded(bytes, at) ? 'option_discard' : undefined;
     }
   }
 
@@ -278,6 +294,15 @@ export class PacketReader {
     this.sequence = readSafeU64(bytes, at + 12);
     if (this.sessionHigh > 0x7fff_ffff || this.sequence < 1) return 'session';
     return this.sessionHigh === 0 && this.sessionLow === 0 ? 'session' : undefined;
+  }
+
+  #readAuthentication(bytes: Uint8Array, at: number, optionBytes: number) {
+    const isWhole = optionBytes === wire.OPTION_AUTHENTICATION_BYTES;
+    if (!isWhole || this.hasAuthentication) return 'options';
+    this.hasAuthentication = true;
+    this.keyId = readU32(bytes, at + 4);
+    this.tagAt = at + 8;
+    return undefined;
   }
 
   #readFragment(bytes: Uint8Array, at: number, optionBytes: number) {
@@ -318,6 +343,13 @@ export class PacketReader {
     const isFirst = this.fragmentFirstSqn === this.sqn;
     return isFirst === (this.fragmentStartBytes === 0) ? undefined : 'fragment';
   }
+}
+
+// Whether the option at `at` is not known and asks for that. The standard's options are known:
+// those that we do not use change nothing in what we do.
+function isToBeDiscarded(bytes: Uint8Array, at: number): boolean {
+  const type = bytes[at] & ~wire.OPTION_END;
+  return type > wire.OPTION_STANDARD_MAX && (bytes[at + 2] & wire.OPX_MASK) === wire.OPX_DISCARD;
 }
 
 // Bytes of the address at `at` with its family; 0 if it is cut short, −1 if the family is unknown.

@@ -7,6 +7,7 @@
 // finishData().
 
 import { assert, SEQUENCE_MAX, SOURCE_NAME_BYTES_MAX, NAK_SQNS_MAX } from '#base/mod.ts';
+import type { NetworkAddress } from './address.ts';
 import { writeSafeU64, writeU16, writeU32 } from './bytes.ts';
 import { replaceWord, writeChecksum } from './checksum.ts';
 import * as wire from './layout.ts';
@@ -23,6 +24,8 @@ export interface TransportSession {
   readonly tsiSport: number;
   /** The data-destination port. */
   readonly dataDport: number;
+  /** Its packets carry the authentication option; who has the keys fills it in. */
+  readonly hasAuthentication?: boolean;
 }
 
 /** Content of the private session option; a PacketReader has the same fields. */
@@ -62,8 +65,8 @@ export interface SpmFields extends TransportSession {
   readonly trail: number;
   /** trail − 1 modulo 2^32 when the window is empty. */
   readonly lead: number;
-  /** IPv4 address that receivers send NAKs to. */
-  readonly nla: number;
+  /** Address that receivers send NAKs to. */
+  readonly nla: NetworkAddress;
   readonly session?: SessionFields | undefined;
   readonly publisher?: PublisherFields | undefined;
   /** The publisher is about to leave. */
@@ -82,36 +85,36 @@ export interface PublisherFields {
 
 /** Which packets are asked for (NAK) or promised (NCF). */
 export interface NakFields extends TransportSession {
-  /** The source's IPv4 address, from its SPM. */
-  readonly nla: number;
-  /** The group's IPv4 address. */
-  readonly groupNla: number;
+  /** The source's address, from its SPM. */
+  readonly nla: NetworkAddress;
+  /** The group's address. */
+  readonly groupNla: NetworkAddress;
   /** SQNs, oldest first; the first `count` are taken, 1 to NAK_SQNS_MAX. */
   readonly sqns: ArrayLike<number>;
   readonly count: number;
 }
 
 /**
- * The longest packet without a TSDU: a NAK for 63 packets. Memory for control packets has this
- * size.
+ * The longest packet without a TSDU: a NAK for 63 packets, between IPv6 addresses and with
+ * authentication. Memory for control packets has this size.
  */
-export const CONTROL_PACKET_BYTES_MAX = 292;
+export const CONTROL_PACKET_BYTES_MAX = 340;
 
 const PLAIN_DATA_HEADER_BYTES =
   wire.DATA_BODY_END + wire.OPTION_LENGTH_BYTES + wire.OPTION_SESSION_BYTES;
 const textEncoder = new TextEncoder();
 
-/** Bytes before the TSDU of a data packet: 48, or 64 with a fragment. */
-export function dataHeaderBytes(hasFragment: boolean): number {
-  return hasFragment
-    ? PLAIN_DATA_HEADER_BYTES + wire.OPTION_FRAGMENT_BYTES
-    : PLAIN_DATA_HEADER_BYTES;
+/** Bytes before the TSDU of a data packet: 48, 16 more with a fragment, 24 with authentication. */
+export function dataHeaderBytes(hasFragment: boolean, hasAuthentication: boolean = false): number {
+  const fragmentBytes = hasFragment ? wire.OPTION_FRAGMENT_BYTES : 0;
+  const authenticationBytes = hasAuthentication ? wire.OPTION_AUTHENTICATION_BYTES : 0;
+  return PLAIN_DATA_HEADER_BYTES + fragmentBytes + authenticationBytes;
 }
 
 /** Makes an ODATA packet of the `tsduBytes` that stand behind dataHeaderBytes() already. */
 export function finishData(into: Uint8Array, header: DataHeader, tsduBytes: number): number {
   const fragment = header.fragment;
-  const headerBytes = dataHeaderBytes(fragment !== undefined);
+  const headerBytes = dataHeaderBytes(fragment !== undefined, header.hasAuthentication);
   const packetBytes = headerBytes + tsduBytes;
   assert(packetBytes <= into.length, 'a data packet fits the memory reserved for it');
   writeDownstream(into, header, wire.TYPE_ODATA, wire.FLAG_OPTIONS);
@@ -121,6 +124,7 @@ export function finishData(into: Uint8Array, header: DataHeader, tsduBytes: numb
   let at = wire.DATA_BODY_END;
   writeOptionLength(into, at, headerBytes - at);
   at += wire.OPTION_LENGTH_BYTES;
+  if (header.hasAuthentication === true) at = writeAuthentication(into, at);
   if (fragment !== undefined) at = writeFragment(into, at, fragment);
   writeSession(into, at, header);
   into[at] |= wire.OPTION_END;
@@ -140,13 +144,12 @@ export function toRepair(packet: Uint8Array, trail: number): void {
 /** Writes a source path message. */
 export function writeSpm(into: Uint8Array, spm: SpmFields): number {
   assertControlRoom(into);
-  const optionsAt = wire.SPM_NLA_AT + wire.NLA_IPV4_BYTES;
+  writeDownstream(into, spm, wire.TYPE_SPM, 0);
   writeU32(into, wire.SQN_AT, spm.sqn);
   writeU32(into, wire.TRAIL_AT, spm.trail);
   writeU32(into, wire.LEAD_AT, spm.lead);
-  writeNla(into, wire.SPM_NLA_AT, spm.nla);
+  const optionsAt = writeNla(into, wire.SPM_NLA_AT, spm.nla);
   const packetBytes = writeSpmOptions(into, optionsAt, spm);
-  writeDownstream(into, spm, wire.TYPE_SPM, packetBytes > optionsAt ? wire.FLAG_OPTIONS : 0);
   writeChecksum(into, packetBytes);
   return packetBytes;
 }
@@ -167,8 +170,13 @@ export function writeNcf(into: Uint8Array, ncf: NakFields): number {
 export function writeSpmr(into: Uint8Array, session: TransportSession): number {
   assertControlRoom(into);
   writeUpstream(into, session, wire.TYPE_SPMR);
-  writeChecksum(into, wire.HEADER_BYTES);
-  return wire.HEADER_BYTES;
+  const firstAt = wire.HEADER_BYTES + wire.OPTION_LENGTH_BYTES;
+  const isBare = session.hasAuthentication !== true;
+  const packetBytes = isBare
+    ? wire.HEADER_BYTES
+    : endChain(into, wire.HEADER_BYTES, firstAt, writeAuthentication(into, firstAt));
+  writeChecksum(into, packetBytes);
+  return packetBytes;
 }
 
 function assertControlRoom(into: Uint8Array): void {
@@ -200,19 +208,20 @@ function finishNak(into: Uint8Array, nak: NakFields): number {
   const { sqns, count } = nak;
   assertControlRoom(into);
   assert(count >= 1 && count <= NAK_SQNS_MAX, 'a NAK asks for 1 to 63 packets');
-  const optionsAt = wire.NAK_NLA_AT + 2 * wire.NLA_IPV4_BYTES;
-  const listBytes = wire.OPTION_HEAD_BYTES + 4 * (count - 1);
-  const packetBytes = count === 1 ? optionsAt : optionsAt + wire.OPTION_LENGTH_BYTES + listBytes;
+  const groupAt = writeNla(into, wire.NAK_NLA_AT, nak.nla);
+  const optionsAt = writeNla(into, groupAt, nak.groupNla);
   writeU32(into, wire.SQN_AT, sqns[0]);
-  writeNla(into, wire.NAK_NLA_AT, nak.nla);
-  writeNla(into, wire.NAK_NLA_AT + wire.NLA_IPV4_BYTES, nak.groupNla);
-  if (count > 1) {
-    into[wire.OPTION_FLAGS_AT] = wire.FLAG_OPTIONS | wire.FLAG_NETWORK_SIGNIFICANT;
-    writeOptionLength(into, optionsAt, wire.OPTION_LENGTH_BYTES + listBytes);
-    const listAt = optionsAt + wire.OPTION_LENGTH_BYTES;
-    writeOptionHead(into, listAt, wire.OPTION_NAK_LIST | wire.OPTION_END, listBytes);
-    for (let i = 1; i < count; i += 1) writeU32(into, listAt + 4 * i, sqns[i]);
+  let at = optionsAt + wire.OPTION_LENGTH_BYTES;
+  let lastAt = 0;
+  if (nak.hasAuthentication === true) {
+    lastAt = at;
+    at = writeAuthentication(into, at);
   }
+  if (count > 1) {
+    lastAt = at;
+    at = writeNakList(into, at, sqns, count);
+  }
+  const packetBytes = endChain(into, optionsAt, lastAt, at);
   writeChecksum(into, packetBytes);
   return packetBytes;
 }
@@ -220,6 +229,10 @@ function finishNak(into: Uint8Array, nak: NakFields): number {
 function writeSpmOptions(into: Uint8Array, optionsAt: number, spm: SpmFields): number {
   let at = optionsAt + wire.OPTION_LENGTH_BYTES;
   let lastAt = 0;
+  if (spm.hasAuthentication === true) {
+    lastAt = at;
+    at = writeAuthentication(into, at);
+  }
   if (spm.session !== undefined) {
     lastAt = at;
     at = writeSession(into, at, spm.session);
@@ -232,7 +245,14 @@ function writeSpmOptions(into: Uint8Array, optionsAt: number, spm: SpmFields): n
     lastAt = at;
     at = writeOptionHead(into, at, wire.OPTION_FIN, wire.OPTION_FIN_BYTES);
   }
+  return endChain(into, optionsAt, lastAt, at);
+}
+
+// Closes the chain [optionsAt, at) whose last option starts at `lastAt`, 0 if there is none; gives
+// where the packet goes on.
+function endChain(into: Uint8Array, optionsAt: number, lastAt: number, at: number): number {
   if (lastAt === 0) return optionsAt;
+  into[wire.OPTION_FLAGS_AT] |= wire.FLAG_OPTIONS;
   into[lastAt] |= wire.OPTION_END;
   writeOptionLength(into, optionsAt, at - optionsAt);
   return at;
@@ -251,6 +271,25 @@ function writeOptionHead(into: Uint8Array, at: number, type: number, optionBytes
   into[at + 2] = 0;
   into[at + 3] = 0;
   return at + wire.OPTION_HEAD_BYTES;
+}
+
+// Only its place: key id and tag come when the packet is sealed.
+function writeAuthentication(into: Uint8Array, at: number): number {
+  writeOptionHead(into, at, wire.OPTION_AUTHENTICATION, wire.OPTION_AUTHENTICATION_BYTES);
+  return at + wire.OPTION_AUTHENTICATION_BYTES;
+}
+
+function writeNakList(
+  into: Uint8Array,
+  at: number,
+  sqns: ArrayLike<number>,
+  count: number,
+): number {
+  const optionBytes = wire.OPTION_HEAD_BYTES + 4 * (count - 1);
+  into[wire.OPTION_FLAGS_AT] |= wire.FLAG_NETWORK_SIGNIFICANT;
+  writeOptionHead(into, at, wire.OPTION_NAK_LIST, optionBytes);
+  for (let i = 1; i < count; i += 1) writeU32(into, at + 4 * i, sqns[i]);
+  return at + optionBytes;
 }
 
 function writeSession(into: Uint8Array, at: number, session: SessionFields): number {
@@ -281,8 +320,15 @@ function writePublisher(into: Uint8Array, at: number, publisher: PublisherFields
   return at + optionBytes;
 }
 
-function writeNla(into: Uint8Array, at: number, ipv4: number): void {
-  writeU16(into, at, wire.AFI_IPV4);
+/** Writes an address behind its family; returns where it ends. */
+function writeNla(into: Uint8Array, at: number, nla: NetworkAddress): number {
+  const addressAt = at + wire.NLA_HEAD_BYTES;
+  writeU16(into, at, typeof nla === 'number' ? wire.AFI_IPV4 : wire.AFI_IPV6);
   writeU16(into, at + 2, 0);
-  writeU32(into, at + 4, ipv4);
+  if (typeof nla === 'number') {
+    writeU32(into, addressAt, nla);
+    return at + wire.NLA_IPV4_BYTES;
+  }
+  into.set(nla, addressAt);
+  return at + wire.NLA_IPV6_BYTES;
 }

@@ -146,7 +146,7 @@ export class ZmqBlockWriter {
 
   /**
    * Adds a copy of a message, which is given as its frames; false, and nothing changed, if it does
-   * not fit. Anything but frames would make ZeroMQ's subscribers abort, so it is a broken invariant.
+   * not fit. Anything but frames would make ZeroMQ's subscribers abort: a broken invariant.
    */
   append(message: Uint8Array, _publishedAtUs: number): boolean {
     if (message.length > this.#limit - this.#end) return false;

@@ -5,6 +5,7 @@ import { Type } from 'typebox';
 import {
   type ArchivedSession,
   type Channel,
+  type Durability,
   findChannel,
   type ListedLoss,
   listChannels,
@@ -12,6 +13,7 @@ import {
   listSessions,
   type LossKeyset,
   type OpenDatabase,
+  readDurability,
   type SessionKeyset,
 } from '#archive/mod.ts';
 import { formatInstant } from '#base/mod.ts';
@@ -35,16 +37,19 @@ export const catalogueRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabas
   app.get('/v1/channels', { schema: CHANNELS }, async (request) => {
     const { cursor, limit = PAGE_ITEMS_DEFAULT } = request.query;
     const channels = await listChannels(db, { after: cursor, limit });
+    const { state } = await readDurability(db);
     const last = channels.length === limit ? channels.at(-1) : undefined;
     return {
-      items: channels.map(channelItem),
+      items: channels.map((channel) => channelItem(channel, state)),
       next: last === undefined ? null : nextUrl('/v1/channels', last.name, request.query),
     };
   });
 
-  app.get('/v1/channels/:channel', { schema: CHANNEL }, async (request) =>
-    channelItem(await findChannel(db, request.params.channel)),
-  );
+  app.get('/v1/channels/:channel', { schema: CHANNEL }, async (request) => {
+    const channel = await findChannel(db, request.params.channel);
+    const { state } = await readDurability(db);
+    return channelItem(channel, state);
+  });
 
   app.get('/v1/channels/:channel/sessions', { schema: SESSIONS }, async (request) => {
     const { cursor, limit = PAGE_ITEMS_DEFAULT } = request.query;
@@ -115,7 +120,7 @@ const LOSSES = {
   response: withProblems({ 200: Type.Ref('LossPage#') }, [400, 404, 503]),
 } as const;
 
-function channelItem(channel: Channel): object {
+function channelItem(channel: Channel, durability: Durability['state']): object {
   const { name, group, port, dport, framing, archivedThrough, firstPosition } = channel;
   return {
     channel: name,
@@ -125,6 +130,7 @@ function channelItem(channel: Channel): object {
     framing,
     createdAt: formatInstant(channel.createdAtUs),
     archivedThrough,
+    durability,
     firstPosition,
     publishedFrom: nullableInstant(channel.publishedFromUs),
     publishedThrough: nullableInstant(channel.publishedThroughUs),
@@ -142,14 +148,20 @@ function sessionItem(session: ArchivedSession): object {
 }
 
 function lossItem(loss: ListedLoss): object {
-  const { detectedAtUs, declaredAtUs, healedAtUs, ...rest } = loss;
+  const { detectedAtUs, declaredAtUs, healedAtUs, packetCount, firstSqn, nextSqn, ...rest } = loss;
+  const isKnown = firstSqn !== null && firstSqn < nextSqn;
   return {
     ...rest,
+    packets: packetCount,
+    sqns: isKnown ? { first: firstSqn % SQNS, last: (nextSqn - 1) % SQNS } : null,
     detectedAt: formatInstant(detectedAtUs),
     declaredAt: formatInstant(declaredAtUs),
     healedAt: nullableInstant(healedAtUs),
   };
 }
+
+/** Packet numbers have 32 bits on the wire. */
+const SQNS = 2 ** 32;
 
 function nextUrl(
   path: string,

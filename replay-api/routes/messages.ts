@@ -44,13 +44,17 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
   });
 
   app.get('/v1/channels/:channel/completeness', { schema: COMPLETENESS }, async (request) => {
-    const { first = 1, last } = request.query;
+    const { first, last } = request.query;
     const session = toSessionId(request.query.session);
     assertNotInverted('first', first, 'last', last);
     const channel = await findChannel(opened.database, request.params.channel);
     const found = await readCompleteness(opened.database, channel, { session, first, last });
     const { source, state, watermark } = found.session;
-    return { ...found, channel: channel.name, session, source, state, watermark };
+    const lost = found.lost.map(({ packetCount, ...range }) => ({
+      ...range,
+      packets: packetCount,
+    }));
+    return { ...found, lost, channel: channel.name, session, source, state, watermark };
   });
   done();
 };
@@ -86,7 +90,7 @@ const MESSAGES = {
 const COMPLETENESS = {
   summary: 'Tell whether a range of a session is complete',
   description:
-    'complete: every sequence is stored. partial: `lost` names what is not, and why. unsettled: ' +
+    'complete: every message is stored. partial: `lost` names what is not, and why. unsettled: ' +
     'the archive has got no further than before `unsettledFrom`.',
   operationId: 'getCompleteness',
   tags: ['history'],

@@ -2,10 +2,16 @@
 
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
-import { ensureSchema, type OpenDatabase, readBacklog } from '#archive/mod.ts';
+import {
+  type Durability,
+  ensureSchema,
+  type OpenDatabase,
+  readBacklog,
+  readDurability,
+} from '#archive/mod.ts';
 import { BackcastError } from '#base/mod.ts';
 import { EXPOSITION_TYPE, type MetricFamily, renderMetrics } from '#multicast/metrics/mod.ts';
-import type { Readiness } from '../contract.ts';
+import type { Readiness } from '../contract-operation.ts';
 
 /** What these routes need. */
 interface OperationOptions {
@@ -77,6 +83,7 @@ async function readReadiness(opened: OpenDatabase): Promise<Readiness> {
       database: 'reachable',
       schema: 'current',
       archive: await readBacklog(opened.database),
+      durability: toContract(await readDurability(opened.database)),
       detail: null,
     };
   } catch (error) {
@@ -87,7 +94,12 @@ async function readReadiness(opened: OpenDatabase): Promise<Readiness> {
       database: isSchema ? 'reachable' : 'unreachable',
       schema: isSchema ? 'missing' : 'unknown',
       archive: null,
+      durability: null,
       detail: error.message,
     };
   }
+}
+
+function toContract({ state, reasons }: Durability): Readiness['durability'] {
+  return { state, reasons: [...reasons] };
 }

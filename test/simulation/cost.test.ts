@@ -98,6 +98,33 @@ test('twenty receivers that miss the same packets ask about once, and get one re
   assert.equal(repairsSent, 100);
 });
 
+test('a thousand receivers that miss the same packet ask twice or so, from the first on', (t) => {
+  let firstRequests = 0;
+  let laterRequests = 0;
+  for (const seed of [1, 2, 3]) {
+    const world = new World(seed, { ...CALM, delayMsMax: 0.3 });
+    const ledger: Ledger = new Map();
+    const receivers = Array.from({ length: 1_000 }, () => world.addReceiver());
+    const publisher = world.addPublisher();
+    const requests = (): number =>
+      receivers.reduce((sum, { machine }) => sum + machine.counters.nakSqnsSent, 0);
+    publishEach(world, publisher, ledger, { count: 10 });
+    loseBy(world, ({ kind, sqn }) => (kind === 'odata' && sqn % 10 === 5 ? 1 : 0));
+    publishEach(world, publisher, ledger, { count: 10 });
+    world.run(world.nowMs + 100);
+    firstRequests += requests();
+    publishEach(world, publisher, ledger, { count: 100 });
+    world.run(world.nowMs + 1_000);
+    laterRequests += requests();
+    for (const { machine } of receivers) assert.equal(machine.counters.messagesDelivered, 120);
+    assert.equal(publisher.machine.counters.repairsSent, 11);
+  }
+  laterRequests -= firstRequests;
+  t.diagnostic(`${firstRequests / 3} requests for the first, ${laterRequests / 30} for later ones`);
+  assert.ok(firstRequests / 3 <= 3, `${firstRequests / 3}`);
+  assert.ok(laterRequests / 30 <= 2, `${laterRequests / 30}`);
+});
+
 test('an idle publisher says one heartbeat every two seconds, its receivers nothing', () => {
   const world = new World(6, CALM);
   const ledger: Ledger = new Map();

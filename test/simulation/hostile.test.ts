@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkEvents, type SimulatedPublisher, type SimulatedReceiver, World } from '#sim/mod.ts';
 import { sessionToWords } from '#base/mod.ts';
+import { REPAIR_LINGER_MS } from '#multicast/core/repair-scheduler.ts';
 import { ipv4ToWord, writeNak, writeSpm } from '#multicast/wire/mod.ts';
 import { packetOf, writeData } from '#test/support/packets.ts';
 import { blockOf } from '#test/support/session-packets.ts';
@@ -88,7 +89,7 @@ test('ten thousand NAKs a second cost at most one repair per packet and linger',
     world.run(world.nowMs + 1);
   }
   world.run(world.nowMs + 10);
-  assert.ok(publisher.machine.counters.repairsSent <= 50 * (100 / 10 + 1));
+  assert.ok(publisher.machine.counters.repairsSent <= 50 * (100 / REPAIR_LINGER_MS + 1));
   const verdict = checkEvents(receiver.events, ledger).get(publisher.session);
   assert.equal(verdict?.delivered, 150);
 });

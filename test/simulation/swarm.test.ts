@@ -29,11 +29,14 @@ test(`${SEEDS} seeds: nothing untrue is told, and all agree when the faults stop
   }
 });
 
-/** Seeds that found a bug once, each with what it was. */
+/**
+ * Seeds that would find again a bug that was there once, each with what it was. When the machines
+ * draw otherwise, a seed is another world: planted as in test/support, the bug tells its new seed.
+ */
 const NAMED_SEEDS: readonly (readonly [number, string])[] = [
-  [208, 'an SPM in the middle of a big message gave as lead what had been told already'],
-  [400, 'a live joiner met a session by a repair alone, and fell over when it expired'],
-  [823, 'a recorder that had stored nothing of a session went on from packet 0, wherever it began'],
+  [7, 'an SPM in the middle of a big message gave as lead what had been told already'],
+  [744, 'a live joiner met a session by a repair alone, and fell over when it expired'],
+  [270, 'a recorder that had stored nothing of a session went on from packet 0, wherever it began'],
 ];
 
 for (const [seed, story] of NAMED_SEEDS) {

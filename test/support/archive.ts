@@ -27,6 +27,8 @@ export const SESSION_A = '0000000000000a01' as SessionId;
 export const SESSION_B = '7fffffffffffffff' as SessionId;
 /** 2026-11-22T10:13:20.123457Z */
 export const PUBLISHED_AT_US = 1_795_342_400_123_457;
+/** Where a loss of a source of ours lies among the packets. */
+export const LOSS_PACKETS = { firstSqn: 2 ** 32 + 3, nextSqn: 2 ** 32 + 9, packetCount: null };
 
 /** A pool on `url` with settings fit for a test. */
 export function openTestDatabase(url: string): OpenDatabase {
@@ -102,6 +104,7 @@ export function progressOf(messages: readonly TestMessage[]): SessionProgress[] 
     session,
     source: `source of ${session}`,
     tsi: '0a0b0c0d0e0f.7500',
+    isForeign: false,
     state: 'open',
     firstArchived: 1,
     watermark: sequence,

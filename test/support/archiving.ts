@@ -24,11 +24,12 @@ export interface Scene extends AsyncDisposable {
   audited(): Promise<ChannelAudit>;
 }
 
-type GivenScene = Pick<Scene, 'channel' | 'databaseUrl'>;
+type GivenScene = Pick<Scene, 'channel' | 'databaseUrl' | 'address'> &
+  Pick<ChannelAddress, 'framing'>;
 
 /** Sets a scene up, in a database of its own unless one is given; disposing it drops its own. */
 export async function setScene(given: Partial<GivenScene> = {}): Promise<Scene> {
-  const { channel = 'orders' } = given;
+  const { channel = 'orders', framing = 'native' } = given;
   const resources = new AsyncDisposableStack();
   const { group, port } = resources.use(await reserveGroup());
   const { url: databaseUrl } =
@@ -43,7 +44,8 @@ export async function setScene(given: Partial<GivenScene> = {}): Promise<Scene> 
       poolConnectionsMax: 2,
     }),
   );
-  const address: ChannelAddress = { group, port, dport: 7_500, framing: 'native' };
+  const reserved: ChannelAddress = { group, port, dport: 7_500, framing };
+  const { address = reserved } = given;
   return {
     channel,
     address,

@@ -3,12 +3,20 @@
 // that a test of reading does not rest on the code that writes, and can choose every instant.
 
 import { Client } from 'pg';
-import { formatInstant, type LossCause, type SessionId, sessionToBigInt } from '#base/mod.ts';
+import {
+  type Framing,
+  formatInstant,
+  type LossCause,
+  type SessionId,
+  sessionToBigInt,
+} from '#base/mod.ts';
 
 /** A message as a publisher sent it. */
 export interface SentMessage {
   readonly session: SessionId;
   readonly sequence: number;
+  /** In a foreign session, the last of the numbers behind it that name no message. */
+  readonly throughSequence?: number;
   readonly publishedAtUs: number;
   readonly payload: Buffer;
 }
@@ -26,6 +34,10 @@ export type Delivery =
       readonly first: number;
       readonly last: number;
       readonly cause: LossCause;
+      /** Positions of the segment before that lie behind the hole; none if not given. */
+      readonly positionsBehind?: number;
+      readonly sqns?: { readonly first: number; readonly next: number };
+      readonly packetCount?: number;
       readonly detectedAtUs: number;
     };
 
@@ -36,11 +48,14 @@ export interface SessionFacts {
   readonly lead?: number;
   readonly openedAtUs?: number;
   readonly seenAtUs?: number;
+  readonly isForeign?: boolean;
 }
 
 /** A channel to fill. */
 export interface FilledChannel {
   readonly name: string;
+  /** `native` if not given. */
+  readonly framing?: Framing;
   readonly deliveries: readonly Delivery[];
   readonly sessions?: ReadonlyMap<SessionId, SessionFacts>;
 }
@@ -58,8 +73,8 @@ export async function fillChannel(url: string, channel: FilledChannel): Promise<
     await client.query('BEGIN');
     const made = await client.query<{ channel_id: number }>(
       `INSERT INTO channels (name, group_address, port, dport, framing)
-       VALUES ($1, '239.255.0.1', 7500, 7500, 'native') RETURNING channel_id`,
-      [channel.name],
+       VALUES ($1, '239.255.0.1', 7500, 7500, $2) RETURNING channel_id`,
+      [channel.name, channel.framing ?? 'native'],
     );
     const channelId = made.rows[0].channel_id;
     await new Filling(client, channelId, channel).run();
@@ -71,8 +86,8 @@ export async function fillChannel(url: string, channel: FilledChannel): Promise<
 }
 
 interface SessionRange {
-  firstSequence: number;
-  lastSequence: number;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
 }
 
 class Filling {
@@ -110,6 +125,7 @@ class Filling {
       run_session: runs.map((run) => key(run[0].session)),
       run_first: runs.map((run) => run[0].sequence),
       run_length: runs.map((run) => run.length),
+      run_last: messages.every(isDense) ? null : runs.map((run) => throughOf(run[run.length - 1])),
       min_published_at: instant(Math.min(...instants)),
       max_published_at: instant(Math.max(...instants)),
       archived_at: instant(archivedAtUs),
@@ -118,7 +134,7 @@ class Filling {
     });
     for (const session of new Set(messages.map((message) => message.session))) {
       const own = messages.filter((message) => message.session === session);
-      const range = { first: own[0].sequence, last: own[own.length - 1].sequence };
+      const range = { first: own[0].sequence, last: throughOf(own[own.length - 1]) };
       this.#cover(session, range.first, range.last);
       await this.#insert('segment_sessions', {
         session_id: key(session),
@@ -138,7 +154,10 @@ class Filling {
       first_sequence: loss.first,
       last_sequence: loss.last,
       cause: loss.cause,
-      after_position: this.#head,
+      after_position: this.#head - (loss.positionsBehind ?? 0),
+      first_sqn: loss.sqns?.first,
+      next_sqn: loss.sqns?.next ?? 2 ** 32,
+      packet_count: loss.packetCount,
       detected_at: instant(loss.detectedAtUs),
       declared_at: instant(loss.detectedAtUs + 1_000_000),
     });
@@ -146,11 +165,10 @@ class Filling {
 
   #cover(session: SessionId, first: number, last: number): void {
     const range = this.#sessions.get(session);
-    if (range === undefined) {
-      this.#sessions.set(session, { firstSequence: first, lastSequence: last });
-    } else {
-      range.lastSequence = last;
-    }
+    this.#sessions.set(session, {
+      firstSequence: Math.min(first, range?.firstSequence ?? first),
+      lastSequence: Math.max(last, range?.lastSequence ?? last),
+    });
   }
 
   async #session(session: SessionId, range: SessionRange): Promise<void> {
@@ -159,6 +177,7 @@ class Filling {
       session_id: key(session),
       source: facts.source === undefined ? `source-${session.slice(-4)}` : facts.source,
       tsi: '010203040506:7500',
+      is_foreign: facts.isForeign ?? false,
       state: facts.state ?? 'open',
       first_archived: range.firstSequence,
       watermark: range.lastSequence,
@@ -192,11 +211,21 @@ function runsOf(messages: readonly SentMessage[]): SentMessage[][] {
   for (const message of messages) {
     const previous = runs.at(-1)?.at(-1);
     const continues =
-      previous?.session === message.session && previous.sequence + 1 === message.sequence;
+      previous?.session === message.session &&
+      isDense(previous) &&
+      previous.sequence + 1 === message.sequence;
     if (continues) runs.at(-1)?.push(message);
     else runs.push([message]);
   }
   return runs;
+}
+
+function throughOf({ sequence, throughSequence = sequence }: SentMessage): number {
+  return throughSequence;
+}
+
+function isDense(message: SentMessage): boolean {
+  return throughOf(message) === message.sequence;
 }
 
 function key(session: SessionId): string {

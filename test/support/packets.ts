@@ -38,7 +38,8 @@ export function packetOf(write: (into: Uint8Array) => number): Uint8Array {
 
 /** Writes an ODATA packet with a copy of `tsdu`. */
 export function writeData(into: Uint8Array, header: DataHeader, tsdu: Uint8Array): number {
-  into.set(tsdu, dataHeaderBytes(header.fragment !== undefined));
+  const hasFragment = header.fragment !== undefined;
+  into.set(tsdu, dataHeaderBytes(hasFragment, header.hasAuthentication));
   return finishData(into, header, tsdu.length);
 }
 

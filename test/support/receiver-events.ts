@@ -2,7 +2,7 @@
 
 import type { SessionId } from '#base/mod.ts';
 import type { MessagesDelivered, MessagesLost } from '#multicast/core/mod.ts';
-import { NativeBlockWriter } from '#multicast/wire/mod.ts';
+import { NativeBlockWriter, zmqMessage } from '#multicast/wire/mod.ts';
 
 /** 2026-11-22T10:13:20.123457Z */
 const PUBLISHED_AT_US = 1_795_342_400_123_457;
@@ -36,6 +36,30 @@ export function delivered(
   const lastSequence = firstSequence + messageCount - 1;
   const numbers = { firstSequence, messageCount, lastSequence, nextSqn };
   return { kind: 'messages', session, ...numbers, bytes, start, end };
+}
+
+/**
+ * What a channel of another framing than ours delivers: the numbers behind the last message through
+ * `lastSequence` name none. A block of the framing `raw` has one message.
+ */
+export function deliveredIn(
+  framing: 'raw' | 'zmq',
+  session: SessionId,
+  numbers: Pick<MessagesDelivered, 'firstSequence' | 'lastSequence' | 'nextSqn'>,
+  payloads: readonly Uint8Array[],
+): MessagesDelivered {
+  const texts = framing === 'raw' ? payloads : payloads.map((payload) => zmqMessage([payload]));
+  const bytes = Buffer.concat([new Uint8Array(5).fill(0xee), ...texts, new Uint8Array(3)]);
+  const messageCount = framing === 'raw' ? 1 : payloads.length;
+  return {
+    kind: 'messages',
+    session,
+    ...numbers,
+    messageCount,
+    bytes,
+    start: 5,
+    end: bytes.length - 3,
+  };
 }
 
 /** A loss of the sequences from `firstSequence` through `lastSequence`. */

@@ -44,8 +44,8 @@ test('every setting has a sentence, and every number a lower and an upper bound'
 
 test('every number that is not a count or a port carries its unit in its name', () => {
   for (const { name, schema } of SETTINGS)
-    if (schema.type === 'integer' && !/port$/i.test(name))
-      assert.match(name, /(Ms|Bytes|Packets|Sec|BytesMax|MessagesMax)$/, name);
+    if (schema.type === 'integer' && !/(port|ttl)$/i.test(name))
+      assert.match(name, /(Ms|Bytes|Packets|Sec|BytesMax|MessagesMax|membersMax)$/, name);
 });
 
 test('the example of the page is a valid configuration', async () => {
@@ -54,6 +54,15 @@ test('the example of the page is a valid configuration', async () => {
   writeFileSync(join(folder.path, 'backcast.yaml'), example);
   const config = loadConfig({ cwd: folder.path, env: {} });
   assert.deepEqual(config.channels, [
-    { name: 'market-feed', group: '239.10.0.7', port: 7600, dport: 7500, framing: 'native' },
+    {
+      name: 'market-feed',
+      group: '239.10.0.7',
+      port: 7600,
+      dport: 7500,
+      framing: 'native',
+      authentication: 'off',
+      delivery: 'multicast',
+      members: [],
+    },
   ]);
 });

@@ -24,7 +24,7 @@ const PAGE = fileURLToPath(new URL('../../../docs/metrics.md', import.meta.url))
 const TABLE = /(<!-- metrics: [^\n]* -->\n)([^]*?)(<!-- \/metrics -->)/;
 const METRICS: readonly MetricDescription[] = [
   ...publisherFamilies({}),
-  ...archiverFamilies({}),
+  ...archiverFamilies({}, 'durable'),
   ...countRequests(fastify())(),
 ].map(({ metric }) => metric);
 
@@ -113,7 +113,7 @@ test('/metrics has every metric of an archiver and its API, and no other', async
   const app = await createReplayApi({
     database: api.opened,
     logger: silentLogger,
-    collectMetrics: () => archiverFamilies({ orders: countedChannel() }),
+    collectMetrics: () => archiverFamilies({ orders: countedChannel() }, 'durable'),
   });
   try {
     await app.inject('/v1/channels');
@@ -144,7 +144,8 @@ test('/metrics has every metric of an archiver and its API, and no other', async
 
 test('every number of a channel is exposed under its name', () => {
   const counters = countedChannel();
-  const families = archiverFamilies({ orders: counters });
+  const [degraded, ...families] = archiverFamilies({ orders: counters }, 'degraded');
+  assert.deepEqual(degraded, { metric: degraded.metric, samples: [{ labels: {}, value: 1 }] });
   const values = families.flatMap((family) => ('samples' in family ? family.samples : []));
   assert.ok(values.every(({ labels }) => labels['channel'] === 'orders'));
   assert.deepEqual(

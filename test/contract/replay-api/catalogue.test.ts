@@ -85,6 +85,7 @@ test('a channel says how far it is archived', async () => {
     dport: 7500,
     framing: 'native',
     archivedThrough: 4,
+    durability: 'durable',
     firstPosition: 1,
     publishedFrom: '2026-11-20T12:00:00.000000Z',
     publishedThrough: '2026-11-20T12:00:10.000000Z',
@@ -112,6 +113,7 @@ test('a session says what the archive accounts for', async () => {
     session: LATE,
     source: 'source-ffff',
     tsi: '010203040506:7500',
+    isForeign: false,
     state: 'open',
     firstArchived: 1,
     watermark: 3,
@@ -180,7 +182,7 @@ test('a range that is stored is complete', async () => {
 test('a range with losses is partial, with exactly what is missing of it', async () => {
   const found = await completeness(EARLY, '&first=1&last=4');
   assert.equal(found.status, 'partial');
-  assert.deepEqual(found.lost, [{ first: 2, last: 4, cause: 'late_join' }]);
+  assert.deepEqual(found.lost, [{ first: 2, last: 4, packets: null, cause: 'late_join' }]);
   assert.deepEqual([found.storedCount, found.lostCount, found.unsettledFrom], [1, 3, null]);
 });
 
@@ -201,11 +203,54 @@ test('what was published before the archive heard a session is missing from it',
   await api.addChannel({ name: 'joined', deliveries: [segment(sent(EARLY, 8, 0))] });
   const path = `/v1/channels/joined/completeness?session=${EARLY}&first=5&last=8`;
   const found = await ask<Completeness>(path);
-  assert.deepEqual(found.lost, [{ first: 5, last: 7, cause: 'late_join' }]);
+  assert.deepEqual(found.lost, [{ first: 5, last: 7, packets: null, cause: 'late_join' }]);
   const read = await ask<{ status: string; losses: unknown[] }>(
     `/v1/channels/joined/messages?session=${EARLY}&first=5&last=8`,
   );
   assert.deepEqual([read.status, read.losses.length], ['partial', 1]);
+});
+
+test('of a foreign source, numbers are exact and what is lost counts in packets', async () => {
+  const sqn = 2 ** 33 - 1;
+  const start = sqn * 65_536;
+  const first = { ...sent(EARLY, start + 3, 0), throughSequence: start + 65_535 };
+  const last = { ...sent(EARLY, start + 4 * 65_536, 9), throughSequence: start + 5 * 65_536 - 1 };
+  await api.addChannel({
+    name: 'quotes',
+    framing: 'zmq',
+    deliveries: [
+      segment(first),
+      {
+        kind: 'loss',
+        session: EARLY,
+        first: start + 65_536,
+        last: start + 4 * 65_536 - 1,
+        cause: 'repair_expired',
+        detectedAtUs: instantAt(5),
+        sqns: { first: sqn, next: sqn + 4 },
+        packetCount: 3,
+      },
+      segment(last),
+    ],
+    sessions: new Map([[EARLY, { isForeign: true, source: null }]]),
+  });
+  const [session] = await walk('/v1/channels/quotes/sessions');
+  assert.deepEqual(
+    [session['isForeign'], session['source'], session['firstArchived'], session['watermark']],
+    [true, null, start + 3, start + 5 * 65_536 - 1],
+  );
+  const [listed] = await walk('/v1/channels/quotes/losses');
+  assert.deepEqual([listed['packets'], listed['sqns']], [3, { first: 2 ** 32 - 1, last: 2 }]);
+  const found = await ask<Completeness>(`/v1/channels/quotes/completeness?session=${EARLY}`);
+  const { status, storedCount, lostCount, unsettledFrom } = found;
+  assert.deepEqual([status, storedCount, lostCount, unsettledFrom], ['partial', null, 3, null]);
+  const path = `/v1/channels/quotes/messages?session=${EARLY}&limit=1`;
+  const page = await ask<{ items: { sequence: number }[]; next: string }>(path);
+  assert.deepEqual([page.items.length, page.items[0]?.sequence], [1, start + 3]);
+  const rest = await ask<{ losses: { packets: number }[]; items: { sequence: number }[] }>(
+    page.next,
+  );
+  assert.deepEqual([rest.losses[0]?.packets, rest.items[0]?.sequence], [3, start + 4 * 65_536]);
 });
 
 test('the index leads everywhere', async () => {

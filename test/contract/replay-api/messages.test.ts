@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Value } from 'typebox/value';
 import type { SessionId } from '#base/mod.ts';
+import { zmqMessage } from '#multicast/wire/mod.ts';
 import { EndItem, LossItem, MessageItem } from '#replay-api/mod.ts';
 import { instantAt, type SentMessage } from '#test/support/filled-archive.ts';
 import { bytesOf, linesOf, openTestApi, type TestApi } from '#test/support/replay-api.ts';
@@ -12,6 +13,7 @@ const NDJSON = 'application/x-ndjson';
 const A = '00000000000000aa' as SessionId;
 const B = '7bbbbbbbbbbbbbbb' as SessionId;
 const MEBIBYTE = 1_048_576;
+const PLAIN = Buffer.from('plain');
 
 const PAYLOADS: readonly Buffer[] = [
   Buffer.from(''),
@@ -57,6 +59,17 @@ before(async () => {
       segment(11, [sent(A, 8, 6), sent(B, 2, 7)]),
     ],
     sessions: new Map([[B, { source: null }]]),
+  });
+  const frames = [zmqMessage([Buffer.from('topic'), Buffer.from([0xff])]), zmqMessage([PLAIN])];
+  await api.addChannel({
+    name: 'parts',
+    framing: 'zmq',
+    deliveries: [
+      segment(
+        1,
+        frames.map((frame, index) => sent(A, index + 1, index, Buffer.from(frame))),
+      ),
+    ],
   });
 });
 after(() => api[Symbol.asyncDispose]());
@@ -130,6 +143,28 @@ test('a payload is text exactly if its bytes are UTF-8', async () => {
     items.map((message) => message['encoding'] === 'utf8'),
     isText,
   );
+});
+
+test('a message of ZeroMQ comes as its parts, also if it has one', async () => {
+  const paged = await chain('/v1/channels/parts/messages?limit=1');
+  const streamed = (await lines('/v1/channels/parts/messages')).slice(0, -1);
+  const items = paged.flatMap((one) => one.items);
+  assert.deepEqual(items, streamed);
+  assert.deepEqual(
+    items.map(({ parts, payload, encoding }) => [parts, payload, encoding]),
+    [
+      [
+        [
+          { encoding: 'utf8', payload: 'topic' },
+          { encoding: 'base64', payload: '/w==' },
+        ],
+        undefined,
+        undefined,
+      ],
+      [[{ encoding: 'utf8', payload: 'plain' }], undefined, undefined],
+    ],
+  );
+  assert.ok(items.every((message) => Value.Check(MessageItem, message)));
 });
 
 test('an answer in JSON stops before it gets too large, and goes on in the next', async () => {

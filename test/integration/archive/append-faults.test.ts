@@ -12,6 +12,7 @@ import {
   batchOf,
   makeChannel,
   messagesOf,
+  LOSS_PACKETS,
   openTestDatabase,
   PUBLISHED_AT_US,
   SESSION_A,
@@ -31,8 +32,8 @@ async function fullBatch(opened: OpenDatabase, channel: string): Promise<Archive
     messagesOf(SESSION_A, 44, 5),
   );
   const loss = { session: SESSION_A, firstSequence: 41, lastSequence: 43, afterPosition: 43 };
-  const losses = [{ ...loss, cause: 'repair_expired', detectedAtUs: PUBLISHED_AT_US } as const];
-  return { ...batch, losses };
+  const told = { cause: 'repair_expired', detectedAtUs: PUBLISHED_AT_US, ...LOSS_PACKETS } as const;
+  return { ...batch, losses: [{ ...loss, ...told }] };
 }
 
 async function lossBatch(opened: OpenDatabase, channel: string): Promise<ArchiveBatch> {

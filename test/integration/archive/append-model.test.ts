@@ -10,6 +10,7 @@ import type { ArchiveBatch, DeclaredLoss } from '#archive/mod.ts';
 import type { SessionId } from '#base/mod.ts';
 import {
   batchOf,
+  LOSS_PACKETS,
   makeChannel,
   openTestDatabase,
   PUBLISHED_AT_US,
@@ -62,6 +63,7 @@ class Model {
         cause: 'repair_expired',
         afterPosition: this.messages.length,
         detectedAtUs: PUBLISHED_AT_US,
+        ...LOSS_PACKETS,
       });
     }
     const made = payloads.map((payload, index) => ({

@@ -109,6 +109,7 @@ test('a batch without segments stores progress and losses and leaves the head', 
       {
         session: SESSION_B,
         tsi: '0a.1',
+        isForeign: false,
         state: 'closed',
         firstArchived: 1,
         watermark: 4,
@@ -125,7 +126,9 @@ test('a batch without segments stores progress and losses and leaves the head', 
         cause: 'source_gone',
         afterPosition: 0,
         detectedAtUs: PUBLISHED_AT_US,
-        evidence: { naks: 5, quote: 'a "b" {c}, \\d' },
+        firstSqn: undefined,
+        nextSqn: 2 ** 40,
+        packetCount: null,
       },
     ],
   };
@@ -133,7 +136,9 @@ test('a batch without segments stores progress and losses and leaves the head', 
   assert.equal((await appender.append(batch)).outcome, 'committed', 'repeating is harmless');
   const losses = await execute(
     cloned.url,
-    'SELECT session_id::text, first_sequence::int, last_sequence::int, cause, evidence FROM losses',
+    `SELECT session_id::text, first_sequence::int, last_sequence::int, cause, first_sqn,
+            next_sqn::text
+     FROM losses`,
   );
   assert.deepEqual(losses, [
     {
@@ -141,7 +146,8 @@ test('a batch without segments stores progress and losses and leaves the head', 
       first_sequence: 1,
       last_sequence: 4,
       cause: 'source_gone',
-      evidence: { naks: 5, quote: 'a "b" {c}, \\d' },
+      first_sqn: null,
+      next_sqn: String(2 ** 40),
     },
   ]);
   const leases = await execute(cloned.url, 'SELECT head::int FROM leases');

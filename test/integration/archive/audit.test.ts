@@ -7,6 +7,7 @@ import { audit } from '#archive/mod.ts';
 import type { AuditProblem, OpenDatabase } from '#archive/mod.ts';
 import {
   batchOf,
+  LOSS_PACKETS,
   makeChannel,
   messagesOf,
   openTestDatabase,
@@ -33,6 +34,7 @@ async function fillArchive(url: string, opened: OpenDatabase): Promise<void> {
     session: SESSION_A,
     cause: 'repair_expired',
     detectedAtUs: PUBLISHED_AT_US,
+    ...LOSS_PACKETS,
   } as const;
   await using appender = testAppender(url);
   const result = await appender.append({
@@ -62,6 +64,7 @@ test('an archive that accounts for every sequence has no problems', async () => 
     dueCount: 15,
     storedCount: 12,
     lostCount: 3,
+    lostPacketCount: 0,
     problems: [],
   });
 });
@@ -117,8 +120,9 @@ const DAMAGES: readonly Damage[] = [
   },
   {
     fact: 'two losses of the same sequence are found',
-    sql: `INSERT INTO losses SELECT session_id, 5, 5, after_position, detected_at, declared_at,
-            healed_at, channel_id, cause FROM losses WHERE first_sequence = 4`,
+    sql: `INSERT INTO losses SELECT session_id, 5, 5, after_position, first_sqn, next_sqn,
+            packet_count, detected_at, declared_at, healed_at, channel_id, cause
+          FROM losses WHERE first_sequence = 4`,
     found: [{ kind: 'lost_twice', session: A, first: 5, last: 5 }],
   },
   {

@@ -1,7 +1,7 @@
 // Reading against a model: random courses of deliveries (interleaved publishers, losses, days,
-// publish times out of order) are read in random ways and page sizes; the model picks the same from
-// a plain list. Losses in an interval of publish times are a matter of judgement and have tests of
-// their own.
+// publish times out of order, a foreign session with numbers that name no message) are read in
+// random ways and page sizes; the model picks the same from a plain list. Losses in an interval of
+// publish times are a matter of judgement and have tests of their own.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -26,6 +26,9 @@ import {
 import { createTestDatabase, type TestDatabase } from '#test/support/postgres.ts';
 
 const SESSIONS = ['0000000000000001', '7fffffffffffffff', '0123456789abcdef'] as SessionId[];
+/** Its source is foreign: it begins anywhere, and not all of its numbers are messages. */
+const FOREIGN = SESSIONS[2];
+const FOREIGN_FIRST = 4;
 const DAY_SECONDS = 86_400;
 
 let database: TestDatabase;
@@ -49,6 +52,9 @@ type Step =
       readonly kind: 'segment';
       readonly picks: readonly number[];
       readonly jitters: readonly number[];
+      /** Per message how many sequences before it are lost, and how many behind it are unused. */
+      readonly holes: readonly number[];
+      readonly unused: readonly number[];
     }
   | { readonly kind: 'loss'; readonly session: number; readonly count: number }
   | { readonly kind: 'night' };
@@ -60,6 +66,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       kind: fc.constant('segment' as const),
       picks: fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 1, maxLength: 6 }),
       jitters: fc.array(fc.integer({ min: -20, max: 20 }), { minLength: 6, maxLength: 6 }),
+      holes: fc.array(fc.constantFrom(0, 0, 0, 3), { minLength: 6, maxLength: 6 }),
+      unused: fc.array(fc.constantFrom(0, 0, 3), { minLength: 6, maxLength: 6 }),
     }),
   },
   {
@@ -109,7 +117,9 @@ interface Course {
 }
 
 function play(steps: readonly Step[]): Course {
-  const next = new Map(SESSIONS.map((session) => [session, 1]));
+  const next = new Map(
+    SESSIONS.map((session) => [session, session === FOREIGN ? FOREIGN_FIRST : 1]),
+  );
   const messages: (SentMessage & { position: number })[] = [];
   const deliveries: Delivery[] = [];
   const lossPlaces = new Map<Delivery, number>();
@@ -122,14 +132,31 @@ function play(steps: readonly Step[]): Course {
   for (const taken of steps) {
     seconds += taken.kind === 'night' ? DAY_SECONDS : 1;
     if (taken.kind === 'segment') {
-      const sent = taken.picks.map((pick, index) => ({
-        session: SESSIONS[pick],
-        sequence: take(SESSIONS[pick], 1),
-        publishedAtUs: instantAt(seconds + taken.jitters[index]),
-        payload: Buffer.from([pick, index]),
-      }));
+      const holes: Extract<Delivery, { kind: 'loss' }>[] = [];
+      const sent = taken.picks.map((pick, index) => {
+        const session = SESSIONS[pick];
+        const count = taken.holes[index];
+        const first = take(session, count);
+        const hole = { kind: 'loss' as const, session, first, last: first + count - 1 };
+        const positionsBehind = taken.picks.length - index;
+        const detectedAtUs = instantAt(seconds);
+        if (count > 0) holes.push({ ...hole, cause: 'corrupt', positionsBehind, detectedAtUs });
+        const unused = session === FOREIGN ? taken.unused[index] : 0;
+        const sequence = take(session, 1 + unused);
+        return {
+          session,
+          sequence,
+          throughSequence: sequence + unused,
+          publishedAtUs: instantAt(seconds + taken.jitters[index]),
+          payload: Buffer.from([pick, index]),
+        };
+      });
       for (const message of sent) messages.push({ ...message, position: messages.length + 1 });
       deliveries.push({ kind: 'segment', archivedAtUs: instantAt(seconds), messages: sent });
+      for (const hole of holes) {
+        deliveries.push(hole);
+        lossPlaces.set(hole, messages.length - (hole.positionsBehind ?? 0));
+      }
     } else if (taken.kind === 'loss') {
       const session = SESSIONS[taken.session];
       const first = take(session, taken.count);
@@ -165,8 +192,9 @@ function expected(course: Course, wanted: MessageRequest): string[] {
 function expectedOf(course: Course, wanted: SequenceRequest): Expected[] {
   const lost = course.losses.filter((loss) => loss.session === wanted.session);
   const stored = course.messages.filter((message) => message.session === wanted.session);
-  const ends = [...lost.map((loss) => loss.last), ...stored.map((message) => message.sequence)];
-  const first = wanted.first ?? 1;
+  const ends = [...lost.map((loss) => loss.last), ...stored.map((one) => one.throughSequence ?? 0)];
+  const isForeign = wanted.session === FOREIGN;
+  const first = wanted.first ?? (isForeign ? FOREIGN_FIRST : 1);
   const last = Math.min(wanted.last ?? Infinity, Math.max(...ends));
   const messages = stored
     .filter(({ sequence }) => sequence >= first && sequence <= last)
@@ -175,7 +203,10 @@ function expectedOf(course: Course, wanted: SequenceRequest): Expected[] {
     .map((loss) => ({ first: Math.max(loss.first, first), last: Math.min(loss.last, last) }))
     .filter((range) => range.first <= range.last)
     .map((range) => ({ key: range.first, text: lossText({ ...wanted, ...range }) }));
-  return [...messages, ...losses];
+  const before = { ...wanted, first, last: Math.min(last, FOREIGN_FIRST - 1) };
+  const isBefore = isForeign && first <= before.last;
+  const neverHeard = isBefore ? [{ key: 0, text: lossText(before) }] : [];
+  return [...neverHeard, ...messages, ...losses];
 }
 
 function expectedAt(course: Course, wanted: PositionRequest): Expected[] {
@@ -247,7 +278,13 @@ const EVERYWHERE = {
 /** Seed 588526927: an empty interval read downwards left the loss at its edge out. */
 const LOSS_AT_AN_EMPTY_EDGE: [Step[], { request: MessageRequest; messagesMax: number }[]] = [
   [
-    { kind: 'segment', picks: [0, 0, 0], jitters: [0, 0, 0, 0, 0, 0] },
+    {
+      kind: 'segment',
+      picks: [0, 0, 0],
+      jitters: [0, 0, 0, 0, 0, 0],
+      holes: [0, 0, 0],
+      unused: [0, 0, 0],
+    },
     { kind: 'loss', session: 0, count: 1 },
   ],
   [{ request: { ...EVERYWHERE, after: 3, before: 3, order: 'desc' }, messagesMax: 1 }],
@@ -266,7 +303,8 @@ test('every way of reading gives what the model gives, whatever the page size', 
       async (steps, questions) => {
         const course = play(steps);
         const name = `model-${(made += 1)}`;
-        await fillChannel(database.url, { name, deliveries: course.deliveries });
+        const sessions = new Map([[FOREIGN, { isForeign: true }]]);
+        await fillChannel(database.url, { name, deliveries: course.deliveries, sessions });
         const known = new Set([...course.messages, ...course.losses].map((one) => one.session));
         for (const question of questions) {
           const wanted = question.request;

@@ -70,6 +70,10 @@ const WRONG: readonly [readonly string[], RegExp][] = [
     /^backcast: --port: `api\.port`: "http" is not .*\(BACKCAST_CONFIG_INVALID\)\n$/,
   ],
   [['publish', 'a', '--group', '10.0.0.1:1'], /^backcast: --group "10\.0\.0\.1:1" is not .*\n$/],
+  [
+    ['subscribe', 'a', '--group', '239.0.0.1:5555', '--framing', 'zmq', '--dport', '7500'],
+    /^backcast: --dport 7500 does not go with --framing zmq, which takes the port, 5555.*\n$/,
+  ],
   [['publish', 'a', '--framing', 'xml'], /Allowed choices are native, raw, zmq.*\n$/],
   [
     ['channels', '--config', 'no.yaml'],

@@ -17,7 +17,7 @@ test('what was archived, repaired and asked for is at /metrics', async () => {
   await using metrics = await listenForMetrics({
     host: '127.0.0.1',
     port: 0,
-    collect: () => archiverFamilies(archiver.counters),
+    collect: () => archiverFamilies(archiver.counters, archiver.durability.state),
   });
   await using publisher = await scene.openPublisher({ packetBytesMax: 300 });
   for (let count = 0; count < MESSAGES; count += 1) await publisher.publish(Buffer.alloc(100));
@@ -31,6 +31,7 @@ test('what was archived, repaired and asked for is at /metrics', async () => {
   assert.equal(values['backcast_archiver_archived_position'], MESSAGES);
   assert.equal(values['backcast_archiver_followed_sessions'], 1);
   assert.equal(values['backcast_archiver_database_away'], 0);
+  assert.equal(values['backcast_archiver_degraded'], 0);
   assert.ok(values['backcast_archiver_commits_transactions_total'] > 0);
   assert.equal(values['backcast_receiver_delivered_messages_total'], MESSAGES);
   assert.equal(values['backcast_receiver_lost_messages_total'], 0);
@@ -40,9 +41,9 @@ test('what was archived, repaired and asked for is at /metrics', async () => {
   assert.ok(values['backcast_receiver_repair_latency_seconds_sum'] > 0);
 });
 
-/** Of the one channel. */
+/** Of the archiver, and of its one channel. */
 function byName(samples: readonly ExposedSample[]): Record<string, number> {
-  assert.ok(samples.every(({ labels }) => labels['channel'] === 'orders'));
+  assert.ok(samples.every(({ labels: { channel } }) => [undefined, 'orders'].includes(channel)));
   return Object.fromEntries(samples.map(({ name, value }) => [name, value]));
 }
 

@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { Redis } from 'ioredis';
 import {
+  type ChannelMember,
   openRedisRegistry,
+  RegistryMembers,
   type InvalidEntry,
   type RedisRegistryOptions,
   type Registry,
@@ -234,6 +236,53 @@ test('keys of another kind are refused by name', async () => {
     code: 'BACKCAST_REGISTRY_INVALID',
     message: /something else under the keys of the registry .*registry\.prefix/,
   });
+});
+
+function member(number: number): ChannelMember {
+  const id = number.toString(16).padStart(16, '0');
+  const place = { address: `10.0.0.${number}`, port: 7_600 };
+  return { channel: 'orders', id, host: 'host', joinedAtUs: number, ...place };
+}
+
+test('a list of members hears at once who joins and leaves, also after a restart', async () => {
+  await using registry = await open();
+  await using others = await open();
+  await others.join(member(1));
+  const patient = { refreshMs: 1_000_000, leaseMs: 1_000_000 };
+  await using members = await RegistryMembers.open(registry, 'orders', patient);
+  assert.equal(members.current.length, 1);
+  await others.join(member(2));
+  await until('the second is known', () => members.current.length === 2);
+  await others.leave('orders', member(1).id);
+  await until('the first is gone', () => members.current.length === 1);
+  await redis.restart();
+  await until('Redis is back', async () => (await others.reconcile()).renewedMemberCount === 1);
+  await until('news is heard again', async () => {
+    await others.join(member(3));
+    await others.leave('orders', member(3).id);
+    await others.join(member(4));
+    return members.current.length === 2;
+  });
+  assert.deepEqual(
+    members.current.map(({ address }) => address),
+    ['10.0.0.2', '10.0.0.4'],
+  );
+});
+
+test('a forged member is skipped and told, and the others are members', async () => {
+  const invalid: InvalidEntry[] = [];
+  await using registry = await open({ onInvalid: (entry) => invalid.push(entry) });
+  await registry.join(member(1));
+  const forged = { ...member(2), address: '239.1.2.3' };
+  await asOperator(async (operator) => {
+    const lease = `${Date.now() + 60_000} ${JSON.stringify(forged)}`;
+    await operator.hset('backcast:members:orders', forged.id, lease);
+  });
+  assert.deepEqual(
+    (await registry.members('orders')).map((lease) => lease.member),
+    [member(1)],
+  );
+  assert.match(invalid[0].problem, /address "239\.1\.2\.3" is not the address of one host/);
 });
 
 test('a forged announcement is skipped and told', async () => {

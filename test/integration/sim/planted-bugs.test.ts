@@ -23,10 +23,10 @@ const COPIED = [
   'sim',
 ];
 const SEARCH_MS_MAX = 60_000;
-/** Prints the first seed that fails. The named seeds found bugs of this kind before. */
+/** Prints the first seed that fails. The first two find bugs that the next sixty do not. */
 const SEARCH = `
   import { runSwarm } from '#sim/mod.ts';
-  const seeds = [400, 823, ...Array.from({ length: 60 }, (_, index) => index + 1)];
+  const seeds = [744, 270, ...Array.from({ length: 60 }, (_, index) => index + 1)];
   const isFound = seeds.some((seed) => {
     try {
       runSwarm(seed, 3_000);

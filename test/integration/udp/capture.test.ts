@@ -5,9 +5,16 @@ import assert from 'node:assert/strict';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
-import { BackcastError, type ChannelAddress, randomSessionId, seededRandom } from '#base/mod.ts';
+import {
+  type Authentication,
+  BackcastError,
+  type ChannelAddress,
+  randomSessionId,
+  seededRandom,
+} from '#base/mod.ts';
 import { Publisher, Receiver } from '#multicast/core/mod.ts';
 import {
+  authenticatorOf,
   CaptureFile,
   type DatagramSocket,
   Driver,
@@ -22,6 +29,7 @@ import {
 import { PacketReader } from '#multicast/wire/mod.ts';
 import { createTestFolder } from '#test/support/folder.ts';
 import { LOOPBACK, reserveGroup } from '#test/support/multicast.ts';
+import { keySource, OLD_KEY } from '#test/support/sealed-packets.ts';
 import { until } from '#test/support/until.ts';
 import { dissect, type DissectedPacket } from '#test/support/tshark.ts';
 
@@ -49,7 +57,8 @@ const FIELDS = [
 const TYPES = { spm: '0x00', odata: '0x04', rdata: '0x05', nak: '0x08', ncf: '0x0a' } as const;
 /** An option without a value, such as the one that says that the session ends. */
 const EMPTY_OPTION_BYTES = 4;
-const SPMR_BYTES = 16;
+/** Without and with authentication. */
+const SPMR_BYTES = [16, 44];
 const SMALL_MESSAGES = 20;
 const BIG_BYTES = 3_000;
 /** Packets that the big message takes. */
@@ -64,6 +73,10 @@ const sending = { interfaceAddress, ttl: 1, sendBufferBytes: 1_048_576 };
 
 function ofType(packets: readonly DissectedPacket[], type: string): DissectedPacket[] {
   return packets.filter((packet) => packet['pgm.hdr.type'] === type);
+}
+
+function isSpmrSized(packet: DissectedPacket): boolean {
+  return SPMR_BYTES.includes(Number(packet['udp.length']) - 8);
 }
 
 /** Drops some packets the first time they come, and SPMs until one was asked for. */
@@ -96,6 +109,7 @@ async function runSession(session: Session): Promise<Receiver> {
     messageBytesMax: 10_000,
     repairTimeoutMs: 10_000,
     sourceExpiryMs: 10_000,
+    authenticator: authenticatorOf(address, keySource(OLD_KEY)),
   });
   const publisher = newPublisher(address, publisherSocket);
   const over = Promise.withResolvers<void>();
@@ -154,18 +168,25 @@ function newPublisher(address: ChannelAddress, socket: DatagramSocket): Publishe
       rateBytesPerSec: 10_000_000,
       flushMs: 0,
       lingerMs: 200,
+      authenticator: authenticatorOf(address, keySource(OLD_KEY)),
     },
     monotonicMs(),
   );
 }
 
-test('tshark reads every kind of packet that we send, in both directions, without a complaint', {
-  timeout: 60_000,
-}, async () => {
+for (const authentication of ['off', 'required'] as const)
+  test(`tshark reads every kind of packet, both ways, authentication ${authentication}`, {
+    timeout: 60_000,
+  }, async () => {
+    await captureAndDissect(authentication);
+  });
+
+async function captureAndDissect(authentication: Authentication): Promise<void> {
   await using folder = await createTestFolder();
   await using reserved = await reserveGroup();
   const { group, port } = reserved;
-  const address: ChannelAddress = { group, port, dport: 7_500, framing: 'native' };
+  const framing = 'native';
+  const address: ChannelAddress = { group, port, dport: 7_500, framing, authentication };
   const paths = [join(folder.path, 'publisher.pcap'), join(folder.path, 'receiver.pcap')];
   const [atPublisher, atReceiver] = await Promise.all(paths.map((path) => CaptureFile.open(path)));
   await using resources = new AsyncDisposableStack();
@@ -205,7 +226,7 @@ test('tshark reads every kind of packet that we send, in both directions, withou
   const heardNaks = ofType(sentByPublisher, TYPES.nak);
   assert.deepEqual(heardNaks[0]?.['udp.dstport'], String(publisherPort));
   assert.deepEqual(heardNaks[0]?.['udp.srcport'], String(ownPort));
-});
+}
 
 /** Nothing is malformed, every checksum is right, and the times are those of the run, in order. */
 function assertSound(packets: readonly DissectedPacket[], startedAtS: number): void {
@@ -216,7 +237,7 @@ function assertSound(packets: readonly DissectedPacket[], startedAtS: number): v
     assert.equal(packet['_ws.expert.message'], '', text);
     assert.equal(packet['ip.checksum.status'], '1', text);
     assert.equal(packet['udp.checksum.status'], '1', text);
-    const isSpmr = packet['udp.length'] === String(8 + SPMR_BYTES);
+    const isSpmr = isSpmrSized(packet);
     // tshark lists a byte of the checksum itself before its verdict.
     const verdict = packet['pgm.hdr.cksum.status'];
     assert.ok(isSpmr ? verdict === '' : verdict.endsWith(',1'), text);
@@ -240,7 +261,7 @@ function assertKinds(packets: readonly DissectedPacket[]): void {
   const plainBytes = Math.min(...optionBytes);
   const isFinSeen = optionBytes.includes(plainBytes + EMPTY_OPTION_BYTES);
   assert.ok(isFinSeen, 'SPMs that end the session');
-  const spmrs = packets.filter((packet) => packet['udp.length'] === String(8 + SPMR_BYTES));
+  const spmrs = packets.filter(isSpmrSized);
   assert.ok(spmrs.length > 0, 'SPMRs');
 }
 
@@ -286,7 +307,7 @@ test('more than the memory holds reaches the file in order', async () => {
   );
 });
 
-test('a datagram that no IPv4 packet carries is left out', async () => {
+test('a datagram that no IP packet carries is left out', async () => {
   await using folder = await createTestFolder();
   const capture = await CaptureFile.open(join(folder.path, 'odd.pcap'));
   capture.add({ address: '::1', port: 1 }, GROUP, new Uint8Array(1));

@@ -100,6 +100,54 @@ test('a group is not heard by a socket of another group on the same port', LIMIT
   assert.deepEqual([hereFirst.text, elsewhereFirst.text], ['here', 'elsewhere']);
 });
 
+test('of a group only the named sources are heard, several or one', LIMITS, async () => {
+  await using reserved = await reserveGroup();
+  const group = `232.${reserved.group.slice(4)}`;
+  const joining = { ...reserved, group, interfaceAddress: LOOPBACK, receiveBufferBytes: 262_144 };
+  await using one = await openGroupSocket({ ...joining, sources: ['127.0.0.2'] });
+  await using two = await openGroupSocket({ ...joining, sources: ['127.0.0.2', '127.0.0.3'] });
+  const heard = Promise.all([hear(one, 1), hear(two, 2)]);
+  for (const address of [LOOPBACK, '127.0.0.3', '127.0.0.2']) {
+    await using sender = await openSender(address);
+    sender.send(bytes(`from ${address}`), group, reserved.port);
+    await new Promise(setImmediate);
+  }
+  const texts = (await heard).map((datagrams) => datagrams.map(({ text }) => text));
+  assert.deepEqual(texts, [['from 127.0.0.2'], ['from 127.0.0.3', 'from 127.0.0.2']]);
+});
+
+test('sources that cannot be are an error, and none where the group needs them', async () => {
+  await using reserved = await reserveGroup();
+  const joining = { ...reserved, interfaceAddress: LOOPBACK, receiveBufferBytes: 65_536 };
+  const code = 'BACKCAST_CONFIG_INVALID';
+  await isRefused(
+    openGroupSocket({ ...joining, group: '232.1.2.3' }),
+    code,
+    /232\.1\.2\.3 is for joins that name their sources.*--sources/,
+  );
+  const wrong = openGroupSocket({ ...joining, sources: ['fd00::1'] });
+  await isRefused(wrong, code, /source fd00::1 is no IPv4 address/);
+  const sources = Array.from({ length: 200 }, (_, index) => `127.0.1.${index}`);
+  const many = openGroupSocket({ ...joining, sources });
+  await isRefused(many, code, /more sources than this kernel takes.*igmp_max_msf/);
+});
+
+test('an interface can be named', LIMITS, async () => {
+  await using reserved = await reserveGroup();
+  const named = { ...reserved, interfaceAddress: 'lo', receiveBufferBytes: 65_536 };
+  await using here = await openGroupSocket(named);
+  await using sender = await openSender('lo');
+  assert.equal(sender.localAddress, LOOPBACK);
+  const heard = hear(here, 1);
+  sender.send(bytes('by name'), reserved.group, reserved.port);
+  assert.equal((await heard)[0].text, 'by name');
+  await isRefused(
+    openSender('nowhere0'),
+    'BACKCAST_INTERFACE_UNUSABLE',
+    /^nowhere0 cannot be used .*no interface has this address or name.*127\.0\.0\.1 \(lo\)/,
+  );
+});
+
 test('the port is shared with a socket that has SO_REUSEPORT only', LIMITS, async () => {
   await using reserved = await reserveGroup();
   const foreign = dgram.createSocket({ type: 'udp4', reusePort: true });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { SegmentBuilder } from '#archive/segment/mod.ts';
+import { SegmentBuilder, SegmentBuilderPool } from '#archive/segment/mod.ts';
 import { SEGMENT_MESSAGES_MAX } from '#base/mod.ts';
 import type { SessionId } from '#base/mod.ts';
 import { messagesOf, readSegment, SESSION_A, SESSION_B, segmentOf } from '#test/support/archive.ts';
@@ -88,9 +88,50 @@ test('a segment of alternating sessions has a run per message', () => {
 test('a missing sequence starts a new run of the same session', () => {
   const messages = [...messagesOf(SESSION_A, 1, 2), ...messagesOf(SESSION_A, 4, 3)];
   assert.deepEqual(segmentOf(1, messages).runs, [
-    { session: SESSION_A, firstSequence: 1, length: 2 },
-    { session: SESSION_A, firstSequence: 4, length: 3 },
+    { session: SESSION_A, firstSequence: 1, length: 2, lastSequence: 2 },
+    { session: SESSION_A, firstSequence: 4, length: 3, lastSequence: 6 },
   ]);
+});
+
+test('a run accounts for the numbers behind it that name no message', () => {
+  const builder = new SegmentBuilder();
+  const told = [
+    [7, 7],
+    [8, 8],
+    [9, 20],
+    [21, Number.MAX_SAFE_INTEGER],
+  ];
+  for (const [sequence, through] of told) {
+    builder.append(SESSION_A, sequence, new Uint8Array(1), 0, 1, 0);
+    if (through > sequence) builder.coverThrough(through);
+  }
+  const segment = builder.finish(1);
+  assert.equal(segment.isDense, false);
+  assert.deepEqual(segment.runs, [
+    { session: SESSION_A, firstSequence: 7, length: 3, lastSequence: 20 },
+    { session: SESSION_A, firstSequence: 21, length: 1, lastSequence: Number.MAX_SAFE_INTEGER },
+  ]);
+  assert.throws(() => builder.coverThrough(21), { name: 'AssertionError' });
+  builder.reset();
+  builder.append(SESSION_A, 30, new Uint8Array(1), 0, 1, 0);
+  const next = builder.finish(5);
+  assert.equal(next.isDense, true);
+  assert.equal(next.runs[0]?.lastSequence, 30);
+});
+
+test('a pool keeps a bounded number of builders, and none that has grown large', () => {
+  const pool = new SegmentBuilderPool();
+  const taken = Array.from({ length: 40 }, () => pool.take());
+  for (const builder of taken) pool.give(builder);
+  assert.equal(pool.spareCount, 32);
+  const builder = pool.take();
+  builder.append(SESSION_A, 1, new Uint8Array(4_000_000), 0, 4_000_000, 0);
+  pool.give(builder);
+  assert.equal(pool.spareCount, 31);
+  const small = pool.take();
+  small.append(SESSION_A, 1, new Uint8Array(4), 0, 4, 0);
+  pool.give(small);
+  assert.equal(pool.take().messageCount, 0);
 });
 
 test('a builder is full at the largest number of messages and takes no more', () => {
@@ -114,7 +155,9 @@ test('a builder that was reset knows nothing of its last segment', () => {
   assert.equal(builder.payloadBytes, 0);
   builder.append(SESSION_A, 8, payload, 0, 2, 50);
   const segment = builder.finish(2);
-  assert.deepEqual(segment.runs, [{ session: SESSION_A, firstSequence: 8, length: 1 }]);
+  assert.deepEqual(segment.runs, [
+    { session: SESSION_A, firstSequence: 8, length: 1, lastSequence: 8 },
+  ]);
   assert.equal(segment.maxPublishedAtUs, 50);
   assert.deepEqual(readSegment(segment)[0].payload, Buffer.from('fi'));
 });

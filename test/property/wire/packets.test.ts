@@ -6,7 +6,17 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import * as fc from 'fast-check';
 import { randomBelow, seededRandom, type Random } from '#base/mod.ts';
-import { PacketReader, toRepair, writeNak, writeNcf, writeSpm } from '#multicast/wire/mod.ts';
+import {
+  ipv4FromWord,
+  ipv6FromBytes,
+  type NetworkAddress,
+  PacketReader,
+  toNetworkAddress,
+  toRepair,
+  writeNak,
+  writeNcf,
+  writeSpm,
+} from '#multicast/wire/mod.ts';
 import {
   DOCUMENTED_PACKETS,
   packetOf,
@@ -90,6 +100,27 @@ test('a NAK and an NCF read as they were written', () => {
   );
 });
 
+function textOf(nla: NetworkAddress): string {
+  return typeof nla === 'number' ? ipv4FromWord(nla) : ipv6FromBytes(nla, 0);
+}
+
+test('an IPv6 address reads as it was written, beside an IPv4 one or another of its kind', () => {
+  const ipv6 = fc.uint8Array({ minLength: 16, maxLength: 16 });
+  const nlas = fc.oneof(ipv6, u32);
+  fc.assert(
+    fc.property(transport, ipv6, nlas, u32, (transport, nla, groupNla, sqn) => {
+      const fields = { ...transport, nla, groupNla, sqns: [sqn, sqn], count: 2 };
+      const nak = readPacket(packetOf((into) => writeNak(into, fields)));
+      assert.deepEqual([nak.nlaText(), nak.groupNlaText()], [textOf(nla), textOf(groupNla)]);
+      assert.deepEqual([...nak.sqnList.subarray(0, nak.sqnCount)], [sqn, sqn]);
+      const window = { sqn, trail: 1, lead: 2 };
+      const spm = readPacket(packetOf((into) => writeSpm(into, { ...transport, ...window, nla })));
+      assert.deepEqual([spm.nlaText(), spm.lead], [textOf(nla), 2]);
+      assert.deepEqual(toNetworkAddress(textOf(nla)), nla);
+    }),
+  );
+});
+
 test('a source path message reads as it was written', () => {
   const window = fc.record({ sqn: u32, trail: u32, lead: u32, nla: u32 });
   const name = fc.string({ unit: 'grapheme', maxLength: 16 });
@@ -150,10 +181,13 @@ test('any bytes give a packet or a reason, and a packet lies within its bytes', 
   const random = seededRandom(seed);
   const reader = new PacketReader();
   const fragment = { firstSqn: 4, startBytes: 100, apduBytes: 110 };
+  const ipv6 = { nla: toNetworkAddress('fd00::7'), groupNla: toNetworkAddress('ff15::1') };
   const header = { ...TRANSPORT, sessionHigh: 1, sessionLow: 2, sequence: 3, sqn: 5, trail: 2 };
   const sound = [
     ...Object.values(DOCUMENTED_PACKETS).map((make) => make()),
     packetOf((into) => writeData(into, { ...header, fragment }, new Uint8Array(10))),
+    packetOf((into) => writeNak(into, { ...header, ...ipv6, sqns: [3, 4], count: 2 })),
+    packetOf((into) => writeSpm(into, { ...header, ...ipv6, lead: 9 })),
   ];
   const outcomes = new Set<string>();
   for (let i = 0; i < CASES_PER_RUN; i += 1) {

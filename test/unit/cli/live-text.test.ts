@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { SessionId } from '#base/mod.ts';
 import type { LiveMessage } from '#client/mod.ts';
 import { liveText } from '#cli/live-text.ts';
+import { zmqMessage } from '#multicast/wire/mod.ts';
 
 const SESSION = '00000000000000ff' as SessionId;
 
@@ -47,6 +48,20 @@ test('bytes that are not UTF-8 are base64, and only the payload of a packet is s
 test('an empty payload is shown as an empty text', () => {
   const text = liveText('orders', message(new Uint8Array(0)));
   assert.match(text, /"encoding":"utf8","payload":""}$/);
+});
+
+test('a message of ZeroMQ shows its parts, each as its bytes allow', () => {
+  const parts = [Buffer.from('topic'), Buffer.from([0xff]), Buffer.from('')];
+  const shown = JSON.parse(liveText('feed', message(zmqMessage(parts)), 'zmq')) as {
+    sequence: number;
+    parts: unknown;
+  };
+  assert.equal(shown.sequence, 9);
+  assert.deepEqual(shown.parts, [
+    { encoding: 'utf8', payload: 'topic' },
+    { encoding: 'base64', payload: '/w==' },
+    { encoding: 'utf8', payload: '' },
+  ]);
 });
 
 test('a loss and a change of session say what they are', () => {

@@ -141,6 +141,23 @@ const WRONG: readonly [string, RegExp][] = [
   ['archiver: { channels: [] }', /\[\] is not a list/],
   ['registry: { pool: { ports: [1, 2, 3] } }', /is not two numbers/],
   ['registry: { pool: { ports: [9, 2] } }', /ends before it begins/],
+  ['unicast: { ports: [9, 2] }', /`unicast\.ports` \[9, 2\] ends before it begins/],
+  [
+    'channels: [{ name: a, group: 239.0.0.1, port: 1, framing: raw, delivery: unicast }]',
+    /"a" has unicast delivery, which needs framing native/,
+  ],
+  [
+    "channels: [{ name: a, group: 239.0.0.1, port: 1, members: ['10.0.0.1:7'] }]",
+    /"a" has members, which need delivery unicast/,
+  ],
+  [
+    "channels: [{ name: a, group: 239.0.0.1, port: 1, delivery: unicast, members: ['0.0.0.0:7'] }]",
+    /"a": 0\.0\.0\.0:7 is not the address and port of one host/,
+  ],
+  [
+    'channels: [{ name: a, group: 239.0.0.1, port: 1, delivery: unicast, members: [host] }]',
+    /`channels\[0\]\.members`: \["host"\] is not a list of texts/,
+  ],
   ['registry: { kind: redis }', /`redisUrl` \(REDIS_URL\) is not given/],
   ['publisher: { windowBytes: 65536 }', /could not be repaired/],
   ['publisher: { windowPackets: 1489 }', /it needs 1490 at least/],
@@ -179,6 +196,24 @@ test('two channels cannot have one name or one address', async () => {
     (await problems(`channels: [${channel('a', 1)}, ${channel('b', 1)}]`)).join(),
     /"b" and "a" have the same address 239\.1\.1\.1:1 dport 7500/,
   );
+});
+
+test('a channel may have an IPv6 group in any text, and sources of its family', async () => {
+  const group = "'FF15:0::1:7'";
+  const good = `{ name: a, group: ${group}, port: 1, sources: ['FD00::1'] }`;
+  const config = await load(`channels: [${good}]`);
+  assert.deepEqual(config.channels[0]?.sources, ['FD00::1']);
+  const wrong: readonly (readonly [fields: string, problem: RegExp])[] = [
+    ["name: b, group: 'ff15::1::7', port: 1", /ff15::1::7 is not a multicast group/],
+    ["name: b, group: 'ff15::1:7', port: 1", /"b" and "a" have the same address \[ff15::1:7\]:1/],
+    ["name: b, group: 'ff15::1', port: 1, sources: [10.0.0.1]", /"b": source 10.0.0.1 is no IPv6/],
+    ['name: b, group: 239.1.1.1, port: 1, sources: [host]', /"b": source host is not the IP/],
+    ['name: b, group: 239.1.1.1, port: 1, sources: []', /`channels\[1\]\.sources`/],
+    ['name: b, group: 232.1.1.1, port: 1', /receivers of the group 232\.1\.1\.1 must name/],
+    ["name: b, group: 'ff3e::1', port: 1", /receivers of the group ff3e::1 must name/],
+  ];
+  for (const [fields, problem] of wrong)
+    assert.match((await problems(`channels: [${good}, { ${fields} }]`)).join(), problem);
 });
 
 test('an empty section, an empty value and an empty variable are not given', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ArchiveBatch, SessionProgress } from '#archive/mod.ts';
+import { SegmentBuilderPool } from '#archive/segment/mod.ts';
 import type { SessionId } from '#base/mod.ts';
 import { Batcher, type BatcherOptions } from '#ingest/batcher.ts';
 import { readSegment, SESSION_A, SESSION_B } from '#test/support/archive.ts';
@@ -14,6 +15,8 @@ function newBatcher(options: Partial<BatcherOptions> = {}): Batcher {
     channelId: 7,
     epoch: 3,
     head: 100,
+    framing: 'native',
+    builders: new SegmentBuilderPool(),
     sessions: [],
     batchMessagesMax: 1_000,
     batchBytesMax: 1_000_000,
@@ -142,6 +145,9 @@ test('a loss lies behind the message before it and moves the watermark', () => {
       cause: 'repair_expired',
       afterPosition: 102,
       detectedAtUs: WALL_US + 5,
+      firstSqn: 1,
+      nextSqn: 40,
+      packetCount: null,
     },
   ]);
   assert.deepEqual(texts(batch), ['101 01 1 a', '102 01 2 b', '103 01 10 c']);
@@ -200,6 +206,7 @@ test('what was archived earlier is recalled, and goes on where it was left', () 
   const known: SessionProgress = {
     session: SESSION_A,
     tsi: TSI,
+    isForeign: false,
     state: 'expired',
     firstArchived: 1,
     watermark: 41,
@@ -213,6 +220,7 @@ test('what was archived earlier is recalled, and goes on where it was left', () 
     session: SESSION_A,
     nextSequence: 42,
     nextSqn: 2 ** 32 + 9,
+    isForeign: false,
   });
   assert.equal(batcher.recall(SESSION_B), 'finished');
   assert.equal(batcher.recall('0000000000000042' as SessionId), undefined);
@@ -228,6 +236,7 @@ test('a session of which nothing was told is recalled without a place', () => {
     session: SESSION_A,
     nextSequence: 1,
     nextSqn: undefined,
+    isForeign: false,
   });
 });
 

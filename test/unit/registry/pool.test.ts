@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { canonicalAddress } from '#base/mod.ts';
 import {
   allocate,
   parsePool,
@@ -32,7 +33,35 @@ test('a slot pairs the n-th group with the n-th port', () => {
 test('the smaller of groups and ports bounds the pool', () => {
   assert.equal(pool({ ports: [5000, 5001] }).slotCount, 2);
   assert.equal(pool({ ports: [5000, 5999] }).slotCount, 4);
-  assert.equal(pool({ groups: ['232.0.0.0/5'], ports: [1, 65_535] }).slotCount, 65_535);
+  assert.equal(pool({ groups: ['234.0.0.0/7'], ports: [1, 65_535] }).slotCount, 65_535);
+});
+
+test('an IPv6 pool hands out canonical texts, whatever the number leaves to be left out', () => {
+  const pools: readonly (readonly [entry: string, first: string, second: string])[] = [
+    ['ff15::1:0/112', 'ff15::1:0', 'ff15::1:1'],
+    ['FF15:0::/112', 'ff15::', 'ff15::1'],
+    ['ff15:0:0:1:2::/112', 'ff15:0:0:1:2::', 'ff15::1:2:0:0:1'],
+    ['ff15:1:2:3:4:5:6:0/112', 'ff15:1:2:3:4:5:6:0', 'ff15:1:2:3:4:5:6:1'],
+    ['ff15::fffe-ff15::ffff', 'ff15::fffe', 'ff15::ffff'],
+  ];
+  for (const [entry, first, second] of pools) {
+    const ipv6 = pool({ groups: [entry], ports: [1, 65_535] });
+    const groups = [0, 1].map((slot) => slotAddress(ipv6, slot, 'native').group);
+    assert.deepEqual(groups, [first, second]);
+    for (let slot = 0; slot < Math.min(ipv6.slotCount, 300); slot += 1) {
+      const address = slotAddress(ipv6, slot, 'native');
+      assert.equal(canonicalAddress(address.group), address.group);
+      assert.ok(poolHolds(ipv6, address), address.group);
+    }
+    assert.ok(!poolHolds(ipv6, { ...slotAddress(ipv6, 0, 'native'), group: 'ff15::2:1' }));
+    assert.ok(!poolHolds(ipv6, { ...slotAddress(ipv6, 0, 'native'), group: '239.0.0.1' }));
+  }
+});
+
+test('groups of both kinds may stand in one pool', () => {
+  const both = pool({ groups: ['ff15::1:8/127', '239.1.0.0/31'] });
+  const groups = [0, 1, 2, 3].map((slot) => slotAddress(both, slot, 'native').group);
+  assert.deepEqual(groups, ['ff15::1:8', 'ff15::1:9', '239.1.0.0', '239.1.0.1']);
 });
 
 test('a pool holds its own slots and nothing beside them', () => {
@@ -58,6 +87,14 @@ test('a taken group or a taken port is enough to pass a slot over', () => {
   assert.equal(third, undefined);
 });
 
+test('the dport of a channel is that of the pool, except that ZeroMQ wants the UDP port', () => {
+  for (const framing of ['native', 'raw', 'zmq'] as const) {
+    const address = allocate(pool({}), { name: 'a', framing }, []);
+    assert.ok(address !== undefined);
+    assert.equal(address.dport, framing === 'zmq' ? address.port : SMALL.dport);
+  }
+});
+
 const WRONG: readonly [string, Partial<PoolOptions>, RegExp][] = [
   ['a unicast group', { groups: ['10.0.0.1'] }, /"10\.0\.0\.1"/],
   [
@@ -72,6 +109,16 @@ const WRONG: readonly [string, Partial<PoolOptions>, RegExp][] = [
   ['link-local groups', { groups: ['224.0.0.0/24'] }, /routing protocols/],
   ['all of multicast, for the same reason', { groups: ['224.0.0.0/4'] }, /routing protocols/],
   ['groups that overlap', { groups: ['239.1.0.0/24', '239.1.0.7'] }, /overlap/],
+  ['a range over both kinds', { groups: ['239.1.0.1-ff15::1'] }, /"239\.1\.0\.1-ff15::1"/],
+  ['IPv6 groups that differ in more than 16 bits', { groups: ['ff15::/96'] }, /last 16 bits/],
+  ['a range over two blocks', { groups: ['ff15::1:ffff-ff15::2:1'] }, /last 16 bits/],
+  ['a unicast IPv6 address', { groups: ['fd00::/112'] }, /"fd00::\/112"/],
+  ['an IPv6 prefix that is too long', { groups: ['ff15::/129'] }, /"ff15::\/129"/],
+  ['IPv6 groups that overlap', { groups: ['ff15::/120', 'FF15::0:7'] }, /overlap/],
+  ['assigned IPv6 groups', { groups: ['ff02::/112'] }, /ff00::\/12/],
+  ['groups for named sources', { groups: ['232.1.0.0/24'] }, /must name their sources/],
+  ['a range across those', { groups: ['231.0.0.0-233.0.0.0'] }, /must name their sources/],
+  ['IPv6 groups for named sources', { groups: ['ff35::1:0/112'] }, /must name their sources/],
   ['no group', { groups: [] }, /groups is empty/],
   ['port 0', { ports: [0, 10] }, /ports \[0, 10\]/],
   ['ports the wrong way round', { ports: [10, 9] }, /ports \[10, 9\]/],

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
   PacketReader,
+  toNetworkAddress,
   writeNak,
   writeNcf,
   writeSpm,
@@ -122,17 +123,37 @@ test('nothing of the packet before shows through an option that is absent', () =
   assert.equal(reader.sqnCount, 1);
 });
 
-test('IPv6 addresses are skipped over and not kept', () => {
+test('IPv6 addresses have family 2 and 16 bytes, and everything behind them comes later', () => {
+  const nla = toNetworkAddress('fd00::7');
   const spm = packetOf((into) =>
-    writeSpm(into, { ...TRANSPORT, sqn: 1, trail: 2, lead: 3, nla: SOURCE_NLA, isFin: true }),
+    writeSpm(into, { ...TRANSPORT, sqn: 1, trail: 2, lead: 3, nla, isFin: true }),
   );
-  const long = new Uint8Array(spm.length + 12);
-  long.set(spm.subarray(0, 32));
-  long[29] = 2;
-  long.set(spm.subarray(36), 48);
-  const packet = readPacket(withChecksum(long));
+  assert.deepEqual([...spm.subarray(28, 36)], [0, 2, 0, 0, 0xfd, 0, 0, 0]);
+  assert.deepEqual([...spm.subarray(44, 52)], [0, 0, 0, 7, 0, 4, 0, 8]);
+  const packet = readPacket(spm);
+  assert.deepEqual([packet.isNlaIpv4, packet.nlaText(), packet.lead], [false, 'fd00::7', 3]);
   assert.equal(packet.isFin, true);
-  assert.deepEqual([packet.isNlaIpv4, packet.nlaText(), packet.lead], [false, undefined, 3]);
+});
+
+test('the two addresses of a NAK may be of different families', () => {
+  const [ipv4, ipv6] = ['192.168.1.7', 'ff15::1:7'];
+  for (const [nla, groupNla] of [
+    [ipv4, ipv6],
+    [ipv6, ipv4],
+    [ipv6, ipv6],
+  ]) {
+    const addresses = { nla: toNetworkAddress(nla), groupNla: toNetworkAddress(groupNla) };
+    const fields = { ...TRANSPORT, ...addresses, sqns: [3, 4, 9], count: 3 };
+    const packet = readPacket(packetOf((into) => writeNak(into, fields)));
+    assert.deepEqual([packet.nlaText(), packet.groupNlaText()], [nla, groupNla]);
+    assert.deepEqual([...packet.sqnList.subarray(0, packet.sqnCount)], [3, 4, 9]);
+  }
+});
+
+test('an IPv6 address that is cut short is too short', () => {
+  const nla = toNetworkAddress('fd00::7');
+  const spm = packetOf((into) => writeSpm(into, { ...TRANSPORT, sqn: 1, trail: 2, lead: 3, nla }));
+  assert.equal(new PacketReader().read(withChecksum(spm.slice(0, 47))), 'too_short');
 });
 
 test('types that are not understood, and parity packets, are packets of kind other', () => {
@@ -148,9 +169,16 @@ test('an option that is not known is skipped unless it asks for the packet to be
     [1, undefined],
     [2, 'option_discard'],
   ] as const) {
-    const packet = changed(dataPacket(), 28, 0x80 | 0x41, 20, opx);
+    const packet = changed(dataPacket(), 28, 0x80 | 0x43, 20, opx);
     assert.equal(refusal(packet), reason);
   }
+});
+
+test('an option of the standard that is of no use to us is skipped, whatever it asks', () => {
+  for (const type of [0x03, 0x08, 0x0d, 0x12, 0x13]) {
+    assert.equal(refusal(changed(dataPacket(), 28, 0x80 | type, 20, 2)), undefined);
+  }
+  assert.equal(refusal(changed(dataPacket(), 28, 0x80 | 0x14, 20, 2)), 'option_discard');
 });
 
 test('a control packet may do without a checksum, a data packet may not', () => {

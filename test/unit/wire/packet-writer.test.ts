@@ -5,12 +5,12 @@ import {
   dataHeaderBytes,
   finishData,
   PacketReader,
+  toNetworkAddress,
   toRepair,
   writeNak,
   writeSpm,
 } from '#multicast/wire/mod.ts';
 import {
-  GROUP_NLA,
   packetOf,
   readPacket,
   SESSION,
@@ -67,10 +67,12 @@ test('a checksum that comes out as zero travels as 0xffff', () => {
   assert.equal(readPacket(packet).hasChecksum, true);
 });
 
-test('a NAK for 63 packets is the longest control packet', () => {
+test('a NAK for 63 packets between IPv6 addresses, with authentication, is the longest', () => {
   const sqns = Uint32Array.from({ length: 63 }, (_, i) => 0xffff_fff0 + i);
-  const fields = { ...TRANSPORT, nla: SOURCE_NLA, groupNla: GROUP_NLA, sqns, count: 63 };
-  const packet = packetOf((into) => writeNak(into, fields));
+  const addresses = { nla: toNetworkAddress('fd00::7'), groupNla: toNetworkAddress('ff15::1') };
+  const fields = { ...TRANSPORT, ...addresses, sqns, count: 63 };
+  assert.equal(packetOf((into) => writeNak(into, fields)).length, 316);
+  const packet = packetOf((into) => writeNak(into, { ...fields, hasAuthentication: true }));
   assert.equal(packet.length, CONTROL_PACKET_BYTES_MAX);
   const reader = readPacket(packet);
   assert.equal(reader.sqnCount, 63);

@@ -4,7 +4,11 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import * as fc from 'fast-check';
 import { ReceiveWindow } from '#multicast/core/receive-window.ts';
-import { RepairScheduler, REPAIR_LINGER_MS } from '#multicast/core/repair-scheduler.ts';
+import {
+  RepairScheduler,
+  REPAIR_LINGER_BUSY_MS,
+  REPAIR_LINGER_MS,
+} from '#multicast/core/repair-scheduler.ts';
 import { TransmitWindow } from '#multicast/core/transmit-window.ts';
 
 const firstSqn = fc.oneof(fc.nat(100), fc.integer({ min: 2 ** 32 - 40, max: 2 ** 32 + 40 }));
@@ -95,7 +99,8 @@ test('a repair queue gives each packet once, in the order of first asking', () =
           const sent = queue.shift();
           if (sent !== undefined && sqn > 0) resentAtMs.set(sent, nowMs);
         } else {
-          const isFresh = nowMs - (resentAtMs.get(sqn) ?? -Infinity) < REPAIR_LINGER_MS;
+          const lingerMs = queue.length > 0 ? REPAIR_LINGER_BUSY_MS : REPAIR_LINGER_MS;
+          const isFresh = nowMs - (resentAtMs.get(sqn) ?? -Infinity) < lingerMs;
           const rest = isFresh ? 'lingering' : 'queued';
           const expected = queue.includes(sqn) ? 'already_queued' : rest;
           assert.equal(repairs.request(sqn, nowMs), expected);

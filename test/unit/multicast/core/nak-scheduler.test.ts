@@ -183,14 +183,13 @@ test('a hole whose time is extended is given up that much later', () => {
   assert.deepEqual(pass(scheduler, REPAIR_TIMEOUT_MS + 500).givenUp, [{ first: 5, last: 5 }]);
 });
 
-test('until an SPM is heard nothing is asked for; then at once what is due', () => {
+test('until an SPM is heard nothing is asked for; then all together after a new delay', () => {
   const scheduler = newScheduler();
   scheduler.add(5, 5, 0);
+  scheduler.add(7, 7, 499);
   assert.deepEqual(pass(scheduler, 500, false), { asked: [], givenUp: [] });
-  scheduler.wakeAt(500);
-  const asked: number[] = [];
-  scheduler.handleTimeout(500, true, (sqns) => asked.push(...sqns));
-  assert.deepEqual(asked, [5]);
+  scheduler.mayAsk(500);
+  assert.deepEqual(pass(scheduler, 500 + backedOffMs).asked, [`${500 + backedOffMs}: 5 7`]);
 });
 
 test('what the window left behind is abandoned exactly to its edge', () => {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { ipv4ToWord, writeSpm } from '#multicast/wire/mod.ts';
+import { toNetworkAddress, writeSpm } from '#multicast/wire/mod.ts';
 import { packetOf, SESSION, TRANSPORT } from '#test/support/packets.ts';
 import {
+  CHANNEL,
   dataPacket,
   hear,
   newReceiver,
@@ -16,7 +17,7 @@ const first = dataPacket({ sqn: 0, sequence: 1 });
 const third = dataPacket({ sqn: 2, sequence: 3 });
 
 function bareSpm(nla: string): Uint8Array {
-  const fields = { ...TRANSPORT, sqn: 0, trail: 0, lead: 0, nla: ipv4ToWord(nla) };
+  const fields = { ...TRANSPORT, sqn: 0, trail: 0, lead: 0, nla: toNetworkAddress(nla) };
   return packetOf((into) => writeSpm(into, { ...fields, session: { ...SESSION, sequence: 2 } }));
 }
 
@@ -40,6 +41,24 @@ test('a NAK goes to where the SPM came from if it names no address', () => {
   const receiver = newReceiver();
   hear(receiver, 0, first, bareSpm('0.0.0.0'), third);
   assert.equal(waitUntil(receiver, 20)[0], 'nak 1 to 192.168.1.7:7500');
+});
+
+test('a NAK goes to where the SPM came from if it names an address of the other family', () => {
+  const receiver = newReceiver();
+  hear(receiver, 0, first, bareSpm('fd00::7'), third);
+  assert.equal(waitUntil(receiver, 20)[0], 'nak 1 to 192.168.1.7:7500');
+});
+
+test('on an IPv6 group a NAK goes to the IPv6 address that the SPM names, and to the group', () => {
+  const receiver = newReceiver({ address: { ...CHANNEL, group: 'ff15::1:7' } });
+  hear(receiver, 0, first, bareSpm('fd00::7'), third);
+  assert.deepEqual(waitUntil(receiver, 20), ['nak 1 to fd00::7:7500', 'nak 1 to ff15::1:7:7500']);
+});
+
+test('a channel of named sources gets no copy of a NAK: its receivers would not hear it', () => {
+  const receiver = newReceiver({ address: { ...CHANNEL, sources: ['192.168.1.7'] } });
+  hear(receiver, 0, first, spmPacket({ lead: 0, sequence: 2 }), third);
+  assert.deepEqual(waitUntil(receiver, 20), ['nak 1 to 192.168.1.7:40001']);
 });
 
 test('without an SPM one is asked for, again and again until it comes', () => {

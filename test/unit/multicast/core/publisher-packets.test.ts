@@ -25,6 +25,14 @@ test('an SPM tells the window, the next sequence, the session and where NAKs go'
   assert.deepEqual([spm.sessionHigh, spm.sessionLow], [SESSION.sessionHigh, SESSION.sessionLow]);
 });
 
+test('the packets of an IPv6 group carry IPv6 addresses, without the zone of this host', () => {
+  const address = { ...CHANNEL, group: 'ff12::1:7' };
+  const identity = { ...IDENTITY, address, nla: 'fe80::7%eth0' };
+  assert.equal(readPacket(spmPacket(identity, STATUS)).nlaText(), 'fe80::7');
+  const ncf = readPacket(ncfPacket(identity, Uint32Array.of(4, 5), 2));
+  assert.deepEqual([ncf.nlaText(), ncf.groupNlaText()], ['fe80::7', 'ff12::1:7']);
+});
+
 test('the SPM of an empty window at the start has its lead one behind zero', () => {
   const spm = readPacket(spmPacket(IDENTITY, { ...STATUS, trail: 0, lead: -1, nextSequence: 1 }));
   assert.deepEqual([spm.trail, spm.lead, spm.sequence], [0, 0xffff_ffff, 1]);

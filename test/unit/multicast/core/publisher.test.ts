@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { RECEIVE_WINDOW_PACKETS_MAX } from '#base/mod.ts';
+import { REPAIR_LINGER_MS } from '#multicast/core/repair-scheduler.ts';
 import { writeSpmr } from '#multicast/wire/mod.ts';
 import {
   AT_US,
@@ -11,7 +12,7 @@ import {
   sentPublisher,
 } from '#test/support/driven-publisher.ts';
 import { packetOf, readPacket, TRANSPORT } from '#test/support/packets.ts';
-import { hear, nakPacket } from '#test/support/session-packets.ts';
+import { CHANNEL, hear, nakPacket } from '#test/support/session-packets.ts';
 
 const UDP_HEADER_BYTES = 28;
 
@@ -140,6 +141,22 @@ test('data leaves no faster than the rate, after one burst', () => {
   assert.ok(bytes > 99_000 && bytes < 103_500, `${bytes} bytes in the first second`);
 });
 
+test('the longer headers of IPv6 count in the rate', () => {
+  const [ipv4, ipv6] = [CHANNEL.group, 'ff15::1:7'].map((group) => {
+    const address = { ...CHANNEL, group };
+    const publisher = newPublisher({ address, rateBytesPerSec: 100_000, windowPackets: 4_096 });
+    for (let n = 0; n < 500; n += 1) publisher.publish(new Uint8Array(200), AT_US, 0);
+    for (let deadlineMs = 0; deadlineMs <= 1_000; deadlineMs = publisher.nextDeadlineMs) {
+      publisher.handleTimeout(deadlineMs);
+      while (publisher.pollTransmit() !== undefined) continue;
+    }
+    return publisher.counters.packetsSent;
+  });
+  const packetBytes = 200 + 48 + 8;
+  const expected = (packetBytes + 28) / (packetBytes + 48);
+  assert.ok(Math.abs(ipv6 / ipv4 - expected) < 0.02, `${ipv6} of ${ipv4} packets`);
+});
+
 test('a NAK is confirmed at once and answered by the repair', () => {
   const publisher = sentPublisher(5);
   hear(publisher, 1_000, nakPacket([3, 1]));
@@ -151,9 +168,9 @@ test('a NAK that comes again while the repair is fresh is taken as answered', ()
   const publisher = sentPublisher(5);
   hear(publisher, 1_000, nakPacket([3]));
   drain(publisher);
-  hear(publisher, 1_009, nakPacket([3]));
+  hear(publisher, 1_000 + REPAIR_LINGER_MS - 1, nakPacket([3]));
   assert.deepEqual(drain(publisher), []);
-  hear(publisher, 1_010, nakPacket([3]));
+  hear(publisher, 1_000 + REPAIR_LINGER_MS, nakPacket([3]));
   assert.deepEqual(drain(publisher), ['ncf 3', 'rdata 3']);
 });
 

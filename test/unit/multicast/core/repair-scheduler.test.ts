@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { REPAIR_LINGER_MS, RepairScheduler } from '#multicast/core/repair-scheduler.ts';
+import {
+  REPAIR_LINGER_BUSY_MS,
+  REPAIR_LINGER_MS,
+  RepairScheduler,
+} from '#multicast/core/repair-scheduler.ts';
 
 test('a packet asked for many times waits once', () => {
   const repairs = new RepairScheduler();
@@ -16,6 +20,15 @@ test('a packet just resent is not taken up again until its linger is over', () =
   assert.equal(repairs.peek(), undefined);
   assert.equal(repairs.request(7, 100 + REPAIR_LINGER_MS - 0.01), 'lingering');
   assert.equal(repairs.request(7, 100 + REPAIR_LINGER_MS), 'queued');
+});
+
+test('while another waits, a packet just resent is not taken up again for longer', () => {
+  const repairs = new RepairScheduler();
+  repairs.request(7, 0);
+  repairs.done(true, 100);
+  repairs.request(8, 100);
+  assert.equal(repairs.request(7, 100 + REPAIR_LINGER_BUSY_MS - 0.01), 'lingering');
+  assert.equal(repairs.request(7, 100 + REPAIR_LINGER_BUSY_MS), 'queued');
 });
 
 test('a packet that had left the window does not linger', () => {
@@ -43,15 +56,16 @@ test('lingers that are over are forgotten, others kept, also after a second rese
   const repairs = new RepairScheduler();
   for (const [sqn, atMs] of [
     [1, 0],
-    [2, 5],
-    [1, 11],
+    [2, 0.5 * REPAIR_LINGER_BUSY_MS],
+    [1, 1.1 * REPAIR_LINGER_BUSY_MS],
   ] as const) {
     repairs.request(sqn, atMs);
     repairs.done(true, atMs);
   }
-  repairs.forgetLingers(15);
-  assert.equal(repairs.request(2, 15), 'queued');
-  assert.equal(repairs.request(1, 15), 'lingering');
+  const nowMs = 1.1 * REPAIR_LINGER_BUSY_MS + REPAIR_LINGER_MS / 2;
+  repairs.forgetLingers(nowMs);
+  assert.equal(repairs.request(2, nowMs), 'queued');
+  assert.equal(repairs.request(1, nowMs), 'lingering');
 });
 
 test('done without a queue changes nothing', () => {

@@ -6,6 +6,7 @@ import {
   RECEIVE_WINDOW_PACKETS_MAX,
   seededRandom,
 } from '#base/mod.ts';
+import { NAK_BACKOFF_MS_MAX } from '#multicast/core/feedback-delay.ts';
 import type { Receiver } from '#multicast/core/mod.ts';
 import {
   dataPacket,
@@ -73,7 +74,9 @@ test('nothing is asked for before an SPM says where', () => {
   hear(receiver, 0, plain(0), plain(5));
   assert.deepEqual(naks(waitUntil(receiver, 200)), []);
   hear(receiver, 200, spm(5));
-  assert.deepEqual(naks(waitUntil(receiver, 200, 200)), ['nak 1 2 3 4 to 192.168.1.7:40001']);
+  assert.deepEqual(naks(waitUntil(receiver, 200 + NAK_BACKOFF_MS_MAX, 200)), [
+    'nak 1 2 3 4 to 192.168.1.7:40001',
+  ]);
 });
 
 test('a window join asks for all the publisher holds and declares what is older', () => {

@@ -1,0 +1,99 @@
+// The pieces of which the schemas of the contract are made: how a position, an instant or a value
+// that may be missing looks, whatever it is about.
+
+import {
+  Type,
+  type TInteger,
+  type TNull,
+  type TObject,
+  type TSchema,
+  type TString,
+  type TUnion,
+  type TUnsafe,
+} from 'typebox';
+import { LOSS_CAUSES, SEQUENCE_MAX } from '#base/mod.ts';
+
+/** No members beside those that are named. */
+export const closed = { additionalProperties: false };
+
+/** A position or a sequence, from `minimum` on. */
+export function position(description: string, minimum = 1): TInteger {
+  return Type.Integer({ minimum, maximum: SEQUENCE_MAX, description });
+}
+
+/** An instant in UTC with six decimals. */
+export function instant(description: string): TString {
+  return Type.String({
+    format: 'date-time',
+    description,
+    examples: ['2026-11-22T14:05:00.000001Z'],
+  });
+}
+
+/** `schema`, or null. */
+export function nullable<Schema extends TSchema>(schema: Schema): TUnion<[Schema, TNull]> {
+  return Type.Union([schema, Type.Null()]);
+}
+
+/** One of these words. */
+export function oneOf<Value extends string>(
+  values: readonly Value[],
+  description: string,
+): TUnsafe<Value> {
+  return Type.Unsafe<Value>({ type: 'string', enum: values, description });
+}
+
+/** How the name of a session looks. */
+export const SESSION_TEXT = {
+  pattern: '^[0-7][0-9a-f]{15}$',
+  description: 'One incarnation of a publisher: 16 lower-case hex digits.',
+  examples: ['5f0c9d2ab8e17346'],
+};
+
+/** What a lost range of a foreign source counts as. */
+export const lostPackets: TInteger = Type.Integer({
+  minimum: 1,
+  description:
+    'How many packets of a foreign source these sequences are: nobody knows how many messages ' +
+    'they held. null: every sequence from `first` to `last` is a lost message.',
+});
+
+const sqn = Type.Integer({ minimum: 0, maximum: 2 ** 32 - 1 });
+
+/** Where in a capture to look for a loss. */
+export const sqnRange: TObject<{ first: TInteger; last: TInteger }> = Type.Object(
+  { first: sqn, last: sqn },
+  {
+    ...closed,
+    description:
+      'The packets in which the loss lies, by the numbers that a capture shows: behind 2^32 − 1 ' +
+      'they begin again at 0. null if that is not known.',
+  },
+);
+
+/** How bytes stand in JSON. */
+export const encoding: TUnsafe<'utf8' | 'base64'> = oneOf(
+  ['utf8', 'base64'] as const,
+  'utf8: `payload` is the text whose bytes were published. base64: the bytes are no UTF-8.',
+);
+
+/** Whether what is committed stays. */
+export const durability: TUnsafe<'durable' | 'degraded'> = oneOf(
+  ['durable', 'degraded'] as const,
+  'degraded: the settings of the database allow a crash to lose what it has committed.',
+);
+
+/** Why something is lost. */
+export const cause: TUnsafe<string> = oneOf(Object.keys(LOSS_CAUSES), describeCauses());
+
+/** Whether an answer has all that was asked for. */
+export const status: TUnsafe<'complete' | 'partial' | 'unsettled'> = oneOf(
+  ['complete', 'partial', 'unsettled'] as const,
+  'complete: everything that was asked for is here. partial: what is missing is lost, and named. ' +
+    'unsettled: the archive has not got that far, ask again.',
+);
+
+function describeCauses(): string {
+  const lines = Object.entries(LOSS_CAUSES).map(([name, sentence]) => `${name}: ${sentence}`);
+  return `Why. ${lines.join(' ')}`;
+}
