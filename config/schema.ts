@@ -272,6 +272,24 @@ const ARCHIVER = Type.Object({
     range: [100, DAY_MS],
     default: 1_000,
   }),
+  spool: Type.Object({
+    bytesMax: Type.Union(
+      [Type.Literal(0), Type.Integer({ minimum: 67_108_864, maximum: 1_024 * GIBIBYTE })],
+      {
+        description:
+          'What a channel may take of the disk for messages that wait for the database; 0: nothing.',
+        default: GIBIBYTE,
+        env: 'BACKCAST_SPOOL_BYTES',
+      },
+    ),
+    dir: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: 'Folder for them, no two archivers the same; `spool` in `home` if not given.',
+        env: 'BACKCAST_SPOOL_DIR',
+      }),
+    ),
+  }),
 });
 
 const API = Type.Object({

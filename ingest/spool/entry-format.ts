@@ -96,13 +96,19 @@ export function contentOf(bytes: Buffer, { start, contentBytes }: EntryPlace): B
 }
 
 /**
- * Finds the entries of a file, in order; a hole between two numbers is damage. `durableThrough` is what is known to be durable from elsewhere:
- * every number of a file that is not the last one.
+ * Finds the entries of a file, in order; a hole between two numbers is damage. `durableThrough` is
+ * what is known to be durable from elsewhere: every number of a file that is not the last one.
+ * `bytes` are the whole file, unless `from` says at which of them to begin, and with which number.
  */
-export function scanFile(bytes: Buffer, header: FileHeader, durableThrough: number): EntryPlace[] {
+export function scanFile(
+  bytes: Buffer,
+  header: FileHeader,
+  durableThrough: number,
+  from = { at: FILE_HEADER_BYTES, number: header.firstNumber },
+): EntryPlace[] {
   const entries: EntryPlace[] = [];
-  let expected = header.firstNumber;
-  let at = FILE_HEADER_BYTES;
+  let expected = from.number;
+  let at = from.at;
   for (;;) {
     const found = findEntry(bytes, at, expected, header.fileId);
     if (found === undefined) break;

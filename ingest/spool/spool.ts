@@ -11,9 +11,7 @@
 import { randomBytes } from 'node:crypto';
 import { assert, BackcastError, toError } from '#base/mod.ts';
 import {
-  contentOf,
   entryBytes,
-  type EntryPlace,
   FILE_HEADER_BYTES,
   type FileHeader,
   readFileHeader,
@@ -21,6 +19,7 @@ import {
   writeEntry,
   writeFileHeader,
 } from './entry-format.ts';
+import { FileReader, type SpoolEntry } from './file-reader.ts';
 import type { SpoolFile, SpoolStorage } from './storage.ts';
 
 /** What a spool is made of. */
@@ -37,12 +36,6 @@ export interface DamagedRange {
   readonly last: number;
 }
 
-/** An entry as it is read back. */
-export interface SpoolEntry {
-  readonly number: number;
-  readonly content: Uint8Array;
-}
-
 /** A file with entries in it. */
 interface FilledFile extends FileHeader {
   readonly name: string;
@@ -57,6 +50,7 @@ export class Spool implements AsyncDisposable {
   readonly #options: SpoolOptions;
   readonly #files: FilledFile[] = [];
   readonly #damaged: DamagedRange[] = [];
+  readonly #reader: FileReader;
   #pending: SpoolEntry[] = [];
   #current: SpoolFile | undefined;
   #currentId = 0n;
@@ -71,6 +65,7 @@ export class Spool implements AsyncDisposable {
 
   private constructor(options: SpoolOptions) {
     this.#options = options;
+    this.#reader = new FileReader(options.storage, options.fileBytes);
   }
 
   /**
@@ -114,16 +109,24 @@ export class Spool implements AsyncDisposable {
     return (this.#files.length + Number(this.#hasSpare)) * this.#options.fileBytes;
   }
 
+  /** Whether `append` would take so much content. */
+  hasRoom(contentBytes: number, isUrgent = false): boolean {
+    const { fileBytes, filesMax } = this.#options;
+    const neededBytes = entryBytes(contentBytes);
+    assert(FILE_HEADER_BYTES + neededBytes <= fileBytes, 'an entry fits a file');
+    if (this.#plannedEnd + neededBytes <= fileBytes) return true;
+    return this.#plannedFiles < filesMax - (isUrgent ? 0 : 1);
+  }
+
   /**
    * Takes an entry, whose bytes must not change any more, and gives its number; undefined if the
    * spool is full. Urgent entries may use the room that is kept for them.
    */
   append(content: Uint8Array, isUrgent = false): number | undefined {
-    const { fileBytes, filesMax } = this.#options;
+    const { fileBytes } = this.#options;
     const neededBytes = entryBytes(content.length);
-    assert(FILE_HEADER_BYTES + neededBytes <= fileBytes, 'an entry fits a file');
+    if (!this.hasRoom(content.length, isUrgent)) return undefined;
     if (this.#plannedEnd + neededBytes > fileBytes) {
-      if (this.#plannedFiles >= filesMax - (isUrgent ? 0 : 1)) return undefined;
       this.#plannedFiles += 1;
       this.#plannedEnd = FILE_HEADER_BYTES;
     }
@@ -145,15 +148,18 @@ export class Spool implements AsyncDisposable {
     await flushing;
   }
 
-  /** Durable entries behind `number`, in order: those of one file, or none if there are none. */
+  /**
+   * Durable entries behind `number`, in order: as many as a few MiB hold, or none if there are none.
+   * Rejects with what the disk says. Not for concurrent calls.
+   */
   async read(afterNumber: number): Promise<SpoolEntry[]> {
-    for (const [index, file] of this.#files.entries()) {
-      const nextFirst = this.#files[index + 1]?.firstNumber ?? this.#durableThrough + 1;
+    for (const [index, file] of [...this.#files].entries()) {
+      const durableThrough = this.#durableThrough;
+      const nextFirst = this.#files[index + 1]?.firstNumber ?? durableThrough + 1;
       if (nextFirst <= afterNumber + 1) continue;
-      const bytes = await this.#options.storage.read(file.name);
-      const entries = scanFile(bytes, file, this.#durableThrough);
-      const wanted = entries.filter((it) => it.number > afterNumber && it.number < nextFirst);
-      if (wanted.length > 0) return wanted.map((it) => readBack(bytes, it));
+      const range = { after: afterNumber, before: nextFirst, durableThrough };
+      const entries = await this.#reader.read(file, range);
+      if (entries.length > 0) return entries;
     }
     return [];
   }
@@ -161,6 +167,7 @@ export class Spool implements AsyncDisposable {
   /** Gives back the disk that entries through `number` take, file by file. */
   async trim(throughNumber: number): Promise<void> {
     const { storage } = this.#options;
+    if (throughNumber >= this.lastNumber) await this.#leaveFile();
     for (;;) {
       const oldest = this.#files[0];
       if (oldest === undefined || oldest.fileId === this.#currentId) return;
@@ -180,6 +187,16 @@ export class Spool implements AsyncDisposable {
     this.#current = undefined;
   }
 
+  /** Nothing in the current file is wanted any more: what comes next begins another. */
+  async #leaveFile(): Promise<void> {
+    const current = this.#current;
+    this.#current = undefined;
+    this.#currentId = 0n;
+    this.#plannedEnd = Number.POSITIVE_INFINITY;
+    this.#plannedFiles = this.#files.length;
+    await current?.close();
+  }
+
   async #recover(): Promise<void> {
     const { storage } = this.#options;
     const names = await storage.list();
@@ -193,6 +210,7 @@ export class Spool implements AsyncDisposable {
         nextName === undefined ? undefined : firstNumberOf(nextName),
       );
     }
+    await this.#syncLastFile();
     this.#durableThrough = this.#nextNumber - 1;
     await this.#dropEmptyFile();
     this.#plannedFiles = this.#files.length;
@@ -207,7 +225,7 @@ export class Spool implements AsyncDisposable {
     const firstNumber = firstNumberOf(name);
     if (isFirst) this.#nextNumber = firstNumber;
     else this.#noteDamage(firstNumber - 1);
-    const bytes = await storage.read(name);
+    const bytes = await storage.read(name, 0, this.#options.fileBytes);
     const header = readFileHeader(bytes);
     if (header?.firstNumber !== firstNumber) {
       await storage.rename(name, `${name}.damaged`);
@@ -227,6 +245,15 @@ export class Spool implements AsyncDisposable {
     if (this.#nextNumber > last) return;
     this.#damaged.push({ first: this.#nextNumber, last });
     this.#nextNumber = last + 1;
+  }
+
+  /** The process that wrote it may have ended before what it wrote was on the disk. */
+  async #syncLastFile(): Promise<void> {
+    const last = this.#files.at(-1);
+    if (last === undefined) return;
+    const file = await this.#options.storage.open(last.name);
+    await file.sync();
+    await file.close();
   }
 
   /** A file into which nothing came would stand in the way of the next one of that number. */
@@ -319,10 +346,6 @@ export class Spool implements AsyncDisposable {
 /** Files are named after their first number. */
 function firstNumberOf(name: string): number {
   return Number(NAME.exec(name)?.[1]);
-}
-
-function readBack(bytes: Buffer, place: EntryPlace): SpoolEntry {
-  return { number: place.number, content: contentOf(bytes, place) };
 }
 
 function unusable(error: unknown): BackcastError {

@@ -1,7 +1,7 @@
 // What the spool asks of a disk, and the real disk behind it. The interface is small so that disks
 // that are full, fail or lie can stand in its place.
 
-import { open, mkdir, readdir, readFile, rename, rm, type FileHandle } from 'node:fs/promises';
+import { open, mkdir, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** A file of the spool, open for writing. */
@@ -18,7 +18,8 @@ export interface SpoolStorage {
   /** Makes the folder if need be. */
   prepare(): Promise<void>;
   list(): Promise<string[]>;
-  read(name: string): Promise<Buffer>;
+  /** The file's bytes from `start` on, `bytesMax` of them or what there is. */
+  read(name: string, start: number, bytesMax: number): Promise<Buffer>;
   /** Makes a file of `fileBytes` zeros, really taken from the disk, and syncs file and folder. */
   create(name: string, fileBytes: number): Promise<SpoolFile>;
   /** Opens an existing file for writing. */
@@ -45,7 +46,14 @@ export function diskStorage(path: string): SpoolStorage {
   return {
     prepare: async () => void (await mkdir(path, { recursive: true, mode: 0o700 })),
     list: () => readdir(path),
-    read: (name) => readFile(at(name)),
+    read: async (name, start, bytesMax) => {
+      const handle = await open(at(name), 'r');
+      try {
+        return await readAll(handle, start, bytesMax);
+      } finally {
+        await handle.close();
+      }
+    },
     create: async (name, fileBytes) => {
       const handle = await open(at(name), 'wx+', 0o600);
       try {
@@ -86,5 +94,14 @@ async function writeAll(handle: FileHandle, bytes: Uint8Array, start: number): P
   for (let done = 0; done < bytes.length; ) {
     const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, start + done);
     done += bytesWritten;
+  }
+}
+
+async function readAll(handle: FileHandle, start: number, bytesMax: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafe(bytesMax);
+  for (let done = 0; ; ) {
+    const { bytesRead } = await handle.read(bytes, done, bytesMax - done, start + done);
+    done += bytesRead;
+    if (bytesRead === 0 || done === bytesMax) return bytes.subarray(0, done);
   }
 }

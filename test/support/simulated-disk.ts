@@ -84,7 +84,9 @@ export class SimulatedDisk {
     return {
       prepare: () => now(() => undefined),
       list: () => now(() => this.names),
-      read: (name) => now(() => Buffer.from(this.#get(name).written)),
+      read: (name, start, bytesMax) => {
+        return now(() => Buffer.from(this.#get(name).written.subarray(start, start + bytesMax)));
+      },
       create: async (name, fileBytes) => {
         await now(() => this.#create(name, fileBytes));
         return await open(name);
