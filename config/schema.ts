@@ -3,7 +3,7 @@
 // about where values come from (load.ts) and nothing that needs two settings at once
 // (relations.ts).
 
-import { Type, type Static, type TEnum, type TInteger } from 'typebox';
+import { Type, type Static } from 'typebox';
 import {
   BATCH_AGE_MS_DEFAULT,
   BATCH_MESSAGES_MAX,
@@ -18,16 +18,7 @@ import {
   TRANSMIT_WINDOW_BYTES_DEFAULT,
   TRANSMIT_WINDOW_PACKETS_DEFAULT,
 } from '#base/mod.ts';
-
-/** What stands beside the type of a setting. */
-interface Setting {
-  readonly description: string;
-  readonly default?: unknown;
-  /** Environment variable. */
-  readonly env?: string;
-  /** Never shown in an error or a log. */
-  readonly secret?: boolean;
-}
+import { choice, integer } from './setting-types.ts';
 
 const GIBIBYTE = 1_073_741_824;
 const DAY_MS = 86_400_000;
@@ -277,7 +268,7 @@ const ARCHIVER = Type.Object({
       [Type.Literal(0), Type.Integer({ minimum: 67_108_864, maximum: 1_024 * GIBIBYTE })],
       {
         description:
-          'What a channel may take of the disk for messages that wait for the database; 0: nothing.',
+          'What a channel may take of the disk for what waits for the database; 0: nothing.',
         default: GIBIBYTE,
         env: 'BACKCAST_SPOOL_BYTES',
       },
@@ -400,17 +391,3 @@ export type Config = DeepReadonly<Static<typeof CONFIG_SCHEMA>>;
 type DeepReadonly<Value> = Value extends object
   ? { readonly [Key in keyof Value]: DeepReadonly<Value[Key]> }
   : Value;
-
-function integer({
-  range: [minimum, maximum],
-  ...setting
-}: Setting & { readonly range: readonly [number, number] }): TInteger {
-  return Type.Integer({ minimum, maximum, ...setting });
-}
-
-function choice<const Choices extends string[]>(
-  choices: [...Choices],
-  setting: Setting,
-): TEnum<Choices> {
-  return Type.Enum(choices, { ...setting });
-}

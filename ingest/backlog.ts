@@ -5,14 +5,14 @@
 //   spooling   the batcher is full, or waits too long: what is kept and what comes goes to the
 //              spool, and from there, durable and in order, to the batcher as it has room
 //
-// From spooling back to direct when all has been told and the database keeps up. Without a spool, or
-// after it failed, everything is direct, and the owner is to stop listening while there is no room.
-// What the spool has no room for becomes a loss with cause `spool_full`, declared through the room
-// that the spool keeps for that.
+// From spooling back to direct when all has been told and the database keeps up. Without a spool,
+// or after it failed, everything is direct, and the owner must not listen while there is no room.
+// What a spool has no room for is lost, cause `spool_full`, declared through room kept for it.
 
-import { assert, BackcastError, type SessionId, toError } from '#base/mod.ts';
+import { BackcastError, type SessionId } from '#base/mod.ts';
 import type { SessionProgress } from '#archive/mod.ts';
-import type { MessagesLost, ReceiverEvent } from '#multicast/core/mod.ts';
+import type { ReceiverEvent } from '#multicast/core/mod.ts';
+import type { BacklogOptions } from './backlog-options.ts';
 import type { Batcher, BatchMark } from './batcher.ts';
 import { FullLosses } from './full-losses.ts';
 import { type KeptEvent, KeptEvents, messagesIn } from './kept-events.ts';
@@ -20,28 +20,6 @@ import type { SessionLedger } from './session-ledger.ts';
 import { type Spool, writeSpooledEvent } from './spool/mod.ts';
 import { follow, newsOf } from './spooled-history.ts';
 import { type FoundEvent, SpoolDrain } from './spool-drain.ts';
-
-/** What a backlog is made of. */
-export interface BacklogOptions {
-  readonly batcher: Batcher;
-  /** Owned from here on; undefined for none. */
-  readonly spool: Spool | undefined;
-  /** What the archive has of these sessions. */
-  readonly findSessions: (sessions: readonly SessionId[]) => Promise<readonly SessionProgress[]>;
-  /** How long what was told may wait for its commit before it is spooled. */
-  readonly waitMsMax: number;
-  /** What the batcher may hold before what follows is spooled. */
-  readonly directBytesMax: number;
-  /** What may be held in memory altogether before `hasRoom` is false. */
-  readonly memoryBytesMax: number;
-  readonly nowMs: () => number;
-  /** The spool had no room for these messages. */
-  readonly onFull: (loss: MessagesLost) => void;
-  /** The spool cannot be used any more; told once. */
-  readonly onProblem: (error: BackcastError) => void;
-  /** The batcher may have a batch. */
-  readonly onWork: () => void;
-}
 
 /** A loss for want of room is on its way to the disk after this long. */
 const DECLARE_AFTER_MS = 500;
@@ -52,7 +30,7 @@ export class Backlog {
   readonly #batcher: Batcher;
   readonly #kept = new KeptEvents();
   readonly #full = new FullLosses();
-  #drain: SpoolDrain | undefined;
+  readonly #drain: SpoolDrain | undefined;
   /** Usable for writing. */
   #spool: Spool | undefined;
   /** What the sessions are like where the batcher has not been told everything. */
@@ -71,6 +49,7 @@ export class Backlog {
     this.#options = options;
     this.#batcher = options.batcher;
     this.#spool = options.spool;
+    this.#drain = options.spool && new SpoolDrain(options.spool, options.findSessions);
   }
 
   /**
@@ -79,7 +58,8 @@ export class Backlog {
    */
   static async open(options: BacklogOptions): Promise<Backlog> {
     const backlog = new Backlog(options);
-    if (options.spool !== undefined) await backlog.#recover(options.spool);
+    const { spool } = options;
+    if (spool && backlog.#drain) await backlog.#recover(spool, backlog.#drain);
     backlog.#work();
     return backlog;
   }
@@ -110,7 +90,6 @@ export class Backlog {
   get isSpooling(): boolean {
     return this.#isSpooling;
   }
-
   /** Whether there is a spool and it can be written. */
   get isSpoolUsable(): boolean {
     return this.#spool !== undefined;
@@ -147,8 +126,7 @@ export class Backlog {
       follow(this.#front, event, wallClockUs);
       this.#untoldMessages += messagesIn(event);
       this.#keepUntold(kept, nowMs);
-      this.#work();
-      return;
+      return this.#work();
     }
     this.#tell(kept, nowMs);
     if (this.#spool === undefined) return;
@@ -214,21 +192,11 @@ export class Backlog {
     return { event, heardAtUs, ordinal: this.#ordinal, spoolNumber: 0 };
   }
 
-  async #recover(spool: Spool): Promise<void> {
+  async #recover(spool: Spool, drain: SpoolDrain): Promise<void> {
     const front = this.#batcher.sessions.copy();
-    const learn = (progress: SessionProgress): void => {
-      this.#batcher.sessions.learn(progress);
-      front.learn(progress);
-    };
-    this.#drain = new SpoolDrain(spool, this.#options.findSessions);
-    const { messageCount, hasNews } = await this.#drain.recover(
-      this.#batcher.sessions,
-      front,
-      learn,
-    );
-    const through = spool.durableThrough;
-    this.#onDiskThrough = through;
-    this.#told = { ordinal: 0, spoolNumber: hasNews ? spool.firstNumber - 1 : through };
+    const { messageCount, hasNews } = await drain.recover(this.#batcher.sessions, front);
+    this.#onDiskThrough = spool.durableThrough;
+    this.#told = { ordinal: 0, spoolNumber: hasNews ? spool.firstNumber - 1 : this.#onDiskThrough };
     if (!hasNews) return;
     this.#front = front;
     this.#untoldMessages = messageCount;
@@ -285,7 +253,7 @@ export class Backlog {
 
   #tellFirstUntold(nowMs: number): void {
     const kept = this.#kept.firstUntold;
-    assert(kept !== undefined, 'one is left to be told');
+    if (kept === undefined) return;
     this.#kept.markTold();
     this.#untoldMessages -= messagesIn(kept.event);
     this.#tell(kept, nowMs);
@@ -297,7 +265,7 @@ export class Backlog {
     for (const one of news) this.#batcher.handleEvent(one, nowMs, heardAtUs, this.#told);
   }
 
-  /** Lets go of the first thing kept, which is committed or durable. */
+  /** The first thing kept is committed or durable. */
   #release(first: KeptEvent): void {
     this.#kept.shift();
     this.#onDiskThrough = Math.max(this.#onDiskThrough, first.spoolNumber);
@@ -361,17 +329,12 @@ export class Backlog {
     this.#isSpooling = false;
     this.#kept.forgetNumbers();
     this.#declareFullSince(Number.POSITIVE_INFINITY);
-    const problem = error instanceof BackcastError ? error : undefined;
-    assert(
-      problem !== undefined,
-      `a spool fails with a known error, not ${toError(error).message}`,
-    );
-    this.#options.onProblem(problem);
+    if (!(error instanceof BackcastError)) throw error;
+    this.#options.onProblem(error);
   }
 
   async #drainSome(): Promise<void> {
-    const drain = (this.#drain ??=
-      this.#spool && new SpoolDrain(this.#spool, this.#options.findSessions));
+    const drain = this.#drain;
     const isBehind = this.#told.spoolNumber < this.#onDiskThrough;
     if (isBehind && this.#hasBatcherRoom && drain !== undefined) {
       const found = await drain.next(this.#told.spoolNumber, this.#batcher.sessions);
@@ -413,19 +376,18 @@ export class Backlog {
   async #trim(): Promise<void> {
     const isAll = this.#batcher.waitingSinceMs === Number.POSITIVE_INFINITY;
     const { spoolNumber } = isAll ? this.#told : this.#batcher.committedMark;
-    const spool = this.#spool ?? this.#options.spool;
-    if (spoolNumber > 0) await spool?.trim(spoolNumber).catch(() => undefined);
+    if (spoolNumber > 0) await this.#options.spool?.trim(spoolNumber).catch(() => undefined);
   }
 
   /** Back to direct, if all but the last few has been told and the database keeps up. */
   #goDirect(): void {
     if (!this.#isSpooling || this.#told.spoolNumber < this.#onDiskThrough) return;
-    const { nowMs, directBytesMax, waitMsMax } = this.#options;
-    const now = nowMs();
-    const isKeepingUp = now - this.#batcher.waitingSinceMs < waitMsMax / 2;
+    const { directBytesMax, waitMsMax } = this.#options;
+    const nowMs = this.#options.nowMs();
+    const isKeepingUp = nowMs - this.#batcher.waitingSinceMs < waitMsMax / 2;
     const hasRoom = this.#batcher.pendingBytes + this.#kept.bytes < directBytesMax / 2;
     if (!isKeepingUp || !hasRoom || !this.#full.isEmpty) return;
-    while (this.#kept.firstUntold !== undefined) this.#tellFirstUntold(now);
+    while (this.#kept.firstUntold !== undefined) this.#tellFirstUntold(nowMs);
     this.#isSpooling = false;
     this.#forgetFront();
     this.#options.onWork();

@@ -39,7 +39,8 @@ export interface BatcherOptions {
 }
 
 /**
- * How far its owner had come when it told the last thing of a batch; the batcher only hands it back.
+ * How far its owner had come when it told the last thing of a batch; the batcher only hands it
+ * back.
  */
 export interface BatchMark {
   readonly ordinal: number;

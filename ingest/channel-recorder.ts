@@ -1,8 +1,8 @@
-// One channel of a shard: its socket, its receiver, its backlog, its batcher. What the receiver tells
-// goes through the backlog, which may be on disk, into the batcher; the shard's writer fetches
-// batches from here. While the backlog has no room, which a spool prevents, datagrams are dropped
-// and counted as the recorder's own overrun, and what the publishers then no longer resend is
-// declared lost with that cause.
+// One channel of a shard: its socket, its receiver, its backlog, its batcher. What the receiver
+// tells goes through the backlog, which may be on disk, into the batcher; the shard's writer
+// fetches batches from here. While the backlog has no room, which a spool prevents, datagrams are
+// dropped and counted as the recorder's own overrun, and what the publishers then no longer resend
+// is declared lost with that cause.
 
 import type { ArchiveBatch, SessionProgress } from '#archive/mod.ts';
 import type { SegmentBuilderPool } from '#archive/segment/mod.ts';

@@ -1,5 +1,5 @@
-// What was heard and is neither on a disk nor in the archive yet, in order: the memory of a backlog.
-// The first of it may have been told to the batcher already. Pure.
+// What was heard and is neither on a disk nor in the archive yet, in order: the memory of a
+// backlog. The first of it may have been told to the batcher already. Pure.
 
 import { assert } from '#base/mod.ts';
 import type { ReceiverEvent } from '#multicast/core/mod.ts';

@@ -3,7 +3,8 @@
 
 import { join } from 'node:path';
 import { BackcastError } from '#base/mod.ts';
-import { Backlog, type BacklogOptions } from './backlog.ts';
+import { Backlog } from './backlog.ts';
+import type { BacklogOptions } from './backlog-options.ts';
 import { diskStorage, Spool } from './spool/mod.ts';
 
 /** Where an archiver spools, and how much. */

@@ -1,5 +1,5 @@
-// Reads back what a channel's spool holds, for a backlog: as much at a time as fits the memory, with
-// what the archive knows of the sessions in it. Says when something is missing.
+// Reads back what a channel's spool holds, for a backlog: as much at a time as fits the memory,
+// with what the archive knows of the sessions in it. Says when something is missing.
 
 import { BackcastError, type SessionId } from '#base/mod.ts';
 import type { SessionProgress } from '#archive/mod.ts';
@@ -43,15 +43,18 @@ export class SpoolDrain {
   }
 
   /**
-   * Reads all that an earlier process left: `front` follows it, from what the archive has, and
-   * `learn` is told what the archive has of sessions beyond. Rejects if the archive does not answer.
+   * Reads all that an earlier process left: `front` follows it, from what the archive has, and both
+   * learn what the archive has of sessions that they do not know. Rejects if it does not answer.
    */
   async recover(
-    archived: Pick<SessionLedger, 'find'>,
+    archived: Pick<SessionLedger, 'find' | 'learn'>,
     front: SessionLedger,
-    learn: (progress: SessionProgress) => void,
   ): Promise<{ readonly messageCount: number; readonly hasNews: boolean }> {
     const touched = new Set<SessionId>();
+    const learn = (progress: SessionProgress): void => {
+      archived.learn(progress);
+      front.learn(progress);
+    };
     let messageCount = 0;
     let hasNews = false;
     this.#isDamaged = this.#spool.durableThrough >= this.#spool.firstNumber;
@@ -114,7 +117,7 @@ export class SpoolDrain {
     return entries.map(({ number, content }) => ({ number, spooled: readSpooledEvent(content) }));
   }
 
-  /** A session that is not known may have been forgotten, or been over before this process began. */
+  /** A session that is not known may be forgotten, or was over before this process began. */
   async #learn(
     found: readonly FoundEvent[],
     sessions: Pick<SessionLedger, 'find' | 'hasForgotten'>,

@@ -11,15 +11,17 @@
 //     32  content, then zeros up to a multiple of 8
 //
 // The checksum covers the file's id, so what a recycled file held before is no entry. A hole in
-// front of an entry that knew the missing numbers durable is damage; one that nobody knew durable is
-// a torn end, and what follows it was never promised.
+// front of an entry that knew the missing numbers durable is damage; one that nobody knew durable
+// is a torn end, and what follows it was never promised.
 
 import { crc32 } from 'node:zlib';
 import { assert } from '#base/mod.ts';
 
 /** Bytes in front of an entry's content. */
 export const ENTRY_HEADER_BYTES = 32;
-/** Bytes in front of a file's first entry: magic 8 · file id 8 · first number 8 · checksum 4 · 0. */
+/**
+ * Bytes in front of a file's first entry: magic 8 · file id 8 · first number 8 · checksum 4 · 0.
+ */
 export const FILE_HEADER_BYTES = 32;
 
 const ENTRY_MAGIC = 0x42_53_45_31;

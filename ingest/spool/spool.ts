@@ -149,8 +149,8 @@ export class Spool implements AsyncDisposable {
   }
 
   /**
-   * Durable entries behind `number`, in order: as many as a few MiB hold, or none if there are none.
-   * Rejects with what the disk says. Not for concurrent calls.
+   * Durable entries behind `number`, in order: as many as a few MiB hold, or none if there are
+   * none. Rejects with what the disk says. Not for concurrent calls.
    */
   async read(afterNumber: number): Promise<SpoolEntry[]> {
     for (const [index, file] of [...this.#files].entries()) {
@@ -210,7 +210,7 @@ export class Spool implements AsyncDisposable {
         nextName === undefined ? undefined : firstNumberOf(nextName),
       );
     }
-    await this.#syncLastFile();
+    await this.#persistLastFile();
     this.#durableThrough = this.#nextNumber - 1;
     await this.#dropEmptyFile();
     this.#plannedFiles = this.#files.length;
@@ -248,11 +248,11 @@ export class Spool implements AsyncDisposable {
   }
 
   /** The process that wrote it may have ended before what it wrote was on the disk. */
-  async #syncLastFile(): Promise<void> {
+  async #persistLastFile(): Promise<void> {
     const last = this.#files.at(-1);
     if (last === undefined) return;
     const file = await this.#options.storage.open(last.name);
-    await file.sync();
+    await file.persist();
     await file.close();
   }
 
@@ -298,7 +298,7 @@ export class Spool implements AsyncDisposable {
       end += bytes.length;
     }
     await file.write(Buffer.concat(written), this.#currentEnd);
-    await file.sync();
+    await file.persist();
     this.#currentEnd = end;
     this.#pending = this.#pending.slice(written.length);
     this.#durableThrough = first.number + written.length - 1;
@@ -313,8 +313,8 @@ export class Spool implements AsyncDisposable {
     const file = await this.#takeFile(name, fileBytes);
     this.#current = file;
     await file.write(writeFileHeader({ fileId, firstNumber }), 0);
-    await file.sync();
-    await storage.syncNames();
+    await file.persist();
+    await storage.persistNames();
     this.#currentId = fileId;
     this.#currentEnd = FILE_HEADER_BYTES;
     this.#files.push({ name, fileId, firstNumber });

@@ -9,7 +9,7 @@ export interface SpoolFile {
   /** Writes all of `bytes` at `start`. */
   write(bytes: Uint8Array, start: number): Promise<void>;
   /** Returns when everything written is on the disk. After a failure nothing is known of it. */
-  sync(): Promise<void>;
+  persist(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -27,7 +27,7 @@ export interface SpoolStorage {
   rename(from: string, to: string): Promise<void>;
   remove(name: string): Promise<void>;
   /** Returns when the folder's names are on the disk. */
-  syncNames(): Promise<void>;
+  persistNames(): Promise<void>;
 }
 
 const FILL_BYTES = 1_048_576;
@@ -35,7 +35,7 @@ const FILL_BYTES = 1_048_576;
 /** The storage in the folder at `path`. */
 export function diskStorage(path: string): SpoolStorage {
   const at = (name: string): string => join(path, name);
-  const syncNames = async (): Promise<void> => {
+  const persistNames = async (): Promise<void> => {
     const folder = await open(path, 'r');
     try {
       await folder.sync();
@@ -59,7 +59,7 @@ export function diskStorage(path: string): SpoolStorage {
       try {
         await fill(handle, fileBytes);
         await handle.sync();
-        await syncNames();
+        await persistNames();
         return diskFile(handle);
       } catch (error) {
         await handle.close();
@@ -70,7 +70,7 @@ export function diskStorage(path: string): SpoolStorage {
     open: async (name) => diskFile(await open(at(name), 'r+')),
     rename: (from, to) => rename(at(from), at(to)),
     remove: (name) => rm(at(name), { force: true }),
-    syncNames,
+    persistNames,
   };
 }
 
@@ -85,7 +85,7 @@ async function fill(handle: FileHandle, fileBytes: number): Promise<void> {
 function diskFile(handle: FileHandle): SpoolFile {
   return {
     write: (bytes, start) => writeAll(handle, bytes, start),
-    sync: () => handle.datasync(),
+    persist: () => handle.datasync(),
     close: () => handle.close(),
   };
 }

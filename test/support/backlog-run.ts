@@ -1,10 +1,10 @@
-// A backlog between made-up publishers, which hold everything they ever sent, and a made-up archive,
-// on a simulated disk: for tests that let anything happen in any order.
+// A backlog between made-up publishers, which hold everything they ever sent, and a made-up
+// archive, on a simulated disk: for tests that let anything happen in any order.
 
 import assert from 'node:assert/strict';
 import type { ArchiveBatch, DeclaredLoss, SessionProgress } from '#archive/mod.ts';
 import { SegmentBuilderPool } from '#archive/segment/mod.ts';
-import { BackcastError, type Random, type SessionId } from '#base/mod.ts';
+import type { BackcastError, Random, SessionId } from '#base/mod.ts';
 import { Backlog } from '#ingest/backlog.ts';
 import { Batcher } from '#ingest/batcher.ts';
 import { Spool } from '#ingest/spool/mod.ts';

@@ -76,7 +76,7 @@ export class SimulatedDisk {
         const file = this.#get(name);
         return {
           write: (bytes, start) => now(() => this.#write(file, bytes, start)),
-          sync: () => now(() => this.#sync(file)),
+          persist: () => now(() => this.#persist(file)),
           close: () => now(() => undefined),
         };
       });
@@ -94,7 +94,7 @@ export class SimulatedDisk {
       open,
       rename: (from, to) => now(() => this.#rename(from, to)),
       remove: (name) => now(() => void this.#files.delete(name)),
-      syncNames: () => now(() => undefined),
+      persistNames: () => now(() => undefined),
     };
   }
 
@@ -112,7 +112,7 @@ export class SimulatedDisk {
     if (hasFailed) throw diskError('EIO');
   }
 
-  #sync(file: StoredFile): void {
+  #persist(file: StoredFile): void {
     const hasFailed = this.faults.failSync;
     this.faults.failSync = false;
     if (hasFailed) throw diskError('EIO');

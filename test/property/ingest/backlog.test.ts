@@ -1,6 +1,6 @@
-// The backlog against publishers that remember everything and an archive that is a list: whatever is
-// told, committed, left uncommitted, cut off or spoilt, in any order and over any number of lives of
-// the archiver, every message is stored once or declared lost, in order.
+// The backlog against publishers that remember everything and an archive that is a list: whatever
+// is told, committed, left uncommitted, cut off or spoilt, in any order and over any number of
+// lives of the archiver, every message is stored once or declared lost, in order.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -70,7 +70,8 @@ async function take(run: BacklogRun, step: Step, random: () => number): Promise<
   else if (kind === 'lost' || kind === 'source' || kind === 'closed')
     run.tell(SESSIONS[step.session] ?? SESSION_A, kind);
   else if (kind === 'wait') run.wait(step.ms);
-  else if (kind === 'turns') for (let turn = 0; turn < step.count; turn += 1) await undefined;
+  else if (kind === 'turns')
+    for (let turn = 0; turn < step.count; turn += 1) await Promise.resolve();
   else if (kind === 'commit') run.commit();
   else if (kind === 'unanswered') run.commit(false);
   else if (kind === 'settle') await run.settle();
@@ -92,7 +93,8 @@ async function restart(run: BacklogRun): Promise<void> {
   const problemCount = run.problems.length;
   await run.restart();
   const after = SESSIONS.map((session) => run.heard(session));
-  if (isSpoolUsable && run.hasWideSpool && run.problems.length === problemCount) assert.deepEqual(after, before);
+  const hasFailed = run.problems.length > problemCount;
+  if (isSpoolUsable && run.hasWideSpool && !hasFailed) assert.deepEqual(after, before);
 }
 
 async function runAll(steps: readonly Step[], seed: number, limits: Partial<RunLimits>) {

@@ -38,7 +38,10 @@ const STEPS = fc.array(
   { maxLength: 60 },
 );
 
-/** Content that says which entry it is of, and which one of that number: numbers come back after a crash. */
+/**
+ * Content that says which entry it is of, and which one of that number: numbers come back after a
+ * crash.
+ */
 function contentOf(number: number, run: number, contentBytes: number): Uint8Array {
   return Buffer.alloc(contentBytes, `${number}/${run};`);
 }
