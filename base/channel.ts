@@ -3,6 +3,9 @@
 
 import { canonicalAddress, familyOf, isMulticastGroup } from './ip-address.ts';
 
+/** The largest UDP or data-destination port. */
+export const PORT_MAX = 65_535;
+
 /** How the bytes of a packet are cut into messages: a property of the channel. */
 export type Framing = 'native' | 'raw' | 'zmq';
 
@@ -92,5 +95,5 @@ export function hasSources({ sources }: Pick<ChannelAddress, 'sources'>): boolea
 
 /** Whether `port` is a usable UDP or data-destination port. */
 export function isPort(port: number): boolean {
-  return Number.isInteger(port) && port >= 1 && port <= 65_535;
+  return Number.isInteger(port) && port >= 1 && port <= PORT_MAX;
 }

@@ -17,6 +17,8 @@ export const PACKET_BYTES_AUTO_MAX = 8_972;
 export const PACKET_BYTES_MIN = 256;
 /** 65,535 − 20 − 8: the largest UDP payload that IPv4 carries. */
 export const PACKET_BYTES_MAX = 65_507;
+/** 65,535 − 8: the largest that anybody can send us, since IPv6 does not count its header. */
+export const DATAGRAM_BYTES_MAX = 65_527;
 
 /**
  * One message: 1 MiB by default, the point from which a file transfer serves better than a
@@ -49,6 +51,17 @@ export const RECEIVE_WINDOW_PACKETS_MAX = 131_072;
 export const RECEIVE_GAPS_MAX = 4_096;
 /** Sessions a receiver follows at once on one channel. */
 export const RECEIVE_SESSIONS_MAX = 1_024;
+/**
+ * Names of sessions heard once that a receiver remembers while it follows many: 48 KiB, and at ten
+ * thousand new names a second each stays for most of the time between two first SPMs of a
+ * publisher.
+ */
+export const SESSION_CANDIDATES = 4_096;
+/**
+ * Strangers given up per second for other newcomers: all of them in five seconds, so that a quiet
+ * publisher, heard every two, is not among them; and few enough rows for who stores sessions.
+ */
+export const SESSIONS_REPLACED_PER_SEC_MAX = 200;
 
 /**
  * Sessions that are over and that an archiver keeps in mind per channel, so that it need not ask
@@ -66,6 +79,33 @@ export const NAK_SQNS_MAX = 63;
  * they come.
  */
 export const NAK_PACKETS_OUTSTANDING_MAX = 16;
+
+/**
+ * Repairs that may wait in one of a publisher's lanes: what one receiver may have unanswered, and
+ * some.
+ */
+export const REPAIR_LANE_PACKETS_MAX = 1_024;
+/**
+ * Lanes in which repairs wait, taking turns: enough that two receivers seldom share one. Together
+ * they hold 65,536 packet numbers.
+ */
+export const REPAIR_LANES = 64;
+/**
+ * Packet numbers that wait to be confirmed: sixteen full confirmations, as much as one receiver
+ * asks for at once. Further ones are repaired without.
+ */
+export const NCF_PENDING_SQNS_MAX = NAK_SQNS_MAX * 16;
+/**
+ * Bytes of confirmations per second of one publisher: 500 full ones, for 31,500 packets. More
+ * would only cost every receiver time.
+ */
+export const NCF_BYTES_PER_SEC_MAX = 160_000;
+
+/**
+ * NAKs per second of one receiver, over all its sessions: enough to ask for 126,000 packets, and so
+ * few that forged sessions cannot make it a source of traffic to addresses that they name.
+ */
+export const NAKS_PER_SEC_MAX = 2_000;
 
 /** Messages in one segment; bounds the search for a position to one index range. */
 export const SEGMENT_MESSAGES_MAX = 4_096;
@@ -130,6 +170,10 @@ assert(PACKET_BYTES_DEFAULT < PACKET_BYTES_MAX, 'the default packet is smaller t
 assert(
   TRANSMIT_WINDOW_PACKETS_DEFAULT <= RECEIVE_WINDOW_PACKETS_MAX,
   'a receiver can hold all that a publisher can still repair',
+);
+assert(
+  NAK_SQNS_MAX * NAK_PACKETS_OUTSTANDING_MAX <= REPAIR_LANE_PACKETS_MAX,
+  'a lane of repairs holds all that one receiver may ask for',
 );
 assert(PACKET_MESSAGES_MAX <= SEGMENT_MESSAGES_MAX, 'the messages of a packet fit one segment');
 assert(SEGMENT_MESSAGES_MAX <= BATCH_MESSAGES_MAX, 'a full segment fits one batch');

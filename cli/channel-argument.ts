@@ -8,6 +8,7 @@ import {
   isChannelName,
   isMulticastGroup,
   isPort,
+  PORT_MAX,
   type Authentication,
   sourcesProblem,
   type ChannelAddress,
@@ -93,7 +94,7 @@ export function addressOf(options: AddressOptions): ChannelAddress | undefined {
         '239.192.0.7:7600 or [ff15::7]:7600',
     );
   const dport = options.dport ?? dportOf(framing, port, DPORT_DEFAULT);
-  if (!isPort(dport)) throw usage(`--dport ${dport} is not a port from 1 to 65535`);
+  if (!isPort(dport)) throw usage(`--dport ${dport} is not a port from 1 to ${PORT_MAX}`);
   if (dport !== dportOf(framing, port, dport))
     throw usage(`--dport ${dport} does not go with --framing zmq, which takes the port, ${port}`);
   return { group, port, dport, framing, ...(authentication && { authentication }) };

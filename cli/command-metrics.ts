@@ -2,6 +2,7 @@
 // them, while they run. Not the archiver's, which has settings of its own.
 
 import { Option, type Command } from 'commander';
+import { PORT_MAX } from '#base/mod.ts';
 import type { Config } from '#config/mod.ts';
 import { listenForMetrics, type MetricFamily } from '#multicast/metrics/mod.ts';
 import { wholeNumber } from './command.ts';
@@ -18,7 +19,7 @@ export function addMetricsOption(command: Command): Command {
     new Option(
       '--metrics-port <port>',
       'serve /metrics on this port while it runs (0 takes a free one)',
-    ).argParser(wholeNumber(0)),
+    ).argParser(wholeNumber(0, PORT_MAX)),
   );
 }
 

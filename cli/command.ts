@@ -74,13 +74,14 @@ export function explain(command: Command, examples: readonly string[]): Command 
   return command.addHelpText('after', `\nExamples:\n${lines}\n${exitCodesHelp()}`);
 }
 
-/** A parser of whole numbers from `minimum` on. */
-export function wholeNumber(minimum: number): (text: string) => number {
+/** A parser of whole numbers from `minimum` on, up to `maximum` if there is one. */
+export function wholeNumber(minimum: number, maximum?: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (!/^\d{1,16}$/.test(text) || !Number.isSafeInteger(value) || value < minimum)
-      throw new InvalidArgumentError(`It is not a whole number from ${minimum} on.`);
-    return value;
+    const isWhole = /^\d{1,16}$/.test(text) && Number.isSafeInteger(value);
+    if (isWhole && value >= minimum && value <= (maximum ?? value)) return value;
+    const to = maximum === undefined ? 'on' : `to ${maximum}`;
+    throw new InvalidArgumentError(`It is not a whole number from ${minimum} ${to}.`);
   };
 }
 

@@ -110,7 +110,8 @@ async function* linesOf(input: Readable, lineBytesMax: number): AsyncGenerator<B
 function lineTooLarge(lineNumber: number, lineBytesMax: number): BackcastError {
   const message =
     `Line ${lineNumber} has more than the ${lineBytesMax} bytes that a message may have ` +
-    '(publisher.messageBytesMax). The lines before it are published.';
+    '(publisher.messageBytesMax, or what the framing raw takes). The lines before it are ' +
+    'published.';
   return new BackcastError('BACKCAST_MESSAGE_TOO_LARGE', message);
 }
 

@@ -20,6 +20,7 @@ import {
   Publisher,
   type PublisherCounters,
   type PublisherOptions,
+  type PublisherSnapshot,
   smallestWindow,
 } from '#multicast/core/mod.ts';
 import {
@@ -33,7 +34,11 @@ import {
   type TransportOptions,
   wallClockUs,
 } from '#multicast/udp/mod.ts';
-import { ZMQ_FRAME_HEADER_BYTES_MAX, zmqMessage } from '#multicast/wire/mod.ts';
+import {
+  type TransportSession,
+  ZMQ_FRAME_HEADER_BYTES_MAX,
+  zmqMessage,
+} from '#multicast/wire/mod.ts';
 
 /** What a publisher is opened with. */
 export interface OpenPublisherOptions
@@ -44,6 +49,7 @@ export interface OpenPublisherOptions
       | 'windowPackets'
       | 'windowBytes'
       | 'rateBytesPerSec'
+      | 'pace'
       | 'flushMs'
       | 'lingerMs'
     >,
@@ -101,8 +107,10 @@ export class ChannelPublisher implements AsyncDisposable {
     const authenticator = authenticatorOf(options.address, options.keys);
     const resources = new AsyncDisposableStack();
     try {
-      const { send, receiveFrom, count } = await openPublisherTransport(resources, fitted);
-      const machineOptions = { ...describeMachine(fitted, send), authenticator };
+      const transport = describeTransport(fitted);
+      const opening = { ...fitted, transport };
+      const { send, receiveFrom, count } = await openPublisherTransport(resources, opening);
+      const machineOptions = { ...describeMachine(opening, send), authenticator };
       const machine = new Publisher(machineOptions, monotonicMs());
       const makeDriver = (onEvents: () => void): Driver =>
         new Driver({ machine, receiveFrom, sendThrough: send, onEvents });
@@ -124,6 +132,11 @@ export class ChannelPublisher implements AsyncDisposable {
   /** Numbers since the publisher opened. */
   get counters(): Readonly<PublisherCounters> {
     return this.#machine.counters;
+  }
+
+  /** Where the publisher stands now: its rate, and what waits. */
+  snapshot(): PublisherSnapshot {
+    return this.#machine.snapshot();
   }
 
   /** What sockets, injected faults and capture have counted. */
@@ -240,22 +253,28 @@ function fitToFraming(options: OpenPublisherOptions): OpenPublisherOptions {
   return { ...options, packetBytesMax, messageBytesMax };
 }
 
-/** A session of its own, under a transport identity of its own. */
-function describeMachine(options: OpenPublisherOptions, send: DatagramSocket): PublisherOptions {
+/** A transport identity of its own, drawn anew for each session. */
+function describeTransport({ address: { dport } }: OpenPublisherOptions): TransportSession {
   const random = processRandom();
-  const { dport } = options.address;
   const port = 1 + randomBelow(random, 0xfffe);
   return {
+    gsiHigh: randomBelow(random, 0x1_0000),
+    gsiLow: randomBelow(random, 0x1_0000_0000),
+    // Never the dport: who sees the two swapped could not tell which way a packet travels.
+    tsiSport: port < dport ? port : port + 1,
+    dataDport: dport,
+  };
+}
+
+/** A session of its own, under that identity. */
+function describeMachine(
+  options: OpenPublisherOptions & { readonly transport: TransportSession },
+  send: DatagramSocket,
+): PublisherOptions {
+  return {
     ...options,
-    session: randomSessionId(random),
+    session: randomSessionId(processRandom()),
     source: options.source ?? hostname(),
-    transport: {
-      gsiHigh: randomBelow(random, 0x1_0000),
-      gsiLow: randomBelow(random, 0x1_0000_0000),
-      // Never the dport: who sees the two swapped could not tell which way a packet travels.
-      tsiSport: port < dport ? port : port + 1,
-      dataDport: dport,
-    },
     nla: send.localAddress,
     nakPort: send.localPort,
   };

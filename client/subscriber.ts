@@ -177,6 +177,7 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
           this.#push({ kind: 'session', session: event.session, state: 'open' });
           break;
         case 'closed':
+          this.#sources.delete(event.session);
           this.#push({
             kind: 'session',
             session: event.session,

@@ -1,7 +1,6 @@
 // Every setting of Backcast: its name, type, bounds, default, environment variable and sentence.
 // The loader, the types and docs/configuration.md are all made from this one table. Decides nothing
-// about where values come from (load.ts) and nothing that needs two settings at once
-// (relations.ts).
+// about where values come from (load.ts), nor what needs two settings at once (relations.ts).
 
 import { Type, type Static } from 'typebox';
 import {
@@ -83,8 +82,7 @@ const LOG = Type.Object({
 
 const REGISTRY = Type.Object({
   kind: choice(['auto', 'file', 'redis'], {
-    description:
-      'Where channels get their address; `auto`: Redis if `redisUrl` is set, else the file.',
+    description: 'Where channels get their address; `auto`: Redis if there is one, or file.',
     default: 'auto',
     env: 'BACKCAST_REGISTRY',
   }),
@@ -150,11 +148,15 @@ const AUTHENTICATION = Type.Object({
 
 const PUBLISHER = Type.Object({
   rateBytesPerSec: integer({
-    description:
-      'Most bytes of data a publisher sends per second; repairs may take a quarter of it on top.',
+    description: 'Most bytes of data sent per second; repairs may take a quarter on top.',
     range: [1_000, 10 * GIBIBYTE],
     default: PUBLISH_BYTES_PER_SEC_DEFAULT,
     env: 'BACKCAST_RATE',
+  }),
+  pace: choice(['on', 'off'], {
+    description: 'on: slow down, to a sixteenth at most, while receivers ask for much again.',
+    default: 'off',
+    env: 'BACKCAST_PACE',
   }),
   windowPackets: integer({
     description: 'Packets kept for repair.',

@@ -114,7 +114,7 @@ function readArguments(): Order | undefined {
     if (!values.help && isSound && minutes > 0 && minutes <= 1_440) {
       return { seed, seeds, minutes, isVerbose: values.verbose };
     }
-    if (!values.help) process.exitCode = 2;
+    if (!values.help) throw new Error('Seeds are whole numbers, minutes more than 0, up to 1440.');
   } catch (error) {
     process.stderr.write(`${toError(error).message}\n`);
     process.exitCode = 2;

@@ -6,6 +6,8 @@ export type { FaultClass } from './fault-plan.ts';
 export { withoutPrivateOptions } from './foreign.ts';
 export * from './matrix-cell.ts';
 export { cellLine, matrixLine } from './matrix-text.ts';
+export { fuzzSeeds } from './fuzz-seeds.ts';
+export * from './fuzzer.ts';
 export * from './network.ts';
 export { playScenario } from './scenario.ts';
 export type { Scenario, Stage, StagePublisher, StageReceiver } from './scenario.ts';

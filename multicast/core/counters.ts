@@ -4,7 +4,7 @@
 
 /** Unit and meaning of one counter. */
 export interface CounterDescription {
-  readonly unit: 'packets' | 'messages' | 'bytes' | 'requests' | 'sessions';
+  readonly unit: 'packets' | 'messages' | 'bytes' | 'requests' | 'sessions' | 'ms' | 'cuts';
   readonly sentence: string;
 }
 
@@ -29,6 +29,9 @@ const REJECTIONS = {
 export const PUBLISHER_COUNTERS = {
   messagesAccepted: counter('messages', 'Messages taken into the stream.'),
   blocked: counter('messages', 'Messages turned away because half the window waited to be sent.'),
+  heldByRateMs: counter('ms', 'Time for which data waited for the configured rate.'),
+  heldByPaceMs: counter('ms', 'Time for which data waited while the pace was reduced.'),
+  paceCuts: counter('cuts', 'Reductions of the pace because receivers asked for too much again.'),
   packetsSent: counter('packets', 'Data packets sent for the first time.'),
   repairsSent: counter('packets', 'Data packets sent again because somebody asked.'),
   repairsExpired: counter(
@@ -41,6 +44,8 @@ export const PUBLISHER_COUNTERS = {
   naksReceived: counter('packets', 'NAK packets meant for this publisher.'),
   naksExpired: counter('requests', 'Packet numbers asked for that had already left the window.'),
   naksUnsent: counter('requests', 'Packet numbers asked for that were never sent.'),
+  naksRefused: counter('requests', 'Packet numbers asked for while too many repairs waited.'),
+  ncfsWithheld: counter('requests', 'Packet numbers not confirmed because too many waited.'),
   malformed: counter('packets', 'Datagrams that are not a PGM packet.'),
   notOurs: counter('packets', 'PGM packets meant for somebody else.'),
   ...REJECTIONS,
@@ -64,6 +69,7 @@ export const RECEIVER_COUNTERS = {
   naksSent: counter('packets', 'NAK packets sent; the copy to the group is not counted.'),
   nakSqnsSent: counter('requests', 'Packet numbers asked for in those NAKs.'),
   naksSuppressed: counter('requests', 'Requests held back because somebody else had asked.'),
+  naksWithheld: counter('packets', 'NAK packets not sent because too many were sent this second.'),
   spmsReceived: counter('packets', 'Source path messages accepted.'),
   spmrsSent: counter('packets', 'Requests for a source path message sent.'),
   malformed: counter(
@@ -84,7 +90,11 @@ export const RECEIVER_COUNTERS = {
   late: counter('packets', 'Packets of sessions that are over.'),
   sessionsRefused: counter(
     'packets',
-    'Packets of new sessions beyond the bound on sessions, or of a session that has another TSI.',
+    'Packets of new sessions while too many are followed, or of a session that has another TSI.',
+  ),
+  sessionsReplaced: counter(
+    'sessions',
+    'Sessions hardly heard that were given up for others at the bound on sessions.',
   ),
   sessionsOpened: counter('sessions', 'Sessions heard for the first time.'),
 } as const satisfies Record<string, CounterDescription>;

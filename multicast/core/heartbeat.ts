@@ -43,6 +43,11 @@ export class HeartbeatSchedule {
     return Math.min(this.#quietAtMs, this.#ambientAtMs);
   }
 
+  /** Whether the first FIN marks have all left: whoever closes earlier may not be heard to. */
+  get hasShownEnd(): boolean {
+    return this.#phase === 'closing' && this.#step >= BURST_COUNT;
+  }
+
   /** Data has left: the quiet distances start again, and an ambient SPM becomes due. */
   dataSent(nowMs: number): void {
     if (this.#phase === 'closing') return;

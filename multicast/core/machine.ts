@@ -11,10 +11,7 @@
 // The law: one mutation, then drain both polls, then the next mutation. `nowMs` is monotonic and
 // never goes backwards.
 
-/**
- * A datagram that a machine wants sent. `bytes` stay a valid packet: a repair marks them as one in
- * place.
- */
+/** A datagram that a machine wants sent. Its bytes are never changed any more. */
 export interface Transmit {
   readonly bytes: Uint8Array;
   readonly address: string;

@@ -3,6 +3,7 @@
 export * from './authentication.ts';
 export * from './counters.ts';
 export * from './machine.ts';
+export type { PacePolicy } from './pace.ts';
 export type { SessionSnapshot } from './peer.ts';
 export * from './publisher.ts';
 export * from './receiver.ts';

@@ -6,19 +6,21 @@
 import { type Framing, type LossCause, PACKET_BYTES_MAX, type SessionId } from '#base/mod.ts';
 import { countMessages } from '#multicast/wire/mod.ts';
 import type { Delivery, DeliveryOptions } from './delivery.ts';
+import { grow, type GrowingBytes, newGrowingBytes } from './growing-bytes.ts';
 import type { SqnRange } from './nak-scheduler.ts';
 import type { HeldFragment } from './receive-window.ts';
 import type { MessagesDelivered } from './receiver-event.ts';
 import { SequenceAccount } from './sequence-account.ts';
 
 /** A big message of which the first pieces have come. */
-interface Reassembly {
+interface Reassembly extends GrowingBytes {
   readonly firstSqn: number;
   readonly apduBytes: number;
   readonly sequence: number;
-  readonly pieces: Uint8Array[];
-  filledBytes: number;
 }
+
+/** Room for a big message at first: what it claims may be forged. */
+const ROOM_BYTES_MAX = 65_536;
 
 /** Delivery of the framings native and raw. */
 export class OrderedDelivery implements Delivery {
@@ -49,7 +51,7 @@ export class OrderedDelivery implements Delivery {
     return this.#account.resumeSqn;
   }
 
-  /** The next packet in order. `bytes` are kept only while a big message needs them. */
+  /** The next packet in order. `bytes` are not kept beyond what is told of them. */
   packet(
     sqn: number,
     sequence: number,
@@ -132,28 +134,18 @@ export class OrderedDelivery implements Delivery {
       this.#reassembly = undefined;
       return;
     }
-    reassembly.pieces.push(bytes);
-    reassembly.filledBytes += bytes.length;
-    if (reassembly.filledBytes < reassembly.apduBytes) return;
+    grow(reassembly, bytes);
+    const { firstSqn, apduBytes, sequence: first, filledBytes } = reassembly;
+    if (filledBytes < apduBytes) return;
     this.#reassembly = undefined;
-    const apdu = joined(reassembly);
-    this.#block(reassembly.firstSqn, sqn + 1, reassembly.sequence, apdu, 0, apdu.length);
+    this.#block(firstSqn, sqn + 1, first, reassembly.bytes, 0, apduBytes);
   }
 
   /** A big message begins: what is missing before it is known now. */
   #startReassembly(firstSqn: number, sequence: number, apduBytes: number): void {
     this.#reassembly = undefined;
     if (!this.#account.reach(sequence, firstSqn) || apduBytes > this.#apduBytesMax) return;
-    this.#reassembly = { firstSqn, apduBytes, sequence, pieces: [], filledBytes: 0 };
+    const room = newGrowingBytes(Math.min(apduBytes, ROOM_BYTES_MAX));
+    this.#reassembly = { firstSqn, apduBytes, sequence, ...room };
   }
-}
-
-function joined(reassembly: Reassembly): Uint8Array {
-  const apdu = new Uint8Array(reassembly.apduBytes);
-  let end = 0;
-  for (const piece of reassembly.pieces) {
-    apdu.set(piece, end);
-    end += piece.length;
-  }
-  return apdu;
 }

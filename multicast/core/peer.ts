@@ -41,11 +41,18 @@ export interface PeerOptions extends Omit<SessionReceiverOptions, 'ask'> {
   readonly rejectedAtMs: number;
   readonly sourceExpiryMs: number;
   readonly authenticator?: Authenticator | undefined;
+  /** Takes one NAK of what the receiver may send; false if it may not now. */
+  readonly mayAsk: () => boolean;
   readonly transmit: (transmit: Transmit) => void;
 }
 
 /** A request for an SPM waits a random part of this, so that many newcomers do not ask at once. */
 const SPMR_BACKOFF_MS = 250;
+/**
+ * Unanswered, each waits twice as long as the one before, up to this: of a publisher that is gone,
+ * or was forged to have somebody else asked, few are sent.
+ */
+const SPMR_BACKOFF_MS_MAX = 2_000;
 /** With 30 s for our publishers, 300 s for others, as OpenPGM and ZeroMQ have it. */
 const FOREIGN_EXPIRY_FACTOR = 10;
 /** After a FIN the publisher lingers for seconds, not for ever. */
@@ -67,6 +74,7 @@ export class Peer {
   #nowMs: number;
   #rejectedAtMs: number;
   #spmrAtMs: number;
+  #spmrBackoffMs = SPMR_BACKOFF_MS;
   #nakTo: Remote | undefined;
   #source = '';
   #isExpired = false;
@@ -246,6 +254,10 @@ export class Peer {
     const { address, authenticator, counters, transmit, transport } = this.#options;
     const to = this.#nakTo;
     if (to === undefined) return;
+    if (!this.#options.mayAsk()) {
+      counters.naksWithheld += 1;
+      return;
+    }
     const into = new Uint8Array(CONTROL_PACKET_BYTES_MAX);
     const packetBytes = writeNak(into, {
       ...transport,
@@ -272,7 +284,8 @@ export class Peer {
     const bytes = into.subarray(0, writeSpmr(into, transport));
     authenticator?.seal(bytes);
     counters.spmrsSent += 1;
-    this.#spmrAtMs = nowMs + SPMR_BACKOFF_MS + randomBelow(random, SPMR_BACKOFF_MS);
+    this.#spmrAtMs = nowMs + this.#spmrBackoffMs + randomBelow(random, SPMR_BACKOFF_MS);
+    this.#spmrBackoffMs = Math.min(SPMR_BACKOFF_MS_MAX, 2 * this.#spmrBackoffMs);
     if (!isForeign) return transmit({ bytes, address: remote.address, port: remote.port });
     // OpenPGM sends from one port and listens on another, the group's.
     transmit({ bytes, address: remote.address, port: address.port });

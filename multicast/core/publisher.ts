@@ -25,7 +25,9 @@ import { PacketBuilder } from './packet-builder.ts';
 import { newPublisherCounters, type PublisherCounters } from './counters.ts';
 import { ncfPacket, spmPacket } from './publisher-packets.ts';
 import { NakAnswering } from './nak-answering.ts';
-import { newRateLimiter, type RateLimiter, wireBytesOf } from './rate-limiter.ts';
+import type { PacePolicy } from './pace.ts';
+import { wireBytesOf } from './rate-limiter.ts';
+import { SendRate } from './send-rate.ts';
 import { TransmitWindow } from './transmit-window.ts';
 import { largestMessageBytes, smallestWindow } from './window-size.ts';
 
@@ -45,6 +47,8 @@ export interface PublisherOptions {
   readonly windowPackets: number;
   readonly windowBytes: number;
   readonly rateBytesPerSec: number;
+  /** Whether the rate gives way while receivers ask for much again; constant if it is left out. */
+  readonly pace?: PacePolicy;
   /** How long a packet waits for more messages to share it. */
   readonly flushMs: number;
   readonly lingerMs: number;
@@ -52,6 +56,17 @@ export interface PublisherOptions {
   readonly authenticator?: Authenticator | undefined;
   /** First packet number, for tests of the 32-bit wrap; 0 otherwise. */
   readonly firstSqn?: number;
+}
+
+/** Where a publisher stands at one moment. */
+export interface PublisherSnapshot {
+  /** What data may use now: the configured rate, or what the pace leaves of it. */
+  readonly rateBytesPerSec: number;
+  /** Accepted, and not sent for the first time yet. */
+  readonly unsentPackets: number;
+  readonly unsentBytes: number;
+  /** Asked for, and not sent again yet. */
+  readonly repairsWaiting: number;
 }
 
 /** What a publisher tells its owner. */
@@ -74,9 +89,8 @@ export class Publisher implements Machine {
   readonly #messageBytesMax: number;
   readonly #answering: NakAnswering;
   readonly #heartbeat: HeartbeatSchedule;
-  readonly #dataRate: RateLimiter;
+  readonly #rate: SendRate;
   readonly #reader = new PacketReader();
-  readonly #control: Uint8Array[] = [];
   readonly #events: PublisherEvent[] = [];
   #state: 'open' | 'draining' | 'lingering' | 'closed' = 'open';
   #nowMs: number;
@@ -115,13 +129,11 @@ export class Publisher implements Machine {
     this.#messageBytesMax = largestMessageBytes(options);
     this.#builder = new PacketBuilder({ ...options, transport, framing: options.address.framing });
     this.#heartbeat = new HeartbeatSchedule(nowMs);
-    this.#dataRate = newRateLimiter(options.rateBytesPerSec, options.packetBytesMax);
-    this.#answering = new NakAnswering({
-      ...options,
-      window: this.#window,
-      counters: this.counters,
-    });
     this.#sentLead = firstSqn - 1;
+    const { counters } = this;
+    this.#rate = new SendRate({ ...options, counters, sentLead: this.#sentLead }, nowMs);
+    const rate = this.#rate;
+    this.#answering = new NakAnswering({ ...options, window: this.#window, counters, rate });
   }
 
   /** The sequence that the next accepted message gets. */
@@ -132,6 +144,16 @@ export class Publisher implements Machine {
   /** Where this publisher stands; see the head of the file. */
   get state(): 'open' | 'draining' | 'lingering' | 'closed' {
     return this.#state;
+  }
+
+  /** Where this publisher stands now. */
+  snapshot(): PublisherSnapshot {
+    return {
+      rateBytesPerSec: this.#rate.bytesPerSec,
+      unsentPackets: this.#window.lead - this.#sentLead,
+      unsentBytes: this.#unsentBytes,
+      repairsWaiting: this.#answering.repairCount,
+    };
   }
 
   /**
@@ -170,7 +192,7 @@ export class Publisher implements Machine {
   /**
    * Takes a NAK or an SPMR that is meant for this publisher; anything else is counted and dropped.
    */
-  handleDatagram(bytes: Uint8Array, _remote: Remote, nowMs: number): void {
+  handleDatagram(bytes: Uint8Array, remote: Remote, nowMs: number): void {
     this.#nowMs = Math.max(this.#nowMs, nowMs);
     const reader = this.#reader;
     if (reader.read(bytes) !== undefined) {
@@ -180,7 +202,7 @@ export class Publisher implements Machine {
     const { transport, authenticator } = this.#options;
     if (!isSameTransport(reader, transport)) this.counters.notOurs += 1;
     else if (!isBelieved(authenticator, bytes, reader, this.counters)) return;
-    else if (reader.kind === 'nak') this.#handleNak();
+    else if (reader.kind === 'nak') this.#handleNak(remote);
     else if (reader.kind === 'spmr') this.#askForSpm();
   }
 
@@ -201,12 +223,12 @@ export class Publisher implements Machine {
   /** The next datagram that may leave now: control before repairs before data. */
   pollTransmit(): Transmit | undefined {
     if (this.#state === 'closed') return undefined;
-    this.#dataRate.refill(this.#nowMs);
-    const spare = this.#sentLead === this.#window.lead ? this.#dataRate : undefined;
+    this.#rate.refill(this.#nowMs);
+    this.#answering.adapt(this.#sentLead, this.#nowMs);
     const bytes =
-      this.#control.shift() ??
+      this.#pollNcf() ??
       this.#pollSpm() ??
-      this.#answering.pollRepair(spare, this.#nowMs) ??
+      this.#answering.pollRepair(this.#spareRate, this.#nowMs) ??
       this.#pollData();
     if (bytes === undefined) return undefined;
     this.#options.authenticator?.seal(bytes);
@@ -223,11 +245,12 @@ export class Publisher implements Machine {
   get nextDeadlineMs(): number {
     if (this.#state === 'closed') return Number.POSITIVE_INFINITY;
     let deadlineMs = Math.min(this.#heartbeat.nextAtMs, this.#flushAtMs, this.#spmAskedAtMs);
-    const { hasRepairs } = this.#answering;
-    deadlineMs = Math.min(deadlineMs, hasRepairs ? this.#lingerEndMs : this.#lingerUntilMs);
-    if (hasRepairs) deadlineMs = Math.min(deadlineMs, this.#answering.readyAtMs);
-    const mayUseDataRate = hasRepairs || this.#sentLead < this.#window.lead;
-    return mayUseDataRate ? Math.min(deadlineMs, this.#dataRate.readyAtMs) : deadlineMs;
+    const hasRepairs = this.#answering.repairCount > 0;
+    const spare = this.#spareRate;
+    if (this.#heartbeat.hasShownEnd)
+      deadlineMs = Math.min(deadlineMs, hasRepairs ? this.#lingerEndMs : this.#lingerUntilMs);
+    deadlineMs = Math.min(deadlineMs, this.#answering.readyAtMs(spare));
+    return spare === undefined ? Math.min(deadlineMs, this.#rate.readyAtMs) : deadlineMs;
   }
 
   #appendInline(payload: Uint8Array, publishedAtUs: number, nowMs: number): void {
@@ -275,6 +298,18 @@ export class Publisher implements Machine {
     );
   }
 
+  /** What data leaves of its rate: all of it while none waits. */
+  get #spareRate(): SendRate | undefined {
+    return this.#sentLead === this.#window.lead ? this.#rate : undefined;
+  }
+
+  #pollNcf(): Uint8Array | undefined {
+    const confirmed = this.#answering.pollConfirmed(this.#nowMs);
+    if (confirmed === undefined) return undefined;
+    this.counters.ncfsSent += 1;
+    return ncfPacket(this.#options, confirmed, confirmed.length);
+  }
+
   #pollSpm(): Uint8Array | undefined {
     const dueAtMs = Math.min(this.#heartbeat.nextAtMs, this.#spmAskedAtMs);
     if (dueAtMs > this.#nowMs) return undefined;
@@ -297,7 +332,8 @@ export class Publisher implements Machine {
     if (this.#sentLead >= this.#window.lead) return undefined;
     const packet = this.#window.get(this.#sentLead + 1);
     assert(packet !== undefined, 'an unsent packet is in the window');
-    if (!this.#dataRate.take(wireBytesOf(packet, this.#options.address.group))) return undefined;
+    const { group } = this.#options.address;
+    if (!this.#rate.take(wireBytesOf(packet, group))) return undefined;
     this.#sentLead += 1;
     this.#sentNextSequence = this.#window.nextSequenceAfter(this.#sentLead);
     this.#unsentBytes -= packet.length;
@@ -311,17 +347,10 @@ export class Publisher implements Machine {
     return packet;
   }
 
-  #handleNak(): void {
-    const { confirmed, confirmedCount, isBehind } = this.#answering.handleNak(
-      this.#reader,
-      this.#sentLead,
-      this.#nowMs,
-    );
+  #handleNak(remote: Remote): void {
+    const reader = this.#reader;
+    const isBehind = this.#answering.handleNak(reader, remote, this.#sentLead, this.#nowMs);
     if (isBehind) this.#askForSpm();
-    if (confirmedCount > 0) {
-      this.#control.push(ncfPacket(this.#options, confirmed, confirmedCount));
-      this.counters.ncfsSent += 1;
-    }
     if (this.#state === 'lingering') {
       this.#lingerUntilMs = Math.min(this.#nowMs + this.#options.lingerMs, this.#lingerEndMs);
     }
@@ -345,8 +374,8 @@ export class Publisher implements Machine {
         this.#lingerEndMs = this.#nowMs + this.#options.lingerMs * LINGER_EXTENSIONS_MAX;
         return;
       case 'lingering':
-        if (this.#nowMs < this.#lingerUntilMs) return;
-        if (this.#answering.hasRepairs && this.#nowMs < this.#lingerEndMs) return;
+        if (this.#nowMs < this.#lingerUntilMs || !this.#heartbeat.hasShownEnd) return;
+        if (this.#answering.repairCount > 0 && this.#nowMs < this.#lingerEndMs) return;
         this.#state = 'closed';
         this.#window.clear();
         this.#events.push({ kind: 'closed' });

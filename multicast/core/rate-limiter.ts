@@ -9,7 +9,7 @@ const BURST_MS = 10;
 
 /** Grants bytes at `rateBytesPerSec`, at most `burstBytes` at once. */
 export class RateLimiter {
-  readonly #rateBytesPerMs: number;
+  #rateBytesPerMs: number;
   readonly #burstBytes: number;
   #tokensBytes: number;
   #refilledAtMs = Number.NEGATIVE_INFINITY;
@@ -29,6 +29,17 @@ export class RateLimiter {
       this.#tokensBytes = Math.min(this.#burstBytes, this.#tokensBytes + accrued);
       this.#refilledAtMs = nowMs;
     }
+  }
+
+  /** From now on, `rateBytesPerSec`; to be refilled first. The burst stays what it was. */
+  setRate(rateBytesPerSec: number): void {
+    assert(rateBytesPerSec > 0, 'a rate is positive');
+    this.#rateBytesPerMs = rateBytesPerSec / 1000;
+  }
+
+  /** Whether `take` would take. */
+  get isReady(): boolean {
+    return this.#tokensBytes > 0;
   }
 
   /** Takes `bytes` if the bucket is not empty; false leaves it as it was. */

@@ -5,8 +5,9 @@
 //       v                      v
 //   ... [ ][p][p][ ][ ][p][p][p]
 //
-// A ring that grows with need up to RECEIVE_WINDOW_PACKETS_MAX. Not the knowledge of what is
-// missing (nak-scheduler) nor of what is lost (session-receiver).
+// Takes memory for what is held, however far from the hole that is: a forged packet at the end of
+// the reach costs no more than one. Not the knowledge of what is missing (nak-scheduler) nor of
+// what is lost (session-receiver).
 
 import { assert, RECEIVE_WINDOW_PACKETS_MAX } from '#base/mod.ts';
 
@@ -26,17 +27,14 @@ export interface HeldFragment {
   readonly apduBytes: number;
 }
 
-const SLOTS_MIN = 64;
-
 /** The packets held of one session. */
 export class ReceiveWindow {
-  #slots: (HeldPacket | undefined)[] = [];
-  #mask = -1;
-  #count = 0;
+  /** By the lower 32 bits, which no two packets within reach of each other share. */
+  readonly #held = new Map<number, HeldPacket>();
 
   /** Packets held. */
   get count(): number {
-    return this.#count;
+    return this.#held.size;
   }
 
   /** Whether `sqn` is near enough to `next` to be held. */
@@ -44,34 +42,18 @@ export class ReceiveWindow {
     return sqn - next < RECEIVE_WINDOW_PACKETS_MAX;
   }
 
-  /** Keeps a packet; its slot must be free. */
+  /** Keeps a packet, which must not be held already. */
   hold(sqn: number, next: number, packet: HeldPacket): void {
     assert(this.reaches(sqn, next), 'a held packet is within reach');
-    if (sqn - next > this.#mask) this.#grow(sqn, next);
-    const slot = sqn & this.#mask;
-    assert(this.#slots[slot] === undefined, 'a packet is held once');
-    this.#slots[slot] = packet;
-    this.#count += 1;
+    assert(!this.#held.has(sqn | 0), 'a packet is held once');
+    this.#held.set(sqn | 0, packet);
   }
 
   /** Gives up the packet `sqn`, or undefined if it is not held. */
   release(sqn: number): HeldPacket | undefined {
-    if (this.#count === 0) return undefined;
-    const slot = sqn & this.#mask;
-    const packet = this.#slots[slot];
-    if (packet === undefined) return undefined;
-    this.#slots[slot] = undefined;
-    this.#count -= 1;
+    if (this.#held.size === 0) return undefined;
+    const packet = this.#held.get(sqn | 0);
+    if (packet !== undefined) this.#held.delete(sqn | 0);
     return packet;
-  }
-
-  #grow(sqn: number, next: number): void {
-    const slots = 2 ** Math.ceil(Math.log2(Math.max(SLOTS_MIN, sqn - next + 1)));
-    const grown = Array.from<HeldPacket | undefined>({ length: slots }).fill(undefined);
-    for (let held = next; held <= next + this.#mask; held += 1) {
-      grown[held & (slots - 1)] = this.#slots[held & this.#mask];
-    }
-    this.#slots = grown;
-    this.#mask = slots - 1;
   }
 }

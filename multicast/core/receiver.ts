@@ -8,6 +8,7 @@
 
 import {
   type ChannelAddress,
+  NAKS_PER_SEC_MAX,
   type Random,
   randomSessionId,
   RECEIVE_SESSIONS_MAX,
@@ -15,12 +16,15 @@ import {
   sessionFromWords,
 } from '#base/mod.ts';
 import { type MalformedReason, PacketReader } from '#multicast/wire/mod.ts';
+import { Admission } from './admission.ts';
 import { type Authenticator, isBelieved } from './authentication.ts';
 import { newReceiverCounters, type ReceiverCounters } from './counters.ts';
 import { ForeignSources } from './foreign-sources.ts';
 import type { Machine, Remote, Transmit } from './machine.ts';
 import { expiryMsOf, Peer, peerKey, type SessionSnapshot, tsiText } from './peer.ts';
+import { RateLimiter } from './rate-limiter.ts';
 import type { ReceiverEvent, ResumePoint } from './receiver-event.ts';
+import { RememberedSessions } from './remembered-sessions.ts';
 import { RepairLatency } from './repair-latency.ts';
 import type { JoinMode } from './session-receiver.ts';
 
@@ -49,13 +53,6 @@ export interface ReceiverOptions {
   readonly recallForeign?: (tsi: string) => ResumePoint | undefined;
 }
 
-/** A session that is over for now, or was taken over from an earlier receiver. */
-interface Dormant {
-  readonly resume: ResumePoint;
-  /** Until when it may still be heard before it is reported as expired. */
-  readonly expiresAtMs: number;
-}
-
 /** A deadline met this late means that the process stood still: stopped, suspended, or starved. */
 const ASLEEP_MS_MIN = 1_000;
 
@@ -69,9 +66,13 @@ export class Receiver implements Machine {
   readonly #options: ReceiverOptions;
   readonly #reader = new PacketReader();
   readonly #peers = new Map<number, Peer[]>();
-  readonly #dormant = new Map<SessionId, Dormant>();
   readonly #followed = new Set<SessionId>();
-  readonly #finished = new Set<SessionId>();
+  readonly #remembered = new RememberedSessions();
+  readonly #admission = new Admission<Peer>();
+  readonly #naks = new RateLimiter({
+    rateBytesPerSec: NAKS_PER_SEC_MAX,
+    burstBytes: NAKS_PER_SEC_MAX / 10,
+  });
   readonly #foreign = new ForeignSources();
   readonly #transmits: Transmit[] = [];
   #events: ReceiverEvent[] = [];
@@ -93,7 +94,7 @@ export class Receiver implements Machine {
     const { isForeign } = resume;
     const { sourceExpiryMs } = this.#options;
     const expiresAtMs = nowMs + expiryMsOf({ isForeign, sourceExpiryMs });
-    this.#dormant.set(resume.session, { resume, expiresAtMs });
+    this.#remembered.restore(resume, expiresAtMs);
     this.#wakeAt(expiresAtMs);
   }
 
@@ -115,7 +116,7 @@ export class Receiver implements Machine {
    * nothing.
    */
   get rememberedCount(): number {
-    return this.#finished.size + this.#dormant.size;
+    return this.#remembered.count;
   }
 
   /**
@@ -147,6 +148,7 @@ export class Receiver implements Machine {
   /** Lets time pass. */
   handleTimeout(nowMs: number): void {
     if (nowMs < this.#nextDeadlineMs) return;
+    this.#naks.refill(nowMs);
     const lateMs = nowMs - this.#nextDeadlineMs;
     if (lateMs >= ASLEEP_MS_MIN) this.#overslept(lateMs, nowMs);
     this.#nextDeadlineMs = Number.POSITIVE_INFINITY;
@@ -159,7 +161,7 @@ export class Receiver implements Machine {
       }
     }
     if (isAnyOver) this.#retire();
-    this.#expireDormant(nowMs);
+    this.#expireRestored(nowMs);
   }
 
   /** The next datagram to send. */
@@ -192,6 +194,7 @@ export class Receiver implements Machine {
       ? this.#ownPeer(remote, nowMs)
       : this.#foreignPeer(remote, nowMs);
     if (peer === undefined) return;
+    this.#admission.heard(peer);
     if (reader.kind === 'spm') peer.handleSpm(reader, remote, nowMs);
     else peer.handleData(reader, bytes, nowMs);
     this.#wakeAt(peer.nextDeadlineMs);
@@ -251,21 +254,20 @@ export class Receiver implements Machine {
    */
   #succeed(peer: Peer): void {
     const session = sessionFromWords(this.#reader.sessionHigh, this.#reader.sessionLow);
-    if (!this.#finished.has(session)) this.#replace(peer);
+    if (!this.#remembered.isFinished(session)) this.#replace(peer);
   }
 
   #replace(peer: Peer): void {
     peer.expire();
     this.#retire();
-    this.#dormant.delete(peer.session);
-    this.#finish(peer.session);
+    this.#remembered.finish(peer.session);
   }
 
   /** Takes up a session never heard, or heard again; undefined if it may not be followed. */
   #admit(remote: Remote, nowMs: number): Peer | undefined {
     const reader = this.#reader;
     const session = sessionFromWords(reader.sessionHigh, reader.sessionLow);
-    const resume = this.#remembered(session);
+    const resume = this.#recall(session);
     if (resume !== 'finished') return this.#open({ session, resume, remote, nowMs });
     this.counters.late += 1;
     return undefined;
@@ -279,8 +281,8 @@ export class Receiver implements Machine {
       return undefined;
     }
     const known = this.#foreign.sessionOf(tsi);
-    const dormant = known === undefined ? undefined : this.#dormant.get(known);
-    const resume = dormant?.resume ?? this.#options.recallForeign?.(tsi);
+    const dormant = known === undefined ? undefined : this.#remembered.resumeOf(known);
+    const resume = dormant ?? this.#options.recallForeign?.(tsi);
     const session = resume?.session ?? randomSessionId(this.#options.random);
     return this.#open({ session, resume, remote, nowMs });
   }
@@ -291,13 +293,13 @@ export class Receiver implements Machine {
     readonly remote: Remote;
     readonly nowMs: number;
   }): Peer | undefined {
-    const { session, resume } = found;
+    const { session, resume, nowMs } = found;
     const reader = this.#reader;
-    if (this.#followed.has(session) || this.#followed.size >= RECEIVE_SESSIONS_MAX) {
+    if (this.#followed.has(session) || !this.#hasRoom(resume !== undefined, nowMs)) {
       this.counters.sessionsRefused += 1;
       return undefined;
     }
-    this.#dormant.delete(session);
+    this.#remembered.wake(session);
     const isForeign = !reader.hasSession;
     const peer = new Peer({
       ...this.#options,
@@ -314,20 +316,35 @@ export class Receiver implements Machine {
       rejectedAtMs: this.#rejectedAtMs,
       counters: this.counters,
       repairLatency: this.repairLatency,
+      mayAsk: () => this.#naks.take(1),
       emit: (event) => this.#events.push(event),
       transmit: (transmit) => this.#transmits.push(transmit),
     });
     const key = peerKey(reader);
     this.#peers.set(key, [...(this.#peers.get(key) ?? []), peer]);
     this.#followed.add(session);
+    if (resume === undefined) this.#admission.entered(peer);
     this.counters.sessionsOpened += 1;
     this.#events.push({ kind: 'opened', session, tsi: peer.tsi, isForeign });
     return peer;
   }
 
-  #remembered(session: SessionId): ResumePoint | 'finished' | undefined {
-    if (this.#finished.has(session)) return 'finished';
-    return this.#dormant.get(session)?.resume ?? this.#options.recall?.(session);
+  /** Whether the session in the reader may be taken up; may give up another for it. */
+  #hasRoom(isRemembered: boolean, nowMs: number): boolean {
+    const { size } = this.#followed;
+    if (!isRemembered && !this.#admission.mayEnter(this.#reader, size, nowMs)) return false;
+    if (size < RECEIVE_SESSIONS_MAX) return true;
+    const stranger = this.#admission.replaceable(nowMs);
+    if (stranger === undefined) return false;
+    this.counters.sessionsReplaced += 1;
+    stranger.expire();
+    this.#retire();
+    return true;
+  }
+
+  #recall(session: SessionId): ResumePoint | 'finished' | undefined {
+    if (this.#remembered.isFinished(session)) return 'finished';
+    return this.#remembered.resumeOf(session) ?? this.#options.recall?.(session);
   }
 
   /** Lets go of peers whose session is over. */
@@ -347,23 +364,13 @@ export class Receiver implements Machine {
     if (cause === 'expired') peer.abandon();
     peer.conclude();
     this.#followed.delete(peer.session);
+    this.#admission.left(peer);
     if (this.#lastPeer === peer) this.#lastPeer = undefined;
     this.#events.push({ kind: 'closed', session: peer.session, cause });
     if (peer.isForeign && cause === 'fin') this.#foreign.end(peer.tsi, peer.heardAtMs);
     else if (peer.isForeign) this.#foreign.rest(peer.tsi, peer.session);
-    if (cause === 'fin') {
-      this.#finish(peer.session);
-    } else if (peer.resumePoint !== undefined) {
-      const expiresAtMs = Number.POSITIVE_INFINITY;
-      this.#dormant.set(peer.session, { resume: peer.resumePoint, expiresAtMs });
-      trimOldest(this.#dormant);
-    }
-  }
-
-  /** Packets of this session open nothing any more. */
-  #finish(session: SessionId): void {
-    this.#finished.add(session);
-    trimOldest(this.#finished);
+    if (cause === 'fin') this.#remembered.finish(peer.session);
+    else if (peer.resumePoint !== undefined) this.#remembered.rest(peer.resumePoint);
   }
 
   /** The process stood still: what was not heard meanwhile is nobody's fault. */
@@ -371,30 +378,19 @@ export class Receiver implements Machine {
     for (const peers of this.#peers.values()) {
       for (const peer of peers) peer.overslept(lateMs, nowMs);
     }
-    for (const [session, { resume, expiresAtMs }] of this.#dormant) {
-      this.#dormant.set(session, { resume, expiresAtMs: expiresAtMs + lateMs });
-    }
+    this.#remembered.overslept(lateMs);
   }
 
   /** Restored sessions that were never heard again are over too. */
-  #expireDormant(nowMs: number): void {
-    for (const [session, { resume, expiresAtMs }] of this.#dormant) {
-      if (expiresAtMs <= nowMs) {
-        this.#events.push({ kind: 'closed', session, cause: 'expired' });
-        this.#dormant.set(session, { resume, expiresAtMs: Number.POSITIVE_INFINITY });
-      } else {
-        this.#wakeAt(expiresAtMs);
-      }
+  #expireRestored(nowMs: number): void {
+    const { expired, nextAtMs } = this.#remembered.expire(nowMs);
+    for (const session of expired) {
+      this.#events.push({ kind: 'closed', session, cause: 'expired' });
     }
+    this.#wakeAt(nextAtMs);
   }
 
   #wakeAt(deadlineMs: number): void {
     if (deadlineMs < this.#nextDeadlineMs) this.#nextDeadlineMs = deadlineMs;
   }
-}
-
-function trimOldest(sessions: Set<SessionId> | Map<SessionId, unknown>): void {
-  if (sessions.size <= RECEIVE_SESSIONS_MAX) return;
-  const [oldest] = sessions.keys();
-  if (oldest !== undefined) sessions.delete(oldest);
 }

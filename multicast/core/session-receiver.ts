@@ -15,6 +15,7 @@ import {
 import { type PacketReader, sqnDistance, unwrapSqn } from '#multicast/wire/mod.ts';
 import { newSessionCounters, type ReceiverCounters, type SessionCounters } from './counters.ts';
 import { type Delivery, placesPerPacketOf } from './delivery.ts';
+import { LeapDoubt } from './leap-doubt.ts';
 import { NakScheduler, type SqnRange } from './nak-scheduler.ts';
 import { OrderedDelivery } from './ordered-delivery.ts';
 import { type HeldFragment, ReceiveWindow } from './receive-window.ts';
@@ -67,6 +68,7 @@ export class SessionReceiver {
   /** Sequences per packet number of a foreign source; 0 of our own. */
   readonly #placesPerPacket: number;
   readonly #lost: LostRange[] = [];
+  readonly #leap = new LeapDoubt();
   #hasStarted = false;
   #next = 0;
   /** Before the start nothing lies between `next` and `lead`. */
@@ -135,6 +137,10 @@ export class SessionReceiver {
       this.#counters.malformed += 1;
       return;
     }
+    if (this.#leap.isDoubtful(trail, this.#lead)) {
+      this.#counters.beyondWindow += 1;
+      return;
+    }
     this.#advanceTrail(trail);
     if (sqn < this.#next) this.#countDuplicate();
     else if (!this.#window.reaches(sqn, this.#next)) this.#counters.beyondWindow += 1;
@@ -154,7 +160,8 @@ export class SessionReceiver {
       this.#counters.malformed += 1;
       return;
     }
-    if (!this.#window.reaches(lead, Math.max(this.#next, trail))) {
+    const isTooFar = !this.#window.reaches(lead, Math.max(this.#next, trail));
+    if (isTooFar || this.#leap.isDoubtful(trail, this.#lead)) {
       this.#counters.beyondWindow += 1;
       return;
     }

@@ -22,18 +22,16 @@ import {
   ZmqMessageScanner,
 } from '#multicast/wire/mod.ts';
 import type { Delivery, DeliveryOptions } from './delivery.ts';
+import { grow, type GrowingBytes, newGrowingBytes } from './growing-bytes.ts';
 import type { SqnRange } from './nak-scheduler.ts';
 import type { HeldFragment } from './receive-window.ts';
 import type { MessagesDelivered } from './receiver-event.ts';
 import { SequenceAccount } from './sequence-account.ts';
 
 /** A message whose first bytes have come. */
-interface Unfinished {
+interface Unfinished extends GrowingBytes {
   readonly sequence: number;
   readonly firstSqn: number;
-  /** The first `filledBytes` are the message so far; the rest is room. */
-  bytes: Uint8Array;
-  filledBytes: number;
 }
 
 /** One packet being read. */
@@ -45,8 +43,8 @@ interface Slice {
   readonly end: number;
 }
 
-/** Room for an unfinished message at first; doubled as it grows. */
-const UNFINISHED_BYTES_FIRST = 4_096;
+/** Room for an unfinished message at first. */
+const ROOM_BYTES = 4_096;
 
 /** Delivery of the framing zmq. */
 export class StreamDelivery implements Delivery {
@@ -133,7 +131,7 @@ export class StreamDelivery implements Delivery {
     const isAgreed = (messageEnd === ZMQ_UNFINISHED ? end : messageEnd) === firstStart;
     const isNumbered = this.#placesPerPacket !== undefined || sequence === unfinished.sequence + 1;
     if (!isAgreed || !isNumbered) return this.#fallOutOfStep(sqn);
-    fill(unfinished, bytes.subarray(at, firstStart));
+    grow(unfinished, bytes.subarray(at, firstStart));
     if (messageEnd === ZMQ_UNFINISHED) return;
     this.#unfinished = undefined;
     const isLast = messageEnd === end;
@@ -213,9 +211,9 @@ export class StreamDelivery implements Delivery {
   #begin(slice: Slice, at: number, index: number): void {
     const { sqn, sequence, bytes, end } = slice;
     if (!this.#account.reach(sequence + index, sqn)) return this.#forget();
-    const room = new Uint8Array(Math.max(UNFINISHED_BYTES_FIRST, end - at));
-    const unfinished = { sequence: sequence + index, firstSqn: sqn, bytes: room, filledBytes: 0 };
-    fill(unfinished, bytes.subarray(at, end));
+    const place = { sequence: sequence + index, firstSqn: sqn };
+    const unfinished = { ...place, ...newGrowingBytes(Math.max(ROOM_BYTES, end - at)) };
+    grow(unfinished, bytes.subarray(at, end));
     this.#unfinished = unfinished;
   }
 
@@ -234,15 +232,4 @@ export class StreamDelivery implements Delivery {
     this.#isInStep = false;
     this.#unfinished = undefined;
   }
-}
-
-function fill(unfinished: Unfinished, piece: Uint8Array): void {
-  const filledBytes = unfinished.filledBytes + piece.length;
-  if (filledBytes > unfinished.bytes.length) {
-    const grown = new Uint8Array(Math.max(filledBytes, 2 * unfinished.bytes.length));
-    grown.set(unfinished.bytes.subarray(0, unfinished.filledBytes));
-    unfinished.bytes = grown;
-  }
-  unfinished.bytes.set(piece, unfinished.filledBytes);
-  unfinished.filledBytes = filledBytes;
 }

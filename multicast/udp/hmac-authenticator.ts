@@ -9,7 +9,7 @@
 // strings and two views per packet.
 
 import { createHmac, hash } from 'node:crypto';
-import { BackcastError, type ChannelAddress, PACKET_BYTES_MAX } from '#base/mod.ts';
+import { BackcastError, type ChannelAddress, DATAGRAM_BYTES_MAX, endpointText } from '#base/mod.ts';
 import type { Authenticator, Authenticity } from '#multicast/core/mod.ts';
 import {
   beginSeal,
@@ -39,8 +39,8 @@ interface ChannelKey {
   readonly outer: Uint8Array;
 }
 
-/** The inner block and a packet; one for all channels of a thread: nothing waits meanwhile. */
-const inner = new Uint8Array(BLOCK_BYTES + PACKET_BYTES_MAX);
+/** The inner block and any datagram; one for all channels of a thread: nothing waits meanwhile. */
+const inner = new Uint8Array(BLOCK_BYTES + DATAGRAM_BYTES_MAX);
 
 /**
  * What seals and checks the packets of the channel at `address`; undefined where authentication is
@@ -52,7 +52,7 @@ export function authenticatorOf(
   source: KeySource | undefined,
 ): Authenticator | undefined {
   if (address.authentication !== 'required') return undefined;
-  const place = `The channel at ${address.group}:${address.port}`;
+  const place = `The channel at ${endpointText(address.group, address.port)}`;
   if (address.framing !== 'native') {
     const message =
       `${place} has framing ${address.framing} and requires authentication, which the programs ` +

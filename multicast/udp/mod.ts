@@ -11,6 +11,7 @@ export * from './hmac-authenticator.ts';
 export * from './interface.ts';
 export * from './key-ring.ts';
 export * from './loss-injector.ts';
+export * from './nak-relay.ts';
 export * from './socket.ts';
 export * from './transport.ts';
 export type { UnicastOptions } from './unicast.ts';

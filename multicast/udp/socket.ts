@@ -71,6 +71,13 @@ export interface PortSocketOptions {
   readonly interfaceAddress: string;
 }
 
+/** A socket that hears, and sends, what concerns all of this host. */
+export interface BroadcastSocketOptions {
+  readonly port: number;
+  /** A broadcast address of the loopback network. */
+  readonly address: string;
+}
+
 /** A socket that sends, and hears what is sent to it alone. */
 export interface SendSocketOptions {
   /** Address or name of the interface through which multicast leaves; its address is the source. */
@@ -104,6 +111,7 @@ export type PortRange = readonly [number, number];
 
 /** Receive buffer of a socket that hears little: NAKs and the like. */
 const CONTROL_BUFFER_BYTES = 1_048_576;
+const LOOPBACK = '127.0.0.1';
 /**
  * What may wait in this process for the interface to take it: half a second of a gigabit. A sender
  * that outruns the interface for longer loses datagrams here instead of memory.
@@ -187,6 +195,22 @@ export async function openPortSocket(options: PortSocketOptions): Promise<Datagr
   const place = { address: through.address, port, isShared: true };
   const binding = { ...place, through, choice: interfaceAddress, ttl: 1 };
   return openSocket(binding, (socket) => socket.setRecvBufferSize(CONTROL_BUFFER_BYTES));
+}
+
+/**
+ * Hears and sends broadcasts on the loopback network. Others may share the port, and each hears
+ * everything, also what it sends itself. Errors: as openPortSocket.
+ */
+export async function openBroadcastSocket(
+  options: BroadcastSocketOptions,
+): Promise<DatagramSocket> {
+  const { port, address } = options;
+  const through = resolveInterface(LOOPBACK, address);
+  const binding = { address, port, through, choice: LOOPBACK, ttl: 1, isShared: true };
+  return openSocket(binding, (socket) => {
+    socket.setBroadcast(true);
+    socket.setRecvBufferSize(CONTROL_BUFFER_BYTES);
+  });
 }
 
 function requireSources(group: string, sources: readonly string[]): void {

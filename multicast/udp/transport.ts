@@ -3,12 +3,15 @@
 // nothing of how many sockets there are. What is opened belongs to the stack it is opened in.
 
 import type { ChannelAddress, MemberSource } from '#base/mod.ts';
+import type { TransportSession } from '#multicast/wire/mod.ts';
 import { CaptureFile } from './capture.ts';
 import { FanOutSocket } from './fan-out.ts';
 import type { KeySource } from './hmac-authenticator.ts';
 import { type FaultySocket, injectFaults, parseFaultSpec } from './loss-injector.ts';
+import { LOOPBACK_BROADCAST, RelayingSocket } from './nak-relay.ts';
 import {
   type DatagramSocket,
+  openBroadcastSocket,
   openGroupSocket,
   openPortSocket,
   openSendSocket,
@@ -96,28 +99,42 @@ async function openMemberTransport(
 
 /**
  * Opens what a publisher sends through. Receivers of other implementations know nothing of a
- * publisher's own port and ask at the group's, so where there may be any, that is heard too.
+ * publisher's own port and ask at the group's, so where there may be any, that is heard too, and
+ * what there is meant for another publisher of this host is passed on.
  * Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE, BACKCAST_USAGE (faults),
  * BACKCAST_CONFIG_INVALID.
  */
 export async function openPublisherTransport(
   resources: AsyncDisposableStack,
-  options: TransportOptions,
+  options: TransportOptions & { readonly transport: TransportSession },
 ): Promise<PublisherTransport> {
-  const { address, interfaceAddress, ttl = 1, unicast } = options;
-  const members = isUnicast(address) ? requireMembers(address, unicast) : undefined;
+  const { address, ttl = 1, transport } = options;
+  if (isUnicast(address)) return openFanOutTransport(resources, options);
   const outfit = await openOutfit(resources, options);
   const { framing, group, port } = address;
-  const sendBufferBytes = PUBLISHER_SEND_BUFFER_BYTES;
-  if (members === undefined) {
-    const opened = resources.use(await openSendSocket({ ...options, group, ttl, sendBufferBytes }));
-    const send = outfit.socket(opened);
-    if (framing === 'native') return { send, receiveFrom: [send], count: outfit.count };
-    const asked = outfit.socket(resources.use(await openPortSocket({ ...options, group, port })));
-    return { send, receiveFrom: [send, asked], count: outfit.count };
-  }
-  const { ports } = unicast ?? {};
-  const sending = { interfaceAddress, group, ports, sendBufferBytes };
+  const sending = { ...options, group, ttl, sendBufferBytes: PUBLISHER_SEND_BUFFER_BYTES };
+  const send = outfit.socket(resources.use(await openSendSocket(sending)));
+  if (framing === 'native') return { send, receiveFrom: [send], count: outfit.count };
+  const asked = outfit.socket(resources.use(await openPortSocket({ ...options, group, port })));
+  const broadcast = { port, address: LOOPBACK_BROADCAST };
+  const relay = outfit.socket(resources.use(await openBroadcastSocket(broadcast)));
+  const relaying = new RelayingSocket(asked, relay, transport);
+  return { send, receiveFrom: [send, relaying, relay], count: outfit.count };
+}
+
+async function openFanOutTransport(
+  resources: AsyncDisposableStack,
+  options: TransportOptions,
+): Promise<PublisherTransport> {
+  const { address, interfaceAddress, unicast } = options;
+  const members = requireMembers(address, unicast);
+  const outfit = await openOutfit(resources, options);
+  const sending = {
+    interfaceAddress,
+    group: address.group,
+    ports: unicast?.ports,
+    sendBufferBytes: PUBLISHER_SEND_BUFFER_BYTES,
+  };
   const send = outfit.fanOut(resources.use(await openUnicastSocket(sending)), address, members);
   return { send, receiveFrom: [send], count: outfit.count };
 }

@@ -66,10 +66,41 @@ test('a forged lead within the window costs a bounded number of NAKs', () => {
   assert.equal(publisher.machine.counters.repairsSent, 0);
 });
 
-test('a forged trail far ahead is taken in one step, without counting through it', () => {
+test('a forged trail far ahead, said once or twice between real packets, is not believed', () => {
+  const { world, ledger, receiver, publisher } = newScene(7);
+  const window = { trail: 2 ** 30, lead: 2 ** 30 };
+  for (let n = 0; n < 20; n += 1) {
+    const spms = [0, 1].map((twin) =>
+      forgedSpm(publisher, { sqn: 1_000 + 2 * n + twin, ...window }),
+    );
+    for (const spm of spms) world.inject(receiver.node, spm);
+    publishEach(world, publisher, ledger, { count: 1 });
+  }
+  world.run(world.nowMs + 1_000);
+  const verdict = checkEvents(receiver.events, ledger).get(publisher.session);
+  assert.deepEqual([verdict?.delivered, verdict?.lost], [70, 0]);
+  assert.equal(receiver.machine.counters.beyondWindow, 40);
+});
+
+test('a datum 2^31 ahead costs one interval and sixteen NAKs at most', () => {
+  for (const leap of [2 ** 31 - 1, 2 ** 31, 2 ** 30, 131_000]) {
+    const { world, receiver, publisher } = newScene(8);
+    const header = { ...TRANSPORT, ...sessionOf(publisher, 60), sqn: 49 + leap, trail: 0 };
+    const datum = packetOf((into) => writeData(into, header, blockOf([new Uint8Array(1)])));
+    world.inject(receiver.node, datum);
+    const sent = receiver.machine.counters.naksSent;
+    world.run(world.nowMs + 15);
+    assert.ok(receiver.machine.counters.naksSent - sent <= 16);
+    assert.ok(receiver.machine.counters.packetsMissed <= 131_000);
+  }
+});
+
+test('a trail far ahead that is said again is taken in one step, not counted through', () => {
   const { world, ledger, receiver, publisher } = newScene(3);
   const before = receiver.events.length;
-  world.inject(receiver.node, forgedSpm(publisher, { sqn: 1_000, trail: 2 ** 30, lead: 2 ** 30 }));
+  for (const sqn of [1_000, 1_001, 1_002]) {
+    world.inject(receiver.node, forgedSpm(publisher, { sqn, trail: 2 ** 30, lead: 2 ** 30 }));
+  }
   world.run(world.nowMs + 5_000);
   const told = receiver.events.slice(before).filter(({ kind }) => kind !== 'lead');
   assert.deepEqual(told, []);

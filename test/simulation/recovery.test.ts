@@ -235,7 +235,7 @@ test('a publisher cut off in the middle of a big message loses nothing in the en
   loseBy(world, () => 1);
   world.run(world.nowMs + 40_000);
   loseBy(world, () => 0);
-  world.run(world.nowMs + 5_000);
+  world.run(world.nowMs + 8_000);
   const verdict = checkEvents(receiver.events, ledger).get(publisher.session);
   assert.deepEqual([verdict?.delivered, verdict?.lost], [6, 0]);
 });

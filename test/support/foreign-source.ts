@@ -28,7 +28,12 @@ export interface ForeignSource extends AsyncDisposable {
 /** Begins to send to `address`, in a session that nobody will know by its name. */
 export async function openForeignSource(address: ChannelAddress): Promise<ForeignSource> {
   const resources = new AsyncDisposableStack();
-  const options = { address, interfaceAddress: SOURCE_ADDRESS, rateBytesPerSec: 10_000_000 };
+  const options = {
+    address,
+    interfaceAddress: SOURCE_ADDRESS,
+    rateBytesPerSec: 10_000_000,
+    transport: { gsiHigh: 7, gsiLow: 77, tsiSport: 7_777, dataDport: address.dport },
+  };
   const { send, receiveFrom } = await openPublisherTransport(resources, options);
   const closed = Promise.withResolvers<void>();
   const machine = new Publisher(
@@ -36,7 +41,6 @@ export async function openForeignSource(address: ChannelAddress): Promise<Foreig
       ...options,
       session: randomSessionId(seededRandom(address.port)),
       source: '',
-      transport: { gsiHigh: 7, gsiLow: 77, tsiSport: 7_777, dataDport: address.dport },
       nla: SOURCE_ADDRESS,
       nakPort: send.localPort,
       packetBytesMax: 1_472,

@@ -14,6 +14,7 @@ const DELIVERY = 'multicast/core/ordered-delivery.ts';
 const ACCOUNT = 'multicast/core/sequence-account.ts';
 const NAKS = 'multicast/core/nak-scheduler.ts';
 const RECEIVER = 'multicast/core/receiver.ts';
+const REMEMBERED = 'multicast/core/remembered-sessions.ts';
 const PUBLISHER = 'multicast/core/publisher.ts';
 const PEER = 'multicast/core/peer.ts';
 const HEARTBEAT = 'multicast/core/heartbeat.ts';
@@ -60,8 +61,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   bug(
     'a big message is put together from pieces of another',
     DELIVERY,
-    'reassembly.filledBytes += bytes.length;',
-    'reassembly.filledBytes += bytes.length - 1;',
+    'grow(reassembly, bytes);',
+    'grow(reassembly, bytes.subarray(1));',
   ),
   bug(
     'requests without an answer are never repeated',
@@ -89,7 +90,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   ),
   bug(
     'a session that ended opens again with the next late packet',
-    RECEIVER,
+    REMEMBERED,
     'this.#finished.add(session);',
     '',
   ),

@@ -74,6 +74,10 @@ const WRONG: readonly [readonly string[], RegExp][] = [
     ['subscribe', 'a', '--group', '239.0.0.1:5555', '--framing', 'zmq', '--dport', '7500'],
     /^backcast: --dport 7500 does not go with --framing zmq, which takes the port, 5555.*\n$/,
   ],
+  [
+    ['subscribe', 'a', '--metrics-port', '65536'],
+    /'65536' is invalid\. It is not a whole number from 0 to 65535\. \(BACKCAST_USAGE\)\n$/,
+  ],
   [['publish', 'a', '--framing', 'xml'], /Allowed choices are native, raw, zmq.*\n$/],
   [
     ['channels', '--config', 'no.yaml'],

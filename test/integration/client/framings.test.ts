@@ -184,10 +184,10 @@ test('zmq: the largest message is taken whole, one byte more is refused', async 
   await assert.rejects(publisher.publish(Buffer.alloc(publisher.messageBytesMax + 1)), refused);
 });
 
-test('closing lets go of the group port as well', async () => {
+test('closing lets go of the ports that are shared as well', async () => {
   await using open = await channel('raw');
   const publisher = await ChannelPublisher.open({ ...PUBLISHING, ...open, lingerMs: 1 });
-  await until('a socket, a shared port and the channel are open', () => openSocketCount() === 3);
+  await until('its own socket, two shared ones and the channel', () => openSocketCount() === 4);
   await publisher.close();
   await until('only the channel is open', () => openSocketCount() === 1);
 });

@@ -42,7 +42,7 @@ async function passThrough(
     interfaceAddress,
     faults: `${FAULTS},seed=3`,
     packetBytesMax: 512,
-    lingerMs: 300,
+    lingerMs: 2_000,
   });
   const sequences: number[] = [];
   const heard = (async () => {

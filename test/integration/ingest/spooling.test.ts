@@ -1,5 +1,5 @@
 // The archiver while its database is away: what it hears goes to disk. The publishers' windows are
-// tiny, so that what is not lost afterwards can only have come from the spool.
+// tiny where it matters, so that what is not lost afterwards can only have come from the spool.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -98,7 +98,7 @@ test('beyond the spool, messages are declared lost at once, and the archive agre
   const log = keptLog();
   const spool = { ...fragile.spool, bytesMax: 64 * MEBIBYTE };
   await using archiver = await scene.startArchiver({ spool, log });
-  await using publisher = await scene.openPublisher({ ...TINY_WINDOW, lingerMs: 100 });
+  await using publisher = await scene.openPublisher({ lingerMs: 100 });
   await publishPaced(publisher, 100, 4_000);
   await fragile.crash();
   let published = 100;

@@ -19,6 +19,7 @@ import {
 import { createTestFolder } from '#test/support/folder.ts';
 import { hear } from '#test/support/multicast.ts';
 import { testInNamespace } from '#test/support/namespace.ts';
+import { TRANSPORT } from '#test/support/packets.ts';
 import { until } from '#test/support/until.ts';
 
 const PORT = 20_007;
@@ -130,7 +131,7 @@ function defineLimits(): void {
     const address = { ...place, dport: 7_500, framing: 'native' } as const;
     const opening = { address, interfaceAddress: '::1', receiveBufferBytes: 4_096 };
     const receiver = await openReceiverTransport(resources, opening);
-    const { send } = await openPublisherTransport(resources, opening);
+    const { send } = await openPublisherTransport(resources, { ...opening, transport: TRANSPORT });
     let heardCount = 0;
     receiver.group.onDatagram = () => {
       heardCount += 1;

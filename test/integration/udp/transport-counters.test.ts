@@ -11,6 +11,7 @@ import {
 } from '#multicast/udp/mod.ts';
 import { createTestFolder } from '#test/support/folder.ts';
 import { hear, LOOPBACK, reserveGroup, type ReservedGroup } from '#test/support/multicast.ts';
+import { TRANSPORT } from '#test/support/packets.ts';
 import { until } from '#test/support/until.ts';
 
 const LIMITS = { timeout: 20_000 };
@@ -28,7 +29,7 @@ test('what the kernel drops for want of a receive buffer is counted', LIMITS, as
     ...opening,
     receiveBufferBytes: 4_096,
   });
-  const publisher = await openPublisherTransport(resources, opening);
+  const publisher = await openPublisherTransport(resources, { ...opening, transport: TRANSPORT });
   const sentCount = 200;
   let heardCount = 0;
   receiver.group.onDatagram = () => {
@@ -58,7 +59,11 @@ test('faults and captures are counted over all sockets of a transport', LIMITS, 
     faults: 'receive-duplicate=1',
     capture: join(folder.path, 'heard.pcap'),
   });
-  const publisher = await openPublisherTransport(resources, { ...opening, faults: 'send-loss=1' });
+  const publisher = await openPublisherTransport(resources, {
+    ...opening,
+    transport: TRANSPORT,
+    faults: 'send-loss=1',
+  });
   assert.deepEqual(receiver.count(), newTransportCounters());
   publisher.send.send(DATAGRAM, reserved.group, reserved.port);
   const heard = hear(receiver.group, 2);
@@ -73,7 +78,10 @@ test('what the operating system will not send is counted', LIMITS, async () => {
   await using reserved = await reserveGroup();
   await using resources = new AsyncDisposableStack();
   const opening = { address: addressOf(reserved), interfaceAddress: LOOPBACK };
-  const { send, count } = await openPublisherTransport(resources, opening);
+  const { send, count } = await openPublisherTransport(resources, {
+    ...opening,
+    transport: TRANSPORT,
+  });
   send.send(new Uint8Array(70_000), reserved.group, reserved.port);
   await until('the error is counted', () => count().sendErrors === 1);
 });

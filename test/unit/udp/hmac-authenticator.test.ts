@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import test from 'node:test';
+import { DATAGRAM_BYTES_MAX } from '#base/mod.ts';
 import { authenticatorOf } from '#multicast/udp/mod.ts';
-import { PacketReader } from '#multicast/wire/mod.ts';
+import { endSeal, PacketReader } from '#multicast/wire/mod.ts';
 import { readPacket } from '#test/support/packets.ts';
 import { CHANNEL } from '#test/support/session-packets.ts';
 import {
@@ -64,6 +65,18 @@ test('a packet without the option is missing its tag', () => {
   const reader = readPacket(sealedPackets()[0]);
   reader.hasAuthentication = false;
   assert.equal(newAuthenticator().check(sealedPackets()[0], reader), 'missing');
+});
+
+test('the largest datagram that IPv6 carries is judged like any other', () => {
+  const [packet] = sealedPackets();
+  const { tagAt, payloadStart } = readPacket(packet);
+  const largest = new Uint8Array(DATAGRAM_BYTES_MAX);
+  largest.set(packet.subarray(0, payloadStart));
+  largest.fill(0, tagAt, tagAt + 16);
+  new DataView(largest.buffer).setUint16(14, largest.length - payloadStart);
+  new DataView(largest.buffer).setUint16(6, 0);
+  endSeal(largest);
+  assert.deepEqual(verdictsOf([largest], OLD_KEY), new Set(['wrong']));
 });
 
 test('the first key seals and both are accepted', () => {

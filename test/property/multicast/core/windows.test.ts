@@ -88,6 +88,7 @@ test('a repair queue gives each packet once, in the order of first asking', () =
       const repairs = new RepairScheduler();
       const queue: number[] = [];
       const resentAtMs = new Map<number, number>();
+      const confirmedAtMs = new Map<number, number>();
       let nowMs = 0;
       for (const { kind, sqn } of steps) {
         if (kind === 'wait') {
@@ -101,10 +102,12 @@ test('a repair queue gives each packet once, in the order of first asking', () =
         } else {
           const lingerMs = queue.length > 0 ? REPAIR_LINGER_BUSY_MS : REPAIR_LINGER_MS;
           const isFresh = nowMs - (resentAtMs.get(sqn) ?? -Infinity) < lingerMs;
+          const isConfirmed = nowMs - (confirmedAtMs.get(sqn) ?? -Infinity) < 10;
           const rest = isFresh ? 'lingering' : 'queued';
-          const expected = queue.includes(sqn) ? 'already_queued' : rest;
-          assert.equal(repairs.request(sqn, nowMs), expected);
+          const expected = queue.includes(sqn) ? (isConfirmed ? 'confirmed' : 'waiting') : rest;
+          assert.equal(repairs.request(sqn, 0, nowMs), expected);
           if (expected === 'queued') queue.push(sqn);
+          if (expected === 'queued' || expected === 'waiting') confirmedAtMs.set(sqn, nowMs);
         }
         assert.equal(repairs.length, queue.length);
       }

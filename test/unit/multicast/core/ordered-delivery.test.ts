@@ -233,6 +233,20 @@ test('a message larger than the receiver takes is a loss, and costs no memory', 
   assert.deepEqual(take(), ['lost 1-1 corrupt', 'messages 2-2']);
 });
 
+test('a message in pieces of a byte takes little more memory than its bytes', () => {
+  const apduBytes = 1_000_000;
+  const { delivery, take } = newDelivery({ nextSequence: 1, messageBytesMax: apduBytes });
+  const bytes = new Uint8Array(1);
+  const before = process.memoryUsage().heapUsed;
+  for (let startBytes = 0; startBytes < apduBytes - 1; startBytes += 1) {
+    const fragment = { firstSqn: 10, startBytes, apduBytes };
+    delivery.packet(10 + startBytes, 1, bytes, 0, 1, fragment);
+  }
+  const takenBytes = process.memoryUsage().heapUsed - before;
+  assert.ok(takenBytes < 48 * 1_048_576, `${takenBytes} bytes`);
+  assert.deepEqual(take(), []);
+});
+
 test('a piece of another message ends the message it does not belong to', () => {
   const apduBytes = blockOf([new Uint8Array(3_000)]).length;
   const others = [

@@ -26,6 +26,22 @@ test('closing sends what was accepted, then shows the end until the linger is ov
   assert.deepEqual([publisher.state, publisher.nextDeadlineMs], ['closed', Infinity]);
 });
 
+test('however short the linger, the end is shown three times', () => {
+  for (const lingerMs of [0, 1, 30]) {
+    const publisher = sentPublisher(1, { lingerMs });
+    run(publisher, 100);
+    publisher.close(100);
+    // Nobody calls for a while, as on a busy host.
+    assert.deepEqual(drain(publisher), ['spm 0-0 fin']);
+    publisher.handleTimeout(1_000);
+    assert.deepEqual(drain(publisher), ['spm 0-0 fin']);
+    assert.equal(publisher.state, 'lingering');
+    assert.ok(publisher.nextDeadlineMs > 1_000, 'nothing is due at once');
+    assert.deepEqual(run(publisher, 2_000, true), ['spm 0-0 fin']);
+    assert.equal(publisher.state, 'closed');
+  }
+});
+
 test('a publisher that never published ends as well', () => {
   const publisher = newPublisher();
   publisher.close(0);
@@ -68,7 +84,7 @@ test('repairs are answered during the linger, and extend it', () => {
 });
 
 test('repairs that still wait when the linger ends are sent first, without a busy wait', () => {
-  const publisher = sentPublisher(16, { rateBytesPerSec: 2_000 }, 150);
+  const publisher = sentPublisher(16, { rateBytesPerSec: 8_000 }, 150);
   const startMs = 5_000;
   run(publisher, startMs);
   publisher.close(startMs);

@@ -15,6 +15,8 @@ import { packetOf, readPacket, TRANSPORT } from '#test/support/packets.ts';
 import { CHANNEL, hear, nakPacket } from '#test/support/session-packets.ts';
 
 const UDP_HEADER_BYTES = 28;
+/** Receivers that ask each in a lane of its own. */
+const ASKERS = Array.from({ length: 5 }, (_, n) => ({ address: `10.0.0.${n}`, port: 7 }));
 
 test('a new publisher shows its empty window', () => {
   assert.deepEqual(run(newPublisher(), 45, true), Array(3).fill('spm 0-4294967295'));
@@ -270,4 +272,63 @@ test('packet numbers wrap in data, NAKs and repairs', () => {
   const publisher = sentPublisher(4, { firstSqn: 2 ** 32 - 2 });
   hear(publisher, 1_000, nakPacket([2 ** 32 - 1, 0]));
   assert.deepEqual(drain(publisher), [`ncf ${2 ** 32 - 1} 0`, `rdata ${2 ** 32 - 1}`, 'rdata 0']);
+});
+
+test('a repair has bytes of its own: those sent before are never changed', () => {
+  const publisher = newPublisher({ flushMs: 0 });
+  publisher.publish(new Uint8Array(200), AT_US, 0);
+  publisher.handleTimeout(0);
+  const sent: Uint8Array[] = [];
+  const poll = (): void => {
+    for (let next = publisher.pollTransmit(); next !== undefined; ) {
+      sent.push(next.bytes);
+      next = publisher.pollTransmit();
+    }
+  };
+  poll();
+  const copies = sent.map((bytes) => bytes.slice());
+  for (const nowMs of [1_000, 2_000]) {
+    hear(publisher, nowMs, nakPacket([0]));
+    poll();
+  }
+  assert.deepEqual(sent.slice(0, copies.length), copies);
+  const repairs = sent.filter((bytes) => readPacket(bytes).kind === 'rdata');
+  assert.equal(repairs.length, 2);
+  assert.notEqual(repairs[0]?.buffer, repairs[1]?.buffer);
+});
+
+test('who waited for the rate, and for how long, is counted', () => {
+  const publisher = newPublisher({ rateBytesPerSec: 10_000, windowPackets: 64 });
+  for (let n = 0; n < 20; n += 1) publisher.publish(new Uint8Array(200), AT_US, 0);
+  assert.deepEqual(publisher.snapshot(), {
+    rateBytesPerSec: 10_000,
+    unsentPackets: 19,
+    unsentBytes: 19 * 260,
+    repairsWaiting: 0,
+  });
+  run(publisher, 2_000);
+  const { heldByRateMs, heldByPaceMs } = publisher.counters;
+  assert.ok(heldByRateMs > 400 && heldByRateMs < 600, `${heldByRateMs} ms`);
+  assert.equal(heldByPaceMs, 0);
+  assert.equal(publisher.snapshot().unsentPackets, 0);
+});
+
+test('what waits too long for its repair is not confirmed', () => {
+  const publisher = sentPublisher(100, { rateBytesPerSec: 20_000, windowPackets: 256 }, 100);
+  hear(publisher, 20_000, nakPacket(Array.from({ length: 60 }, (_, sqn) => sqn)));
+  const [ncf = ''] = drain(publisher);
+  assert.ok(ncf.startsWith('ncf 0') && ncf.split(' ').length < 5, ncf);
+  assert.ok(publisher.counters.ncfsWithheld > 50);
+});
+
+test('confirmations are gathered, and no more of them leave than their budget allows', () => {
+  const publisher = sentPublisher(5_000, { windowPackets: 8_192 });
+  for (const [index, asker] of ASKERS.entries()) {
+    for (let sqn = index * 1_000; sqn < (index + 1) * 1_000; sqn += 1) {
+      publisher.handleDatagram(nakPacket([sqn]), asker, 9_000);
+    }
+  }
+  drain(publisher);
+  const { ncfsSent } = publisher.counters;
+  assert.equal(ncfsSent, 16);
 });

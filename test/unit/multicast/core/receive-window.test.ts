@@ -28,7 +28,7 @@ test('the window reaches as far as its bound and no further', () => {
   assert.equal(window.release(last)?.sequence, 3);
 });
 
-test('what is held survives every growth, also across the 32-bit wrap', () => {
+test('what is held is found again, also across the 32-bit wrap', () => {
   for (const next of [0, 1, 63, 2 ** 32 - 3, 2 ** 32 + 5]) {
     const window = new ReceiveWindow();
     const held = [1, 2, 63, 64, 65, 127, 128, 1_000, 5_000].map((ahead) => next + ahead);
@@ -41,10 +41,19 @@ test('what is held survives every growth, also across the 32-bit wrap', () => {
   }
 });
 
-test('a slot that was released is free for the packet one round later', () => {
+test('packets come and go in a long stream', () => {
   const window = new ReceiveWindow();
   for (let sqn = 1; sqn < 1_000; sqn += 1) {
     window.hold(sqn + 40, sqn, packet(sqn + 40));
     assert.equal(window.release(sqn)?.sequence, sqn > 40 ? sqn : undefined);
   }
+});
+
+test('a packet far behind a hole takes no more memory than a near one', () => {
+  const before = process.memoryUsage().heapUsed;
+  const windows = Array.from({ length: 64 }, () => new ReceiveWindow());
+  for (const window of windows) window.hold(RECEIVE_WINDOW_PACKETS_MAX, 1, packet(1));
+  const takenBytes = process.memoryUsage().heapUsed - before;
+  assert.ok(takenBytes < 16 * 1_048_576, `${takenBytes} bytes for ${windows.length} packets`);
+  for (const window of windows) assert.equal(window.count, 1);
 });

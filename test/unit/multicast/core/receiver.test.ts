@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { isSessionId, RECEIVE_SESSIONS_MAX, type SessionId } from '#base/mod.ts';
+import {
+  isSessionId,
+  RECEIVE_SESSIONS_MAX,
+  type SessionId,
+  SESSIONS_REPLACED_PER_SEC_MAX,
+} from '#base/mod.ts';
 import type { Receiver, ResumePoint } from '#multicast/core/mod.ts';
 import { toRepair } from '#multicast/wire/mod.ts';
 import { packetOf, SESSION, TRANSPORT, writeData } from '#test/support/packets.ts';
@@ -182,19 +187,64 @@ test('packets of a session that ended are late, and open nothing', () => {
   assert.deepEqual([told(receiver), receiver.sessionCount], [[], 0]);
 });
 
-test('beyond the bound new sessions are refused and known ones go on', () => {
-  const receiver = newReceiver();
-  for (let n = 0; n < RECEIVE_SESSIONS_MAX + 10; n += 1) hear(receiver, 0, strangerPacket(n));
+/** Makes it follow as many sessions as it may: said twice, since it is crowded by then. */
+function crowd(receiver: Receiver): void {
+  for (let n = 0; n < RECEIVE_SESSIONS_MAX; n += 1) {
+    hear(receiver, 0, strangerPacket(n), strangerPacket(n));
+  }
   assert.equal(receiver.sessionCount, RECEIVE_SESSIONS_MAX);
-  assert.equal(receiver.counters.sessionsRefused, 10);
+}
+
+test('while half of the bound is followed a session that is said once is refused', () => {
+  const receiver = newReceiver();
+  for (let n = 0; n < RECEIVE_SESSIONS_MAX; n += 1) hear(receiver, 0, strangerPacket(n));
+  assert.equal(receiver.sessionCount, RECEIVE_SESSIONS_MAX / 2);
+  hear(receiver, 5_000, strangerPacket(RECEIVE_SESSIONS_MAX - 1));
+  assert.equal(receiver.sessionCount, RECEIVE_SESSIONS_MAX / 2 + 1);
+  hear(receiver, 5_001, strangerPacket(RECEIVE_SESSIONS_MAX - 2));
+  assert.equal(receiver.sessionCount, RECEIVE_SESSIONS_MAX / 2 + 1);
+});
+
+test('at the bound the stranger heard longest ago makes room, some hundred times a second', () => {
+  const receiver = newReceiver();
+  crowd(receiver);
   told(receiver);
-  hear(receiver, 0, strangerPacket(5, { sqn: 1, sequence: 2 }));
+  hear(receiver, 0, strangerPacket(0, { sqn: 1, sequence: 2 }));
   assert.deepEqual(told(receiver), ['messages 2-2']);
+  for (let n = 0; n < 1_000; n += 1) {
+    const newcomer = strangerPacket(RECEIVE_SESSIONS_MAX + n);
+    hear(receiver, 0, newcomer, newcomer);
+  }
+  const { sessionsReplaced, sessionsOpened } = receiver.counters;
+  assert.equal(sessionsReplaced, SESSIONS_REPLACED_PER_SEC_MAX);
+  assert.equal(sessionsOpened, RECEIVE_SESSIONS_MAX + SESSIONS_REPLACED_PER_SEC_MAX);
+  assert.equal(receiver.sessionCount, RECEIVE_SESSIONS_MAX);
+  told(receiver);
+  hear(receiver, 0, strangerPacket(0, { sqn: 2, sequence: 3 }));
+  assert.deepEqual(told(receiver), ['messages 3-3']);
+  hear(receiver, 0, strangerPacket(1, { sqn: 2, sequence: 3 }));
+  assert.deepEqual(told(receiver), []);
+});
+
+test('beyond the bound of sessions heard often new ones are refused and known ones go on', () => {
+  const receiver = newReceiver();
+  crowd(receiver);
+  for (let n = 0; n < RECEIVE_SESSIONS_MAX; n += 1) {
+    for (let sqn = 1; sqn < 8; sqn += 1) {
+      hear(receiver, 0, strangerPacket(n, { sqn, sequence: sqn + 1 }));
+    }
+  }
+  const before = receiver.counters.sessionsRefused;
+  for (let n = 0; n < 10; n += 1) hear(receiver, 0, strangerPacket(RECEIVE_SESSIONS_MAX));
+  assert.equal(receiver.counters.sessionsRefused - before, 10);
+  told(receiver);
+  hear(receiver, 0, strangerPacket(5, { sqn: 8, sequence: 9 }));
+  assert.deepEqual(told(receiver), ['messages 9-9']);
 });
 
 test('sessions that expire make room for others', () => {
   const receiver = newReceiver({ sourceExpiryMs: 1_000 });
-  for (let n = 0; n < RECEIVE_SESSIONS_MAX; n += 1) hear(receiver, 0, strangerPacket(n));
+  crowd(receiver);
   waitUntil(receiver, 1_000);
   assert.equal(receiver.sessionCount, 0);
   hear(receiver, 1_001, strangerPacket(RECEIVE_SESSIONS_MAX));

@@ -252,7 +252,7 @@ test('with too many holes the end that an SPM shows is not taken for what is kno
   assert.equal(told(receiver).at(-1), 'closed fin');
 });
 
-test('a trail that jumps by two billion is one loss, and the session goes on behind it', () => {
+test('a trail that jumps by two billion, and is said again, is one loss', () => {
   const receiver = newReceiver();
   const far = 2 ** 31 - 2;
   hear(
@@ -260,6 +260,7 @@ test('a trail that jumps by two billion is one loss, and the session goes on beh
     0,
     plain(0),
     spm(far, 1, far + 1),
+    spm(far, 2, far + 1),
     dataPacket({ sqn: far + 1, trail: far + 1, sequence: far + 2 }),
   );
   assert.deepEqual(
