@@ -3,13 +3,14 @@
 // `publish` and `bench` agree.
 
 import { availableParallelism, hostname } from 'node:os';
+import { resolve } from 'node:path';
 import pino, { type DestinationStream, type Logger } from 'pino';
 import pretty from 'pino-pretty';
 import { ensureSchema, openDatabase } from '#archive/mod.ts';
 import { BATCH_BYTES_MAX, type ChannelAddress } from '#base/mod.ts';
 import { ChannelPublisher, ChannelSubscriber } from '#client/mod.ts';
 import { redact, type Config } from '#config/mod.ts';
-import { Archiver, archiverFamilies } from '#ingest/mod.ts';
+import { Archiver, archiverFamilies, type SpoolSettings } from '#ingest/mod.ts';
 import {
   listenForMetrics,
   type MetricFamily,
@@ -83,9 +84,16 @@ export function startArchiver(
     unicastPorts: config.unicast.ports,
     shardCount: shardCount(config),
     discoverEveryMs: archiver.discoverEveryMs,
+    spool: spoolOf(config),
     authentication: config.authentication,
     log: log.child({ part: 'archiver' }),
   });
+}
+
+/** Where the archiver spools. A relative folder is one of `home`. */
+function spoolOf({ home, archiver }: Config): SpoolSettings | undefined {
+  const { bytesMax, dir = 'spool' } = archiver.spool;
+  return bytesMax === 0 ? undefined : { path: resolve(home, dir), bytesMax };
 }
 
 /**

@@ -2,7 +2,7 @@
 // The loader, the types and docs/configuration.md are all made from this one table. Decides nothing
 // about where values come from (load.ts), nor what needs two settings at once (relations.ts).
 
-import { Type, type Static, type TEnum, type TInteger } from 'typebox';
+import { Type, type Static } from 'typebox';
 import {
   BATCH_AGE_MS_DEFAULT,
   BATCH_MESSAGES_MAX,
@@ -17,16 +17,7 @@ import {
   TRANSMIT_WINDOW_BYTES_DEFAULT,
   TRANSMIT_WINDOW_PACKETS_DEFAULT,
 } from '#base/mod.ts';
-
-/** What stands beside the type of a setting. */
-interface Setting {
-  readonly description: string;
-  readonly default?: unknown;
-  /** Environment variable. */
-  readonly env?: string;
-  /** Never shown in an error or a log. */
-  readonly secret?: boolean;
-}
+import { choice, integer } from './setting-types.ts';
 
 const GIBIBYTE = 1_073_741_824;
 const DAY_MS = 86_400_000;
@@ -274,6 +265,24 @@ const ARCHIVER = Type.Object({
     range: [100, DAY_MS],
     default: 1_000,
   }),
+  spool: Type.Object({
+    bytesMax: Type.Union(
+      [Type.Literal(0), Type.Integer({ minimum: 67_108_864, maximum: 1_024 * GIBIBYTE })],
+      {
+        description:
+          'What a channel may take of the disk for what waits for the database; 0: nothing.',
+        default: GIBIBYTE,
+        env: 'BACKCAST_SPOOL_BYTES',
+      },
+    ),
+    dir: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: 'Folder for them, no two archivers the same; `spool` in `home` if not given.',
+        env: 'BACKCAST_SPOOL_DIR',
+      }),
+    ),
+  }),
 });
 
 const API = Type.Object({
@@ -384,17 +393,3 @@ export type Config = DeepReadonly<Static<typeof CONFIG_SCHEMA>>;
 type DeepReadonly<Value> = Value extends object
   ? { readonly [Key in keyof Value]: DeepReadonly<Value[Key]> }
   : Value;
-
-function integer({
-  range: [minimum, maximum],
-  ...setting
-}: Setting & { readonly range: readonly [number, number] }): TInteger {
-  return Type.Integer({ minimum, maximum, ...setting });
-}
-
-function choice<const Choices extends string[]>(
-  choices: [...Choices],
-  setting: Setting,
-): TEnum<Choices> {
-  return Type.Enum(choices, { ...setting });
-}

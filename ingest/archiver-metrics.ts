@@ -44,6 +44,42 @@ const DESCRIPTIONS: Readonly<Record<keyof Numbers, Description>> = {
     unit: 'position',
     sentence: 'The last position of the channel that is committed.',
   },
+  receivedPosition: {
+    name: 'backcast_archiver_received_position',
+    type: 'gauge',
+    unit: 'position',
+    sentence: 'The position that the last message heard has, or will have when it is committed.',
+  },
+  spooledPosition: {
+    name: 'backcast_archiver_spooled_position',
+    type: 'gauge',
+    unit: 'position',
+    sentence: 'Messages up to this position are on the disk of the spool, or committed.',
+  },
+  spoolBytes: {
+    name: 'backcast_archiver_spool_bytes',
+    type: 'gauge',
+    unit: 'bytes',
+    sentence: 'What the spool takes from the disk.',
+  },
+  spooling: {
+    name: 'backcast_archiver_spooling',
+    type: 'gauge',
+    unit: 'boolean',
+    sentence: '1 while what is heard goes to the spool, else 0.',
+  },
+  spoolUnusable: {
+    name: 'backcast_archiver_spool_unusable',
+    type: 'gauge',
+    unit: 'boolean',
+    sentence: '1 if a spool is wanted and cannot be used, so that only memory is left, else 0.',
+  },
+  spoolFullMessages: {
+    name: 'backcast_archiver_spool_full_messages_total',
+    type: 'counter',
+    unit: 'messages',
+    sentence: 'Messages lost because the spool had no room for them.',
+  },
   followedSessions: {
     name: 'backcast_archiver_followed_sessions',
     type: 'gauge',

@@ -38,6 +38,15 @@ export interface BatcherOptions {
   readonly batchAgeMs: number;
 }
 
+/**
+ * How far its owner had come when it told the last thing of a batch; the batcher only hands it
+ * back.
+ */
+export interface BatchMark {
+  readonly ordinal: number;
+  readonly spoolNumber: number;
+}
+
 /** A batch being filled, and the builders whose memory its segments still use. */
 interface OpenBatch {
   readonly number: number;
@@ -49,17 +58,21 @@ interface OpenBatch {
   messageCount: number;
   heldBytes: number;
   openedAtMs: number;
+  mark: BatchMark;
 }
 
 interface ClosedBatch {
   readonly number: number;
   readonly batch: ArchiveBatch;
   readonly heldBytes: number;
+  readonly openedAtMs: number;
+  readonly mark: BatchMark;
   readonly builders: readonly SegmentBuilder[];
 }
 
 /** Element headers and the publish time that a stored message has beside its payload. */
 const MESSAGE_OVERHEAD_BYTES = 16;
+const NO_MARK: BatchMark = { ordinal: 0, spoolNumber: 0 };
 
 /** Turns one channel's deliveries into batches. */
 export class Batcher {
@@ -72,12 +85,13 @@ export class Batcher {
   #builder: SegmentBuilder | undefined;
   #inFlight: ClosedBatch | undefined;
   #closedBytes = 0;
+  #committedMark = NO_MARK;
 
   constructor(options: BatcherOptions) {
     this.#options = options;
     this.#reader = newBlockReader(options.framing);
     this.#sessions = new SessionLedger(options.sessions);
-    this.#open = newBatch(1, options.head + 1);
+    this.#open = newBatch(1, options.head + 1, NO_MARK);
   }
 
   /** Bytes held for messages not yet committed: what the memory of this channel depends on. */
@@ -85,10 +99,41 @@ export class Batcher {
     return this.#closedBytes + this.#open.heldBytes;
   }
 
+  /** The position of the last message taken, committed or not. */
+  get lastPosition(): number {
+    return this.#open.firstPosition + this.#open.messageCount - 1;
+  }
+
+  /** The position of the last message that is committed. */
+  get committedPosition(): number {
+    const oldest = this.#inFlight ?? this.#closed[0];
+    return oldest?.batch.expectedHead ?? this.#open.firstPosition - 1;
+  }
+
+  /** Since when the oldest thing that is not committed waits; Infinity if there is none. */
+  get waitingSinceMs(): number {
+    const oldest = this.#inFlight ?? this.#closed[0];
+    if (oldest !== undefined) return oldest.openedAtMs;
+    return isEmpty(this.#open) ? Number.POSITIVE_INFINITY : this.#open.openedAtMs;
+  }
+
+  /** Everything told through this mark is committed, or changed nothing. */
+  get committedMark(): BatchMark {
+    const isAll = this.waitingSinceMs === Number.POSITIVE_INFINITY;
+    return isAll ? this.#open.mark : this.#committedMark;
+  }
+
   /** What is known of the channel's sessions. */
   get sessions(): Pick<
     SessionLedger,
-    'hasForgotten' | 'size' | 'learn' | 'recall' | 'recallForeign'
+    | 'hasForgotten'
+    | 'size'
+    | 'learn'
+    | 'recall'
+    | 'recallForeign'
+    | 'find'
+    | 'copy'
+    | 'openSessions'
   > {
     return this.#sessions;
   }
@@ -111,9 +156,10 @@ export class Batcher {
 
   /**
    * Takes what a receiver tells. `wallClockUs` dates losses, closings, and messages of a framing
-   * that states no publish time; message bytes are copied.
+   * that states no publish time; message bytes are copied. `mark`: see BatchMark.
    */
-  handleEvent(event: ReceiverEvent, nowMs: number, wallClockUs: number): void {
+  handleEvent(event: ReceiverEvent, nowMs: number, wallClockUs: number, mark = NO_MARK): void {
+    this.#open.mark = mark;
     if (isEmpty(this.#open)) this.#open.openedAtMs = nowMs;
     switch (event.kind) {
       case 'opened':
@@ -162,6 +208,7 @@ export class Batcher {
     assert(done !== undefined, 'only a batch in flight can be committed');
     this.#inFlight = undefined;
     this.#closedBytes -= done.heldBytes;
+    this.#committedMark = done.mark;
     for (const builder of done.builders) this.#options.builders.give(builder);
     this.#sessions.committed(done.batch.sessions, done.number);
   }
@@ -251,7 +298,8 @@ export class Batcher {
 
   #close(): void {
     if (this.#builder !== undefined) this.#finishSegment(this.#builder);
-    const { number, firstPosition, segments, losses, builders, changed, heldBytes } = this.#open;
+    const { number, firstPosition, segments, losses, builders, changed } = this.#open;
+    const { heldBytes, openedAtMs, mark } = this.#open;
     const batch: ArchiveBatch = {
       channelId: this.#options.channelId,
       epoch: this.#options.epoch,
@@ -261,15 +309,16 @@ export class Batcher {
       sessions: this.#snapshot(changed),
     };
     this.#closedBytes += heldBytes;
-    this.#closed.push({ number, batch, builders, heldBytes });
-    this.#open = newBatch(number + 1, firstPosition + this.#open.messageCount);
+    this.#closed.push({ number, batch, builders, heldBytes, openedAtMs, mark });
+    this.#open = newBatch(number + 1, firstPosition + this.#open.messageCount, mark);
   }
 }
 
-function newBatch(number: number, firstPosition: number): OpenBatch {
+function newBatch(number: number, firstPosition: number, mark: BatchMark): OpenBatch {
   return {
     number,
     firstPosition,
+    mark,
     segments: [],
     losses: [],
     builders: [],

@@ -1,12 +1,12 @@
-// One channel of a shard: its socket, its receiver, its batcher. What the receiver tells goes into
-// the batcher; the shard's writer fetches batches from here. Holds at most PENDING_BYTES_MAX of
-// messages that wait for the database; beyond that datagrams are dropped and counted as the
-// recorder's own overrun, and what the publishers then no longer resend is declared lost with that
-// cause.
+// One channel of a shard: its socket, its receiver, its backlog, its batcher. What the receiver
+// tells goes through the backlog, which may be on disk, into the batcher; the shard's writer
+// fetches batches from here. While the backlog has no room, which a spool prevents, datagrams are
+// dropped and counted as the recorder's own overrun, and what the publishers then no longer resend
+// is declared lost with that cause.
 
 import type { ArchiveBatch, SessionProgress } from '#archive/mod.ts';
 import type { SegmentBuilderPool } from '#archive/segment/mod.ts';
-import type { ChannelAddress, MemberAddress, SessionId } from '#base/mod.ts';
+import type { BackcastError, ChannelAddress, MemberAddress, SessionId } from '#base/mod.ts';
 import {
   type LatencySnapshot,
   Receiver,
@@ -28,7 +28,9 @@ import {
   type TransportCounters,
   wallClockUs,
 } from '#multicast/udp/mod.ts';
+import type { Backlog } from './backlog.ts';
 import { Batcher } from './batcher.ts';
+import { openBacklog, type SpoolSettings } from './open-backlog.ts';
 import { SessionLookup } from './session-lookup.ts';
 import type { BatchSource } from './shard-writer.ts';
 
@@ -51,6 +53,8 @@ export interface RecordingSettings {
   readonly unicastPorts?: PortRange | undefined;
   /** Start of the names of capture files: each channel has `capture`.CHANNEL.pcap. */
   readonly capture?: string | undefined;
+  /** Where to put what waits for the database, and how much of it; nowhere if not given. */
+  readonly spool?: SpoolSettings | undefined;
 }
 
 /** What a recorder needs to know. */
@@ -72,6 +76,8 @@ export interface ChannelRecorderOptions extends RecordingSettings {
   /** The state of a session changed: heard, lost something, ended. */
   readonly onSession: (event: Exclude<ReceiverEvent, { kind: 'messages' }>) => void;
   readonly onFenced: () => void;
+  /** The spool cannot be used; told once. */
+  readonly onSpoolProblem: (error: BackcastError) => void;
 }
 
 /** What a recorder has counted. */
@@ -82,20 +88,31 @@ export interface RecorderCounters {
   readonly repairLatency: LatencySnapshot;
   /** Datagrams dropped because too much waited for the database. */
   readonly overrunDatagrams: number;
+  /** Memory held for what is not committed. */
   readonly pendingBytes: number;
+  /** Position that the last message heard has or will have. */
+  readonly receivedPosition: number;
+  /** Messages up to this position are on the spool's disk or committed. */
+  readonly spooledPosition: number;
   readonly archivedMessages: number;
   /** Transactions committed. */
   readonly commits: number;
   /** Last committed position of the channel. */
   readonly archivedPosition: number;
+  /** Bytes that the spool takes from the disk. */
+  readonly spoolBytes: number;
+  /** Whether what is heard goes to the spool now. */
+  readonly spooling: boolean;
+  /** Whether a spool is wanted and cannot be used. */
+  readonly spoolUnusable: boolean;
+  /** Messages that the spool had no room for. */
+  readonly spoolFullMessages: number;
   /** Sessions being followed now. */
   readonly followedSessions: number;
   /** Whether the database was away when something was last to be committed. */
   readonly databaseAway: boolean;
 }
 
-/** Messages that may wait for the database, per channel, before datagrams are dropped. */
-const PENDING_BYTES_MAX = 128 * 1_048_576;
 /** A hole found this long after an overrun is the overrun's. */
 const OVERRUN_MEMORY_MS = 30_000;
 
@@ -104,6 +121,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   readonly #options: ChannelRecorderOptions;
   readonly #receiver: Receiver;
   readonly #batcher: Batcher;
+  readonly #backlog: Backlog;
   readonly #lookup: SessionLookup;
   readonly #resources = new AsyncDisposableStack();
   #gate: GatedSocket | undefined;
@@ -111,13 +129,13 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   #archivedMessages = 0;
   #commits = 0;
 
-  private constructor(options: ChannelRecorderOptions) {
+  private constructor(options: ChannelRecorderOptions, batcher: Batcher, backlog: Backlog) {
     this.#options = options;
-    const batcher = new Batcher({ ...options, framing: options.address.framing });
     this.#batcher = batcher;
+    this.#backlog = backlog;
     this.#lookup = new SessionLookup({
       find: options.findSessions,
-      onFound: (progress) => batcher.sessions.learn(progress),
+      onFound: (progress) => backlog.learn(progress),
       nowMs: monotonicMs,
     });
     this.#receiver = new Receiver({
@@ -126,21 +144,39 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
       random: processRandom(),
       authenticator: authenticatorOf(options.address, options.keys),
       recall: (session) => this.#recall(session),
-      recallForeign: (tsi) => batcher.sessions.recallForeign(tsi),
+      recallForeign: (tsi) => backlog.sessions.recallForeign(tsi),
     });
-    for (const { session, state } of options.sessions) {
-      const resume = state === 'open' ? batcher.recall(session) : undefined;
+    for (const session of backlog.sessions.openSessions()) {
+      const resume = backlog.sessions.recall(session);
       if (typeof resume === 'object') this.#receiver.restore(resume, monotonicMs());
     }
   }
 
   /**
-   * Opens the sockets and starts to record. Errors: BACKCAST_INTERFACE_UNUSABLE,
-   * BACKCAST_PORT_IN_USE, BACKCAST_KEYS_MISSING.
+   * Takes up what is spooled, opens the sockets and starts to record. Errors:
+   * BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE, BACKCAST_KEYS_MISSING,
+   * BACKCAST_DATABASE_UNREACHABLE.
    */
   static async open(options: ChannelRecorderOptions): Promise<ChannelRecorder> {
-    const recorder = new ChannelRecorder(options);
-    const resources = recorder.#resources;
+    const batcher = new Batcher({ ...options, framing: options.address.framing });
+    const backlog = await openBacklog({
+      ...options,
+      batcher,
+      nowMs: monotonicMs,
+      onFull: (loss) => options.onSession(loss),
+      onProblem: (error) => options.onSpoolProblem(error),
+    });
+    await using opened = new AsyncDisposableStack();
+    opened.defer(() => backlog.close());
+    const recorder = new ChannelRecorder(options, batcher, backlog);
+    await recorder.#listen();
+    opened.move();
+    return recorder;
+  }
+
+  async #listen(): Promise<void> {
+    const options = this.#options;
+    const resources = this.#resources;
     try {
       const capture = options.capture && `${options.capture}.${options.channel}.pcap`;
       const unicast = {
@@ -150,9 +186,8 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
         },
       };
       const transport = await openReceiverTransport(resources, { ...options, capture, unicast });
-      recorder.#countTransport = transport.count;
-      recorder.#drive(transport);
-      return recorder;
+      this.#countTransport = transport.count;
+      this.#drive(transport);
     } catch (error) {
       await resources.disposeAsync();
       throw error;
@@ -166,10 +201,16 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
       transport: this.#countTransport(),
       repairLatency: this.#receiver.repairLatency.snapshot(),
       overrunDatagrams: this.#gate?.overrunDatagrams ?? 0,
-      pendingBytes: this.#batcher.pendingBytes,
+      pendingBytes: this.#backlog.heldBytes,
+      receivedPosition: this.#backlog.receivedPosition,
+      spooledPosition: this.#backlog.durablePosition,
       archivedMessages: this.#archivedMessages,
       commits: this.#commits,
       archivedPosition: this.#options.head + this.#archivedMessages,
+      spoolBytes: this.#backlog.diskBytes,
+      spooling: this.#backlog.isSpooling,
+      spoolUnusable: this.#options.spool !== undefined && !this.#backlog.isSpoolUsable,
+      spoolFullMessages: this.#backlog.spoolFullMessages,
       followedSessions: this.#receiver.sessionCount,
     };
   }
@@ -186,6 +227,12 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     for (const { messageCount } of batch.segments) this.#archivedMessages += messageCount;
     this.#commits += 1;
     this.#batcher.committed();
+    this.#backlog.handleCommitted();
+  }
+
+  /** Lets time pass; to be called a few times a second. */
+  handleTimeout(nowMs: number): void {
+    this.#backlog.handleTimeout(nowMs);
   }
 
   fenced(): void {
@@ -198,15 +245,24 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     this.#takeEvents();
   }
 
+  /**
+   * Stops listening, and spools what is not committed, as far as that is possible. Nothing may be
+   * committed from here on.
+   */
+  async close(): Promise<void> {
+    await this[Symbol.asyncDispose]();
+    await this.#backlog.close();
+  }
+
   /** A session that may be forgotten is let wait until the archive has said what it knows. */
   #recall(session: SessionId): ResumePoint | 'finished' | undefined {
-    const known = this.#batcher.recall(session);
-    if (known !== undefined || !this.#batcher.sessions.hasForgotten) return known;
+    const known = this.#backlog.sessions.recall(session);
+    if (known !== undefined || !this.#backlog.sessions.hasForgotten) return known;
     return this.#lookup.isNew(session) ? undefined : 'finished';
   }
 
   #drive({ group, send }: ReceiverTransport): void {
-    this.#gate = new GatedSocket(group, () => this.#batcher.pendingBytes < PENDING_BYTES_MAX);
+    this.#gate = new GatedSocket(group, () => this.#backlog.hasRoom);
     const driver = new Driver({
       machine: this.#receiver,
       receiveFrom: [this.#gate, send],
@@ -221,7 +277,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     let hasNews = false;
     for (let event = this.#receiver.pollEvent(); event !== undefined; ) {
       const told = this.#withOverrun(event, nowMs);
-      this.#batcher.handleEvent(told, nowMs, wallClockUs());
+      this.#backlog.handleEvent(told, nowMs, wallClockUs());
       if (told.kind !== 'messages') this.#options.onSession(told);
       hasNews = true;
       event = this.#receiver.pollEvent();

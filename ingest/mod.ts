@@ -4,4 +4,5 @@ export * from './archiver.ts';
 export * from './archiver-metrics.ts';
 export { Batcher } from './batcher.ts';
 export type { RecorderCounters } from './channel-recorder.ts';
+export type { SpoolSettings } from './open-backlog.ts';
 export type { ShardSettings } from './shard-messages.ts';

@@ -45,6 +45,28 @@ export class SessionLedger {
     return this.#sessions.size;
   }
 
+  /** A ledger that knows the same and goes its own way from here on. */
+  copy(): SessionLedger {
+    const copy = new SessionLedger([]);
+    for (const [session, { progress, changedIn }] of this.#sessions)
+      copy.#sessions.set(session, { progress: { ...progress }, changedIn });
+    for (const [tsi, session] of this.#foreign) copy.#foreign.set(tsi, session);
+    for (const session of this.#settled) copy.#settled.add(session);
+    copy.#hasForgotten = this.#hasForgotten;
+    return copy;
+  }
+
+  /** The sessions that are not over. */
+  openSessions(): SessionId[] {
+    const open = [...this.#sessions].filter(([, { progress }]) => progress.state === 'open');
+    return open.map(([session]) => session);
+  }
+
+  /** What is known of a session; undefined if nothing is. */
+  find(session: SessionId): SessionProgress | undefined {
+    return this.#sessions.get(session)?.progress;
+  }
+
   /** Takes over what the archive has of a session that is not known here. */
   learn(progress: SessionProgress): void {
     if (this.#sessions.has(progress.session)) return;

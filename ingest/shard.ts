@@ -29,6 +29,8 @@ const LEASE_MS = 9_000;
  * Between two attempts to take a channel that somebody else holds, or while the database is away.
  */
 const RETRY_MS = 1_000;
+/** How often the channels look at what waits for the database. */
+const TICK_MS = 250;
 /** After a stop, how long what was heard may take to be committed. */
 const DRAIN_MS_MAX = 3_000;
 
@@ -71,18 +73,23 @@ export class Shard {
   /** Runs until `stop`. Rejects with what no retry mends. */
   async run(): Promise<void> {
     const renewal = setInterval(() => void this.#renew(), LEASE_MS / 3);
+    const ticking = setInterval(() => {
+      for (const recorder of this.#recorders.values()) recorder.handleTimeout(monotonicMs());
+    }, TICK_MS);
     try {
       const isDrained = await this.#writer.run(this.#drainDeadline.signal);
       if (!isDrained) {
         const hint =
-          'what was heard last is not committed; the next start asks the publishers for it';
+          'what was heard last is not committed; the next start reads it from the spool, or asks ' +
+          'the publishers for it';
         this.#log('warn', 'stopped before the database had taken everything', { hint });
       }
     } finally {
       clearInterval(renewal);
+      clearInterval(ticking);
       this.#stopping.abort();
       await Promise.allSettled(this.#takes);
-      for (const recorder of this.#recorders.values()) await recorder[Symbol.asyncDispose]();
+      await Promise.all([...this.#recorders.values()].map((recorder) => recorder.close()));
       for (const lease of this.#leases.values()) {
         await releaseLease(this.#database, lease).catch(() => undefined);
       }
@@ -177,6 +184,9 @@ export class Shard {
       onWork: () => this.#writer.wake(),
       onSession: (event) => this.#logSession(channel, event),
       onFenced: () => this.#lose(channel),
+      onSpoolProblem: ({ message }) => {
+        this.#log('warn', 'the spool cannot be used', { channel, reason: message });
+      },
     });
     this.#recorders.set(channel, recorder);
     this.#writer.add(recorder);
@@ -196,7 +206,7 @@ export class Shard {
     this.#recorders.delete(channel);
     this.#leases.delete(channel);
     this.#writer.remove(recorder);
-    void recorder[Symbol.asyncDispose]();
+    void recorder.close();
     this.#fail(
       new BackcastError(
         'BACKCAST_FENCED',

@@ -44,7 +44,7 @@ function renderTable(): string {
 }
 
 /** Those below, in the order in which they are exposed. */
-const OWN_NUMBERS = [3, 4, 1, 2, 5, 6, 1];
+const OWN_NUMBERS = [3, 4, 1, 2, 5, 9, 8, 7, 1, 1, 6, 6, 1];
 
 /** A channel of an archiver on which each number is another one. */
 function countedChannel(): RecorderCounters {
@@ -61,6 +61,12 @@ function countedChannel(): RecorderCounters {
     repairLatency: { bucketCounts: Array.from({ length: 15 }, (_, index) => index), sumMs: 1_500 },
     overrunDatagrams: 1,
     pendingBytes: 2,
+    receivedPosition: 9,
+    spooledPosition: 8,
+    spoolBytes: 7,
+    spooling: true,
+    spoolUnusable: true,
+    spoolFullMessages: 6,
     archivedMessages: 3,
     commits: 4,
     archivedPosition: 5,

@@ -3,21 +3,16 @@
 
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { sql } from 'kysely';
 import { Client } from 'pg';
-import {
-  acquireLease,
-  type EmbeddedPostgres,
-  migrateToLatest,
-  startEmbeddedPostgres,
-} from '#archive/mod.ts';
+import { acquireLease, migrateToLatest, startEmbeddedPostgres } from '#archive/mod.ts';
 import type { ChannelAddress } from '#base/mod.ts';
 import type { ChannelPublisher } from '#client/mod.ts';
 import { keptLog, type Scene, setScene } from '#test/support/archiving.ts';
 import { createTestFolder } from '#test/support/folder.ts';
 import { reserveGroup } from '#test/support/multicast.ts';
+import { crashServer, postmasterOf } from '#test/support/postgres-crash.ts';
 import { until } from '#test/support/until.ts';
 
 const PAYLOAD = Buffer.alloc(200, 'x');
@@ -34,7 +29,7 @@ test('a database that crashes in the middle of traffic and is away costs nothing
   await using publisher = await scene.openPublisher({ lingerMs: 100 });
   await publishMany(publisher, 2_000);
   await scene.accounted(1_000);
-  await crash(server, homeDir);
+  await crashServer(server, homeDir);
   await publishMany(publisher, 5_000);
   await until('the archiver has noticed', () => log.messages.includes('database is away'));
   await publishMany(publisher, 5_000);
@@ -108,12 +103,6 @@ async function publishMany(publisher: ChannelPublisher, count: number): Promise<
   }
 }
 
-/** PostgreSQL's immediate shutdown: no goodbye, no checkpoint, recovery at the next start. */
-async function crash(server: EmbeddedPostgres, homeDir: string): Promise<void> {
-  process.kill(await postmasterOf(homeDir), 'SIGQUIT');
-  await server.exited;
-}
-
 /** Stops every process of the server where it stands, until disposed: it answers nothing. */
 async function freeze(homeDir: string): Promise<AsyncDisposable> {
   const postmaster = await postmasterOf(homeDir);
@@ -125,11 +114,6 @@ async function freeze(homeDir: string): Promise<AsyncDisposable> {
       for (const pid of pids) process.kill(pid, 'SIGCONT');
     },
   };
-}
-
-async function postmasterOf(homeDir: string): Promise<number> {
-  const lockFile = await readFile(join(homeDir, 'postgres', 'data', 'postmaster.pid'), 'utf8');
-  return Number(lockFile.split('\n')[0]);
 }
 
 async function channelIdOf(scene: Scene): Promise<number> {

@@ -1,0 +1,102 @@
+// What was heard and is neither on a disk nor in the archive yet, in order: the memory of a
+// backlog. The first of it may have been told to the batcher already. Pure.
+
+import { assert } from '#base/mod.ts';
+import type { ReceiverEvent } from '#multicast/core/mod.ts';
+
+/** One thing heard. */
+export interface KeptEvent {
+  readonly event: ReceiverEvent;
+  readonly heardAtUs: number;
+  /** 1, 2, 3 … over everything heard. */
+  readonly ordinal: number;
+  /** Its number in the spool; 0 while it is not there. */
+  spoolNumber: number;
+}
+
+/** Beside its payloads: the objects around them. */
+const EVENT_OVERHEAD_BYTES = 200;
+const COMPACT_AT = 1_024;
+
+/** Events in the order in which they were heard. */
+export class KeptEvents {
+  #events: KeptEvent[] = [];
+  #head = 0;
+  #toldCount = 0;
+  #bytes = 0;
+  #messageCount = 0;
+
+  /** Memory that they hold. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Messages in them. */
+  get messageCount(): number {
+    return this.#messageCount;
+  }
+
+  get first(): KeptEvent | undefined {
+    return this.#events[this.#head];
+  }
+
+  get last(): KeptEvent | undefined {
+    return this.#head < this.#events.length ? this.#events.at(-1) : undefined;
+  }
+
+  /** The first that has not been told. */
+  get firstUntold(): KeptEvent | undefined {
+    return this.#events[this.#head + this.#toldCount];
+  }
+
+  /** Whether the first has been told. */
+  get isFirstTold(): boolean {
+    return this.#toldCount > 0;
+  }
+
+  /** Those that are not in the spool, which are behind those that are. */
+  unspooled(): KeptEvent[] {
+    let start = this.#events.length;
+    while (start > this.#head && this.#events[start - 1]?.spoolNumber === 0) start -= 1;
+    return this.#events.slice(start);
+  }
+
+  push(kept: KeptEvent): void {
+    this.#events.push(kept);
+    this.#bytes += bytesOf(kept.event);
+    this.#messageCount += messagesIn(kept.event);
+  }
+
+  /** The first untold one has been told. */
+  markTold(): void {
+    assert(this.firstUntold !== undefined, 'one is left to be told');
+    this.#toldCount += 1;
+  }
+
+  /** Lets go of the first one. */
+  shift(): void {
+    const { first } = this;
+    assert(first !== undefined, 'one is left');
+    this.#head += 1;
+    this.#toldCount = Math.max(0, this.#toldCount - 1);
+    this.#bytes -= bytesOf(first.event);
+    this.#messageCount -= messagesIn(first.event);
+    if (this.#head < COMPACT_AT || this.#head * 2 < this.#events.length) return;
+    this.#events = this.#events.slice(this.#head);
+    this.#head = 0;
+  }
+
+  /** None of them is in a spool. */
+  forgetNumbers(): void {
+    for (const kept of this.#events) kept.spoolNumber = 0;
+  }
+}
+
+/** Messages that `event` tells. */
+export function messagesIn(event: ReceiverEvent): number {
+  return event.kind === 'messages' ? event.messageCount : 0;
+}
+
+function bytesOf(event: ReceiverEvent): number {
+  return EVENT_OVERHEAD_BYTES + (event.kind === 'messages' ? event.end - event.start : 0);
+}
