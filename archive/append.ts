@@ -39,7 +39,7 @@ export interface AppenderOptions {
  * one.
  */
 const DEADLINE_MS_DEFAULT = 30_000;
-const LIMITS = { statementMs: 20_000, lockMs: 5_000, idleMs: 20_000 };
+const LIMITS = { statementMs: 20_000, lockMs: 2_000, idleMs: 15_000 };
 
 /** Writes the batches of any channels, one after the other. Not for concurrent calls. */
 export class Appender implements AsyncDisposable {

@@ -18,10 +18,10 @@ import {
 import { SegmentBuilderPool } from '#archive/segment/mod.ts';
 import { BackcastError, type ChannelAddress } from '#base/mod.ts';
 import type { ReceiverEvent } from '#multicast/core/mod.ts';
-import { type AuthenticationKey, monotonicMs } from '#multicast/udp/mod.ts';
+import { type AuthenticationKey, monotonicMs, processRandom } from '#multicast/udp/mod.ts';
 import { ChannelRecorder, type RecorderCounters } from './channel-recorder.ts';
 import type { ShardReport, ShardStart } from './shard-messages.ts';
-import { ShardWriter } from './shard-writer.ts';
+import { type BatchSource, ShardWriter } from './shard-writer.ts';
 
 /** How long a lease stands; it is renewed three times within. */
 const LEASE_MS = 9_000;
@@ -65,6 +65,8 @@ export class Shard {
     this.#writer = new ShardWriter({
       append: (batch) => appender.append(batch),
       nowMs: monotonicMs,
+      random: processRandom(),
+      onRefusal: (source, state, error) => this.#logRefusal(source, state, error),
       onDatabase: (state, error) => {
         if (state === 'back') this.#log('info', 'database is back', {});
         else this.#log('warn', 'database is away', { reason: error?.message });
@@ -123,8 +125,9 @@ export class Shard {
   /** Numbers per channel. */
   counters(): Record<string, RecorderCounters> {
     const databaseAway = this.#writer.isAway;
-    const numbers = [...this.#recorders].map(([name, { counters }]) => {
-      return [name, { ...counters, databaseAway }] as const;
+    const numbers = [...this.#recorders].map(([name, recorder]) => {
+      const refused = this.#writer.isRefused(recorder);
+      return [name, { ...recorder.counters, databaseAway, refused }] as const;
     });
     return Object.fromEntries(numbers);
   }
@@ -237,6 +240,16 @@ export class Shard {
     const level = kind === 'lost' ? 'warn' : 'info';
     const what = { opened: 'session heard', lost: 'messages lost', closed: 'session over' }[kind];
     this.#log(level, what, { channel, ...rest });
+  }
+
+  #logRefusal(
+    source: BatchSource,
+    state: 'refused' | 'taken',
+    error: BackcastError | undefined,
+  ): void {
+    const channel = [...this.#recorders].find(([, recorder]) => recorder === source)?.[0];
+    if (state === 'taken') this.#log('info', 'the database takes the channel again', { channel });
+    else this.#log('warn', 'the database refuses the channel', { channel, reason: error?.message });
   }
 
   #fail(error: unknown): void {
