@@ -31,6 +31,8 @@ const LEASE_MS = 9_000;
 const RETRY_MS = 1_000;
 /** How often the channels look at what waits for the database. */
 const TICK_MS = 250;
+/** Of the small statements; the server's own limit comes first. */
+const STATEMENTS = { statementTimeoutMs: 10_000, silenceMsMax: 12_000 };
 /** After a stop, how long what was heard may take to be committed. */
 const DRAIN_MS_MAX = 3_000;
 
@@ -56,7 +58,7 @@ export class Shard {
     const applicationName = `backcast archiver ${settings.holder}`;
     const url = settings.databaseUrl;
     const open = this.#resources.use(
-      openDatabase({ url, applicationName, statementTimeoutMs: 10_000, poolConnectionsMax: 2 }),
+      openDatabase({ url, applicationName, ...STATEMENTS, poolConnectionsMax: 2 }),
     );
     const appender = this.#resources.use(
       new Appender({ url, applicationName, holder: settings.holder }),
