@@ -239,8 +239,13 @@ export class Shard {
   #logSession(channel: string, event: Exclude<ReceiverEvent, { kind: 'messages' }>): void {
     const { kind, ...rest } = event;
     if (kind === 'source' || kind === 'lead') return;
-    const level = kind === 'lost' ? 'warn' : 'info';
-    const what = { opened: 'session heard', lost: 'messages lost', closed: 'session over' }[kind];
+    const level = kind === 'lost' || kind === 'conflict' ? 'warn' : 'info';
+    const what = {
+      opened: 'session heard',
+      lost: 'messages lost',
+      conflict: 'messages came twice with different content',
+      closed: 'session over',
+    }[kind];
     this.#log(level, what, { channel, ...rest });
   }
 
