@@ -32,5 +32,6 @@ export type {
   SequenceRequest,
   Unsettled,
 } from './read-page.ts';
+export * from './session-tail.ts';
 export * from './sqlstate.ts';
 export * from './types.ts';
