@@ -4,8 +4,8 @@
 import type { ArchivedSession } from './read.ts';
 
 /**
- * `open`: more may come. `complete`: nothing was published behind the lead. `unknown`: its publisher
- * fell silent, and what it published behind the lead, if anything, nobody heard.
+ * `open`: more may come. `complete`: nothing was published behind the lead. `unknown`: its
+ * publisher fell silent, and what it published behind the lead, if anything, nobody heard.
  */
 export type SessionTail = 'open' | 'complete' | 'unknown';
 

@@ -197,7 +197,7 @@ test('a range beyond the watermark is unsettled from there', async () => {
   assert.deepEqual([beyond.status, beyond.unsettledFrom, beyond.storedCount], ['unsettled', 7, 0]);
 });
 
-test('behind the end of a session there is nothing, and behind a silence nobody knows', async () => {
+test('behind the end of a session is nothing, and behind a silence nobody knows what', async () => {
   for (const [name, state, tail, status] of [
     ['ended', 'closed', 'complete', 'complete'],
     ['silent', 'expired', 'unknown', 'unknown'],
