@@ -56,7 +56,7 @@ function batch(
   };
   const { epoch = 1 } = given;
   const head = { channelId: 1, epoch, expectedHead: 0 };
-  return { ...head, segments: [segment], sessions: [progress], losses };
+  return { ...head, segments: [segment], sessions: [progress], losses, heals: [], conflicts: [] };
 }
 
 function newSessions() {
