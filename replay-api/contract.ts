@@ -5,6 +5,7 @@
 
 import { Type, type Static, type TSchema } from 'typebox';
 import { ERRORS, SEQUENCE_MAX } from '#base/mod.ts';
+import { ConflictItem, ConflictPage } from './contract-conflicts.ts';
 import { Health, Index, Readiness } from './contract-operation.ts';
 import {
   cause,
@@ -257,6 +258,8 @@ export const SHARED_SCHEMAS: readonly TSchema[] = [
   ChannelPage,
   SessionPage,
   LossPage,
+  ConflictItem,
+  ConflictPage,
   MessagePage,
   MessageLine,
   CompletenessAnswer,
