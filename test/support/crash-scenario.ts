@@ -120,8 +120,9 @@ async function runScenario(env: Readonly<Record<string, string>>): Promise<Crash
 async function live({ scene, gate, archiver, publishers }: Stage): Promise<boolean> {
   const [early, away, last] = STEPS;
   const isUpTo = async (metric: string): Promise<boolean> => {
-    const [reached, received] = [await archiver.metric(metric), await archiver.metric(RECEIVED)];
-    return reached !== undefined && reached === received && reached >= storedAtLeast(publishers);
+    const published = publishers.reduce((sum, { lastSequence }) => sum + lastSequence, 0);
+    const reached = (await archiver.metric(metric)) ?? 0;
+    return reached + ((await archiver.metric(LOST)) ?? 0) === published;
   };
   const settled = (what: string, isSo: () => Promise<boolean>): Promise<unknown> =>
     until(what, async () => archiver.end !== undefined || (await isSo()), STEP_MS_MAX);
@@ -149,13 +150,7 @@ async function live({ scene, gate, archiver, publishers }: Stage): Promise<boole
   return true;
 }
 
-const RECEIVED = 'backcast_archiver_received_position';
-
-/** Positions there are once all is stored that must be. */
-function storedAtLeast(publishers: readonly ChannelPublisher[]): number {
-  const published = publishers.reduce((sum, { lastSequence }) => sum + lastSequence, 0);
-  return published - EARLY_MESSAGES;
-}
+const LOST = 'backcast_receiver_lost_messages_total';
 
 async function publish(
   publishers: readonly ChannelPublisher[],
