@@ -10,7 +10,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { ChannelPublisher } from '#client/mod.ts';
 import { type ArchiverProcess, startArchiverProcess } from './archiver-process.ts';
 import { type Scene, setScene } from './archiving.ts';
-import { type DatabaseGate, startDatabaseGate } from './database-gate.ts';
+import { type Gate, startDatabaseGate } from './gate.ts';
 import { createTestFolder } from './folder.ts';
 import { judge, type Judgement, publishedBy } from './judgement.ts';
 import { publishLabelled } from './labelled-messages.ts';
@@ -78,7 +78,7 @@ export async function crashAt(point: CrashPoint): Promise<CrashRun> {
 
 interface Stage {
   readonly scene: Scene;
-  readonly gate: DatabaseGate;
+  readonly gate: Gate;
   readonly publishers: readonly ChannelPublisher[];
   readonly archiver: ArchiverProcess;
 }

@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Random, randomBelow, seededRandom } from '#base/mod.ts';
 import { type ArchiverProcess, startArchiverProcess } from './archiver-process.ts';
 import { type Scene, setScene } from './archiving.ts';
-import { type DatabaseGate, startDatabaseGate } from './database-gate.ts';
+import { type Gate, startDatabaseGate } from './gate.ts';
 import { createTestFolder } from './folder.ts';
 import { judge, publishedBy } from './judgement.ts';
 import { startTraffic } from './steady-traffic.ts';
@@ -37,7 +37,7 @@ type Moment = (typeof MOMENTS)[number];
 
 interface Stage {
   readonly scene: Scene;
-  readonly gate: DatabaseGate;
+  readonly gate: Gate;
   readonly random: Random;
   readonly start: () => Promise<ArchiverProcess>;
 }

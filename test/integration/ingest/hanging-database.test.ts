@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { type ArchiverProcess, startArchiverProcess } from '#test/support/archiver-process.ts';
 import { type Scene, setScene } from '#test/support/archiving.ts';
-import { type DatabaseGate, startDatabaseGate } from '#test/support/database-gate.ts';
+import { type Gate, startDatabaseGate } from '#test/support/gate.ts';
 import { createTestFolder } from '#test/support/folder.ts';
 import { type FragileServer, startFragileServer } from '#test/support/fragile-server.ts';
 import { judge, publishedBy } from '#test/support/judgement.ts';
@@ -27,7 +27,7 @@ const PACKET_MESSAGES_MAX = 64;
 interface Stage {
   readonly scene: Scene;
   readonly server: FragileServer;
-  readonly gate: DatabaseGate;
+  readonly gate: Gate;
   readonly archiver: ArchiverProcess;
 }
 
@@ -71,17 +71,18 @@ suite('a database in trouble', { concurrency: 2 }, () => {
     archiveThrough(async ({ scene, gate, archiver }) => {
       const { connectionCount } = gate.state;
       const before = (await batchesOf(scene)).length;
-      gate.state.commitDelayMs = COMMIT_MS;
+      gate.state.delayed = 'COMMIT';
+      gate.state.delayMs = COMMIT_MS;
       await delay(TROUBLE_MS / 4);
       const soonBytes = await archiver.residentBytes();
       await delay((TROUBLE_MS * 3) / 4);
       const lateBytes = await archiver.residentBytes();
       const slow = (await batchesOf(scene)).slice(before);
-      gate.state.commitDelayMs = 0;
+      gate.state.delayMs = 0;
       assert.ok(slow.length >= TROUBLE_MS / COMMIT_MS / 2, `${slow.length} commits`);
       for (const messages of slow.slice(2))
         assert.ok(messages > BATCH_MESSAGES_MAX - PACKET_MESSAGES_MAX, slow.join(', '));
-      assert.equal(gate.state.heldCommitsMost, 1);
+      assert.equal(gate.state.heldCountMost, 1);
       // What nothing has needed for half a minute is let go, and connected again.
       const reconnections = gate.state.connectionCount - connectionCount;
       assert.ok(reconnections <= TROUBLE_MS / 10_000, `${reconnections} connections`);
