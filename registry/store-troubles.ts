@@ -1,5 +1,5 @@
-// What a registry makes of a store that is away or holds nonsense: which errors are the store's, and
-// which of those an owner need not hear of.
+// What a registry makes of a store that is away or holds nonsense: which errors are the store's,
+// and which of those an owner need not hear of.
 
 import { BackcastError } from '#base/mod.ts';
 

@@ -19,7 +19,7 @@ const awayMs = Number(values.minutes) * 60_000;
 const SPOOL_BYTES_A_MESSAGE = 300;
 const MEMORY_BYTES_MAX = 512 * 1_048_576;
 
-test(`the database away for ${values.minutes} min, ${messagesPerSec} messages a second`, async (t) => {
+test(`${values.minutes} min without database, ${messagesPerSec} messages a second`, async (t) => {
   const spooledBytes = (messagesPerSec * awayMs * SPOOL_BYTES_A_MESSAGE) / 1_000;
   const result = await runOutage({
     awayMs,

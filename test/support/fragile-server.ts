@@ -13,7 +13,7 @@ export interface FragileServer extends AsyncDisposable {
   crash(): Promise<void>;
   /** Starts it again after a crash; resolves when it has recovered. */
   restart(): Promise<void>;
-  /** Lets every process of it stand still until disposed: it answers nothing and refuses nothing. */
+  /** Lets every process of it stand still until disposed: it neither answers nor refuses. */
   freeze(): Promise<AsyncDisposable>;
 }
 

@@ -100,7 +100,7 @@ async function beAway({ archiver, traffic }: Stage, options: OutageOptions): Pro
   return spoolBytesMost;
 }
 
-/** From the first commit after the outage until the archive is a second behind what is published. */
+/** From the first commit after the outage until the archive is a second behind the publisher. */
 async function measureDrain(
   { scene, traffic }: Stage,
   messagesPerSec: number,
