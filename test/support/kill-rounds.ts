@@ -32,6 +32,8 @@ export interface KillRounds {
 /** How long the next archiver may take to have everything. */
 const CATCH_UP_MS_MAX = 10_000;
 const PAYLOAD_BYTES = 200;
+/** What waits for the database longer than this is on its way to the spool. */
+const SPOOLING_AFTER_MS = 1_100;
 const MOMENTS = ['well', 'away', 'draining', 'starting'] as const;
 type Moment = (typeof MOMENTS)[number];
 
@@ -120,11 +122,12 @@ async function killAt(moment: Moment, stage: Stage, running: Running): Promise<v
       break;
     case 'away':
       gate.shut();
-      await someOf(3_000);
+      await delay(SPOOLING_AFTER_MS);
+      await someOf(2_500);
       break;
     case 'draining':
       gate.shut();
-      await delay(2_000);
+      await delay(2 * SPOOLING_AFTER_MS);
       gate.open();
       await someOf(2_500);
       break;
