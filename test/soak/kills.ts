@@ -2,9 +2,10 @@
 //
 //   node test/soak/kills.ts [--rounds 200] [--seed 1] [--rate 4000]
 
+import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseArgs } from 'node:util';
-import { summary } from '#test/support/figures.ts';
+import { CATCH_UP_MS_MAX, summary } from '#test/support/figures.ts';
 import { killRounds } from '#test/support/kill-rounds.ts';
 
 const { values } = parseArgs({
@@ -36,4 +37,5 @@ test('an archiver killed at any moment', async (t) => {
   }
   t.diagnostic(`${killCount} kills, ${messageCount} messages`);
   t.diagnostic(`caught up after ${summary(catchUpsMs)}`);
+  assert.ok(Math.max(...catchUpsMs) < CATCH_UP_MS_MAX);
 });

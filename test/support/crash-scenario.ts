@@ -36,8 +36,6 @@ export interface CrashRun extends Judgement {
 }
 
 const HOOKS = pathToFileURL(fileURLToPath(new URL('crash-hooks.ts', import.meta.url))).href;
-/** How long the next archiver may take to have everything. */
-export const CATCH_UP_MS_MAX = 10_000;
 const STEP_MS_MAX = 30_000;
 /** More packets than the small window holds: its first messages are lost to who comes late. */
 const EARLY_MESSAGES = 1_500;

@@ -1,9 +1,16 @@
-// What a soak says at its end, in words.
+// What many runs took, in figures and in words.
 
-/** Median and most of `values`, rounded, in milliseconds. */
-export function summary(values: readonly number[]): string {
+/** How long an archiver that comes after a killed one may take to have everything. */
+export const CATCH_UP_MS_MAX = 10_000;
+
+/** The middle one of `values`, the upper of two; NaN if there are none. */
+export function median(values: readonly number[]): number {
   const sorted = values.toSorted((left, right) => left - right);
-  const median = sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-  const most = sorted.at(-1) ?? Number.NaN;
-  return `${Math.round(median)} ms (median), ${Math.round(most)} ms (most), ${sorted.length} times`;
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+/** Median and most of `values`, which are milliseconds. */
+export function summary(values: readonly number[]): string {
+  const most = Math.round(Math.max(...values));
+  return `${Math.round(median(values))} ms (median), ${most} ms (most), ${values.length} times`;
 }

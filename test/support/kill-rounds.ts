@@ -29,8 +29,6 @@ export interface KillRounds {
   readonly catchUpsMs: readonly number[];
 }
 
-/** How long the next archiver may take to have everything. */
-const CATCH_UP_MS_MAX = 10_000;
 const PAYLOAD_BYTES = 200;
 /** What waits for the database longer than this is on its way to the spool. */
 const SPOOLING_AFTER_MS = 1_100;
@@ -74,7 +72,6 @@ export async function killRounds(options: KillRoundsOptions): Promise<KillRounds
       await scene.accounted(dueCount);
       const catchUpMs = performance.now() - startedAtMs;
       catchUpsMs.push(catchUpMs);
-      assert.ok(catchUpMs < CATCH_UP_MS_MAX, `caught up after ${catchUpMs} ms`);
       const { lostCount } = await scene.audited();
       assert.equal(lostCount, 0);
       const told = [recordsMs, catchUpMs].map((ms) => `${Math.round(ms)} ms`);
