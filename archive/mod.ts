@@ -22,6 +22,7 @@ export * from './read-completeness.ts';
 export type { ArchivedSegment } from './read-decode.ts';
 export { firstPositionOf } from './read-entries.ts';
 export type { Loss, MessageRun, PageEntry } from './read-entries.ts';
+export * from './read-last-losses.ts';
 export * from './read-messages.ts';
 export type {
   MessagePage,
@@ -31,5 +32,6 @@ export type {
   SequenceRequest,
   Unsettled,
 } from './read-page.ts';
+export * from './session-tail.ts';
 export * from './sqlstate.ts';
 export * from './types.ts';
