@@ -1,7 +1,7 @@
 // The statements of an append, each with its parameters. Values travel as arrays that the server
 // unnests, so that a statement has the same text whatever the size of the batch. None calls a
-// function in ON CONFLICT: a distributed PostgreSQL evaluates that clause on another node and
-// refuses.
+// function in ON CONFLICT or RETURNING: a distributed PostgreSQL evaluates these on another node
+// and refuses; least() and greatest() are expressions of the language and pass.
 
 import { assert, formatInstant } from '#base/mod.ts';
 import type { SessionId } from '#base/mod.ts';
@@ -25,8 +25,10 @@ export interface TransactionLimits {
 const DAY_US = 86_400_000_000;
 
 /**
- * Opens the transaction and takes the fence, in one round trip: the last result has one row if the
- * lease is still ours and the head is where we left it, and none otherwise.
+ * Opens the transaction and takes the fence, in one round trip. The last result but one is the
+ * transaction's time; the last has touched one row if the lease is still ours and the head is where
+ * we left it, and none otherwise. Two statements, since RETURNING may not call a function when the
+ * row lies on another node.
  */
 export function beginAndFence(
   batch: ArchiveBatch,
@@ -41,8 +43,9 @@ export function beginAndFence(
     `SET LOCAL statement_timeout = ${limits.statementMs}`,
     `SET LOCAL lock_timeout = ${limits.lockMs}`,
     `SET LOCAL idle_in_transaction_session_timeout = ${limits.idleMs}`,
+    'SELECT now() AS archived_at',
     `UPDATE leases SET head = ${newHead} WHERE channel_id = ${batch.channelId} ` +
-      `AND epoch = ${batch.epoch} AND head = ${batch.expectedHead} RETURNING now() AS archived_at`,
+      `AND epoch = ${batch.epoch} AND head = ${batch.expectedHead}`,
   ].join(';\n');
 }
 
@@ -103,10 +106,7 @@ function sequenceSpans(segment: Segment): SequenceSpan[] {
   return [...spans.values()];
 }
 
-/**
- * Only the holder of the lease writes a channel's bounds: what it reads here cannot change under
- * it.
- */
+/** The day's bounds, made wider by the batch. */
 function upsertPartitionBounds(batch: ArchiveBatch, archivedAtUs: number): Statement {
   const day = Math.floor(archivedAtUs / DAY_US) * DAY_US;
   const last = batch.segments[batch.segments.length - 1];
@@ -116,21 +116,12 @@ function upsertPartitionBounds(batch: ArchiveBatch, archivedAtUs: number): State
     text: `
 INSERT INTO partition_bounds
   (channel_id, partition_start, first_position, last_position, min_published_at, max_published_at)
-SELECT fresh.channel_id, fresh.partition_start,
-       least(fresh.first_position, known.first_position),
-       greatest(fresh.last_position, known.last_position),
-       least(fresh.min_published_at, known.min_published_at),
-       greatest(fresh.max_published_at, known.max_published_at)
-FROM (SELECT $1::int, $2::timestamptz, $3::bigint, $4::bigint, $5::timestamptz, $6::timestamptz)
-       AS fresh (channel_id, partition_start, first_position, last_position,
-                 min_published_at, max_published_at)
-LEFT JOIN partition_bounds known
-  ON known.channel_id = fresh.channel_id AND known.partition_start = fresh.partition_start
+VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (channel_id, partition_start) DO UPDATE SET
-  first_position = excluded.first_position,
-  last_position = excluded.last_position,
-  min_published_at = excluded.min_published_at,
-  max_published_at = excluded.max_published_at`,
+  first_position = least(partition_bounds.first_position, excluded.first_position),
+  last_position = greatest(partition_bounds.last_position, excluded.last_position),
+  min_published_at = least(partition_bounds.min_published_at, excluded.min_published_at),
+  max_published_at = greatest(partition_bounds.max_published_at, excluded.max_published_at)`,
     values: [
       batch.channelId,
       formatInstant(day),

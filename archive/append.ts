@@ -153,8 +153,8 @@ async function fence(
   // Several statements in one text give an array of results, which the types do not say.
   const results = (await client.query(beginAndFence(batch, newHead, LIMITS))) as unknown;
   assert(Array.isArray(results), 'several statements give several results');
-  const update = results[results.length - 1] as QueryResult<{ archived_at: number }>;
-  return update.rows[0]?.archived_at;
+  const [time, update] = results.slice(-2) as QueryResult<{ archived_at: number }>[];
+  return update.rowCount === 1 ? time.rows[0].archived_at : undefined;
 }
 
 /**
