@@ -71,7 +71,7 @@ test('every table has a primary key', async () => {
   assert.deepEqual(lacking, []);
 });
 
-test('foreign keys go from a channel table by its channel_id to channels, and nowhere else', async () => {
+test('foreign keys go by channel_id to channels and nowhere else', async () => {
   const others = await namesWhere(`
     SELECT k.conname AS name FROM pg_constraint k
     WHERE k.contype = 'f' AND NOT (

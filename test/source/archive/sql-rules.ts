@@ -21,7 +21,7 @@ const RULES: readonly Rule[] = [
   },
   {
     says: 'RETURNING calls no function',
-    isBroken: (sql) => /\bRETURNING\b([^;]*)/.exec(sql)?.[1]?.match(CALL) != null,
+    isBroken: (sql) => CALL.test(/\bRETURNING\b([^;]*)/.exec(sql)?.[1] ?? ''),
   },
   {
     says: 'rows are locked of one channel at a time',
@@ -62,8 +62,7 @@ const RULES: readonly Rule[] = [
   },
   {
     says: 'channel_id never changes',
-    isBroken: (sql) =>
-      /\bSET\b[^;]*?[\s,]channel_id = /.test(unparenthesised(sql.split('WHERE')[0] ?? '')),
+    isBroken: (sql) => /\bSET\b[^;]*?[\s,]channel_id = /.test(beforeWhere(sql)),
   },
 ];
 
@@ -137,6 +136,10 @@ function upserts(sql: string): string[] {
   return [...clauses].flatMap(([, assignments = '']) =>
     assignments.split(/,(?![^(]*\))/).map((one) => one.replace(/\s+/g, ' ').trim()),
   );
+}
+
+function beforeWhere(sql: string): string {
+  return unparenthesised(sql.split('WHERE')[0] ?? '');
 }
 
 function unparenthesised(sql: string): string {

@@ -13,6 +13,7 @@ const PROJECT = readProject(fileURLToPath(new URL('../../../', import.meta.url))
 /** Each with why a server that is several servers runs it. */
 const MANY_CHANNELS: Readonly<Record<string, string>> = {
   'archive/channels.ts selectProgress': 'of one channel, which its callers add',
+  'archive/distribute.ts assertNobodyWrites': 'a count of one table',
   'archive/leases.ts renewLeases': 'an UPDATE of one table by a list of channels',
   'archive/read-backlog.ts readBacklog': 'a count of one table; a join with channels alone',
   'archive/read-segments.ts fetchSegments': 'of one channel, which whereSegments adds',
