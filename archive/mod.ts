@@ -18,6 +18,7 @@ export * from './durability.ts';
 export * from './embedded/mod.ts';
 export * from './leases.ts';
 export * from './migrate.ts';
+export * from './owner.ts';
 export * from './partitions.ts';
 export * from './read.ts';
 export * from './read-backlog.ts';

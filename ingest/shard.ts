@@ -8,10 +8,12 @@ import {
   Appender,
   type ArchiveDatabase,
   ensureChannel,
+  findOwnerUrl,
   findSessions,
   type HeldLease,
   loadSessions,
   openDatabase,
+  OwnerAppender,
   releaseLease,
   renewLeases,
 } from '#archive/mod.ts';
@@ -58,8 +60,8 @@ export class Shard {
     const open = this.#resources.use(
       openDatabase({ url, applicationName, statementTimeoutMs: 10_000, poolConnectionsMax: 2 }),
     );
-    const appender = this.#resources.use(new Appender({ url, applicationName }));
     this.#database = open.database;
+    const appender = this.#resources.use(this.#newAppender(applicationName));
     this.#writer = new ShardWriter({
       append: (batch) => appender.append(batch),
       nowMs: monotonicMs,
@@ -67,6 +69,17 @@ export class Shard {
         if (state === 'back') this.#log('info', 'database is back', {});
         else this.#log('warn', 'database is away', { reason: error?.message });
       },
+    });
+  }
+
+  #newAppender(applicationName: string): Appender | OwnerAppender {
+    const { databaseUrl: url, writeTo } = this.#settings;
+    if (writeTo !== 'owner') return new Appender({ url, applicationName });
+    return new OwnerAppender({
+      url,
+      applicationName,
+      findUrl: (channelId) => findOwnerUrl(this.#database, url, channelId),
+      nowMs: monotonicMs,
     });
   }
 
