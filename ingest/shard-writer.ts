@@ -1,7 +1,8 @@
-// Commits the batches of a shard's channels, one transaction at a time over one connection, the
-// channels in turn. A batch that fails for a passing reason is tried again verbatim until it
-// succeeds; one that is fenced ends its channel here. Decides when to write, not what (batcher) nor
-// how (archive/append).
+// Commits the batches of a shard's channels, the channels in turn, of each one batch at a time, and
+// of several as many as there are lanes: a transaction mostly waits for the disk and the network,
+// and many quiet channels must not wait for each other. A batch that fails for a passing reason is
+// tried again verbatim until it succeeds; one that is fenced ends its channel here. Decides when to
+// write, not what (batcher) nor how (archive/append).
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { BackcastError } from '#base/mod.ts';
@@ -19,9 +20,19 @@ export interface BatchSource {
   fenced(): void;
 }
 
+/** A batch on its way. */
+interface Work {
+  readonly source: BatchSource;
+  readonly batch: ArchiveBatch;
+  readonly lane: number;
+}
+
 /** What the writer needs from outside. */
 export interface ShardWriterOptions {
-  readonly append: (batch: ArchiveBatch) => Promise<AppendResult>;
+  /** Lanes count from 0; a lane has one batch at a time, and the higher ones are used last. */
+  readonly append: (batch: ArchiveBatch, lane: number) => Promise<AppendResult>;
+  /** Transactions that may run at once; 1 if not given. */
+  readonly laneCount?: number;
   readonly nowMs: () => number;
   /** The state changed: the database went away, or is back. Told once per change. */
   readonly onDatabase: (state: 'away' | 'back', error?: BackcastError) => void;
@@ -39,6 +50,11 @@ const TIMER_MS_MAX = 2_147_483_647;
 export class ShardWriter {
   readonly #options: ShardWriterOptions;
   readonly #sources = new Set<BatchSource>();
+  /** Those with a batch under way, which are not asked for another. */
+  readonly #busy = new Set<BatchSource>();
+  readonly #freeLanes: number[];
+  #running = 0;
+  #failure: { readonly error: unknown } | undefined;
   #wake: () => void = () => {};
   #isDraining = false;
   #isAway = false;
@@ -46,6 +62,7 @@ export class ShardWriter {
 
   constructor(options: ShardWriterOptions) {
     this.#options = options;
+    this.#freeLanes = Array.from({ length: options.laneCount ?? 1 }, (_, lane) => lane);
   }
 
   /** Transactions committed so far. */
@@ -82,35 +99,54 @@ export class ShardWriter {
 
   /**
    * Runs until drained, or until `deadline` fires before that: then false, and what was heard last
-   * is not committed. An append that is under way is waited for. Rejects with the first error that
+   * is not committed. Appends that are under way are waited for. Rejects with the first error that
    * no retry mends.
    */
   async run(deadline: AbortSignal): Promise<boolean> {
     for (;;) {
-      const work = this.#next();
-      if (deadline.aborted) return false;
-      if (work !== undefined) await this.#commit(work.source, work.batch, deadline);
-      else if (this.#isDraining) return true;
-      else await this.#sleep(this.#nextDeadlineMs());
+      const mayStart = this.#failure === undefined && !deadline.aborted;
+      const work = mayStart ? this.#next() : undefined;
+      if (work !== undefined) void this.#start(work, deadline);
+      else if (this.#running === 0 && this.#failure !== undefined) throw this.#failure.error;
+      else if (this.#running === 0 && deadline.aborted) return false;
+      else if (this.#running === 0 && this.#isDraining) return true;
+      else await this.#sleep(mayStart ? this.#nextDeadlineMs() : Number.POSITIVE_INFINITY);
     }
   }
 
-  #next(): { readonly source: BatchSource; readonly batch: ArchiveBatch } | undefined {
+  #next(): Work | undefined {
+    if (this.#freeLanes.length === 0) return undefined;
     const nowMs = this.#options.nowMs();
     for (const source of this.#sources) {
+      if (this.#busy.has(source)) continue;
       const batch = source.pollBatch(nowMs, this.#isDraining);
       if (batch === undefined) continue;
       this.#sources.delete(source);
       this.#sources.add(source);
-      return { source, batch };
+      return { source, batch, lane: this.#freeLanes.shift() ?? 0 };
     }
     return undefined;
   }
 
-  async #commit(source: BatchSource, batch: ArchiveBatch, deadline: AbortSignal): Promise<void> {
+  async #start(work: Work, deadline: AbortSignal): Promise<void> {
+    this.#busy.add(work.source);
+    this.#running += 1;
+    try {
+      await this.#commit(work, deadline);
+    } catch (error) {
+      this.#failure ??= { error };
+    }
+    this.#running -= 1;
+    this.#busy.delete(work.source);
+    this.#freeLanes.push(work.lane);
+    this.#freeLanes.sort((a, b) => a - b);
+    this.wake();
+  }
+
+  async #commit({ source, batch, lane }: Work, deadline: AbortSignal): Promise<void> {
     for (let retryMs = RETRY_MS_MIN; ; retryMs = Math.min(retryMs * 2, RETRY_MS_MAX)) {
       try {
-        const result = await this.#options.append(batch);
+        const result = await this.#options.append(batch, lane);
         this.#report('back');
         if (result.outcome === 'committed') {
           this.#commits += 1;
@@ -137,7 +173,10 @@ export class ShardWriter {
 
   #nextDeadlineMs(): number {
     let earliestMs = Number.POSITIVE_INFINITY;
-    for (const source of this.#sources) earliestMs = Math.min(earliestMs, source.nextDeadlineMs);
+    if (this.#freeLanes.length === 0) return earliestMs;
+    for (const source of this.#sources) {
+      if (!this.#busy.has(source)) earliestMs = Math.min(earliestMs, source.nextDeadlineMs);
+    }
     return earliestMs;
   }
 

@@ -1,5 +1,5 @@
-// A share of the archiver's channels: for each a recorder, for all of them one writer and one
-// connection to PostgreSQL. Runs in a worker thread (shard-worker.ts), shares nothing with other
+// A share of the archiver's channels: for each a recorder, for all of them one writer and a few
+// connections to PostgreSQL. Runs in a worker thread (shard-worker.ts), shares nothing with other
 // shards. Takes a channel by its lease, goes on where the archive ends, keeps the lease, and lets
 // go in order.
 
@@ -31,6 +31,8 @@ const LEASE_MS = 9_000;
  * Between two attempts to take a channel that somebody else holds, or while the database is away.
  */
 const RETRY_MS = 1_000;
+/** Connections on which a shard commits; each is opened when channels first wait for each other. */
+const COMMITS_AT_ONCE_MAX = 4;
 /** How often the channels look at what waits for the database. */
 const TICK_MS = 250;
 /** After a stop, how long what was heard may take to be committed. */
@@ -61,9 +63,12 @@ export class Shard {
       openDatabase({ url, applicationName, statementTimeoutMs: 10_000, poolConnectionsMax: 2 }),
     );
     this.#database = open.database;
-    const appender = this.#resources.use(this.#newAppender(applicationName));
+    const appenders = Array.from({ length: COMMITS_AT_ONCE_MAX }, () =>
+      this.#resources.use(this.#newAppender(applicationName)),
+    );
     this.#writer = new ShardWriter({
-      append: (batch) => appender.append(batch),
+      append: (batch, lane) => appenders[lane].append(batch),
+      laneCount: COMMITS_AT_ONCE_MAX,
       nowMs: monotonicMs,
       onDatabase: (state, error) => {
         if (state === 'back') this.#log('info', 'database is back', {});

@@ -197,3 +197,66 @@ test('the deadline ends a draining run while the database is away, and says so',
   assert.deepEqual([attempts, source.told], [['1/1', '1/1'], []]);
   assert.deepEqual(database, ['away']);
 });
+
+/** A writer of two lanes whose attempts stay open until the test settles them, by channel. */
+function openStage() {
+  const open = new Map<number, { lane: number; settle: () => void }>();
+  const news: (() => void)[] = [];
+  const writer = new ShardWriter({
+    append: async ({ channelId }, lane) => {
+      assert.ok(!open.has(channelId), 'a channel has one batch under way');
+      const { promise, resolve } = Promise.withResolvers<void>();
+      open.set(channelId, { lane, settle: resolve });
+      for (const tell of news.splice(0)) tell();
+      await promise;
+      open.delete(channelId);
+      return { outcome: 'committed', head: 0, archivedAtUs: 0 };
+    },
+    laneCount: 2,
+    nowMs: () => performance.now(),
+    onDatabase: () => undefined,
+  });
+  const nextAttempt = (): Promise<void> => new Promise((resolve) => news.push(resolve));
+  return { writer, open, nextAttempt };
+}
+
+test('as many channels as there are lanes commit at once, each one batch at a time', async () => {
+  const { writer, open, nextAttempt } = openStage();
+  for (const channelId of [1, 2, 3]) writer.add(new ListedSource(channelId, 2));
+  writer.drain();
+  const run = writer.run(never);
+  assert.deepEqual(
+    [...open].map(([channelId, { lane }]) => [channelId, lane]),
+    [
+      [1, 0],
+      [2, 1],
+    ],
+  );
+  const third = nextAttempt();
+  open.get(2)?.settle();
+  await third;
+  assert.deepEqual([...open.keys()], [1, 3]);
+  assert.equal(open.get(3)?.lane, 1, 'the lane that became free');
+  while (writer.commits < 6) {
+    for (const { settle } of open.values()) settle();
+    await new Promise(setImmediate);
+  }
+  assert.equal(await run, true);
+});
+
+test('one channel alone uses one lane', async () => {
+  const lanes = new Set<number>();
+  const writer = new ShardWriter({
+    append: async (_, lane) => {
+      lanes.add(lane);
+      return { outcome: 'committed', head: 0, archivedAtUs: 0 };
+    },
+    laneCount: 4,
+    nowMs: () => performance.now(),
+    onDatabase: () => undefined,
+  });
+  writer.add(new ListedSource(1, 5));
+  writer.drain();
+  await writer.run(never);
+  assert.deepEqual([...lanes], [0]);
+});
