@@ -25,6 +25,7 @@ export interface FillOptions {
   readonly onProgress: (stored: number) => void;
 }
 
+const HOLDER = 'bench';
 const LANES = 2;
 const SEGMENTS_PER_BATCH = 16;
 const LEASE_MS = 600_000;
@@ -52,13 +53,13 @@ async function fillChannel(
   took: (messages: number) => void,
 ): Promise<void> {
   const channelId = await ensureChannel(database, name, benchmarkAddress());
-  const lease = await acquireLease(database, channelId, 'bench', LEASE_MS);
+  const lease = await acquireLease(database, channelId, HOLDER, LEASE_MS);
   assert(lease.outcome === 'acquired', 'a new channel is written by nobody');
   const session = sessionFromWords(7, channelId);
   const builders = Array.from({ length: SEGMENTS_PER_BATCH }, () => new SegmentBuilder());
   const payloads = samplePayloads(options.payloadBytes);
   const url = options.databaseUrl;
-  await using appender = new Appender({ url, applicationName: 'backcast bench' });
+  await using appender = new Appender({ url, applicationName: 'backcast bench', holder: HOLDER });
   for (let head = lease.head; !isDone(); ) {
     const place = { channelId, epoch: lease.epoch, expectedHead: head };
     const batch = buildBatch(place, session, builders, payloads);
@@ -96,5 +97,5 @@ function buildBatch(
     lead: last,
     resumeSqn: 0,
   } as const;
-  return { ...place, segments, sessions: [progress], losses: [] };
+  return { ...place, segments, sessions: [progress], losses: [], heals: [], conflicts: [] };
 }

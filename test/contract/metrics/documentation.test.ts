@@ -72,6 +72,7 @@ function countedChannel(): RecorderCounters {
     archivedPosition: 5,
     followedSessions: 6,
     databaseAway: true,
+    refused: true,
   };
 }
 

@@ -19,7 +19,13 @@ function appenderAt(url: string, nodeUrl: string, asked: number[], nowMs = () =>
     asked.push(channelId);
     return Promise.resolve(nodeUrl);
   };
-  return new OwnerAppender({ url, applicationName: 'test appender', findUrl, nowMs });
+  return new OwnerAppender({
+    url,
+    applicationName: 'test appender',
+    holder: 'test',
+    findUrl,
+    nowMs,
+  });
 }
 
 async function twoBatches(url: string): Promise<[ArchiveBatch, ArchiveBatch]> {

@@ -44,8 +44,9 @@ const RULES: readonly Rule[] = [
     isBroken: (sql) => /\bCREATE (OR REPLACE )?(CONSTRAINT )?(TRIGGER|RULE)\b/.test(sql),
   },
   {
-    says: 'an UPDATE or DELETE joins nothing',
+    says: 'an UPDATE or DELETE joins something only in one channel',
     isBroken: (sql) =>
+      !/\bchannel_id = (\?|\$\d)/.test(sql) &&
       /\bUPDATE \w+( \w+)?\s+SET\b[^;]*\bFROM\b|\bDELETE FROM \w+[^;]*\bUSING\b|\bMERGE INTO\b/.test(
         unparenthesised(sql),
       ),
