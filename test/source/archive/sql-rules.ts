@@ -21,7 +21,7 @@ const RULES: readonly Rule[] = [
   },
   {
     says: 'RETURNING calls no function',
-    isBroken: (sql) => CALL.test(/\bRETURNING\b([^;]*)/.exec(sql)?.[1] ?? ''),
+    isBroken: (sql) => CALL.test(/\bRETURNING\b([^;)]*)/.exec(sql)?.[1] ?? ''),
   },
   {
     says: 'rows are locked of one channel at a time',
@@ -46,14 +46,10 @@ const RULES: readonly Rule[] = [
   {
     says: 'an UPDATE or DELETE joins something only in one channel',
     isBroken: (sql) =>
-      !/\bchannel_id = (\?|\$\d)/.test(sql) &&
+      !/\bchannel_id = (\?|\$\d)|\bWHERE \?/.test(sql) &&
       /\bUPDATE \w+( \w+)?\s+SET\b[^;]*\bFROM\b|\bDELETE FROM \w+[^;]*\bUSING\b|\bMERGE INTO\b/.test(
         unparenthesised(sql),
       ),
-  },
-  {
-    says: 'a WITH only reads',
-    isBroken: (sql) => /\bAS (NOT )?(MATERIALIZED )?\(\s*(INSERT|UPDATE|DELETE)\b/.test(sql),
   },
   {
     says: 'nothing that is written depends on a volatile function',

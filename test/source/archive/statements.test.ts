@@ -13,15 +13,27 @@ const PROJECT = readProject(fileURLToPath(new URL('../../../', import.meta.url))
 /** Each with why a server that is several servers runs it. */
 const MANY_CHANNELS: Readonly<Record<string, string>> = {
   'archive/channels.ts selectProgress': 'of one channel, which its callers add',
+  'archive/compact.ts findDueDays': 'a join with channels alone',
+  'archive/compact.ts findSpaciousDays': 'one table',
+  'archive/deletion-statements.ts deleteSegments': 'of one channel, which whereIn adds',
+  'archive/deletion-statements.ts findPartEnd': 'of one channel, which whereIn adds',
   'archive/distribute.ts assertNobodyWrites': 'a count of one table',
+  'archive/holds.ts listHolds': 'a join with channels alone',
   'archive/leases.ts renewLeases': 'an UPDATE of one table by a list of channels',
   'archive/read-backlog.ts readBacklog': 'a count of one table; a join with channels alone',
+  'archive/read-deletions.ts select': 'of one channel, which its callers add',
   'archive/read-segments.ts fetchSegments': 'of one channel, which whereSegments adds',
   'archive/read.ts withExtents': 'a join on channel_id, driven from leases, grouped by channel',
+  'archive/retention-steps.ts assertNobodyElse': 'one table',
+  'archive/retention.ts loadChannelDays': 'a join with channels alone',
 };
 
-/** Where SQLSTATE 23505 may be told apart: catalogue rows of the server that is connected to. */
-const RACES = ['archive/migrate.ts', 'archive/partitions.ts'];
+/** Where SQLSTATE 23505 may be told apart: nowhere that COPY brings rows in, which loses it. */
+const DUPLICATES_TOLD: Readonly<Record<string, string>> = {
+  'archive/holds.ts': 'a hold of that name, by an INSERT of one row',
+  'archive/migrate.ts': 'catalogue rows of the server that is connected to',
+  'archive/partitions.ts': 'catalogue rows of the server that is connected to',
+};
 
 test('every statement keeps to the rules of a distributed PostgreSQL', () => {
   const { findings, looked } = brokenRules(PROJECT);
@@ -31,16 +43,20 @@ test('every statement keeps to the rules of a distributed PostgreSQL', () => {
 
 test('statements over many channels are those that are listed', () => {
   assert.ok(channelTables(PROJECT).includes('segment_sessions'));
-  assert.deepEqual(manyChannelFunctions(PROJECT), Object.keys(MANY_CHANNELS).toSorted());
+  const found = manyChannelFunctions(PROJECT);
+  assert.ok(found.includes('archive/leases.ts renewLeases'), 'statements are looked at');
+  const unlisted = found.filter((name) => MANY_CHANNELS[name] === undefined);
+  assert.deepEqual(unlisted, [], 'what each does for every channel must be told here');
 });
 
-test('nothing is decided by the SQLSTATE of a duplicate row', () => {
+test('nothing is decided by the SQLSTATE of a duplicate row that was copied', () => {
   const deciding = PROJECT.sources
     .filter(
       ({ path, text }) => /^(archive|ingest|cli|replay-api)\//.test(path) && text.includes('23505'),
     )
     .map(({ path }) => path);
-  assert.deepEqual(deciding, RACES);
+  const unlisted = deciding.filter((path) => DUPLICATES_TOLD[path] === undefined);
+  assert.deepEqual(unlisted, []);
 });
 
 const BROKEN: Readonly<Record<string, string>> = {
@@ -53,7 +69,6 @@ const BROKEN: Readonly<Record<string, string>> = {
   'CREATE TABLE t (a bigint GENERATED ALWAYS AS IDENTITY)': 'only channels draws',
   'CREATE TRIGGER t AFTER INSERT ON leases': 'there are no triggers',
   'UPDATE leases SET head = 1 FROM unnest($1::int[]) AS a WHERE a = channel_id': 'an UPDATE or',
-  'WITH gone AS (DELETE FROM losses WHERE channel_id = $1) SELECT 1': 'a WITH only reads',
   'UPDATE leases SET expires_at = clock_timestamp() WHERE channel_id = $1': 'nothing that is',
   'UPDATE leases SET head = 1, channel_id = 2 WHERE channel_id = 1': 'channel_id never changes',
 };
