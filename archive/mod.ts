@@ -16,6 +16,7 @@ export { distributionPlan } from './distribution-plan.ts';
 export type { Catalogue, CataloguedTable } from './distribution-plan.ts';
 export * from './durability.ts';
 export * from './embedded/mod.ts';
+export * from './find-conflicts.ts';
 export * from './leases.ts';
 export * from './migrate.ts';
 export * from './owner.ts';
@@ -23,9 +24,11 @@ export * from './partitions.ts';
 export * from './read.ts';
 export * from './read-backlog.ts';
 export * from './read-completeness.ts';
+export * from './read-conflicts.ts';
 export type { ArchivedSegment } from './read-decode.ts';
 export { firstPositionOf } from './read-entries.ts';
 export type { Loss, MessageRun, PageEntry } from './read-entries.ts';
+export * from './read-last-losses.ts';
 export * from './read-messages.ts';
 export type {
   MessagePage,
@@ -35,5 +38,6 @@ export type {
   SequenceRequest,
   Unsettled,
 } from './read-page.ts';
+export * from './session-tail.ts';
 export * from './sqlstate.ts';
 export * from './types.ts';

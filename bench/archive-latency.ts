@@ -56,8 +56,8 @@ export async function measureLatency(
   const publishedRate = Math.round((channel.progress[PROGRESS.published] * 1000) / publishingMs);
   ages.sort((a, b) => a - b);
   const at = (share: number): number => {
-    const age = ages[Math.min(ages.length - 1, Math.floor(ages.length * share))] ?? Number.NaN;
-    return Math.round(age * 10) / 10;
+    const ageMs = ages[Math.min(ages.length - 1, Math.floor(ages.length * share))] ?? Number.NaN;
+    return Math.round(ageMs * 10) / 10;
   };
   return {
     offeredRate: rate,

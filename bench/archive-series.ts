@@ -4,6 +4,7 @@
 
 import { sql } from 'kysely';
 import type { ArchiveDatabase } from '#archive/mod.ts';
+import { type AcknowledgedLatency, measureAcknowledged } from './acknowledged.ts';
 import { type ArchiveThroughput, measureThroughput, type ThroughputOptions } from './archive.ts';
 import { type ArchiveLatency, measureLatency } from './archive-latency.ts';
 import { openBenchmarkDatabase } from './archive-stage.ts';
@@ -32,6 +33,8 @@ export interface StoredStep {
 
 /** All of it; in front, the first measurement of throughput. */
 export type ArchiveBenchmarkResult = ArchiveThroughput & {
+  /** Of one message at a time; none where no latency is measured. */
+  readonly acknowledged?: AcknowledgedLatency | undefined;
   readonly steps: readonly StoredStep[];
   readonly server: string;
   readonly machine: string;
@@ -65,6 +68,7 @@ export async function benchmarkArchive(
   }
   return {
     ...steps[0].throughput[0],
+    acknowledged: options.rates.length === 0 ? undefined : await measureAcknowledged(options),
     steps,
     server: await serverVersion(database),
     machine: describeMachine(),

@@ -134,6 +134,7 @@ export function startArchiver(
   place: Pick<ArchiveBenchmarkPlace, 'databaseUrl' | 'interfaceAddress'>,
   addresses: ReadonlyMap<string, ChannelAddress>,
   shardCount: number,
+  acknowledge: readonly string[] = [],
 ): Promise<Archiver> {
   return Archiver.start({
     databaseUrl: place.databaseUrl,
@@ -146,6 +147,7 @@ export function startArchiver(
     batchMessagesMax: BATCH_MESSAGES_MAX,
     batchBytesMax: BATCH_BYTES_MAX,
     batchAgeMs: BATCH_AGE_MS_DEFAULT,
+    acknowledge,
     faults: undefined,
     channels: [...addresses.keys()],
     registry: openStaticRegistry(addresses),

@@ -4,8 +4,8 @@
 //
 //   node bench/quiet.ts [--channels 1000] [--rate 1] [--seconds 15] [--shards 1]
 //
-// On the server of DATABASE_URL, in channels `quiet-…` of its own; without it, on an embedded server
-// in a temporary folder. Prints one line of JSON.
+// On the server of DATABASE_URL, in channels `quiet-…` of its own; without it, on an embedded
+// server in a temporary folder. Prints one line of JSON.
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -42,8 +42,8 @@ export function benchmarkPage(
   const rows = results.map((result) => resultRow(result, shows));
   return `# Benchmarks
 
-Made by \`npm run bench\` and \`node bench/record.ts --stored\`; the numbers are never edited by hand.
-Earlier runs are in \`bench/history.ndjson\`.
+Made by \`npm run bench\` and \`node bench/record.ts --stored\`; the numbers are never edited by
+hand. Earlier runs are in \`bench/history.ndjson\`.
 
 - When: ${at}, commit ${commit}
 - Machine: ${machine}, shared with others, so compare within one run
@@ -57,10 +57,10 @@ ${rows.join('\n')}
 The first two measurements are whole: a publisher numbers, packs and sends, the kernel carries
 multicast on the loopback interface, the archiver receives, orders, batches and commits; the clock
 stops when the last message is committed, and every run ends with an audit that must find nothing
-missing. The publisher, on a thread of its own, runs at most 131,072 messages ahead of the archive. The
-third leaves all of that out: it is what one connection to the same PostgreSQL takes in transactions of
-32,768 messages. The batches of the whole path grow to 65,536 under load, so it can come out ahead where
-a transaction costs much.
+missing. The publisher, on a thread of its own, runs at most 131,072 messages ahead of the archive.
+The third leaves all of that out: it is what one connection to the same PostgreSQL takes in
+transactions of 32,768 messages. The batches of the whole path grow to 65,536 under load, so it can
+come out ahead where a transaction costs much.
 
 The live measurements leave the archive out: one publisher and one subscriber on two threads. The
 rate is that of the slower of the two, which is at most 65,536 messages behind. Latency is taken in
@@ -85,8 +85,8 @@ archived within a second of its end. \`archiver.batchAgeMs\` is at its default, 
 
 ${storedSection(stored)}
 Other measurements, to be run by hand: \`node bench/protocol.ts\` (the protocol machines alone, in
-memory), \`node bench/quiet.ts\` (many quiet channels) and \`node bench/replay.ts postgres://…\` (NDJSON
-out of the replay API).
+memory), \`node bench/quiet.ts\` (many quiet channels) and \`node bench/replay.ts postgres://…\`
+(NDJSON out of the replay API).
 `;
 }
 

@@ -115,6 +115,14 @@ const PUBLISHER = Type.Object({
     range: [1, 64 * 1_048_576],
     default: MESSAGE_BYTES_DEFAULT_MAX,
   }),
+  unarchivedBytesMax: integer({
+    description:
+      'Most bytes of packets that may be published and not archived; more have to wait. 0: no ' +
+      'bound. Needs an archiver that acknowledges.',
+    range: [0, 16 * GIBIBYTE],
+    default: 0,
+    env: 'BACKCAST_UNARCHIVED_BYTES',
+  }),
   lingerMs: integer({
     description: 'How long a publisher that ends goes on answering requests for repair.',
     range: [0, 600_000],
@@ -155,6 +163,16 @@ const ARCHIVER = Type.Object({
     default: ['*'],
     env: 'BACKCAST_CHANNELS',
   }),
+  acknowledge: Type.Union(
+    [Type.Boolean(), Type.Array(Type.String({ pattern: '^[A-Za-z0-9._*-]{1,128}$' }))],
+    {
+      description:
+        'Whether publishers are told what is archived: of all channels, or of those that these ' +
+        'names and patterns name.',
+      default: false,
+      env: 'BACKCAST_ACKNOWLEDGE',
+    },
+  ),
   shards: Type.Union([Type.Literal('auto'), Type.Integer({ minimum: 1, maximum: 256 })], {
     description: 'Worker threads; `auto`: one less than processors, from 1 to 4.',
     default: 'auto',

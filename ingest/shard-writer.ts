@@ -1,8 +1,9 @@
 // Commits the batches of a shard's channels, the channels in turn, of each one batch at a time, and
 // of several as many as there are lanes: a transaction mostly waits for the disk and the network,
-// and many quiet channels must not wait for each other. A batch that fails is tried again verbatim until it succeeds, and whatever the
-// reason, the other channels go on meanwhile as far as they can; one that is fenced ends its
-// channel here. Decides when to write, not what (batcher) nor how (archive/append).
+// and many quiet channels must not wait for each other. A batch that fails is tried again verbatim
+// until it succeeds, and whatever the reason, the other channels go on meanwhile as far as they
+// can; one that is fenced ends its channel here. Decides when to write, not what (batcher) nor how
+// (archive/append).
 //
 //   the server is away        nobody writes for a while; then the channels in turn
 //   only this batch fails     its channel waits: a lock, a deadlock, a statement that took too long

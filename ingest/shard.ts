@@ -14,6 +14,7 @@ import {
   loadSessions,
   openDatabase,
   OwnerAppender,
+  readLastLosses,
   releaseLease,
   renewLeases,
 } from '#archive/mod.ts';
@@ -201,6 +202,8 @@ export class Shard {
       head: lease.head,
       sessions,
       findSessions: (asked) => findSessions(this.#database, lease.channelId, asked),
+      findLosses: (session, count) =>
+        readLastLosses(this.#database, lease.channelId, session, count),
       builders: this.#builders,
       keys: this.#keySource,
       onListening: (at) => this.#report({ kind: 'listening', channel, at }),
@@ -255,8 +258,13 @@ export class Shard {
   #logSession(channel: string, event: Exclude<ReceiverEvent, { kind: 'messages' }>): void {
     const { kind, ...rest } = event;
     if (kind === 'source' || kind === 'lead') return;
-    const level = kind === 'lost' ? 'warn' : 'info';
-    const what = { opened: 'session heard', lost: 'messages lost', closed: 'session over' }[kind];
+    const level = kind === 'lost' || kind === 'conflict' ? 'warn' : 'info';
+    const what = {
+      opened: 'session heard',
+      lost: 'messages lost',
+      conflict: 'messages came twice with different content',
+      closed: 'session over',
+    }[kind];
     this.#log(level, what, { channel, ...rest });
   }
 

@@ -174,7 +174,8 @@ function wholeNumbers(minimum: number, maximum: number): (text: string) => numbe
   };
 }
 
-function asTables({ steps, server, machine, node }: ArchiveBenchmarkResult): string {
+function asTables(result: ArchiveBenchmarkResult): string {
+  const { steps, server, machine, node, acknowledged } = result;
   const runs = steps.flatMap(({ storedMessages, throughput }) =>
     throughput.map((run) => ({ storedMessages, ...run })),
   );
@@ -206,7 +207,12 @@ function asTables({ steps, server, machine, node }: ArchiveBenchmarkResult): str
     ],
     latencies,
   );
-  const latency = latencies.length === 0 ? '' : `\npublish to COMMIT\n${latencyTable}`;
+  const alone =
+    acknowledged === undefined
+      ? ''
+      : `\npublish until archived, one at a time: p50 ${acknowledged.acknowledgedMsP50} ms, ` +
+        `p99 ${acknowledged.acknowledgedMsP99} ms\n`;
+  const latency = latencies.length === 0 ? '' : `\npublish to COMMIT\n${latencyTable}${alone}`;
   return `${server}; ${machine}; Node ${node}\n\n${throughputTable}${latency}`;
 }
 
