@@ -37,6 +37,12 @@ export const ERRORS = {
     false,
     503,
   ),
+  BACKCAST_CITUS_MISSING: entry(
+    'The database is not on the coordinator of a Citus cluster.',
+    'operator',
+    false,
+    500,
+  ),
   BACKCAST_LEASE_HELD: entry('Another archiver writes this channel.', 'operator', true, 409),
   BACKCAST_FENCED: entry('A newer archiver has taken the channel over.', 'operator', false, 409),
   BACKCAST_REDIS_UNREACHABLE: entry('Redis cannot be reached.', 'operator', true, 503),

@@ -68,6 +68,7 @@ export function startArchiver(
   const { archiver, receiver, publisher } = config;
   return Archiver.start({
     databaseUrl,
+    writeTo: archiver.writeTo,
     holder: archiver.name ?? hostname(),
     interfaceAddress: config.interface,
     ttl: config.multicast.ttl,

@@ -178,6 +178,13 @@ const ARCHIVER = Type.Object({
     default: 'auto',
     env: 'BACKCAST_SHARDS',
   }),
+  writeTo: choice(['database', 'owner'], {
+    description:
+      'Where batches are sent: through `databaseUrl`; or, of tables that are spread over a Citus ' +
+      'cluster, to the node that owns the channel.',
+    default: 'database',
+    env: 'BACKCAST_WRITE_TO',
+  }),
   batchAgeMs: integer({
     description: 'How long the oldest message of a batch waits before the batch is committed.',
     range: [1, 60_000],
