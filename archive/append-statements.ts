@@ -112,25 +112,32 @@ function upsertPartitionBounds(batch: ArchiveBatch, archivedAtUs: number): State
   const last = batch.segments[batch.segments.length - 1];
   const lowest = Math.min(...batch.segments.map((segment) => segment.minPublishedAtUs));
   const highest = Math.max(...batch.segments.map((segment) => segment.maxPublishedAtUs));
+  const bytes = batch.segments.reduce((sum, segment) => sum + segment.payloadBytes, 0);
   return {
     text: `
 INSERT INTO partition_bounds
-  (channel_id, partition_start, first_position, last_position, min_published_at, max_published_at)
+  (channel_id, partition_start, first_position, last_position, min_published_at, max_published_at,
+   message_count, payload_bytes)
 SELECT fresh.channel_id, fresh.partition_start,
        least(fresh.first_position, known.first_position),
        greatest(fresh.last_position, known.last_position),
        least(fresh.min_published_at, known.min_published_at),
-       greatest(fresh.max_published_at, known.max_published_at)
-FROM (SELECT $1::int, $2::timestamptz, $3::bigint, $4::bigint, $5::timestamptz, $6::timestamptz)
+       greatest(fresh.max_published_at, known.max_published_at),
+       fresh.last_position - fresh.first_position + 1 + coalesce(known.message_count, 0),
+       fresh.payload_bytes + coalesce(known.payload_bytes, 0)
+FROM (SELECT $1::int, $2::timestamptz, $3::bigint, $4::bigint, $5::timestamptz, $6::timestamptz,
+             $7::bigint)
        AS fresh (channel_id, partition_start, first_position, last_position,
-                 min_published_at, max_published_at)
+                 min_published_at, max_published_at, payload_bytes)
 LEFT JOIN partition_bounds known
   ON known.channel_id = fresh.channel_id AND known.partition_start = fresh.partition_start
 ON CONFLICT (channel_id, partition_start) DO UPDATE SET
   first_position = excluded.first_position,
   last_position = excluded.last_position,
   min_published_at = excluded.min_published_at,
-  max_published_at = excluded.max_published_at`,
+  max_published_at = excluded.max_published_at,
+  message_count = excluded.message_count,
+  payload_bytes = excluded.payload_bytes`,
     values: [
       batch.channelId,
       formatInstant(day),
@@ -138,6 +145,7 @@ ON CONFLICT (channel_id, partition_start) DO UPDATE SET
       last.firstPosition + last.messageCount - 1,
       formatInstant(lowest),
       formatInstant(highest),
+      bytes,
     ],
   };
 }

@@ -13,6 +13,7 @@ export * from './database-types.ts';
 export * from './describe-schema.ts';
 export * from './durability.ts';
 export * from './embedded/mod.ts';
+export * from './holds.ts';
 export * from './leases.ts';
 export * from './migrate.ts';
 export * from './partitions.ts';
@@ -31,5 +32,7 @@ export type {
   SequenceRequest,
   Unsettled,
 } from './read-page.ts';
+export * from './retention.ts';
+export * from './retention-plan.ts';
 export * from './sqlstate.ts';
 export * from './types.ts';
