@@ -282,7 +282,7 @@ function partitionBounds(channelId: number): RawBuilder<ProblemRow> {
       (SELECT * FROM should EXCEPT ALL SELECT * FROM has)
       UNION
       (SELECT * FROM has EXCEPT ALL SELECT * FROM should))
-    SELECT 'bounds_wrong' AS kind, NULL AS session,
+    SELECT DISTINCT 'bounds_wrong' AS kind, NULL AS session,
            first_position AS first, last_position AS last
     FROM problem ORDER BY first_position, last_position ${LIMIT}`;
 }

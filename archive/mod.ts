@@ -20,9 +20,11 @@ export * from './partitions.ts';
 export * from './read.ts';
 export * from './read-backlog.ts';
 export * from './read-completeness.ts';
+export { listDeletions } from './read-deletions.ts';
+export type { DeletionKeyset } from './read-deletions.ts';
 export type { ArchivedSegment } from './read-decode.ts';
 export { firstPositionOf } from './read-entries.ts';
-export type { Loss, MessageRun, PageEntry } from './read-entries.ts';
+export type { Deletion, Loss, MessageRun, PageEntry } from './read-entries.ts';
 export * from './read-messages.ts';
 export type {
   MessagePage,

@@ -1,7 +1,7 @@
 // Reads messages of one session in the order of their sequences, through the sparse index
 // `segment_sessions`. Every sequence that is asked for and settled comes as a message, belongs to
-// one as a number that names none itself, or lies inside a loss; one that is none of these means
-// that history was dropped.
+// one as a number that names none itself, or lies inside a loss or a deletion; one that is none of
+// these means that history was dropped by hand.
 
 import type { Pool } from 'pg';
 import { type Framing, SEQUENCE_MAX, type SequenceRange } from '#base/mod.ts';
@@ -9,23 +9,25 @@ import type { ArchiveDatabase } from './connect.ts';
 import type { ArchivedSession } from './read.ts';
 import {
   coveredSequences,
+  type Deletion,
   interleave,
   lastSequenceOf,
-  type Loss,
   type MessageRun,
   selectRuns,
 } from './read-entries.ts';
+import { deletionsBySequence } from './read-deletions.ts';
 import { lossesBySequence } from './read-losses.ts';
 import {
   historyGone,
   makePage,
+  MISSING_ATTEMPTS_MAX,
   type MessagePage,
   type MessageReading,
   type SequenceRequest,
   takeMessages,
   type Unsettled,
 } from './read-page.ts';
-import type { PartitionBounds } from './read-partitions.ts';
+import { loadPartitionBounds, type PartitionBounds } from './read-partitions.ts';
 import { type ArchivedInterval, fetchSegmentsAt } from './read-segments.ts';
 import { type IndexEntry, SessionIndex } from './read-session-index.ts';
 
@@ -51,7 +53,7 @@ export class SequenceReading implements MessageReading {
   readonly unsettled: Unsettled | undefined;
   readonly order: 'asc' | 'desc';
   readonly #plan: SequencePlan;
-  readonly #index: SessionIndex;
+  #index: SessionIndex;
   #rest: SequenceRange;
 
   constructor(plan: SequencePlan) {
@@ -71,26 +73,46 @@ export class SequenceReading implements MessageReading {
 
   async nextPage(messagesMax: number): Promise<MessagePage> {
     const before = this.#rest;
+    for (let attempt = 1; attempt <= MISSING_ATTEMPTS_MAX; attempt += 1) {
+      const page = await this.#readPage(messagesMax);
+      if (page !== undefined) return page;
+      this.#rest = before;
+      const { db, channelId } = this.#plan;
+      const partitions = await loadPartitionBounds(db, channelId);
+      this.#index = new SessionIndex({ ...this.#plan, partitions });
+    }
+    throw this.#gone();
+  }
+
+  /** Undefined if something was missing that is not known to be lost or deleted. */
+  async #readPage(messagesMax: number): Promise<MessagePage | undefined> {
+    const before = this.#rest;
     const { db, session } = this.#plan;
     const found = await this.#index.entries(before, this.order);
     const entries = trimEntries(found, before, { messagesMax, isDense: !session.isForeign });
-    const { runs, covered } = await this.#fetchRuns(entries, messagesMax);
+    const fetched = await this.#fetchRuns(entries, messagesMax);
+    if (fetched === undefined) return undefined;
+    const { runs, covered } = fetched;
     const isLast = entries.length === 0 || this.#rest.first > this.#rest.last;
     const read = isLast ? before : difference(before, this.#rest, this.order);
     const losses = await lossesBySequence(db, this.#plan, session, read);
-    this.#assertCovered([...covered, ...losses], read);
-    const page = interleave(runs, losses, lastSequenceOf, (loss) => loss.first - 1);
+    const deletions = await this.#deletionsOf([...covered, ...losses], read);
+    if (deletions === undefined) return undefined;
+    const missing = [...losses, ...deletions].toSorted((one, other) => one.first - other.first);
+    const page = interleave(runs, missing, lastSequenceOf, ({ first }) => first - 1);
     return makePage(page, this.order, isLast);
   }
 
   /**
    * The messages that `entries` point at, ascending, and the numbers that their segments account
-   * for; takes them, and what lies between, off the rest.
+   * for; takes them, and what lies between, off the rest. Undefined if all of them are gone.
    */
   async #fetchRuns(
     entries: readonly IndexEntry[],
     messagesMax: number,
-  ): Promise<{ readonly runs: MessageRun[]; readonly covered: SequenceRange[] }> {
+  ): Promise<
+    { readonly runs: MessageRun[]; readonly covered: SequenceRange[] } | undefined
+  > {
     if (entries.length === 0) return { runs: [], covered: [] };
     const { pool, channelId, request } = this.#plan;
     const segments = await fetchSegmentsAt(pool, {
@@ -108,7 +130,7 @@ export class SequenceReading implements MessageReading {
     const { taken, isCut } = takeMessages(fetched, messagesMax, this.order);
     const held = new Set(segments.map(({ firstPosition }) => firstPosition));
     const read = entries.filter(({ firstPosition }) => held.has(firstPosition));
-    if (read.length === 0) throw this.#gone();
+    if (read.length === 0) return undefined;
     this.#takeOff(isCut ? taken[taken.length - 1] : undefined, read);
     return {
       runs: this.order === 'asc' ? taken : taken.toReversed(),
@@ -127,14 +149,18 @@ export class SequenceReading implements MessageReading {
     }
   }
 
-  /** Each number of `sequences` lies in one of `ranges`, which may reach beyond. */
-  #assertCovered(ranges: readonly (SequenceRange | Loss)[], sequences: SequenceRange): void {
-    let next = sequences.first;
-    for (const { first, last } of ranges.toSorted((one, other) => one.first - other.first)) {
-      if (first > next) break;
-      next = Math.max(next, last + 1);
-    }
-    if (next <= sequences.last) throw this.#gone();
+  /**
+   * The deletions among `sequences`, of which `ranges` account for what is stored or lost.
+   * Undefined if not everything is accounted for even so.
+   */
+  async #deletionsOf(
+    ranges: readonly SequenceRange[],
+    sequences: SequenceRange,
+  ): Promise<readonly Deletion[] | undefined> {
+    if (isCovered(ranges, sequences)) return [];
+    const { db, session } = this.#plan;
+    const deletions = await deletionsBySequence(db, this.#plan, session, sequences);
+    return isCovered([...ranges, ...deletions], sequences) ? deletions : undefined;
   }
 
   #gone(): Error {
@@ -144,6 +170,16 @@ export class SequenceReading implements MessageReading {
       'Ask for later sequences of this session, or read the channel by position.',
     );
   }
+}
+
+/** Whether each number of `sequences` lies in one of `ranges`, which may reach beyond. */
+function isCovered(ranges: readonly SequenceRange[], sequences: SequenceRange): boolean {
+  let next = sequences.first;
+  for (const { first, last } of ranges.toSorted((one, other) => one.first - other.first)) {
+    if (first > next) break;
+    next = Math.max(next, last + 1);
+  }
+  return next > sequences.last;
 }
 
 /**

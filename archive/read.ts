@@ -18,6 +18,8 @@ export interface Channel extends ChannelAddress {
   readonly archivedThrough: number;
   /** The first position that is kept; null if none is. */
   readonly firstPosition: number | null;
+  /** No position from this one on has been deleted; behind the last one if all have been. */
+  readonly firstAvailable: number;
   /** The earliest and the latest publish time among what is kept; null if nothing is. */
   readonly publishedFromUs: number | null;
   readonly publishedThroughUs: number | null;
@@ -87,6 +89,8 @@ function selectChannels(db: ArchiveDatabase) {
       'channels.created_at as createdAtUs',
       sql<number>`coalesce(leases.head, 0)`.as('archivedThrough'),
       'kept.first_position as firstPosition',
+      sql<number>`1 + coalesce((SELECT max(last_position) FROM deletions
+        WHERE deletions.channel_id = channels.channel_id), 0)`.as('firstAvailable'),
       'kept.min_published_at as publishedFromUs',
       'kept.max_published_at as publishedThroughUs',
     ]);

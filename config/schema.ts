@@ -17,6 +17,7 @@ import {
   TRANSMIT_WINDOW_BYTES_DEFAULT,
   TRANSMIT_WINDOW_PACKETS_DEFAULT,
 } from '#base/mod.ts';
+import { RETENTION } from './retention.ts';
 import { choice, integer } from './setting-types.ts';
 
 const GIBIBYTE = 1_073_741_824;
@@ -365,6 +366,7 @@ export const CONFIG_SCHEMA = Type.Object({
   receiver: RECEIVER,
   unicast: UNICAST,
   archiver: ARCHIVER,
+  retention: RETENTION,
   api: API,
   metrics: METRICS,
   channels: Type.Array(CHANNEL, {

@@ -3,7 +3,12 @@
 
 import { ensurePartitions, type OpenDatabase } from '#archive/mod.ts';
 import type { SessionId } from '#base/mod.ts';
-import { type Delivery, fillChannel, type SentMessage } from './filled-archive.ts';
+import {
+  type Delivery,
+  fillChannel,
+  type SentMessage,
+  type SessionFacts,
+} from './filled-archive.ts';
 
 /** Milliseconds of a day. */
 export const DAY_MS = 86_400_000;
@@ -43,6 +48,11 @@ export function agedSegment(
   return { kind: 'segment', archivedAtUs, messages };
 }
 
+/** That these sessions have been there since before the first day. */
+export function agedSessions(...sessions: readonly SessionId[]): Map<SessionId, SessionFacts> {
+  return new Map(sessions.map((session) => [session, { openedAtUs: noonUs(DAYS_BACK + 1) }]));
+}
+
 /**
  * A channel with `count` messages of ten bytes each on every of `days`, given as days before today,
  * the oldest first; returns its channel_id.
@@ -54,5 +64,5 @@ export function fillAged(
   count: number = 10,
 ): Promise<number> {
   const deliveries = days.map((daysAgo, index) => agedSegment(daysAgo, 1 + index * count, count));
-  return fillChannel(url, { name, deliveries });
+  return fillChannel(url, { name, deliveries, sessions: agedSessions(AGED_SESSION) });
 }

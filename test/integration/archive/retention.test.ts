@@ -12,6 +12,7 @@ import {
   type RetentionResult,
   runRetention,
 } from '#archive/mod.ts';
+import type { SessionId } from '#base/mod.ts';
 import {
   AGED_SESSION,
   agedSegment,
@@ -22,7 +23,7 @@ import {
   startOfUs,
 } from '#test/support/aged-archive.ts';
 import { openTestDatabase, SESSION_B } from '#test/support/archive.ts';
-import { fillChannel } from '#test/support/filled-archive.ts';
+import { fillChannel, type SentMessage } from '#test/support/filled-archive.ts';
 import { createTestDatabase, execute } from '#test/support/postgres.ts';
 
 async function retain(
@@ -87,16 +88,14 @@ test('of a day that another channel keeps, only the channel that is due goes', a
   ]);
 });
 
+function at(session: SessionId, sequence: number): SentMessage {
+  return { session, sequence, publishedAtUs: noonUs(5), payload: Buffer.from('x') };
+}
+
 test('deletions name the sequences and positions of each session, apart where a loss is', async () => {
   await using cloned = await createTestDatabase();
   await using opened = openTestDatabase(cloned.url);
   await makePastPartitions(opened);
-  const at = (session: typeof AGED_SESSION, sequence: number) => ({
-    session,
-    sequence,
-    publishedAtUs: noonUs(5),
-    payload: Buffer.from('x'),
-  });
   await fillChannel(cloned.url, {
     name: 'orders',
     deliveries: [
