@@ -36,5 +36,6 @@ export type {
 } from './read-page.ts';
 export * from './retention.ts';
 export * from './retention-plan.ts';
+export { deletePart } from './retention-steps.ts';
 export * from './sqlstate.ts';
 export * from './types.ts';

@@ -18,9 +18,9 @@ export const DAYS_BACK = 9;
 export const AGED_SESSION = '00000000000000a1' as SessionId;
 
 /** Noon UTC, so many days before today, in microseconds since 1970. */
-export function noonUs(daysAgo: number, seconds: number = 0): number {
+export function noonUs(daysAgo: number): number {
   const today = Math.floor(Date.now() / DAY_MS);
-  return (today - daysAgo) * DAY_MS * 1000 + (DAY_MS / 2) * 1000 + seconds * 1_000_000;
+  return ((today - daysAgo) * DAY_MS + DAY_MS / 2) * 1000;
 }
 
 /** Midnight UTC of that day. */
@@ -40,7 +40,7 @@ export function agedSegment(
   count: number,
   session: SessionId = AGED_SESSION,
 ): Delivery {
-  const archivedAtUs = noonUs(daysAgo, firstSequence);
+  const archivedAtUs = noonUs(daysAgo) + firstSequence;
   const messages = Array.from({ length: count }, (_, index): SentMessage => {
     const sequence = firstSequence + index;
     return { session, sequence, publishedAtUs: archivedAtUs, payload: Buffer.from('0123456789') };

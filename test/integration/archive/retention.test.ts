@@ -3,8 +3,10 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Client } from 'pg';
 import {
   audit,
+  deletePart,
   loadRetentionPlan,
   type OpenDatabase,
   partitionName,
@@ -22,9 +24,17 @@ import {
   noonUs,
   startOfUs,
 } from '#test/support/aged-archive.ts';
-import { openTestDatabase, SESSION_B } from '#test/support/archive.ts';
+import {
+  batchOf,
+  makeChannel,
+  messagesOf,
+  openTestDatabase,
+  SESSION_B,
+  testAppender,
+} from '#test/support/archive.ts';
 import { fillChannel, type SentMessage } from '#test/support/filled-archive.ts';
 import { createTestDatabase, execute } from '#test/support/postgres.ts';
+import { until } from '#test/support/until.ts';
 
 async function retain(
   opened: OpenDatabase,
@@ -138,4 +148,163 @@ test('deletions name the sequences and positions of each session, apart where a 
       ['7fffffffffffffff', 1, 2, 2, 4, 2, 'age 4d'],
     ],
   );
+});
+
+test('what a clock that was put back dates into a dropped day is stored, and goes the next time', async () => {
+  await using cloned = await createTestDatabase();
+  await using opened = openTestDatabase(cloned.url);
+  await makePastPartitions(opened);
+  await fillAged(cloned.url, 'orders', [5]);
+  await retain(opened, { orders: daysAgo(3) });
+  await fillAged(cloned.url, 'trades', [5, 1]);
+  const rows = await execute(
+    cloned.url,
+    'SELECT tableoid::regclass::text AS name FROM segments ORDER BY first_position',
+  );
+  assert.equal(rows[0]['name'], 'segments_default');
+  await assertAccounted(opened);
+  const { messages } = await retain(opened, { trades: daysAgo(3) });
+  assert.equal(messages, 10);
+  await assertAccounted(opened);
+});
+
+test('days that lie in the default partition go with their day', async () => {
+  await using cloned = await createTestDatabase();
+  await using opened = openTestDatabase(cloned.url);
+  await fillAged(cloned.url, 'orders', [7, 6]);
+  const { messages, droppedDays } = await retain(opened, { orders: daysAgo(6) });
+  assert.deepEqual({ messages, droppedDays }, { messages: 10, droppedDays: 0 });
+  await assertAccounted(opened);
+});
+
+test('days of which a clock that jumped interleaved the positions are noted apart', async () => {
+  await using cloned = await createTestDatabase();
+  await using opened = openTestDatabase(cloned.url);
+  await makePastPartitions(opened);
+  await fillAged(cloned.url, 'orders', [5, 3, 5, 3, 5]);
+  await retain(opened, { orders: daysAgo(4) });
+  await assertAccounted(opened);
+  const rows = await execute(
+    cloned.url,
+    `SELECT first_position::int AS first, last_position::int AS last
+     FROM deletions ORDER BY first_position`,
+  );
+  assert.deepEqual(rows, [
+    { first: 1, last: 10 },
+    { first: 21, last: 30 },
+    { first: 41, last: 50 },
+  ]);
+});
+
+test('a part of a day goes in pieces, each of which leaves everything accounted for', async () => {
+  await using cloned = await createTestDatabase();
+  await using opened = openTestDatabase(cloned.url);
+  await makePastPartitions(opened);
+  const deliveries = [0, 1, 2, 3, 4].map((index) => agedSegment(5, 1 + index * 3, 3));
+  await fillChannel(cloned.url, { name: 'orders', deliveries });
+  const { days } = await loadRetentionPlan(opened.database, { policyOf: () => daysAgo(4) });
+  const messages: number[] = [];
+  for (;;) {
+    const outcome = await deletePart(opened.database, days[0], { segmentsMax: 2, bytesMax: 1_000 });
+    assert.equal(outcome.kind, 'deleted');
+    messages.push(outcome.messages);
+    await assertAccounted(opened);
+    if (outcome.isDone) break;
+  }
+  assert.deepEqual(messages, [6, 6, 3]);
+  const bounded = await deletePart(opened.database, days[0]);
+  assert.deepEqual(bounded, { kind: 'gone' });
+});
+
+test('the oldest days go until a channel has few enough bytes', async () => {
+  await using cloned = await createTestDatabase();
+  await using opened = openTestDatabase(cloned.url);
+  await makePastPartitions(opened);
+  await fillAged(cloned.url, 'orders', [6, 5, 4, 3, 0]);
+  await retain(opened, { orders: { bytesMax: 300 } });
+  await assertAccounted(opened);
+  const [{ storedCount, deletedCount }] = await audit(opened.database);
+  assert.deepEqual({ storedCount, deletedCount }, { storedCount: 30, deletedCount: 20 });
+  const rows = await execute(cloned.url, 'SELECT DISTINCT policy FROM deletions');
+  assert.deepEqual(rows, [{ policy: 'bytes 300B' }]);
+});
+
+test('a drop waits briefly for a reader, gives way, and succeeds when the reader is gone', async () => {
+  await using cloned = await createTestDatabase();
+  await using opened = openTestDatabase(cloned.url);
+  await makePastPartitions(opened);
+  await fillAged(cloned.url, 'orders', [5]);
+  const reader = new Client({ connectionString: cloned.url });
+  await reader.connect();
+  await reader.query('BEGIN');
+  await reader.query('SELECT count(*) FROM segments');
+  const retaining = retain(opened, { orders: daysAgo(3) });
+  await until('the drop waits for the reader', async () => {
+    const waiting = await execute(
+      cloned.url,
+      `SELECT 1 FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'`,
+    );
+    return waiting.length > 0;
+  });
+  const startMs = performance.now();
+  await execute(cloned.url, 'SELECT count(*) FROM segments');
+  assert.ok(performance.now() - startMs < 2_000, 'another reader gets through behind the drop');
+  await reader.query('COMMIT');
+  await reader.end();
+  assert.equal((await retaining).messages, 10);
+  await assertAccounted(opened);
+});
+
+test('appends go on while days are dropped', async () => {
+  await using cloned = await createTestDatabase();
+  await using opened = openTestDatabase(cloned.url);
+  await makePastPartitions(opened);
+  await fillAged(cloned.url, 'old', [7, 6, 5, 4, 3]);
+  await using appender = testAppender(cloned.url);
+  const place = await makeChannel(opened, 'live');
+  const retaining = retain(opened, { old: daysAgo(2) });
+  let isRetaining = true;
+  void retaining.finally(() => (isRetaining = false));
+  let head = 0;
+  while (isRetaining || head < 50) {
+    const batch = batchOf({ ...place, expectedHead: head }, messagesOf(SESSION_B, head + 1, 5));
+    const result = await appender.append(batch);
+    assert.equal(result.outcome, 'committed');
+    head += 5;
+  }
+  const { messages, droppedDays } = await retaining;
+  assert.deepEqual({ messages, droppedDays }, { messages: 50, droppedDays: 5 });
+  await assertAccounted(opened);
+});
+
+test('dropping a day of many messages takes about as long as one of few', async () => {
+  await using cloned = await createTestDatabase();
+  await using opened = openTestDatabase(cloned.url);
+  await makePastPartitions(opened);
+  const large = Array.from({ length: 40 }, (_, index) => agedSegment(6, 1 + index * 4_096, 4_096));
+  await fillChannel(cloned.url, { name: 'large', deliveries: large });
+  await fillAged(cloned.url, 'small', [4]);
+  const timed = async (channel: string): Promise<number> => {
+    const startMs = performance.now();
+    const { droppedDays } = await retain(opened, { [channel]: daysAgo(2) });
+    assert.equal(droppedDays, 1);
+    return performance.now() - startMs;
+  };
+  const smallMs = await timed('small');
+  const largeMs = await timed('large');
+  assert.ok(largeMs < 20 * smallMs + 200, `${smallMs} ms for 10, ${largeMs} ms for 163,840`);
+});
+
+test('two runs at once delete everything once', async () => {
+  await using cloned = await createTestDatabase();
+  await using opened = openTestDatabase(cloned.url);
+  await makePastPartitions(opened);
+  await fillAged(cloned.url, 'orders', [7, 6, 5, 4]);
+  await fillAged(cloned.url, 'trades', [7, 5]);
+  const policies = { orders: daysAgo(2) };
+  const results = await Promise.all([retain(opened, policies), retain(opened, policies)]);
+  const rest = await retain(opened, policies);
+  const messages = [...results, rest].reduce((sum, result) => sum + result.messages, 0);
+  assert.equal(messages, 40);
+  await assertAccounted(opened);
 });
