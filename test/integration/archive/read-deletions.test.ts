@@ -233,3 +233,38 @@ test('what was dropped by hand is an error, not a deletion', async () => {
   const reading = await openReading(opened, channel, ALL_SEQUENCES);
   await assert.rejects(reading.nextPage(5), gone);
 });
+
+test('readers beside retention, over and over, find every position or its deletion', async () => {
+  await using cloned = await createTestDatabase();
+  await using opened = openTestDatabase(cloned.url);
+  await using deleting = openTestDatabase(cloned.url);
+  await makePastPartitions(opened);
+  const days = [8, 7, 6, 5, 4, 3, 2];
+  await fillAged(cloned.url, 'orders', days);
+  await fillAged(cloned.url, 'trades', days);
+  await fillAged(cloned.url, 'kept', [7, 4]);
+  let isDeleting = true;
+  const timed = { ...EVERYTHING, publishedFromUs: startOfUs(9), publishedToUs: startOfUs(0) };
+  const readers = (['orders', 'trades'] as const).map(async (name) => {
+    let readings = 0;
+    for (let isLastRound = false; !isLastRound; readings += 1) {
+      isLastRound = !isDeleting;
+      const order = readings % 2 === 0 ? 'asc' : 'desc';
+      const request = { ...(readings % 3 === 0 ? timed : EVERYTHING), order } as MessageRequest;
+      const style = { messagesMax: 6, isStateless: readings % 4 === 1 };
+      const reading = await readWhole(opened, name, request, style);
+      assert.deepEqual(unexplainedPositions(reading, 70), [], `${name}, reading ${readings}`);
+      const own = await readWhole(opened, name, ALL_SEQUENCES, style);
+      const count = own.deletions.reduce((sum, { first, last }) => sum + last - first + 1, 0);
+      assert.ok(own.messages.length + count >= 70, 'every sequence is a message or deleted');
+    }
+    return readings;
+  });
+  for (const left of [7, 6, 5, 4, 3, 2, 1]) {
+    await deleteOlder(deleting, 'orders', left);
+    await deleteOlder(deleting, 'trades', left);
+  }
+  isDeleting = false;
+  const readings = await Promise.all(readers);
+  assert.ok(readings.every((count) => count > 1), `read ${readings.join(' and ')} times`);
+});
