@@ -110,9 +110,7 @@ export class SequenceReading implements MessageReading {
   async #fetchRuns(
     entries: readonly IndexEntry[],
     messagesMax: number,
-  ): Promise<
-    { readonly runs: MessageRun[]; readonly covered: SequenceRange[] } | undefined
-  > {
+  ): Promise<{ readonly runs: MessageRun[]; readonly covered: SequenceRange[] } | undefined> {
     if (entries.length === 0) return { runs: [], covered: [] };
     const { pool, channelId, request } = this.#plan;
     const segments = await fetchSegmentsAt(pool, {

@@ -26,8 +26,8 @@ export interface Completeness extends SequenceRange {
   readonly lost: readonly LostRange[];
   readonly deleted: readonly Deletion[];
   /**
-   * How many messages of the range are stored; the rest is lost, deleted or not settled. Null for a foreign
-   * source, whose messages only reading them counts.
+   * How many messages of the range are stored; the rest is lost, deleted or not settled. Null for
+   * a foreign source, whose messages only reading them counts.
    */
   readonly storedCount: number | null;
   /** How many messages are lost; of a foreign source, how many packets. */

@@ -32,12 +32,13 @@ export async function deletedStretch(
 ): Promise<DeletedStretch | undefined> {
   const { first, last } = positions;
   const within = sql`channel_id = ${channelId} AND last_position`;
-  const bound =
+  const ahead =
     order === 'asc'
-      ? sql`SELECT last_position FROM deletions WHERE ${within} >= ${first}
-            ORDER BY last_position OFFSET ${LOOK_DELETIONS} LIMIT 1`
-      : sql`SELECT last_position FROM deletions WHERE ${within} <= ${last}
-            ORDER BY last_position DESC OFFSET ${LOOK_DELETIONS} LIMIT 1`;
+      ? sql`${within} >= ${first} ORDER BY last_position`
+      : sql`${within} <= ${last} ORDER BY last_position DESC`;
+  const bound = sql`SELECT ${order === 'asc' ? sql`max` : sql`min`}(last_position)
+    FROM (SELECT last_position FROM deletions WHERE ${ahead} LIMIT ${LOOK_DELETIONS + 1}) AS next
+    HAVING count(*) > ${LOOK_DELETIONS}`;
   const looked =
     order === 'asc'
       ? sql`${within} >= ${first}
@@ -117,7 +118,7 @@ export interface DeletionKeyset {
   readonly first: number;
 }
 
-/** At most `limit` deletions by their last position, of one session or all, those behind `after`. */
+/** At most `limit` deletions by last position, of one session or all, those behind `after`. */
 export function listDeletions(
   db: ArchiveDatabase,
   { channelId }: { readonly channelId: number },
@@ -167,7 +168,8 @@ function stretchAt(deletions: readonly Deletion[], position: number): SequenceRa
       stretch = { first: firstPosition, last: lastPosition };
     }
   }
-  if (stretch === undefined || stretch.first > position || stretch.last < position) return undefined;
+  if (stretch === undefined || stretch.first > position || stretch.last < position)
+    return undefined;
   return stretch;
 }
 

@@ -1,8 +1,8 @@
 // Deletes by policy, a transaction at a time. A day that nobody keeps is dropped as a whole, which
 // costs the same however much it holds; of a day that others keep, a channel's part is deleted in
 // bounded pieces. Either way the same transaction notes what goes, finds out about holds under the
-// lock that adding one takes too, and waits for locks so briefly that whoever comes behind it hardly
-// waits. Knows nothing of policies beyond their name.
+// lock that adding one takes too, and waits for locks so briefly that whoever comes behind it
+// hardly waits. Knows nothing of policies beyond their name.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { sql, type Transaction } from 'kysely';
@@ -25,10 +25,10 @@ import { DAY_US, type DueDay, touches } from './retention-plan.ts';
 import { sqlStateOf } from './sqlstate.ts';
 
 /**
- * What became of a step. `deleted`: committed, and `isDone` if nothing is left of it. `held`: a hold
- * came in between. `kept`: somebody keeps something of a day that was to be dropped. `gone`: another
- * was faster. `elsewhere`: another process deletes at the moment. `busy`: the tables were in use all
- * the time; nothing was changed.
+ * What became of a step. `deleted`: committed, and `isDone` if nothing is left of it. `held`: a
+ * hold came in between. `kept`: somebody keeps something of a day that was to be dropped. `gone`:
+ * another was faster. `elsewhere`: another process deletes at the moment. `busy`: the tables were
+ * in use all the time; nothing was changed.
  */
 export type StepOutcome =
   | ({ readonly kind: 'deleted'; readonly isDone: boolean } & DeletedAmount)
@@ -128,7 +128,7 @@ async function step(
   }
 }
 
-/** The lock is a hint that spares two from doing the same; the rows that are taken are the truth. */
+/** The lock is a hint that spares two from doing the same; the rows taken are the truth. */
 async function prepare(transaction: Transaction<ArchiveTables>): Promise<void> {
   await sql.raw(`SET LOCAL statement_timeout = ${STATEMENT_MS_MAX}`).execute(transaction);
   await sql.raw(`SET LOCAL lock_timeout = ${LOCK_MS_MAX}`).execute(transaction);

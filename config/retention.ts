@@ -11,13 +11,13 @@ import {
 } from '#base/mod.ts';
 import { integer } from './setting-types.ts';
 
-const AGE = `^(forever|${DURATION_PATTERN})$`;
-const BYTES = `^(unlimited|${SIZE_PATTERN})$`;
+const AGE_PATTERN = `^(forever|${DURATION_PATTERN})$`;
+const BYTES_PATTERN = `^(unlimited|${SIZE_PATTERN})$`;
 
 /** The section `retention`. By default nothing is deleted. */
 export const RETENTION = Type.Object({
   age: Type.String({
-    pattern: AGE,
+    pattern: AGE_PATTERN,
     description:
       'How long a day of a channel is kept after its end, as in `36h`, `30d`, `4w` or `2y`; ' +
       '`forever`: not deleted for its age.',
@@ -25,10 +25,10 @@ export const RETENTION = Type.Object({
     env: 'BACKCAST_RETENTION_AGE',
   }),
   bytes: Type.String({
-    pattern: BYTES,
+    pattern: BYTES_PATTERN,
     description:
-      'What the payloads of a channel may have together, as in `500MB`, `100GB` or `2TiB`, before ' +
-      'its oldest days are deleted; `unlimited`: not deleted for their size.',
+      'What the payloads of a channel may have together, as in `500MB`, `100GB` or `2TiB`, ' +
+      'before its oldest days are deleted; `unlimited`: not deleted for their size.',
     default: 'unlimited',
     env: 'BACKCAST_RETENTION_BYTES',
   }),
@@ -43,9 +43,11 @@ export const RETENTION = Type.Object({
         pattern: '^[A-Za-z0-9._*-]{1,128}$',
         description: 'Name or pattern of the channels; `*` stands for any characters.',
       }),
-      age: Type.Optional(Type.String({ pattern: AGE, description: 'Instead of `retention.age`.' })),
+      age: Type.Optional(
+        Type.String({ pattern: AGE_PATTERN, description: 'Instead of `retention.age`.' }),
+      ),
       bytes: Type.Optional(
-        Type.String({ pattern: BYTES, description: 'Instead of `retention.bytes`.' }),
+        Type.String({ pattern: BYTES_PATTERN, description: 'Instead of `retention.bytes`.' }),
       ),
     }),
     {
@@ -58,11 +60,9 @@ export const RETENTION = Type.Object({
 });
 
 /** The settings as the loader gives them. */
-export interface RetentionConfig {
-  readonly age: string;
-  readonly bytes: string;
+export type RetentionConfig = Readonly<Omit<Static<typeof RETENTION>, 'channels'>> & {
   readonly channels: readonly Readonly<Static<typeof RETENTION>['channels'][number]>[];
-}
+};
 
 /** What limits a channel; nothing does that is left out. */
 export interface RetentionLimits {
@@ -82,8 +82,8 @@ export function retentionOf(config: RetentionConfig, channel: string): Retention
 }
 
 /** Whether any channel can have a limit. */
-export function hasRetention({ age, bytes, channels }: RetentionConfig): boolean {
-  return [{ age, bytes }, ...channels].some(
+export function hasRetention(config: RetentionConfig): boolean {
+  return [config, ...config.channels].some(
     (rule) => (rule.age ?? 'forever') !== 'forever' || (rule.bytes ?? 'unlimited') !== 'unlimited',
   );
 }

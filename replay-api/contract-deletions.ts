@@ -1,5 +1,5 @@
-// The part of the contract that is about what retention has deleted: how a deletion looks in a list,
-// among messages and in an answer about completeness.
+// The part of the contract that is about what retention has deleted: how a deletion looks in a
+// list, among messages and in an answer about completeness.
 
 import { Type } from 'typebox';
 import { closed, instant, nullable, position, SESSION_TEXT } from './contract-parts.ts';

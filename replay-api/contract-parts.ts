@@ -90,8 +90,8 @@ export const cause: TUnsafe<string> = oneOf(Object.keys(LOSS_CAUSES), describeCa
 export const status: TUnsafe<'complete' | 'partial' | 'deleted' | 'unsettled'> = oneOf(
   ['complete', 'partial', 'deleted', 'unsettled'] as const,
   'complete: everything that was asked for is here. partial: what is missing is lost, and named. ' +
-    'deleted: some of it was archived and has been deleted by a policy, which is named, as is what ' +
-    'is lost. unsettled: the archive has not got that far, ask again.',
+    'deleted: some of it was archived and has been deleted by a policy, which is named, as is ' +
+    'what is lost. unsettled: the archive has not got that far, ask again.',
 );
 
 function describeCauses(): string {

@@ -176,8 +176,8 @@ export const MessagePage = Type.Object(
     }),
     deletions: Type.Array(Type.Ref('Deletion#'), {
       description:
-        'What a policy has deleted among them. One that reaches over the end of the page is named ' +
-        'on the next one again.',
+        'What a policy has deleted among them. One that reaches over the end of the page is ' +
+        'named on the next one again.',
     }),
     next,
   },
@@ -245,7 +245,8 @@ export const CompletenessAnswer = Type.Object(
     deletedCount: nullable(
       Type.Integer({
         minimum: 0,
-        description: 'Messages that are deleted; null where the range cuts those of a foreign source.',
+        description:
+          'Messages that are deleted; null where the range cuts those of a foreign source.',
       }),
     ),
     unsettledFrom: nullable(position('The first sequence of the range still to come.')),

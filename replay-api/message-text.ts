@@ -1,7 +1,7 @@
-// Messages, losses and deletions as JSON text. Hot: NDJSON of a whole channel goes through here, so the text
-// of a message is put together by hand, members that stay the same are made once per run, and
-// nothing is allocated per message but its text. The pages in JSON are made of the same texts, so
-// that the two can not disagree.
+// Messages, losses and deletions as JSON text. Hot: NDJSON of a whole channel goes through here, so
+// the text of a message is put together by hand, members that stay the same are made once per run,
+// and nothing is allocated per message but its text. The pages in JSON are made of the same texts,
+// so that the two can not disagree.
 
 import { isUtf8 } from 'node:buffer';
 import { type Deletion, firstPositionOf, type Loss, type MessageRun } from '#archive/mod.ts';

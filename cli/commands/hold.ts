@@ -129,7 +129,10 @@ async function logHold(
 ): Promise<void> {
   const { createLogger } = await import('../services.ts');
   const to = toUs === null ? null : formatInstant(toUs);
-  createLogger(config).info({ channel, hold: name, reason, from: formatInstant(fromUs), to }, message);
+  createLogger(config).info(
+    { channel, hold: name, reason, from: formatInstant(fromUs), to },
+    message,
+  );
 }
 
 async function openArchive(context: CommandContext, channelName: string | undefined) {

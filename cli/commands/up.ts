@@ -38,8 +38,9 @@ export function addUpCommand(program: Command, host: CommandHost): void {
 async function up(context: CommandContext, options: UpOptions): Promise<Outcome> {
   const { config, note, signal } = context;
   const { createLogger, startApi, startArchiver } = await import('../services.ts');
-  const { archiverFamilies, newRetentionCounters, retentionFamilies } =
-    await import('#ingest/mod.ts');
+  const { archiverFamilies, newRetentionCounters, retentionFamilies } = await import(
+    '#ingest/mod.ts'
+  );
   const { migrateToLatest } = await import('#archive/mod.ts');
   const log = createLogger(config);
   await using resources = new AsyncDisposableStack();

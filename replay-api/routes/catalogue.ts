@@ -226,5 +226,9 @@ function lossKeyset(cursor: string | undefined): LossKeyset | undefined {
 function deletionKeyset(cursor: string | undefined): DeletionKeyset | undefined {
   if (cursor === undefined) return undefined;
   const [lastPosition, session, first] = cursor.split('~');
-  return { lastPosition: Number(lastPosition), session: toSessionId(session), first: Number(first) };
+  return {
+    lastPosition: Number(lastPosition),
+    session: toSessionId(session),
+    first: Number(first),
+  };
 }

@@ -1,5 +1,5 @@
-// What retention has deleted, as the API tells it: in pages, in streams, in a list of its own and in
-// an answer about completeness.
+// What retention has deleted, as the API tells it: in pages, in streams, in a list of its own and
+// in an answer about completeness.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -74,7 +74,7 @@ test('a page names what was deleted beside what is lost, each with its circumsta
   assert.deepEqual(positions, [9, 10, 11, 12]);
 });
 
-test('a stream names deletions where they lie, in either order, and ends with its status', async () => {
+test('a stream names deletions where they lie, in either order, and ends deleted', async () => {
   for (const order of ['asc', 'desc'] as const) {
     const { text } = await api.get(`${CHANNEL}/messages?order=${order}`, 'application/x-ndjson');
     const kinds = linesOf(text).map(({ kind, first, position }) =>

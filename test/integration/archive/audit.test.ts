@@ -140,19 +140,20 @@ const DAMAGES: readonly Damage[] = [
   },
   {
     fact: 'sequences that are stored and named by a deletion are found',
-    sql: `INSERT INTO deletions SELECT session_id, 6, 7, 5, 6, 2, now(), now(), now(), channel_id, 'x'
+    sql: `INSERT INTO deletions
+          SELECT session_id, 6, 7, 5, 6, 2, now(), now(), now(), channel_id, 'x'
           FROM losses WHERE first_sequence = 4`,
     found: [
       { kind: 'deleted_and_kept', session: A, first: 6, last: 7 },
       { kind: 'position_overlap', first: 5, last: 6 },
-      { kind: 'position_overlap', first: 5, last: 8 },
     ],
   },
   {
     fact: 'a deletion with fewer messages than positions is found, and one named twice',
     sql: `WITH gone AS (DELETE FROM segments WHERE first_position = 5 RETURNING channel_id)
           INSERT INTO deletions
-          SELECT session_id, first, last, 5, 8, last - first + 1, now(), now(), now(), channel_id, 'x'
+          SELECT session_id, first, last, 5, 8, last - first + 1, now(), now(), now(), channel_id,
+                 'x'
           FROM gone, (VALUES (2561, 6, 7), (2561, 7, 7)) AS sequences (session_id, first, last)`,
     found: [
       { kind: 'hole', session: B, first: 2, last: 3 },

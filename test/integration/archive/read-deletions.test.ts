@@ -77,12 +77,9 @@ test('every way of reading names what is deleted, whichever days went', async ()
         assert.deepEqual(unexplainedPositions(all, head), []);
         assert.equal(all.messages.length, (days.length - gone.length) * 9);
         const timed = { ...EVERYTHING, publishedFromUs: startOfUs(6), publishedToUs: startOfUs(3) };
-        const some = await readWhole(opened, name, { ...timed, order } as MessageRequest, style);
+        const some = await readWhole(opened, name, { ...timed, order }, style);
         const inside = [6, 5, 4];
-        assert.equal(
-          some.messages.length,
-          inside.filter((day) => !gone.includes(day)).length * 9,
-        );
+        assert.equal(some.messages.length, inside.filter((day) => !gone.includes(day)).length * 9);
         assert.deepEqual(
           new Set(some.deletions.map((deletion) => deletion.minPublishedAtUs >= startOfUs(3))),
           new Set(inside.some((day) => gone.includes(day)) ? [false] : []),
@@ -123,15 +120,18 @@ for (const isStateless of [false, true])
       const style = { messagesMax: 7, isStateless, between };
       const reading = await readWhole(opened, 'orders', { ...EVERYTHING, order }, style);
       assert.deepEqual(unexplainedPositions(reading, 60), []);
-      assert.ok(order === 'asc' || reading.deletions.length > 0, 'some of it was deleted meanwhile');
+      assert.ok(
+        order === 'asc' || reading.deletions.length > 0,
+        'some of it was deleted meanwhile',
+      );
       left.push(4, 3);
       const timely = { ...EVERYTHING, ...timed, order } as MessageRequest;
-      const interval = await readWhole(opened, 'trades', timely, {
+      const timedReading = await readWhole(opened, 'trades', timely, {
         ...style,
         messagesMax: 2,
         between: () => deleteOlder(opened, 'trades', left.shift() ?? 1),
       });
-      assert.deepEqual(unexplainedPositions(interval, 20), []);
+      assert.deepEqual(unexplainedPositions(timedReading, 20), []);
     });
   }
 
@@ -183,11 +183,14 @@ test('a channel of which nothing is left answers with what was deleted', async (
     last: 12,
   });
   const { status, storedCount, deletedCount, deleted } = completeness;
-  assert.deepEqual({ status, storedCount, deletedCount }, {
-    status: 'deleted',
-    storedCount: 0,
-    deletedCount: 8,
-  });
+  assert.deepEqual(
+    { status, storedCount, deletedCount },
+    {
+      status: 'deleted',
+      storedCount: 0,
+      deletedCount: 8,
+    },
+  );
   assert.deepEqual(
     deleted.map((range) => [range.first, range.last, range.messageCount]),
     [
@@ -266,5 +269,8 @@ test('readers beside retention, over and over, find every position or its deleti
   }
   isDeleting = false;
   const readings = await Promise.all(readers);
-  assert.ok(readings.every((count) => count > 1), `read ${readings.join(' and ')} times`);
+  assert.ok(
+    readings.every((count) => count > 1),
+    `read ${readings.join(' and ')} times`,
+  );
 });

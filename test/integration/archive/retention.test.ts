@@ -102,7 +102,7 @@ function at(session: SessionId, sequence: number): SentMessage {
   return { session, sequence, publishedAtUs: noonUs(5), payload: Buffer.from('x') };
 }
 
-test('deletions name the sequences and positions of each session, apart where a loss is', async () => {
+test('deletions name sequences and positions of each session, apart where a loss is', async () => {
   await using cloned = await createTestDatabase();
   await using opened = openTestDatabase(cloned.url);
   await makePastPartitions(opened);
@@ -150,7 +150,7 @@ test('deletions name the sequences and positions of each session, apart where a 
   );
 });
 
-test('what a clock that was put back dates into a dropped day is stored, and goes the next time', async () => {
+test('what a clock put back dates into a dropped day is stored, and goes later', async () => {
   await using cloned = await createTestDatabase();
   await using opened = openTestDatabase(cloned.url);
   await makePastPartitions(opened);
@@ -229,7 +229,7 @@ test('the oldest days go until a channel has few enough bytes', async () => {
   assert.deepEqual(rows, [{ policy: 'bytes 300B' }]);
 });
 
-test('a drop waits briefly for a reader, gives way, and succeeds when the reader is gone', async () => {
+test('a drop waits briefly for a reader, gives way, and succeeds when that is gone', async () => {
   await using cloned = await createTestDatabase();
   await using opened = openTestDatabase(cloned.url);
   await makePastPartitions(opened);
@@ -263,10 +263,10 @@ test('appends go on while days are dropped', async () => {
   await using appender = testAppender(cloned.url);
   const place = await makeChannel(opened, 'live');
   const retaining = retain(opened, { old: daysAgo(2) });
-  let isRetaining = true;
-  void retaining.finally(() => (isRetaining = false));
+  const state = { isRetaining: true };
+  void retaining.finally(() => (state.isRetaining = false));
   let head = 0;
-  while (isRetaining || head < 50) {
+  while (state.isRetaining || head < 50) {
     const batch = batchOf({ ...place, expectedHead: head }, messagesOf(SESSION_B, head + 1, 5));
     const result = await appender.append(batch);
     assert.equal(result.outcome, 'committed');

@@ -26,8 +26,8 @@ test('a dry run says what would go and what a hold keeps, and deletes nothing', 
   const env = { DATABASE_URL: database.url, BACKCAST_RETENTION_AGE: '5d' };
   const from = formatInstant(startOfUs(7));
   const to = formatInstant(startOfUs(6));
-  const interval = ['--from', from, '--to', to];
-  const add = ['hold', 'add', 'orders', '--name', 'case-17', '--reason', 'a letter', ...interval];
+  const limits = ['--from', from, '--to', to];
+  const add = ['hold', 'add', 'orders', '--name', 'case-17', '--reason', 'a letter', ...limits];
   const added = await runBackcast(add, { env });
   assert.equal(added.end, 0);
   assert.match(added.stdout, /^orders +case-17 .* a letter$/m);

@@ -66,8 +66,7 @@ const policies = fc.array(policy, { minLength: 3, maxLength: 3 });
 
 function isHeld(one: ChannelDay, { channelId, fromUs, ...rest }: HoldInterval): boolean {
   const toUs = rest.toUs ?? Infinity;
-  const overlaps = (startUs: number, lastUs: number): boolean =>
-    startUs < toUs && lastUs >= fromUs;
+  const overlaps = (startUs: number, lastUs: number): boolean => startUs < toUs && lastUs >= fromUs;
   return (
     one.channelId === channelId &&
     (overlaps(one.startUs, one.startUs + DAY_US - 1) ||
@@ -80,7 +79,8 @@ test('a day is due by age or bytes, kept by any hold, and dropped if nobody keep
     fc.property(days, holds, policies, (all, held, limits) => {
       const policyOf = (channel: string): RetentionPolicy => limits[Number(channel[1]) - 1];
       const plan = planRetention({ nowUs: NOW_US, days: all, holds: held, policyOf });
-      const heldOf = (one: ChannelDay): HoldInterval[] => held.filter((candidate) => isHeld(one, candidate));
+      const heldOf = (one: ChannelDay): HoldInterval[] =>
+        held.filter((candidate) => isHeld(one, candidate));
       const dueKeys = new Set<string>();
       for (const one of all) {
         const { ageMs = Infinity, bytesMax = Infinity } = policyOf(one.channel);
