@@ -111,6 +111,8 @@ export interface RecorderCounters {
   readonly followedSessions: number;
   /** Whether the database was away when something was last to be committed. */
   readonly databaseAway: boolean;
+  /** Whether the database refuses what there is to be committed. */
+  readonly refused: boolean;
 }
 
 /** A hole found this long after an overrun is the overrun's. */
@@ -195,7 +197,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   }
 
   /** Numbers for the status line and metrics. */
-  get counters(): Omit<RecorderCounters, 'databaseAway'> {
+  get counters(): Omit<RecorderCounters, 'databaseAway' | 'refused'> {
     return {
       receiver: this.#receiver.counters,
       transport: this.#countTransport(),

@@ -78,6 +78,7 @@ function countedChannel(): RecorderCounters {
     archivedPosition: 5,
     followedSessions: 6,
     databaseAway: true,
+    refused: true,
   };
 }
 
