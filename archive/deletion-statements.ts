@@ -37,6 +37,9 @@ export async function noteDeletions(
   part: DayPart,
 ): Promise<number> {
   const { rows } = await sql<{ messages: number }>`
+    INSERT INTO deletions
+      (channel_id, session_id, first_sequence, last_sequence, first_position, last_position,
+       message_count, min_published_at, max_published_at, deleted_at, policy)
     WITH segment AS (
       SELECT *, first_position - sum(message_count) OVER (ORDER BY first_position)
                   + message_count AS island
@@ -56,18 +59,13 @@ export async function noteDeletions(
       FROM run WINDOW of_session AS (PARTITION BY island, session_id ORDER BY first_sequence)),
     stretch AS (
       SELECT *, sum(begins) OVER (PARTITION BY island, session_id ORDER BY first_sequence) AS nth
-      FROM marked),
-    noted AS (
-      INSERT INTO deletions
-        (channel_id, session_id, first_sequence, last_sequence, first_position, last_position,
-         message_count, min_published_at, max_published_at, deleted_at, policy)
-      SELECT ${part.channelId}::int, session_id, min(first_sequence), max(last_sequence),
-             min(first_position), max(first_position + length - 1), sum(length),
-             min(min_published_at), max(max_published_at), now(), ${part.policy}::text
-      FROM stretch GROUP BY island, session_id, nth
-      RETURNING message_count)
-    SELECT coalesce(sum(message_count), 0)::bigint AS messages FROM noted`.execute(transaction);
-  return rows[0].messages;
+      FROM marked)
+    SELECT ${part.channelId}::int, session_id, min(first_sequence), max(last_sequence),
+           min(first_position), max(first_position + length - 1), sum(length),
+           min(min_published_at), max(max_published_at), now(), ${part.policy}::text
+    FROM stretch GROUP BY island, session_id, nth
+    RETURNING message_count AS messages`.execute(transaction);
+  return rows.reduce((sum, { messages }) => sum + messages, 0);
 }
 
 /** Deletes the rows of `part`, and says how much that was. */

@@ -47,6 +47,8 @@ export interface RetentionPlan {
   readonly days: readonly DueDay[];
   /** Days of which every channel that has anything in them lets go: dropped as a whole. */
   readonly wholeDaysUs: readonly number[];
+  /** Days that have ended and of which nobody has anything: their partitions are dropped. */
+  readonly emptyDaysUs: readonly number[];
 }
 
 /** What a plan is made from. */
@@ -55,6 +57,8 @@ export interface RetentionFacts {
   readonly nowUs: number;
   /** Of every channel, also of those without a policy. */
   readonly days: readonly ChannelDay[];
+  /** Days that have a partition. */
+  readonly partitionsUs: readonly number[];
   readonly holds: readonly HoldInterval[];
   readonly policyOf: (channel: string) => RetentionPolicy;
 }
@@ -71,7 +75,8 @@ export const DAY_GRACE_US = 600_000_000;
  * The plan. A day that a hold keeps does not count into the size of its channel, so that a hold
  * costs the other days nothing.
  */
-export function planRetention({ nowUs, days, holds, policyOf }: RetentionFacts): RetentionPlan {
+export function planRetention(facts: RetentionFacts): RetentionPlan {
+  const { nowUs, days, holds, policyOf } = facts;
   const due: DueDay[] = [];
   const kept = new Set<number>();
   for (const own of byChannel(days).values()) {
@@ -87,7 +92,11 @@ export function planRetention({ nowUs, days, holds, policyOf }: RetentionFacts):
   }
   due.sort((one, other) => one.startUs - other.startUs || one.channelId - other.channelId);
   const whole = new Set(due.map(({ startUs }) => startUs).filter((startUs) => !kept.has(startUs)));
-  return { days: due, wholeDaysUs: [...whole] };
+  const filled = new Set(days.map(({ startUs }) => startUs));
+  const emptyDaysUs = facts.partitionsUs.filter((startUs) => {
+    return !filled.has(startUs) && nowUs - startUs - DAY_US >= DAY_GRACE_US;
+  });
+  return { days: due, wholeDaysUs: [...whole], emptyDaysUs };
 }
 
 /** Whether `hold` covers something of what was archived in `day`, or was published in it. */

@@ -128,13 +128,18 @@ async function step(
   }
 }
 
-/** The lock is a hint that spares two from doing the same; the rows taken are the truth. */
+/**
+ * The advisory lock is a hint that spares two from doing the same; the rows taken are the truth.
+ * The lock of the table keeps those apart who move or delete rows that are stored; appends, readers
+ * and holds do not meet it.
+ */
 async function prepare(transaction: Transaction<ArchiveTables>): Promise<void> {
   await sql.raw(`SET LOCAL statement_timeout = ${STATEMENT_MS_MAX}`).execute(transaction);
   await sql.raw(`SET LOCAL lock_timeout = ${LOCK_MS_MAX}`).execute(transaction);
   const { rows } = await sql<{ isOurs: boolean }>`
     SELECT pg_try_advisory_xact_lock(${ADVISORY_KEY}::bigint) AS "isOurs"`.execute(transaction);
   if (!rows[0].isOurs) throw new StepEnded({ kind: 'elsewhere' });
+  await sql`LOCK TABLE partition_bounds IN SHARE UPDATE EXCLUSIVE MODE`.execute(transaction);
 }
 
 /** Whoever adds a hold waits for the bounds that this takes, or has committed it before. */

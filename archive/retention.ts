@@ -5,6 +5,7 @@
 import { sql } from 'kysely';
 import type { ArchiveDatabase } from './connect.ts';
 import { loadHolds } from './holds.ts';
+import { partitionDays } from './partitions.ts';
 import { explained, rowsOf } from './read-sql.ts';
 import {
   type ChannelDay,
@@ -42,7 +43,7 @@ export interface RetentionProgress {
 export interface RetentionResult {
   readonly messages: number;
   readonly bytes: number;
-  /** Days that were dropped as a whole. */
+  /** Days that were dropped as a whole; empty ones do not count. */
   readonly droppedDays: number;
   /** Parts of days that are due and stay: for a hold, or because the tables were in use. */
   readonly heldDays: number;
@@ -58,7 +59,9 @@ export async function loadRetentionPlan(
 ): Promise<RetentionPlan> {
   const [{ nowUs }] = await rowsOf(sql<{ nowUs: number }>`SELECT now() AS "nowUs"`.execute(db));
   const days = await loadChannelDays(db);
-  const plan = planRetention({ nowUs, days, holds: await loadHolds(db), policyOf });
+  const holds = await loadHolds(db);
+  const partitionsUs = await explained(partitionDays(db));
+  const plan = planRetention({ nowUs, days, partitionsUs, holds, policyOf });
   if (channel === undefined) return plan;
   const others = new Set(
     days.filter((day) => day.channel !== channel).map(({ startUs }) => startUs),
@@ -66,6 +69,7 @@ export async function loadRetentionPlan(
   return {
     days: plan.days.filter((day) => day.channel === channel),
     wholeDaysUs: plan.wholeDaysUs.filter((startUs) => !others.has(startUs)),
+    emptyDaysUs: [],
   };
 }
 
@@ -104,8 +108,8 @@ export async function runRetention(
   for (const [startUs, days] of Map.groupBy(plan.days, (day) => day.startUs)) {
     if (whole.has(startUs) && (await explained(carrying.drop(startUs, days)))) continue;
     for (const day of days) await explained(carrying.delete(day));
-    if (carrying.hasToEnd) break;
   }
+  for (const startUs of plan.emptyDaysUs) await explained(carrying.dropEmpty(startUs));
   return carrying.result;
 }
 
@@ -141,6 +145,11 @@ class Carrying {
     this.#account(outcome, startUs, undefined);
     if (outcome.kind === 'deleted') this.#add({ droppedDays: 1 });
     return ['deleted', 'busy', 'elsewhere'].includes(outcome.kind);
+  }
+
+  /** If it is in use, or not empty after all, the next run sees it again. */
+  async dropEmpty(startUs: number): Promise<void> {
+    if (!this.hasToEnd) await dropDay(this.#db, startUs, []);
   }
 
   async delete(day: DueDay): Promise<void> {

@@ -42,7 +42,7 @@ async function deleteDay(opened: OpenDatabase, channel: string, daysAgo: number)
     policyOf: (name) => (name === channel ? { ageMs: 0 } : {}),
   });
   const days = plan.days.filter((day) => day.startUs === startOfUs(daysAgo));
-  await runRetention(opened.database, { days, wholeDaysUs: [] });
+  await runRetention(opened.database, { days, wholeDaysUs: [], emptyDaysUs: [] });
 }
 
 const ONE_SESSION = { kind: 'sequences', session: AGED_SESSION, order: 'asc' } as const;

@@ -71,8 +71,12 @@ test('a day that nobody keeps is dropped, and every message of it accounted for'
     isElsewhere: false,
   });
   const partition = partitionName('segments', startOfUs(5) / 1000);
-  const left = await execute(cloned.url, `SELECT to_regclass('${partition}') AS name`);
-  assert.deepEqual(left, [{ name: null }]);
+  const empty = partitionName('segments', startOfUs(7) / 1000);
+  const left = await execute(
+    cloned.url,
+    `SELECT to_regclass('${partition}') AS dropped, to_regclass('${empty}') AS empty`,
+  );
+  assert.deepEqual(left, [{ dropped: null, empty: null }]);
   await assertAccounted(opened);
   const [orders] = await audit(opened.database, { channel: 'orders' });
   assert.deepEqual([orders.storedCount, orders.deletedCount, orders.dueCount], [20, 10, 30]);

@@ -78,7 +78,15 @@ test('a day is due by age or bytes, kept by any hold, and dropped if nobody keep
   fc.assert(
     fc.property(days, holds, policies, (all, held, limits) => {
       const policyOf = (channel: string): RetentionPolicy => limits[Number(channel[1]) - 1];
-      const plan = planRetention({ nowUs: NOW_US, days: all, holds: held, policyOf });
+      const partitionsUs = [20, 25, 30, 39, 40, 41].map((index) => index * DAY_US);
+      const facts = { nowUs: NOW_US, days: all, partitionsUs, holds: held, policyOf };
+      const plan = planRetention(facts);
+      assert.deepEqual(
+        plan.emptyDaysUs,
+        partitionsUs.filter(
+          (startUs) => startUs < 40 * DAY_US && all.every((one) => one.startUs !== startUs),
+        ),
+      );
       const heldOf = (one: ChannelDay): HoldInterval[] =>
         held.filter((candidate) => isHeld(one, candidate));
       const dueKeys = new Set<string>();
@@ -126,7 +134,13 @@ test('a day has not ended in the first minutes after midnight, and today never h
     maxPublishedAtUs: 10 * DAY_US,
   };
   const dueAt = (nowUs: number): number =>
-    planRetention({ nowUs, days: [one], holds: [], policyOf: () => ({ bytesMax: 1 }) }).days.length;
+    planRetention({
+      nowUs,
+      days: [one],
+      partitionsUs: [],
+      holds: [],
+      policyOf: () => ({ bytesMax: 1 }),
+    }).days.length;
   assert.equal(dueAt(10 * DAY_US + 5), 0);
   assert.equal(dueAt(11 * DAY_US + 599_999_999), 0);
   assert.equal(dueAt(11 * DAY_US + 600_000_000), 1);
