@@ -25,6 +25,7 @@ export type { DeletionKeyset } from './read-deletions.ts';
 export type { ArchivedSegment } from './read-decode.ts';
 export { firstPositionOf } from './read-entries.ts';
 export type { Deletion, Loss, MessageRun, PageEntry } from './read-entries.ts';
+export * from './read-last-losses.ts';
 export * from './read-messages.ts';
 export type {
   MessagePage,
@@ -37,5 +38,6 @@ export type {
 export * from './retention.ts';
 export * from './retention-plan.ts';
 export { deletePart } from './retention-steps.ts';
+export * from './session-tail.ts';
 export * from './sqlstate.ts';
 export * from './types.ts';

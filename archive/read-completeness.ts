@@ -1,9 +1,9 @@
-// Answers whether a range of a session is all there. Four answers: complete; partial, with exactly
-// the ranges that are lost and why; deleted, with what a policy has deleted, and with what is lost
-// besides; unsettled, because the archive has not got that far. Rests on what every committed
-// transaction keeps: from firstArchived to the watermark each sequence is stored, belongs to a
-// message as a number that names none, is declared lost, or was deleted. The audit proves that;
-// this only reads it.
+// Answers whether a range of a session is all there, or, where its publisher fell silent before,
+// unknown. Four answers: complete; partial, with exactly the ranges that are lost and why; deleted,
+// with what a policy has deleted, and with what is lost besides; unsettled, because the archive has
+// not got that far. Rests on what every committed transaction keeps: from firstArchived to the
+// watermark each sequence is stored, belongs to a message as a number that names none, is declared
+// lost, or was deleted. The audit proves that; this only reads it.
 
 import type { LossCause, SequenceRange, SessionId } from '#base/mod.ts';
 import type { ArchiveDatabase } from './connect.ts';
@@ -11,6 +11,7 @@ import { type ArchivedSession, type Channel, findSession } from './read.ts';
 import { deletionsBySequence } from './read-deletions.ts';
 import type { Deletion } from './read-entries.ts';
 import { lossesBySequence } from './read-losses.ts';
+import { beyondWatermark } from './session-tail.ts';
 
 /** Sequences that are not in the archive. */
 export interface LostRange extends SequenceRange {
@@ -22,7 +23,7 @@ export interface LostRange extends SequenceRange {
 /** What the archive has of a range. */
 export interface Completeness extends SequenceRange {
   readonly session: ArchivedSession;
-  readonly status: 'complete' | 'partial' | 'deleted' | 'unsettled';
+  readonly status: 'complete' | 'partial' | 'deleted' | 'unsettled' | 'unknown';
   readonly lost: readonly LostRange[];
   readonly deleted: readonly Deletion[];
   /**
@@ -36,6 +37,8 @@ export interface Completeness extends SequenceRange {
   readonly deletedCount: number | null;
   /** The first sequence of the range that is neither stored nor lost yet; null if there is none. */
   readonly unsettledFrom: number | null;
+  /** The first sequence of the range that nobody can say was published; null if there is none. */
+  readonly unknownFrom: number | null;
 }
 
 /**
@@ -73,17 +76,20 @@ export async function readCompleteness(
     0,
   );
   const settledCount = Math.max(0, settled.last - settled.first + 1);
-  const isSettled = sequences.last <= watermark;
+  const beyond = sequences.last <= watermark ? 'none' : beyondWatermark(session);
+  const isSettled = beyond === 'none';
+  const firstBeyond = Math.max(sequences.first, watermark + 1);
   return {
     ...sequences,
     session,
-    status: isSettled ? settledStatus(lost, deleted) : 'unsettled',
+    status: isSettled ? settledStatus(lost, deleted) : beyond,
     lost,
     deleted,
     storedCount: isForeign ? null : settledCount - lostCount - (deletedCount ?? 0),
     lostCount,
     deletedCount,
-    unsettledFrom: isSettled ? null : Math.max(sequences.first, watermark + 1),
+    unsettledFrom: beyond === 'unsettled' ? firstBeyond : null,
+    unknownFrom: beyond === 'unknown' ? firstBeyond : null,
   };
 }
 

@@ -84,6 +84,7 @@ export function startArchiver(
     batchMessagesMax: archiver.batchMessagesMax,
     batchBytesMax: BATCH_BYTES_MAX,
     batchAgeMs: archiver.batchAgeMs,
+    acknowledge: acknowledgedBy(config),
     faults: faultsOf(config),
     capture: captureOf(config),
     channels: archiver.channels,
@@ -103,6 +104,11 @@ function retentionSettings({ retention }: Config): ArchiverOptions['retention'] 
   if (!hasRetention(retention)) return undefined;
   const { everyMs } = retention;
   return { everyMs, policyOf: (channel) => retentionOf(retention, channel) };
+}
+
+function acknowledgedBy({ archiver: { acknowledge } }: Config): readonly string[] {
+  if (typeof acknowledge !== 'boolean') return acknowledge;
+  return acknowledge ? ['*'] : [];
 }
 
 /** Where the archiver spools. A relative folder is one of `home`. */
@@ -176,8 +182,10 @@ export function openPublisher(
   { source, unicast, keys }: EndOptions & { readonly source?: string | undefined },
 ): Promise<ChannelPublisher> {
   const faults = faultsOf(config);
+  const { unarchivedBytesMax } = config.publisher;
   return ChannelPublisher.open({
     ...config.publisher,
+    unarchivedBytesMax: unarchivedBytesMax === 0 ? undefined : unarchivedBytesMax,
     packetBytesMax: packetBytesMaxOf(config, address.group),
     address,
     interfaceAddress: config.interface,

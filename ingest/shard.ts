@@ -12,6 +12,7 @@ import {
   type HeldLease,
   loadSessions,
   openDatabase,
+  readLastLosses,
   releaseLease,
   renewLeases,
 } from '#archive/mod.ts';
@@ -185,6 +186,8 @@ export class Shard {
       head: lease.head,
       sessions,
       findSessions: (asked) => findSessions(this.#database, lease.channelId, asked),
+      findLosses: (session, count) =>
+        readLastLosses(this.#database, lease.channelId, session, count),
       builders: this.#builders,
       keys: this.#keySource,
       onListening: (at) => this.#report({ kind: 'listening', channel, at }),

@@ -93,6 +93,11 @@ export const SessionItem = Type.Object(
     ),
     watermark: position('Through here every sequence is stored or declared lost.', 0),
     lead: position('The highest sequence known to exist.', 0),
+    tail: oneOf(
+      ['open', 'complete', 'unknown'] as const,
+      'What is behind the lead. open: more may come. complete: nothing. unknown: the publisher ' +
+        'fell silent, and what it published last may have been heard by nobody.',
+    ),
     openedAt: instant('When the archiver first heard the session.'),
     seenAt: instant('When it last heard it.'),
     closedAt: nullable(instant('When it ended.')),
@@ -250,6 +255,10 @@ export const CompletenessAnswer = Type.Object(
       }),
     ),
     unsettledFrom: nullable(position('The first sequence of the range still to come.')),
+    unknownFrom: nullable(
+      position('The first sequence of the range that nobody can say was published.'),
+    ),
+    tail: Type.Index(SessionItem, ['tail']),
     watermark: position('Through here the archive accounts for the session.', 0),
   },
   { $id: 'Completeness', ...closed },

@@ -181,8 +181,9 @@ function statusOf(
   reading: MessageReading,
   missing: { readonly losses: number; readonly deletions: number },
   isLast: boolean,
-): 'complete' | 'partial' | 'deleted' | 'unsettled' {
-  if (reading.unsettled !== undefined && isLast) return 'unsettled';
+): 'complete' | 'partial' | 'deleted' | 'unsettled' | 'unknown' {
+  const { unsettled } = reading;
+  if (unsettled !== undefined && isLast) return unsettled.isUnknown ? 'unknown' : 'unsettled';
   if (missing.deletions > 0) return 'deleted';
   return missing.losses > 0 ? 'partial' : 'complete';
 }

@@ -32,6 +32,7 @@ const SESSION_COLUMNS: readonly Column<Row>[] = [
   { title: 'FIRST', cell: (row) => text(row['firstArchived']) },
   { title: 'WATERMARK', cell: (row) => text(row['watermark']) },
   { title: 'LEAD', cell: (row) => text(row['lead']) },
+  { title: 'TAIL', cell: (row) => text(row['tail']) },
   { title: 'OPENED', cell: (row) => text(row['openedAt']) },
   { title: 'LAST SEEN', cell: (row) => text(row['seenAt']) },
 ];

@@ -18,6 +18,7 @@ import {
   type OpenDatabase,
   readDurability,
   type SessionKeyset,
+  tailOf,
 } from '#archive/mod.ts';
 import { formatInstant } from '#base/mod.ts';
 import {
@@ -173,6 +174,7 @@ function sessionItem(session: ArchivedSession): object {
   const { openedAtUs, seenAtUs, closedAtUs, ...rest } = session;
   return {
     ...rest,
+    tail: tailOf(session),
     openedAt: formatInstant(openedAtUs),
     seenAt: formatInstant(seenAtUs),
     closedAt: nullableInstant(closedAtUs),

@@ -5,7 +5,13 @@ import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
-import { findChannel, type OpenDatabase, openReading, readCompleteness } from '#archive/mod.ts';
+import {
+  findChannel,
+  type OpenDatabase,
+  openReading,
+  readCompleteness,
+  tailOf,
+} from '#archive/mod.ts';
 import { BackcastError, formatInstant } from '#base/mod.ts';
 import { negotiate } from '../accept.ts';
 import { ChannelParams, CompletenessQuery, MessagesQuery, PAGE_ITEMS_MAX } from '../contract.ts';
@@ -59,7 +65,8 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
       const deletedAt = formatInstant(deletedAtUs);
       return { first: from, last: through, messages: messageCount, deletedAt, policy };
     });
-    const named = { channel: channel.name, session, source, state, watermark };
+    const tail = tailOf(found.session);
+    const named = { channel: channel.name, session, source, state, tail, watermark };
     return { ...found, lost, deleted, ...named };
   });
   done();
@@ -98,7 +105,8 @@ const COMPLETENESS = {
   description:
     'complete: every message is stored. partial: `lost` names what is not, and why. deleted: ' +
     '`deleted` names what a policy has deleted since, and `lost` what is lost. unsettled: the ' +
-    'archive has got no further than before `unsettledFrom`.',
+    'archive has got no further than before `unsettledFrom`. unknown: the publisher fell ' +
+    'silent, and whether it published anything from `unknownFrom` on nobody knows.',
   operationId: 'getCompleteness',
   tags: ['history'],
   params: ChannelParams,

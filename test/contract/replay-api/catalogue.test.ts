@@ -116,6 +116,7 @@ test('a session says what the archive accounts for', async () => {
     tsi: '010203040506:7500',
     isForeign: false,
     state: 'open',
+    tail: 'open',
     firstArchived: 1,
     watermark: 3,
     lead: 9,
@@ -167,6 +168,8 @@ interface Completeness {
   readonly storedCount: number;
   readonly lostCount: number;
   readonly unsettledFrom: number | null;
+  readonly unknownFrom: number | null;
+  readonly tail: string;
   readonly first: number;
   readonly last: number;
 }
@@ -193,6 +196,37 @@ test('a range beyond the watermark is unsettled from there', async () => {
   assert.deepEqual([found.storedCount, found.lostCount], [1, 1]);
   const beyond = await completeness(LATE, '&first=7&last=8');
   assert.deepEqual([beyond.status, beyond.unsettledFrom, beyond.storedCount], ['unsettled', 7, 0]);
+});
+
+test('behind the end of a session is nothing, and behind a silence nobody knows what', async () => {
+  for (const [name, state, tail, status] of [
+    ['ended', 'closed', 'complete', 'complete'],
+    ['silent', 'expired', 'unknown', 'unknown'],
+    ['going', 'open', 'open', 'unsettled'],
+  ] as const) {
+    const sessions = new Map([[EARLY, { state }]]);
+    await api.addChannel({ name, deliveries: [segment(sent(EARLY, 1, 0))], sessions });
+    const [session] = await walk(`/v1/channels/${name}/sessions`);
+    assert.equal(session['tail'], tail);
+    const path = `/v1/channels/${name}/completeness?session=${EARLY}`;
+    const known = await ask<Completeness>(`${path}&last=1`);
+    assert.deepEqual([known.status, known.unknownFrom, known.tail], ['complete', null, tail]);
+    const beyond = await ask<Completeness>(`${path}&last=4`);
+    const from = [beyond.unsettledFrom, beyond.unknownFrom];
+    assert.deepEqual([beyond.status, beyond.storedCount], [status, 1]);
+    const expected = { complete: [null, null], unknown: [null, 2], unsettled: [2, null] };
+    assert.deepEqual(from, expected[status]);
+    const page = `/v1/channels/${name}/messages?session=${EARLY}&last=4`;
+    assert.equal((await ask<Completeness>(page)).status, status);
+  }
+});
+
+test('what is missing of a silent session is unsettled until it is accounted for', async () => {
+  const sessions = new Map([[EARLY, { state: 'expired', lead: 3 } as const]]);
+  await api.addChannel({ name: 'missing', deliveries: [segment(sent(EARLY, 1, 0))], sessions });
+  const path = `/v1/channels/missing/completeness?session=${EARLY}`;
+  const found = await ask<Completeness>(path);
+  assert.deepEqual([found.last, found.status, found.unsettledFrom], [3, 'unsettled', 2]);
 });
 
 test('without bounds, the question is about all that is known to exist', async () => {
