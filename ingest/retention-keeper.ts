@@ -96,5 +96,5 @@ function logRun({ isElsewhere, ...amounts }: RetentionResult, log: ArchiverLog):
   if (amounts.messages > 0) log.info(amounts, 'old messages deleted');
   else if (amounts.heldDays > 0) log.info(amounts, 'old messages are held');
   if (amounts.busyDays > 0 && !isElsewhere)
-    log.warn(amounts, 'old messages stay for now: their tables are in use');
+    log.warn(amounts, 'old messages stay, their tables are in use');
 }

@@ -5,6 +5,7 @@
 
 import { Type, type Static, type TSchema } from 'typebox';
 import { ERRORS, SEQUENCE_MAX } from '#base/mod.ts';
+import { ConflictItem, ConflictPage } from './contract-conflicts.ts';
 import { DeletionItem, DeletionPage, deletedRanges } from './contract-deletions.ts';
 import { Health, Index, Readiness } from './contract-operation.ts';
 import {
@@ -278,6 +279,8 @@ export const SHARED_SCHEMAS: readonly TSchema[] = [
   SessionPage,
   LossPage,
   DeletionPage,
+  ConflictItem,
+  ConflictPage,
   MessagePage,
   MessageLine,
   CompletenessAnswer,

@@ -28,7 +28,7 @@ import {
   PAGE_ITEMS_DEFAULT,
   SessionsQuery,
 } from '../contract.ts';
-import { nullableInstant, withProblems } from './answers.ts';
+import { nextUrl, nullableInstant, withProblems } from './answers.ts';
 import { toSessionId } from '../message-request.ts';
 import { deletionItem } from '../message-text.ts';
 
@@ -196,18 +196,6 @@ function lossItem(loss: ListedLoss): object {
 
 /** Packet numbers have 32 bits on the wire. */
 const SQNS = 2 ** 32;
-
-function nextUrl(
-  path: string,
-  cursor: string,
-  query: Readonly<Record<string, string | number | undefined>>,
-): string {
-  const next = new URLSearchParams({ cursor });
-  for (const [name, value] of Object.entries(query)) {
-    if (name !== 'cursor' && value !== undefined) next.set(name, String(value));
-  }
-  return `${path}?${next.toString()}`;
-}
 
 function sessionKeyset(cursor: string | undefined): SessionKeyset | undefined {
   if (cursor === undefined) return undefined;

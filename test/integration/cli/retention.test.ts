@@ -51,7 +51,7 @@ test('a dry run says what would go and what a hold keeps, and deletes nothing', 
     ],
   );
   const audit = await runBackcast(['audit'], { env });
-  assert.match(audit.stdout, /^orders +1 +30 +30 +0 +0 +complete$/m);
+  assert.match(audit.stdout, /^orders +1 +30 +30 +0 +0 +0 +0 +complete$/m);
 });
 
 test('retention deletes what is due and not held, and the audit stays content', async () => {
@@ -65,7 +65,7 @@ test('retention deletes what is due and not held, and the audit stays content', 
   assert.match(run.stderr, new RegExp(`^${dayText(6)} of all channels: 10 messages`, 'm'));
   const audit = await runBackcast(['audit'], { env });
   assert.deepEqual([audit.end, audit.stderr], [0, '']);
-  assert.match(audit.stdout, /^orders +1 +30 +10 +0 +20 +complete$/m);
+  assert.match(audit.stdout, /^orders +1 +30 +10 +0 +20 +0 +0 +complete$/m);
   const listed = await runBackcast(['hold', 'list', '--json'], { env });
   const holds = JSON.parse(listed.stdout) as { channel: string; name: string; to: null }[];
   assert.deepEqual(

@@ -3,7 +3,6 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setImmediate } from 'node:timers/promises';
 import { type ArchiveBatch, toDatabaseError } from '#archive/mod.ts';
 import { BackcastError } from '#base/mod.ts';
 import { type BatchSource, ShardWriter } from '#ingest/shard-writer.ts';
@@ -182,8 +181,8 @@ test('a refusal is told once, tried again, and its end is told', async () => {
 
 test('a refusal waits for seconds, and a stop does not', async () => {
   let isMended = false;
-  const { writer, attempts, refusals } = stage(() => {
-    if (!isMended) throw failure('42501');
+  const { writer, attempts, refusals } = stage(({ channelId }) => {
+    if (channelId === 1 && !isMended) throw failure('42501');
     return 'committed';
   });
   const source = new ListedSource(1, 1);
@@ -191,9 +190,9 @@ test('a refusal waits for seconds, and a stop does not', async () => {
   writer.add(source);
   await until('it is refused', () => refusals.length > 0);
   assert.ok(writer.isRefused(source));
-  writer.wake();
-  await setImmediate();
-  assert.deepEqual(attempts, ['1/1']);
+  writer.add(new ListedSource(2, 1));
+  await until('another is committed', () => writer.commits === 1);
+  assert.deepEqual(attempts, ['1/1', '2/1']);
   isMended = true;
   writer.drain();
   assert.equal(await run, true);
