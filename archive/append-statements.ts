@@ -103,23 +103,30 @@ function upsertPartitionBounds(batch: ArchiveBatch, archivedAtUs: number): State
   const last = batch.segments[batch.segments.length - 1];
   const lowest = Math.min(...batch.segments.map((segment) => segment.minPublishedAtUs));
   const highest = Math.max(...batch.segments.map((segment) => segment.maxPublishedAtUs));
+  const lastPosition = last.firstPosition + last.messageCount - 1;
+  const payloadBytes = batch.segments.reduce((sum, segment) => sum + segment.payloadBytes, 0);
   return {
     text: `
 INSERT INTO partition_bounds
-  (channel_id, partition_start, first_position, last_position, min_published_at, max_published_at)
-VALUES ($1, $2, $3, $4, $5, $6)
+  (channel_id, partition_start, first_position, last_position, min_published_at, max_published_at,
+   message_count, payload_bytes)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (channel_id, partition_start) DO UPDATE SET
   first_position = least(partition_bounds.first_position, excluded.first_position),
   last_position = greatest(partition_bounds.last_position, excluded.last_position),
   min_published_at = least(partition_bounds.min_published_at, excluded.min_published_at),
-  max_published_at = greatest(partition_bounds.max_published_at, excluded.max_published_at)`,
+  max_published_at = greatest(partition_bounds.max_published_at, excluded.max_published_at),
+  message_count = partition_bounds.message_count + excluded.message_count,
+  payload_bytes = partition_bounds.payload_bytes + excluded.payload_bytes`,
     values: [
       batch.channelId,
       formatInstant(day),
       batch.expectedHead + 1,
-      last.firstPosition + last.messageCount - 1,
+      lastPosition,
       formatInstant(lowest),
       formatInstant(highest),
+      lastPosition - batch.expectedHead,
+      payloadBytes,
     ],
   };
 }

@@ -18,6 +18,8 @@ export interface Channel extends ChannelAddress {
   readonly archivedThrough: number;
   /** The first position that is kept; null if none is. */
   readonly firstPosition: number | null;
+  /** No position from this one on has been deleted; behind the last one if all have been. */
+  readonly firstAvailable: number;
   /** The earliest and the latest publish time among what is kept; null if nothing is. */
   readonly publishedFromUs: number | null;
   readonly publishedThroughUs: number | null;
@@ -79,19 +81,20 @@ function selectChannels(db: ArchiveDatabase) {
 type ChannelPlace = Omit<Channel, keyof ChannelExtent>;
 type ChannelExtent = Pick<
   Channel,
-  'archivedThrough' | 'firstPosition' | 'publishedFromUs' | 'publishedThroughUs'
+  'archivedThrough' | 'firstPosition' | 'firstAvailable' | 'publishedFromUs' | 'publishedThroughUs'
 >;
 
 const NOTHING_ARCHIVED: ChannelExtent = {
   archivedThrough: 0,
   firstPosition: null,
+  firstAvailable: 1,
   publishedFromUs: null,
   publishedThroughUs: null,
 };
 
 /**
- * Adds what is archived of each, in a statement of its own: it reads these channels' rows alone,
- * and a distributed server can send it to where they lie, which a join with `channels` prevents.
+ * Adds what is archived of each, in statements of their own: they read these channels' rows alone,
+ * and a distributed server can send them to where those lie, which a join with `channels` prevents.
  */
 async function withExtents(
   db: ArchiveDatabase,
@@ -114,7 +117,21 @@ async function withExtents(
       .groupBy(['leases.channel_id', 'leases.head'])
       .execute(),
   );
-  const extents = new Map(rows.map(({ channelId, ...extent }) => [channelId, extent]));
+  const deleted = await rowsOf(
+    db
+      .selectFrom('deletions')
+      .where('channel_id', 'in', ids)
+      .select(({ fn }) => ['channel_id as channelId', fn.max('last_position').as('through')])
+      .groupBy('channel_id')
+      .execute(),
+  );
+  const deletedThrough = new Map(deleted.map(({ channelId, through }) => [channelId, through]));
+  const extents = new Map(
+    rows.map(({ channelId, ...extent }) => {
+      const firstAvailable = 1 + (deletedThrough.get(channelId) ?? 0);
+      return [channelId, { ...extent, firstAvailable }];
+    }),
+  );
   return channels.map((channel) => {
     return { ...channel, ...(extents.get(channel.channelId) ?? NOTHING_ARCHIVED) };
   });

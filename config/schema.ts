@@ -15,6 +15,7 @@ import {
   TRANSMIT_WINDOW_PACKETS_DEFAULT,
 } from '#base/mod.ts';
 import { AUTHENTICATION, REGISTRY, UNICAST } from './network-schema.ts';
+import { RETENTION } from './retention.ts';
 import { choice, integer } from './setting-types.ts';
 
 const GIBIBYTE = 1_073_741_824;
@@ -306,6 +307,7 @@ export const CONFIG_SCHEMA = Type.Object({
   receiver: RECEIVER,
   unicast: UNICAST,
   archiver: ARCHIVER,
+  retention: RETENTION,
   api: API,
   metrics: METRICS,
   channels: Type.Array(CHANNEL, {
