@@ -17,7 +17,7 @@ import { once } from 'node:events';
 import { finished } from 'node:stream/promises';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { Client, QueryResult } from 'pg';
-import { assert, BackcastError } from '#base/mod.ts';
+import { assert, AssertionError, BackcastError } from '#base/mod.ts';
 import { healLosses } from './append-heals.ts';
 import { batchStatements, beginStatements, fence } from './append-statements.ts';
 import type { TransactionLimits } from './append-statements.ts';
@@ -76,6 +76,7 @@ export class Appender implements AsyncDisposable {
       return await this.#beforeDeadline((late) => this.#attempt(batch, late));
     } catch (error) {
       this.#cut();
+      if (error instanceof AssertionError) throw error;
       throw toDatabaseError(error, `archiving a batch of channel ${batch.channelId}`);
     } finally {
       this.#isBusy = false;
