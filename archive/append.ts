@@ -268,7 +268,8 @@ async function findArchivedAt(client: Client, batch: ArchiveBatch): Promise<numb
     `SELECT archived_at FROM segments
      WHERE channel_id = $1 AND first_position = $2
        AND archived_at >=
-           (SELECT max(partition_start) FROM partition_bounds WHERE channel_id = $1)`,
+           (SELECT min(partition_start) FROM partition_bounds
+            WHERE channel_id = $1 AND $2 BETWEEN first_position AND last_position)`,
     [batch.channelId, batch.expectedHead + 1],
   );
   const [row] = found.rows;
