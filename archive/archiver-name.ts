@@ -60,9 +60,9 @@ async function assertSession(url: string, connection: DedicatedConnection): Prom
   }
 }
 
-async function backendOf({ client, within }: DedicatedConnection): Promise<number> {
-  const asking = client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
-  return (await within(ANSWER_MS_MAX, asking)).rows[0].pid;
+async function backendOf(connection: DedicatedConnection): Promise<number> {
+  const asking = connection.client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+  return (await connection.within(ANSWER_MS_MAX, asking)).rows[0].pid;
 }
 
 function nameTaken(holder: string): BackcastError {
