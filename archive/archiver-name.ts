@@ -5,7 +5,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { BackcastError } from '#base/mod.ts';
-import { connectDedicated } from './connect.ts';
+import { connectDedicated, type DedicatedConnection, describeUrl, poolerError } from './connect.ts';
 import { toDatabaseError } from './sqlstate.ts';
 
 /** The server needs a moment to notice that an archiver that was killed is gone. */
@@ -14,15 +14,19 @@ const RETRY_MS = 100;
 /** Beyond the server's own limit, so that its answer comes first when there is one. */
 const ANSWER_MS_MAX = 12_000;
 
+/** How often two connections are compared: others may come between. */
+const COMPARISONS = 3;
+
 /**
  * Claims the name `holder` until disposed. BACKCAST_LEASE_HELD if another archiver has it;
- * BACKCAST_DATABASE_UNREACHABLE.
+ * BACKCAST_DATABASE_UNREACHABLE, BACKCAST_POOLER_UNFIT.
  */
 export async function claimArchiverName(url: string, holder: string): Promise<AsyncDisposable> {
   const applicationName = `backcast archiver ${holder}`;
   const connection = await connectDedicated({ url, applicationName, statementTimeoutMs: 10_000 });
   const dispose = (): Promise<void> => connection.end().catch(() => undefined);
   try {
+    await assertSession(url, connection);
     for (let waitedMs = 0; ; waitedMs += RETRY_MS) {
       const asking = connection.client.query<{ isOurs: boolean }>(
         `SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS "isOurs"`,
@@ -37,6 +41,28 @@ export async function claimArchiverName(url: string, holder: string): Promise<As
     await dispose();
     throw toDatabaseError(error, 'claiming the name of the archiver');
   }
+}
+
+/**
+ * A lock is held by a session. Two connections that are open at once are two, unless a pooler lends
+ * both the same one in turn.
+ */
+async function assertSession(url: string, connection: DedicatedConnection): Promise<void> {
+  const applicationName = 'backcast pooler check';
+  const other = await connectDedicated({ url, applicationName, statementTimeoutMs: 10_000 });
+  try {
+    for (let comparison = 0; comparison < COMPARISONS; comparison += 1) {
+      if ((await backendOf(connection)) !== (await backendOf(other))) continue;
+      throw poolerError(describeUrl(url), 'it lends one connection to several sessions in turn');
+    }
+  } finally {
+    await other.end().catch(() => undefined);
+  }
+}
+
+async function backendOf(connection: DedicatedConnection): Promise<number> {
+  const asking = connection.client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+  return (await connection.within(ANSWER_MS_MAX, asking)).rows[0].pid;
 }
 
 function nameTaken(holder: string): BackcastError {

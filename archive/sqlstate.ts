@@ -11,6 +11,8 @@ export type FailureKind = 'transient' | 'schema' | 'fatal';
 
 const TRANSIENT_CLASSES = new Set([
   '08', // connection exception
+  '28', // not let in: until the operator has mended it
+  '3D', // database unknown: the same
   '40', // serialization failure, deadlock: the transaction was rolled back
   '53', // disk full, out of memory, too many connections
   '57', // cancelled, shut down, starting up
@@ -25,9 +27,6 @@ const TRANSIENT_STATES = new Set([
   '55P03', // lock_timeout
   '25P03', // idle_in_transaction_session_timeout
   '25P04', // transaction_timeout
-  '28P01', // wrong password: until the operator has mended it
-  '28000', // role unknown or not let in
-  '3D000', // database unknown
 ]);
 
 const SCHEMA_STATES = new Set([
