@@ -66,6 +66,8 @@ export function openDatabase(options: DatabaseOptions): OpenDatabase {
   // An idle connection that dies is replaced at the next statement: nothing to do, but unheard it
   // kills.
   pool.on('error', () => undefined);
+  // So does one that dies between two statements of a transaction, where the next one tells.
+  pool.on('connect', (client) => void client.on('error', () => undefined));
   const database = new Kysely<ArchiveTables>({
     dialect: new PostgresDialect({ pool: explainedPool(pool, where) }),
   });

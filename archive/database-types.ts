@@ -66,6 +66,8 @@ export interface SegmentsTable {
   readonly run_first: unknown;
   readonly run_length: unknown;
   readonly run_last: unknown;
+  /** When each run was archived, in segments that were merged from several; else null. */
+  readonly run_archived_at: unknown;
   readonly min_published_at: Instant;
   readonly max_published_at: Instant;
   readonly archived_at: Instant;

@@ -31,5 +31,6 @@ export type {
   SequenceRequest,
   Unsettled,
 } from './read-page.ts';
+export * from './rewrite-partition.ts';
 export * from './sqlstate.ts';
 export * from './types.ts';

@@ -83,6 +83,7 @@ CREATE TABLE segments (
   published_at timestamp with time zone[] STORAGE EXTERNAL NOT NULL,
   payload bytea[] STORAGE EXTERNAL NOT NULL,
   run_last bigint[],
+  run_archived_at timestamp with time zone[],
   CONSTRAINT segments_pk PRIMARY KEY (channel_id, first_position, archived_at),
   CONSTRAINT segments_count_check CHECK (((message_count >= 1) AND (message_count <= 4096))),
   CONSTRAINT segments_position_check CHECK ((first_position >= 1))

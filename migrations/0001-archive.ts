@@ -71,6 +71,8 @@ CREATE TABLE sessions (
 // A run is messages with consecutive sequences. Its last number is run_first + run_length - 1, but
 // for sessions in which some numbers name no message: run_last then has, for every run, the number
 // through which it accounts. Where no run of a segment needs it, it is null and costs nothing.
+// A segment that was merged from several has the archive time of each run in run_archived_at, and
+// that of the first one in archived_at; elsewhere it is null.
 const SEGMENTS = `
 CREATE TABLE segments (
   first_position bigint NOT NULL,
@@ -86,6 +88,7 @@ CREATE TABLE segments (
   published_at timestamptz[] NOT NULL,
   payload bytea[] NOT NULL,
   run_last bigint[],
+  run_archived_at timestamptz[],
   CONSTRAINT segments_pk PRIMARY KEY (channel_id, first_position, archived_at),
   CONSTRAINT segments_count_check CHECK (message_count BETWEEN 1 AND ${SEGMENT_MESSAGES_MAX}),
   CONSTRAINT segments_position_check CHECK (first_position >= 1)
