@@ -19,6 +19,8 @@ export interface SentMessage {
   readonly throughSequence?: number;
   readonly publishedAtUs: number;
   readonly payload: Buffer;
+  /** A loss had been declared of it; the loss says so too. */
+  readonly isHealed?: boolean;
 }
 
 /** What the archiver did, in order: archived messages as one segment, or declared a loss. */
@@ -39,6 +41,7 @@ export type Delivery =
       readonly sqns?: { readonly first: number; readonly next: number };
       readonly packetCount?: number;
       readonly detectedAtUs: number;
+      readonly healed?: { readonly atUs: number; readonly by: string };
     };
 
 /** What is said about a session beside its messages. */
@@ -134,15 +137,17 @@ class Filling {
     });
     for (const session of new Set(messages.map((message) => message.session))) {
       const own = messages.filter((message) => message.session === session);
-      const range = { first: own[0].sequence, last: throughOf(own[own.length - 1]) };
-      this.#cover(session, range.first, range.last);
-      await this.#insert('segment_sessions', {
-        session_id: key(session),
-        first_sequence: range.first,
-        last_sequence: range.last,
-        first_position: firstPosition,
-        archived_at: instant(archivedAtUs),
-      });
+      for (const message of own) this.#cover(session, message.sequence, throughOf(message));
+      for (const stretch of stretchesOf(own)) {
+        await this.#insert('segment_sessions', {
+          session_id: key(session),
+          first_sequence: stretch[0].sequence,
+          last_sequence: throughOf(stretch[stretch.length - 1]),
+          first_position: firstPosition,
+          archived_at: instant(archivedAtUs),
+          is_healed: stretch[0].isHealed ?? false,
+        });
+      }
     }
     this.#head += messages.length;
   }
@@ -160,6 +165,8 @@ class Filling {
       packet_count: loss.packetCount,
       detected_at: instant(loss.detectedAtUs),
       declared_at: instant(loss.detectedAtUs + 1_000_000),
+      healed_at: loss.healed && instant(loss.healed.atUs),
+      healed_by: loss.healed?.by,
     });
   }
 
@@ -218,6 +225,22 @@ function runsOf(messages: readonly SentMessage[]): SentMessage[][] {
     else runs.push([message]);
   }
   return runs;
+}
+
+/** The messages of one session, cut where sequences are missing or where healed ones begin or end. */
+function stretchesOf(messages: readonly SentMessage[]): SentMessage[][] {
+  const stretches: SentMessage[][] = [];
+  for (const message of messages.toSorted((one, other) => one.sequence - other.sequence)) {
+    const stretch = stretches.at(-1);
+    const previous = stretch?.at(-1);
+    const continues =
+      previous !== undefined &&
+      throughOf(previous) + 1 === message.sequence &&
+      previous.isHealed === message.isHealed;
+    if (continues) stretch?.push(message);
+    else stretches.push([message]);
+  }
+  return stretches;
 }
 
 function throughOf({ sequence, throughSequence = sequence }: SentMessage): number {
