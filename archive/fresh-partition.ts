@@ -9,7 +9,7 @@ import { sql, type Transaction } from 'kysely';
 import type { ArchiveDatabase } from './connect.ts';
 import type { ArchiveTables } from './database-types.ts';
 import { PARTITIONED_TABLES, type PartitionedTable, partitionName } from './partitions.ts';
-import { sqlStateOf } from './sqlstate.ts';
+import { isInTheWay } from './sqlstate.ts';
 
 const DAY_MS = 86_400_000;
 /** While a change waits for its locks, readers and appends wait behind it: not for longer. */
@@ -80,13 +80,13 @@ export async function freezeFresh(database: ArchiveDatabase, wallMs: number): Pr
 
 /**
  * Runs `change` with both partitioned tables to itself. Tried again for some seconds while a reader
- * or an append holds them. Everything is undone where that did not help ('busy') and where `change`
- * gives false ('refused'); `transaction` stays usable.
+ * or an append holds them. False where that did not help and where `change` gives false: then
+ * everything is undone, and `transaction` stays usable.
  */
 export async function withTablesLocked(
   transaction: Transaction<ArchiveTables>,
   change: () => Promise<boolean>,
-): Promise<'done' | 'refused' | 'busy'> {
+): Promise<boolean> {
   for (let attempt = 1; attempt <= SWAP_TRIES; attempt += 1) {
     await sql`SAVEPOINT change`.execute(transaction);
     try {
@@ -94,21 +94,16 @@ export async function withTablesLocked(
       for (const table of PARTITIONED_TABLES) {
         await sql.raw(`LOCK TABLE ONLY ${table} IN ACCESS EXCLUSIVE MODE`).execute(transaction);
       }
-      if (await change()) return 'done';
+      if (await change()) return true;
       await sql`ROLLBACK TO SAVEPOINT change`.execute(transaction);
-      return 'refused';
+      return false;
     } catch (error) {
       await sql`ROLLBACK TO SAVEPOINT change`.execute(transaction).catch(() => undefined);
       if (!isInTheWay(error)) throw error;
     }
     await delay(RETRY_MS * attempt);
   }
-  return 'busy';
-}
-
-/** lock_timeout, or the deadlock that two changes at once may run into. */
-export function isInTheWay(error: unknown): boolean {
-  return ['55P03', '40P01'].includes(sqlStateOf(error) ?? '');
+  return false;
 }
 
 /** Makes the tables built for the day of `wallMs` its partitions; there must be none. */

@@ -51,6 +51,11 @@ export function failureKind(error: unknown): FailureKind {
   return SCHEMA_STATES.has(state) ? 'schema' : 'fatal';
 }
 
+/** Whether a lock was not to be had in time, or was part of a deadlock: nothing was done. */
+export function isInTheWay(error: unknown): boolean {
+  return ['55P03', '40P01'].includes(sqlStateOf(error) ?? '');
+}
+
 /**
  * `error` as the BackcastError that a caller can act on: BACKCAST_DATABASE_UNREACHABLE (retry),
  * BACKCAST_SCHEMA_MISSING or BACKCAST_DATABASE_REFUSED. A BackcastError is returned as it is.

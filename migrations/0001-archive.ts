@@ -165,14 +165,17 @@ function storage(compression: StoredCompression): string[] {
   ];
 }
 
-// A run is (session, first sequence, length); this lists the session and sequence of every message.
+// A run is (session, first sequence, length) and, in a merged segment, its archive time; this lists
+// the session, sequence and archive time of every message.
 const EXPAND_RUNS = `
-CREATE FUNCTION expand_runs(run_session bigint[], run_first bigint[], run_length int[])
-RETURNS TABLE (session_id bigint, sequence bigint)
+CREATE FUNCTION expand_runs(
+  run_session bigint[], run_first bigint[], run_length int[], run_archived_at timestamptz[]
+)
+RETURNS TABLE (session_id bigint, sequence bigint, archived_at timestamptz)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 1000 AS $$
-  SELECT run.session_id, run.first_sequence + step
-  FROM unnest(run_session, run_first, run_length) WITH ORDINALITY
-         AS run (session_id, first_sequence, length, ordinal),
+  SELECT run.session_id, run.first_sequence + step, run.archived_at
+  FROM unnest(run_session, run_first, run_length, run_archived_at) WITH ORDINALITY
+         AS run (session_id, first_sequence, length, archived_at, ordinal),
        generate_series(0, run.length - 1) AS step
   ORDER BY run.ordinal, step
 $$`;
@@ -183,14 +186,15 @@ const MESSAGE_COLUMNS = `
        origin.source,
        message.sequence,
        message.published_at,
-       s.archived_at,
+       coalesce(message.archived_at, s.archived_at) AS archived_at,
        message.payload`;
 
 const MESSAGE_SOURCE = `
 CROSS JOIN LATERAL ROWS FROM (
        unnest(s.payload, s.published_at),
-       expand_runs(s.run_session, s.run_first, s.run_length)
-     ) WITH ORDINALITY AS message (payload, published_at, session_id, sequence, ordinal)
+       expand_runs(s.run_session, s.run_first, s.run_length, s.run_archived_at)
+     ) WITH ORDINALITY
+       AS message (payload, published_at, session_id, sequence, archived_at, ordinal)
 LEFT JOIN sessions origin
        ON origin.channel_id = s.channel_id AND origin.session_id = message.session_id`;
 

@@ -67,6 +67,18 @@ async function readAll(opened: OpenDatabase, name: string): Promise<number> {
   }
 }
 
+/** Waits until the day is copied and first tried to be frozen. */
+async function copied(url: string): Promise<void> {
+  await until('the copy is vacuumed', async () => {
+    const [row] = await execute(
+      url,
+      `SELECT count(*)::int AS count FROM pg_stat_user_tables
+       WHERE relname LIKE 'segments%fresh' AND last_vacuum IS NOT NULL`,
+    );
+    return row['count'] === 1;
+  });
+}
+
 test('a day that is rewritten whole holds the same, and is stored the same way', async () => {
   await using cloned = await createTestDatabase();
   await using opened = openTestDatabase(cloned.url);
@@ -75,7 +87,7 @@ test('a day that is rewritten whole holds the same, and is stored the same way',
   const shape = `SELECT attname, attstorage, attcompression, attnotnull FROM pg_attribute
     WHERE attrelid = '${name}'::regclass AND attnum > 0 ORDER BY attname`;
   const before = [await execute(cloned.url, TODAY), await execute(cloned.url, shape)];
-  const result = await rewritePartition(opened.database, { wallMs: Date.now() });
+  const result = await rewritePartition(opened.database, Date.now());
   assert.equal(result.outcome, 'rewritten');
   assert.deepEqual([await execute(cloned.url, TODAY), await execute(cloned.url, shape)], before);
   assert.deepEqual(await problems(opened), []);
@@ -94,77 +106,16 @@ test('space that deleted rows held is given back', async () => {
   const payload = Buffer.from(Array.from({ length: 4_000 }, (_, at) => (at * at * 31) % 251));
   const messages = messagesOf(SESSION_A, 1, 200).map((message) => ({ ...message, payload }));
   await archiveMessages(cloned.url, { ...place, expectedHead: 0 }, messages);
-  const wallMs = Date.now();
-  const keepFrom = new Map([[place.channelId, Number.POSITIVE_INFINITY]]);
-  const result = await rewritePartition(opened.database, { wallMs, keepFrom });
+  await execute(cloned.url, 'DELETE FROM segments');
+  const result = await rewritePartition(opened.database, Date.now());
   assert.ok(result.outcome === 'rewritten');
   assert.ok(result.bytesBefore > result.bytesAfter + 4_000, JSON.stringify(result));
-});
-
-test('what is not kept is gone with its index and bounds, and is told in the commit', async () => {
-  await using cloned = await createTestDatabase();
-  await using opened = openTestDatabase(cloned.url);
-  const [orders, ticks] = await fillToday(cloned.url, opened);
-  await execute(cloned.url, 'CREATE TABLE told (channel_id int, message_count bigint)');
-  const result = await rewritePartition(opened.database, {
-    wallMs: Date.now(),
-    keepFrom: new Map([
-      [orders.channelId, 8],
-      [ticks.channelId, Number.POSITIVE_INFINITY],
-    ]),
-    beforeCommit: async (transaction, dropped) => {
-      for (const { channelId, messageCount } of dropped) {
-        const row = { channel_id: channelId, message_count: messageCount };
-        await transaction
-          .withTables<{ told: typeof row }>()
-          .insertInto('told')
-          .values(row)
-          .execute();
-      }
-    },
-  });
-  assert.ok(result.outcome === 'rewritten');
-  const dropped = [
-    { channelId: orders.channelId, firstPosition: 1, lastPosition: 6, messageCount: 6 },
-    { channelId: ticks.channelId, firstPosition: 1, lastPosition: 6, messageCount: 6 },
-  ];
-  assert.deepEqual(result.dropped, dropped);
-  assert.deepEqual(
-    await execute(cloned.url, 'SELECT channel_id, message_count::int FROM told ORDER BY 1'),
-    dropped.map((one) => ({ channel_id: one.channelId, message_count: one.messageCount })),
-  );
-  const bounds = await execute(
-    cloned.url,
-    'SELECT channel_id, first_position::int, last_position::int FROM partition_bounds',
-  );
-  const kept = { channel_id: orders.channelId, first_position: 7, last_position: 12 };
-  assert.deepEqual(bounds, [kept]);
-  const index = await execute(
-    cloned.url,
-    'SELECT channel_id, min(first_position)::int AS first FROM segment_sessions GROUP BY 1',
-  );
-  assert.deepEqual(index, [{ channel_id: orders.channelId, first: 7 }]);
-});
-
-test('when the commit is refused, the day stays as it was', async () => {
-  await using cloned = await createTestDatabase();
-  await using opened = openTestDatabase(cloned.url);
-  const [orders] = await fillToday(cloned.url, opened);
-  const before = await execute(cloned.url, TODAY);
-  const rewriting = rewritePartition(opened.database, {
-    wallMs: Date.now(),
-    keepFrom: new Map([[orders.channelId, Number.POSITIVE_INFINITY]]),
-    beforeCommit: () => Promise.reject(new Error('a hold was placed meanwhile')),
-  });
-  await assert.rejects(rewriting, /a hold was placed meanwhile/);
-  assert.deepEqual(await execute(cloned.url, TODAY), before);
-  assert.deepEqual(await problems(opened), []);
 });
 
 test('a day without partition is absent', async () => {
   await using cloned = await createTestDatabase();
   await using opened = openTestDatabase(cloned.url);
-  const result = await rewritePartition(opened.database, { wallMs: Date.UTC(1999, 0, 1) });
+  const result = await rewritePartition(opened.database, Date.UTC(1999, 0, 1));
   assert.deepEqual(result, { outcome: 'absent' });
 });
 
@@ -177,18 +128,8 @@ test('a snapshot from before the rewrite sees all of the day after it', async ()
   try {
     await reader.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
     await reader.query('SELECT 1 FROM channels');
-    let isDone = false;
-    const rewriting = rewritePartition(opened.database, { wallMs: Date.now() }).finally(() => {
-      isDone = true;
-    });
-    await until('the copy is frozen once', async () => {
-      const [row] = await execute(
-        cloned.url,
-        `SELECT count(*)::int AS count FROM pg_stat_user_tables
-         WHERE relname LIKE 'segments%fresh' AND last_vacuum IS NOT NULL`,
-      );
-      return isDone || row['count'] === 1;
-    });
+    const rewriting = rewritePartition(opened.database, Date.now());
+    await copied(cloned.url);
     const counted = await reader.query('SELECT count(*)::int AS count FROM messages');
     assert.deepEqual(counted.rows, [{ count: 18 }]);
     await reader.query('COMMIT');
@@ -230,7 +171,7 @@ test('readers and appends go on while their day is rewritten, and nothing is mis
   const outcomes: string[] = [];
   const rewrite = async (): Promise<void> => {
     while (outcomes.filter((outcome) => outcome === 'rewritten').length < 3) {
-      outcomes.push((await rewritePartition(opened.database, { wallMs: Date.now() })).outcome);
+      outcomes.push((await rewritePartition(opened.database, Date.now())).outcome);
     }
     over.abort();
   };
@@ -245,33 +186,66 @@ test('of two rewrites of a day at once neither spoils the other', async () => {
   await fillToday(cloned.url, opened);
   const before = await execute(cloned.url, TODAY);
   const wallMs = Date.now();
-  const both = await Promise.all([1, 2].map(() => rewritePartition(opened.database, { wallMs })));
+  const both = await Promise.all([1, 2].map(() => rewritePartition(opened.database, wallMs)));
   const outcomes = both.map(({ outcome }) => outcome);
   assert.ok(outcomes.includes('rewritten'), outcomes.join());
   assert.deepEqual(await execute(cloned.url, TODAY), before);
   assert.deepEqual(await problems(opened), []);
 });
 
+test('what is deleted while its day is copied does not come back', async () => {
+  await using cloned = await createTestDatabase();
+  await using opened = openTestDatabase(cloned.url);
+  const [orders, ticks] = await fillToday(cloned.url, opened);
+  const deleting = new Client({ connectionString: cloned.url });
+  await deleting.connect();
+  try {
+    await deleting.query('BEGIN');
+    await deleting.query('DELETE FROM segments WHERE channel_id = $1', [ticks.channelId]);
+    await deleting.query('DELETE FROM segments WHERE channel_id = $1 AND first_position < 5', [
+      orders.channelId,
+    ]);
+    const rewriting = rewritePartition(opened.database, Date.now());
+    await copied(cloned.url);
+    await deleting.query('COMMIT');
+    assert.equal((await rewriting).outcome, 'busy');
+  } finally {
+    await deleting.end();
+  }
+  assert.equal((await rewritePartition(opened.database, Date.now())).outcome, 'rewritten');
+  const left = await execute(
+    cloned.url,
+    'SELECT channel_id, min(first_position)::int AS first FROM segments GROUP BY 1',
+  );
+  assert.deepEqual(left, [{ channel_id: orders.channelId, first: 7 }]);
+});
+
 test('a rewrite that is cut off leaves the day as it was, and the next one cleans up', async () => {
   await using cloned = await createTestDatabase();
   await using opened = openTestDatabase(cloned.url);
-  const [orders] = await fillToday(cloned.url, opened);
+  await fillToday(cloned.url, opened);
   const before = await execute(cloned.url, TODAY);
-  const wallMs = Date.now();
-  const cut = rewritePartition(opened.database, {
-    wallMs,
-    keepFrom: new Map([[orders.channelId, Number.POSITIVE_INFINITY]]),
-    beforeCommit: async () => {
-      await execute(
+  const holder = new Client({ connectionString: cloned.url });
+  await holder.connect();
+  try {
+    await holder.query('BEGIN');
+    await holder.query('SELECT count(*) FROM segments');
+    const cut = rewritePartition(opened.database, Date.now());
+    cut.catch(() => undefined);
+    await until('the rewrite waits for a reader', async () => {
+      const [row] = await execute(
         cloned.url,
-        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-         WHERE datname = current_database() AND application_name = 'test'`,
+        `SELECT pg_terminate_backend(pid) FROM pg_locks
+         WHERE relation = 'segments'::regclass AND NOT granted`,
       );
-    },
-  });
-  await assert.rejects(cut, { code: 'BACKCAST_DATABASE_UNREACHABLE' });
+      return row !== undefined;
+    });
+    await assert.rejects(cut, { code: 'BACKCAST_DATABASE_UNREACHABLE' });
+  } finally {
+    await holder.end();
+  }
   assert.deepEqual(await execute(cloned.url, TODAY), before);
-  assert.equal((await rewritePartition(opened.database, { wallMs })).outcome, 'rewritten');
+  assert.equal((await rewritePartition(opened.database, Date.now())).outcome, 'rewritten');
   assert.deepEqual(await execute(cloned.url, TODAY), before);
   assert.deepEqual(await problems(opened), []);
 });
