@@ -13,7 +13,7 @@
 import { finished } from 'node:stream/promises';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { Client, QueryResult } from 'pg';
-import { assert, BackcastError } from '#base/mod.ts';
+import { assert, BackcastError, SEGMENT_MESSAGES_MAX } from '#base/mod.ts';
 import { healLosses } from './append-heals.ts';
 import { batchStatements, beginAndFence } from './append-statements.ts';
 import type { FenceOptions } from './append-statements.ts';
@@ -238,11 +238,13 @@ function outcomeOf(
 
 async function findArchivedAt(client: Client, batch: ArchiveBatch): Promise<number> {
   const found = await client.query<{ archived_at: number }>(
-    `SELECT archived_at FROM segments
-     WHERE channel_id = $1 AND first_position = $2
+    `SELECT coalesce(run_archived_at[array_length(run_archived_at, 1)], archived_at) AS archived_at
+     FROM segments
+     WHERE channel_id = $1 AND first_position <= $2 AND first_position > $2 - $3
        AND archived_at >=
-           (SELECT max(partition_start) FROM partition_bounds WHERE channel_id = $1)`,
-    [batch.channelId, batch.expectedHead + 1],
+           (SELECT max(partition_start) FROM partition_bounds WHERE channel_id = $1)
+     ORDER BY first_position DESC LIMIT 1`,
+    [batch.channelId, headAfter(batch), SEGMENT_MESSAGES_MAX],
   );
   const [row] = found.rows;
   assert(row !== undefined, 'the segments up to the head are stored');

@@ -25,9 +25,12 @@ const SPAN_US = COMPACTED_SPAN_MS * 1000;
 /**
  * The neighbours among `shapes`, which ascend by position, that are to be merged: each group within
  * one hour of archive time, in the order of which its archive times do not step back, and within
- * the limits of a segment.
+ * the limits of a segment. Of at least `partsMin` parts.
  */
-export function planMerges(shapes: readonly SegmentShape[]): SegmentShape[][] {
+export function planMerges(
+  shapes: readonly SegmentShape[],
+  partsMin: number = MERGE_PARTS_MIN,
+): SegmentShape[][] {
   const groups: SegmentShape[][] = [];
   let group: SegmentShape[] = [];
   let [messageCount, payloadBytes] = [0, 0];
@@ -43,7 +46,7 @@ export function planMerges(shapes: readonly SegmentShape[]): SegmentShape[][] {
     }
     if (isSmall(shape)) group.push(shape);
   }
-  return [...groups, group].filter(({ length }) => length >= MERGE_PARTS_MIN);
+  return [...groups, group].filter(({ length }) => length >= partsMin);
 }
 
 function continues(previous: SegmentShape, next: SegmentShape): boolean {

@@ -132,6 +132,8 @@ export interface PartitionBoundsTable {
   readonly last_position: number;
   readonly min_published_at: Instant;
   readonly max_published_at: Instant;
+  /** Segments that begin up to this position have been looked at for merging; 0 if none has. */
+  readonly compacted_through: Generated<number>;
 }
 
 /** One message per row: for SQL users; the replay reads segments. */

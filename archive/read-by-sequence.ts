@@ -46,6 +46,14 @@ export interface SequencePlan {
   readonly unsettled: Unsettled | undefined;
 }
 
+/** Each hour of a channel is merged once, so that it cannot happen often. */
+const LOOKS_MAX = 4;
+
+interface Fetched {
+  readonly runs: MessageRun[];
+  readonly covered: SequenceRange[];
+}
+
 /** A reading of sequences, see MessageReading. */
 export class SequenceReading implements MessageReading {
   readonly archivedThrough: number;
@@ -71,6 +79,17 @@ export class SequenceReading implements MessageReading {
   }
 
   async nextPage(messagesMax: number): Promise<MessagePage> {
+    // Segments may be merged between the look at the index and the look at them: look again.
+    for (let look = 1; look < LOOKS_MAX; look += 1) {
+      const page = await this.#tryPage(messagesMax);
+      if (page !== undefined) return page;
+    }
+    const page = await this.#tryPage(messagesMax);
+    if (page === undefined) throw this.#gone();
+    return page;
+  }
+
+  async #tryPage(messagesMax: number): Promise<MessagePage | undefined> {
     const before = this.#rest;
     const { db, framing, session } = this.#plan;
     const straight = await this.#index.entries(before, this.order);
@@ -78,7 +97,9 @@ export class SequenceReading implements MessageReading {
     const { losses, healed } = await lossesAndHeals(db, this.#plan, session, within);
     const found = await this.#withHealed(straight, healed);
     const entries = trimEntries(found, before, { messagesMax, isDense: !session.isForeign });
-    const { runs, covered } = await this.#fetchRuns(entries, messagesMax);
+    const fetched = await this.#fetchRuns(entries, messagesMax);
+    if (fetched === undefined) return undefined;
+    const { runs, covered } = fetched;
     const isLast = entries.length === 0 || this.#rest.first > this.#rest.last;
     const read = isLast ? before : difference(before, this.#rest, this.order);
     const lost = cutLosses(losses, read, session.isForeign ? framing : undefined);
@@ -101,12 +122,12 @@ export class SequenceReading implements MessageReading {
 
   /**
    * The messages that `entries` point at, ascending, and the numbers that they account for; takes
-   * them, and what lies between, off the rest.
+   * them, and what lies between, off the rest. Undefined if not even the first is where it was.
    */
   async #fetchRuns(
     entries: readonly IndexEntry[],
     messagesMax: number,
-  ): Promise<{ readonly runs: MessageRun[]; readonly covered: SequenceRange[] }> {
+  ): Promise<Fetched | undefined> {
     if (entries.length === 0) return { runs: [], covered: [] };
     const { pool, channelId } = this.#plan;
     const segments = await fetchSegmentsAt(pool, {
@@ -115,7 +136,7 @@ export class SequenceReading implements MessageReading {
       firstPositions: entries.map((entry) => entry.firstPosition),
     });
     const held = heldEntries(entries, segments);
-    if (held.length === 0) throw this.#gone();
+    if (held.length === 0) return undefined;
     const parts = held.map(({ entry, segment }) => {
       const first = Math.max(entry.firstSequence, this.#rest.first);
       const last = Math.min(entry.lastSequence, this.#rest.last);
