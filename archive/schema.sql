@@ -68,8 +68,8 @@ CREATE TABLE partition_bounds (
   last_position bigint NOT NULL,
   min_published_at timestamp with time zone NOT NULL,
   max_published_at timestamp with time zone NOT NULL,
-  compacted_through bigint NOT NULL DEFAULT 0,
   channel_id integer NOT NULL,
+  compacted_through bigint NOT NULL DEFAULT 0,
   CONSTRAINT partition_bounds_pk PRIMARY KEY (channel_id, partition_start),
   CONSTRAINT partition_bounds_channel_fk FOREIGN KEY (channel_id) REFERENCES channels(channel_id)
 );

@@ -139,8 +139,8 @@ CREATE TABLE partition_bounds (
   last_position bigint NOT NULL,
   min_published_at timestamptz NOT NULL,
   max_published_at timestamptz NOT NULL,
-  compacted_through bigint NOT NULL DEFAULT 0,
   channel_id int NOT NULL CONSTRAINT partition_bounds_channel_fk REFERENCES channels,
+  compacted_through bigint NOT NULL DEFAULT 0,
   CONSTRAINT partition_bounds_pk PRIMARY KEY (channel_id, partition_start)
 )`;
 
