@@ -1,5 +1,5 @@
-// Merges the small segments of quiet channels, a group at a time, and gives back the space of days
-// that have ended. Each channel's day is walked once: the map of days says how far it has been
+// Empties the DEFAULT partition, merges the small segments of quiet channels, a group at a time, and
+// gives back the space of days that have ended. Each channel's day is walked once: the map of days says how far it has been
 // looked at. The last minutes are left alone, and an hour of archive time is merged when it is over.
 
 import { type RawBuilder, sql } from 'kysely';
@@ -7,14 +7,14 @@ import { COMPACTED_SPAN_MS, formatInstant } from '#base/mod.ts';
 import { mergeGroup } from './compact-group.ts';
 import { planMerges, type SegmentShape } from './compact-plan.ts';
 import type { ArchiveDatabase, OpenDatabase } from './connect.ts';
+import { emptyDefault } from './empty-default.ts';
 import { partitionName } from './partitions.ts';
-import { rowsOf } from './read-sql.ts';
 import { rewritePartition } from './rewrite-partition.ts';
-import { explained } from './read-sql.ts';
+import { explained, rowsOf } from './read-sql.ts';
 
 /** What a pass is to do, and how gently. */
 export interface CompactionOptions {
-  /** Only this channel, and then no day is rewritten. */
+  /** Only this channel, and then no day is moved or rewritten. */
   readonly channel?: string | undefined;
   /** Only finds out what there is to do. */
   readonly isDryRun?: boolean;
@@ -42,6 +42,8 @@ export interface DayCompaction {
 export interface CompactionResult {
   readonly channels: readonly ChannelCompaction[];
   readonly days: readonly DayCompaction[];
+  /** Days, as their midnights UTC, that were moved out of the DEFAULT partition. */
+  readonly movedDaysMs: readonly number[];
   /** Whether something was left for the next time because it was in use. */
   readonly wasBusy: boolean;
 }
@@ -79,6 +81,7 @@ interface DueDay {
 class Pass implements CompactionResult {
   readonly channels: (ChannelCompaction & { mergedSegments: number; madeSegments: number })[] = [];
   readonly days: DayCompaction[] = [];
+  movedDaysMs: readonly number[] = [];
   wasBusy = false;
   readonly #opened: OpenDatabase;
   readonly #options: CompactionOptions;
@@ -89,7 +92,8 @@ class Pass implements CompactionResult {
   }
 
   async run(): Promise<void> {
-    const { channel } = this.#options;
+    const { channel, isDryRun = false } = this.#options;
+    if (channel === undefined && !isDryRun && (await this.#mayGoOn())) await this.#emptyDefault();
     for (const day of await findDueDays(this.#opened.database, channel)) {
       if (!(await this.#mayGoOn())) return;
       await this.#compactDay(day);
@@ -103,6 +107,12 @@ class Pass implements CompactionResult {
 
   async #mayGoOn(): Promise<boolean> {
     return (await this.#options.mayGoOn?.()) ?? true;
+  }
+
+  async #emptyDefault(): Promise<void> {
+    const result = await emptyDefault(this.#opened.database, Date.now());
+    if (result.outcome === 'busy') this.wasBusy = true;
+    if (result.outcome === 'emptied') this.movedDaysMs = result.startsMs;
   }
 
   async #compactDay(day: DueDay): Promise<void> {

@@ -7,15 +7,15 @@ import { sql } from 'kysely';
 import { BackcastError } from '#base/mod.ts';
 import type { ArchiveDatabase } from './connect.ts';
 import { dayBounds, freshName } from './fresh-partition.ts';
+import { PARTITIONED_TABLES, type PartitionedTable } from './partitions.ts';
 
 /** What is copied, and where from. */
 export interface PartitionSource {
   readonly database: ArchiveDatabase;
   /** Any instant of the day. */
   readonly wallMs: number;
-  /** The tables to read: the day's partitions, or the DEFAULT partitions. */
-  readonly segments: string;
-  readonly index: string;
+  /** The tables to read: partitions of a day, or of all days that have none. */
+  readonly from: Readonly<Partial<Record<PartitionedTable, string>>>;
 }
 
 /** Where the first and the last segment of a channel begin. */
@@ -36,12 +36,12 @@ const INDEX_COLUMNS = sql.raw(
 /** Rows copied by one statement: some tens of megabytes where segments are full. */
 const CHUNK_SEGMENTS = 64;
 
-/** The channels with rows in the partition `segments`, found by its key. */
+/** The channels with rows in `partition`, found by its key. */
 export async function channelsIn(
   database: ArchiveDatabase,
-  segments: string,
+  partition: string,
 ): Promise<Map<number, ChannelEnds>> {
-  const from = sql.table(segments);
+  const from = sql.table(partition);
   const found = await sql<ChannelEnds & { readonly id: number }>`
     WITH RECURSIVE channel AS (
       SELECT min(channel_id) AS id FROM ${from}
@@ -77,15 +77,21 @@ export async function fillChannel(
   channelId: number,
   ends: ChannelEnds,
 ): Promise<void> {
-  const { database, wallMs } = source;
-  let after: number | undefined = ends.first - 1;
-  while (after !== undefined) after = await copyChunk(source, channelId, { after, ...ends });
-  await sql`
-    INSERT INTO ${sql.table(freshName('segment_sessions', wallMs))} (${INDEX_COLUMNS})
-    SELECT ${INDEX_COLUMNS} FROM ${sql.table(source.index)}
-    WHERE ${whereSource(source, channelId, ends)}
-    ORDER BY session_id, first_sequence`.execute(database);
-  await assertEqual(source, channelId, ends);
+  const { database, wallMs, from } = source;
+  if (from.segments !== undefined) {
+    let after: number | undefined = ends.first - 1;
+    while (after !== undefined) {
+      after = await copyChunk(source, from.segments, channelId, { after, ...ends });
+    }
+  }
+  if (from.segment_sessions !== undefined) {
+    await sql`
+      INSERT INTO ${sql.table(freshName('segment_sessions', wallMs))} (${INDEX_COLUMNS})
+      SELECT ${INDEX_COLUMNS} FROM ${sql.table(from.segment_sessions)}
+      WHERE ${whereSource(source, channelId, ends)}
+      ORDER BY session_id, first_sequence`.execute(database);
+  }
+  for (const table of PARTITIONED_TABLES) await assertEqual(source, table, channelId, ends);
 }
 
 function whereSource({ wallMs }: PartitionSource, channelId: number, ends: ChannelEnds) {
@@ -98,10 +104,11 @@ function whereSource({ wallMs }: PartitionSource, channelId: number, ends: Chann
 /** Copies the next segments that begin after `after`; returns where the last of them begins. */
 async function copyChunk(
   source: PartitionSource,
+  segments: string,
   channelId: number,
   { after, ...ends }: ChannelEnds & { readonly after: number },
 ): Promise<number | undefined> {
-  const from = sql.table(source.segments);
+  const from = sql.table(segments);
   const rest = { ...ends, first: after + 1 };
   const found = await sql<{ through: number | null }>`
     SELECT max(first_position) AS through FROM (
@@ -117,26 +124,30 @@ async function copyChunk(
   return through;
 }
 
+const COUNTS = {
+  segments: sql.raw('row(count(*), sum(message_count), sum(payload_bytes))::text'),
+  segment_sessions: sql.raw('row(count(*), sum(last_sequence - first_sequence))::text'),
+};
+
 async function assertEqual(
   source: PartitionSource,
+  table: PartitionedTable,
   channelId: number,
   ends: ChannelEnds,
 ): Promise<void> {
-  const { database, wallMs } = source;
-  const where = whereSource(source, channelId, ends);
-  const count = async (segments: string, index: string): Promise<string> => {
+  const from = source.from[table];
+  if (from === undefined) return;
+  const count = async (name: string): Promise<string> => {
     const found = await sql<{ counts: string }>`
-      SELECT row(count(*), sum(message_count), sum(payload_bytes),
-                 (SELECT row(count(*), sum(last_sequence - first_sequence))
-                  FROM ${sql.table(index)} WHERE ${where}))::text AS counts
-      FROM ${sql.table(segments)} WHERE ${where}`.execute(database);
+      SELECT ${COUNTS[table]} AS counts FROM ${sql.table(name)}
+      WHERE ${whereSource(source, channelId, ends)}`.execute(source.database);
     return found.rows[0].counts;
   };
-  const stored = await count(source.segments, source.index);
-  const copied = await count(freshName('segments', wallMs), freshName('segment_sessions', wallMs));
+  const stored = await count(from);
+  const copied = await count(freshName(table, source.wallMs));
   if (stored === copied) return;
   const message =
-    `the copy of ${source.segments} has ${copied} of channel ${channelId} where the table has ` +
-    `${stored} (segments, messages, bytes, index). Nothing was changed. Run backcast audit.`;
+    `the copy of ${from} has ${copied} rows and sums of channel ${channelId} where the table has ` +
+    `${stored}. Nothing was changed. Run backcast audit.`;
   throw new BackcastError('BACKCAST_DATABASE_REFUSED', message);
 }

@@ -19,18 +19,26 @@ const SWAP_TRIES = 8;
 const FREEZE_TRIES = 20;
 const RETRY_MS = 500;
 
+/** A day, and those of the two tables that get a new partition for it. */
+export interface FreshDay {
+  /** Any instant of the UTC day. */
+  readonly wallMs: number;
+  readonly tables: readonly PartitionedTable[];
+}
+
 /** What the table beside the partition of `table` for the day of `wallMs` is called. */
 export function freshName(table: PartitionedTable, wallMs: number): string {
   return `${partitionName(table, wallMs)}_fresh`;
 }
 
 /**
- * Makes both tables for the day of `wallMs`, empty, with the storage, compression and keys of the
+ * Makes the tables of `day`, empty, with the storage, compression and keys of the
  * partitions; drops what an attempt before has left. Nobody else may be building the same ones.
  */
-export async function createFresh(database: ArchiveDatabase, wallMs: number): Promise<void> {
-  await dropFresh(database, wallMs);
-  for (const table of PARTITIONED_TABLES) {
+export async function createFresh(database: ArchiveDatabase, day: FreshDay): Promise<void> {
+  await dropFresh(database, day);
+  const { wallMs, tables } = day;
+  for (const table of tables) {
     const name = freshName(table, wallMs);
     const { from, to } = dayBounds(wallMs);
     await sql.raw(`CREATE TABLE ${name} (LIKE ${table} INCLUDING ALL)`).execute(database);
@@ -44,11 +52,14 @@ export async function createFresh(database: ArchiveDatabase, wallMs: number): Pr
   }
 }
 
-/** Drops both tables if they are there. Never waits long. */
-export async function dropFresh(database: ArchiveDatabase, wallMs: number): Promise<void> {
+/** Drops the tables if they are there. Never waits long. */
+export async function dropFresh(
+  database: ArchiveDatabase,
+  { wallMs, tables }: FreshDay,
+): Promise<void> {
   await database.transaction().execute(async (transaction) => {
     await sql.raw(`SET LOCAL lock_timeout = ${DROP_LOCK_MS_MAX}`).execute(transaction);
-    for (const table of PARTITIONED_TABLES) {
+    for (const table of tables) {
       await sql.raw(`DROP TABLE IF EXISTS ${freshName(table, wallMs)}`).execute(transaction);
     }
   });
@@ -58,14 +69,16 @@ export async function dropFresh(database: ArchiveDatabase, wallMs: number): Prom
  * Freezes what the tables hold. False if somebody keeps a snapshot from before it was committed
  * for longer than is worth waiting.
  */
-export async function freezeFresh(database: ArchiveDatabase, wallMs: number): Promise<boolean> {
+export async function freezeFresh(
+  database: ArchiveDatabase,
+  days: readonly FreshDay[],
+): Promise<boolean> {
   const now = await sql<{ xid: string }>`
     SELECT pg_current_xact_id()::text AS xid`.execute(database);
   const lastXid = now.rows[0].xid;
   for (let attempt = 1; attempt <= FREEZE_TRIES; attempt += 1) {
     let areFrozen = true;
-    for (const table of PARTITIONED_TABLES) {
-      const name = freshName(table, wallMs);
+    for (const name of namesOf(days)) {
       await sql.raw(`VACUUM (FREEZE, ANALYZE) ${name}`).execute(database);
       const found = await sql<{ isFrozen: boolean }>`
         SELECT age(relfrozenxid) < age(${lastXid}::xid) AS "isFrozen"
@@ -78,9 +91,13 @@ export async function freezeFresh(database: ArchiveDatabase, wallMs: number): Pr
   return false;
 }
 
+function namesOf(days: readonly FreshDay[]): string[] {
+  return days.flatMap(({ wallMs, tables }) => tables.map((table) => freshName(table, wallMs)));
+}
+
 /**
- * Runs `change` with both partitioned tables to itself. Tried again for some seconds while a reader
- * or an append holds them. False where that did not help and where `change` gives false: then
+ * Runs `change` with both partitioned tables to itself. Tried again, ever later, while a reader or an
+ * append holds them. False where that did not help and where `change` gives false: then
  * everything is undone, and `transaction` stays usable.
  */
 export async function withTablesLocked(
@@ -101,18 +118,18 @@ export async function withTablesLocked(
       await sql`ROLLBACK TO SAVEPOINT change`.execute(transaction).catch(() => undefined);
       if (!isInTheWay(error)) throw error;
     }
-    await delay(RETRY_MS * attempt);
+    if (attempt < SWAP_TRIES) await delay(RETRY_MS * attempt);
   }
   return false;
 }
 
-/** Makes the tables built for the day of `wallMs` its partitions; there must be none. */
+/** Makes the tables of `day` its partitions; there must be none. */
 export async function attachFresh(
   transaction: Transaction<ArchiveTables>,
-  wallMs: number,
+  { wallMs, tables }: FreshDay,
 ): Promise<void> {
   const { from, to } = dayBounds(wallMs);
-  for (const table of PARTITIONED_TABLES) {
+  for (const table of tables) {
     const name = partitionName(table, wallMs);
     for (const statement of [
       `ALTER TABLE ${freshName(table, wallMs)} RENAME TO ${name}`,

@@ -16,6 +16,7 @@ export * from './database-types.ts';
 export * from './describe-schema.ts';
 export * from './durability.ts';
 export * from './embedded/mod.ts';
+export * from './empty-default.ts';
 export * from './leases.ts';
 export * from './migrate.ts';
 export * from './partitions.ts';

@@ -23,11 +23,12 @@ import {
   attachFresh,
   createFresh,
   dropFresh,
+  type FreshDay,
   freezeFresh,
   withTablesLocked,
 } from './fresh-partition.ts';
 import { MOVE_LOCK } from './move-lock.ts';
-import { PARTITIONED_TABLES, partitionName } from './partitions.ts';
+import { PARTITIONED_TABLES, type PartitionedTable, partitionName } from './partitions.ts';
 import { isInTheWay, sqlStateOf, toDatabaseError } from './sqlstate.ts';
 
 /**
@@ -58,7 +59,8 @@ export async function rewritePartition(
         // The last statement before the copy must be one without parameters: others keep their
         // snapshot until the next one, and nothing that is younger can be frozen.
         for (const statement of MOVE_LOCK) await sql.raw(statement).execute(transaction);
-        return new Rewriting(transaction, { database, wallMs, segments, index }).run();
+        const from = { segments, segment_sessions: index };
+        return new Rewriting(transaction, { database, wallMs, from }).run();
       });
   } catch (error) {
     if (isInTheWay(error)) return { outcome: 'busy' };
@@ -79,57 +81,63 @@ async function areAttached(
   return found.rows[0].count === names.length;
 }
 
+interface WholeDay extends PartitionSource {
+  readonly from: Readonly<Record<PartitionedTable, string>>;
+}
+
 /** One rewrite, by the one who holds the lock. */
 class Rewriting {
   readonly #transaction: Transaction<ArchiveTables>;
-  readonly #source: PartitionSource;
+  readonly #source: WholeDay;
+  readonly #day: FreshDay;
   #bytesAfter = 0;
 
-  constructor(transaction: Transaction<ArchiveTables>, source: PartitionSource) {
+  constructor(transaction: Transaction<ArchiveTables>, source: WholeDay) {
+    this.#day = { wallMs: source.wallMs, tables: PARTITIONED_TABLES };
     this.#transaction = transaction;
     this.#source = source;
   }
 
   async run(): Promise<PartitionRewriteResult> {
-    const { database, wallMs } = this.#source;
+    const { database } = this.#source;
     const bytesBefore = await this.#bytes(database);
     try {
-      await createFresh(database, wallMs);
+      await createFresh(database, this.#day);
       const ends = await this.#fill();
       // The locks of the swap give the transaction a number: nothing can be frozen after it.
-      if (await freezeFresh(database, wallMs)) {
+      if (await freezeFresh(database, [this.#day])) {
         const isDone = await withTablesLocked(this.#transaction, () => this.#swap(ends));
         if (isDone) return { outcome: 'rewritten', bytesBefore, bytesAfter: this.#bytesAfter };
       }
-      await dropFresh(database, wallMs);
+      await dropFresh(database, this.#day);
       return { outcome: 'busy' };
     } catch (error) {
-      await dropFresh(database, wallMs).catch(() => undefined);
+      await dropFresh(database, this.#day).catch(() => undefined);
       throw error;
     }
   }
 
   async #fill(): Promise<ReadonlyMap<number, ChannelEnds>> {
-    const channels = await channelsIn(this.#source.database, this.#source.segments);
+    const channels = await channelsIn(this.#source.database, this.#source.from.segments);
     for (const [channelId, ends] of channels) await fillChannel(this.#source, channelId, ends);
     return channels;
   }
 
   /** With the tables locked. False if rows came or went since each channel had `ends`. */
   async #swap(ends: ReadonlyMap<number, ChannelEnds>): Promise<boolean> {
-    const { wallMs, segments, index } = this.#source;
+    const { from } = this.#source;
     const transaction = this.#transaction;
-    if (!areEqual(ends, await channelsIn(transaction, segments))) return false;
-    for (const name of [segments, index]) {
+    if (!areEqual(ends, await channelsIn(transaction, from.segments))) return false;
+    for (const name of Object.values(from)) {
       await sql.raw(`DROP TABLE ${name}`).execute(transaction);
     }
-    await attachFresh(transaction, wallMs);
+    await attachFresh(transaction, this.#day);
     this.#bytesAfter = await this.#bytes(transaction);
     return true;
   }
 
   async #bytes(database: ArchiveDatabase): Promise<number> {
-    const { segments, index } = this.#source;
+    const { segments, segment_sessions: index } = this.#source.from;
     const found = await sql<{ bytes: number }>`
       SELECT pg_total_relation_size(${segments}::text::regclass)
              + pg_total_relation_size(${index}::text::regclass) AS bytes`.execute(database);
