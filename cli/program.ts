@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { addArchiveCommand } from './commands/archive.ts';
 import { addAuditCommand } from './commands/audit.ts';
 import { addBenchCommand } from './commands/bench.ts';
+import { addCompactCommand } from './commands/compact.ts';
 import { addHistoryCommand } from './commands/history.ts';
 import { addKeysCommands } from './commands/keys.ts';
 import { addListCommands } from './commands/lists.ts';
@@ -43,6 +44,7 @@ export function createProgram(
   addHistoryCommand(program, host);
   addListCommands(program, host);
   addAuditCommand(program, host);
+  addCompactCommand(program, host);
   addArchiveCommand(program, host);
   addServeCommand(program, host);
   addMigrateCommand(program, host);

@@ -10,7 +10,7 @@ import { ensureSchema, openDatabase } from '#archive/mod.ts';
 import { BATCH_BYTES_MAX, type ChannelAddress } from '#base/mod.ts';
 import { ChannelPublisher, ChannelSubscriber } from '#client/mod.ts';
 import { redact, type Config } from '#config/mod.ts';
-import { Archiver, archiverFamilies, type SpoolSettings } from '#ingest/mod.ts';
+import { Archiver, archiverFamilies, compactionFamilies, type SpoolSettings } from '#ingest/mod.ts';
 import {
   listenForMetrics,
   type MetricFamily,
@@ -84,6 +84,7 @@ export function startArchiver(
     unicastPorts: config.unicast.ports,
     shardCount: shardCount(config),
     discoverEveryMs: archiver.discoverEveryMs,
+    compactEveryMs: archiver.compactEveryMs,
     spool: spoolOf(config),
     authentication: config.authentication,
     log: log.child({ part: 'archiver' }),
@@ -145,7 +146,10 @@ export async function startMetrics(
   const { host, port } = config.metrics;
   if (port === undefined) return undefined;
   const collect = (): MetricFamily[] => {
-    return archiverFamilies(archiver.counters, archiver.durability.state);
+    return [
+      ...archiverFamilies(archiver.counters, archiver.durability.state),
+      ...compactionFamilies(archiver.compaction),
+    ];
   };
   const listener = await listenForMetrics({ host, port, collect });
   log.info({ url: listener.url }, 'metrics are served');

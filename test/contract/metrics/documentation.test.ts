@@ -14,7 +14,7 @@ import {
 } from '#multicast/core/mod.ts';
 import { type MetricDescription, publisherFamilies } from '#multicast/metrics/mod.ts';
 import { TRANSPORT_COUNTERS, type TransportCounters } from '#multicast/udp/mod.ts';
-import { archiverFamilies, type RecorderCounters } from '#ingest/mod.ts';
+import { archiverFamilies, compactionFamilies, type RecorderCounters } from '#ingest/mod.ts';
 import { countRequests } from '#replay-api/api-metrics.ts';
 import { createReplayApi } from '#replay-api/mod.ts';
 import { readExposition } from '#test/support/exposition.ts';
@@ -25,6 +25,7 @@ const TABLE = /(<!-- metrics: [^\n]* -->\n)([^]*?)(<!-- \/metrics -->)/;
 const METRICS: readonly MetricDescription[] = [
   ...publisherFamilies({}),
   ...archiverFamilies({}, 'durable'),
+  ...compactionFamilies(undefined),
   ...countRequests(fastify())(),
 ].map(({ metric }) => metric);
 
@@ -107,7 +108,10 @@ test('names say what they are, once', () => {
   const names = METRICS.map(({ name }) => name);
   assert.equal(new Set(names).size, names.length);
   for (const { name, type, unit, sentence } of METRICS) {
-    assert.match(name, /^backcast_(api|archiver|publisher|receiver|transport)_[a-z]+(_[a-z]+)*$/);
+    assert.match(
+      name,
+      /^backcast_(api|archiver|compaction|publisher|receiver|transport)_[a-z]+(_[a-z]+)*$/,
+    );
     if (type === 'counter') assert.ok(name.endsWith(`_${unit}_total`), name);
     else assert.doesNotMatch(name, /_total$/);
     assert.match(sentence, /^[A-Z0-9].+\.$/);
@@ -119,7 +123,10 @@ test('/metrics has every metric of an archiver and its API, and no other', async
   const app = await createReplayApi({
     database: api.opened,
     logger: silentLogger,
-    collectMetrics: () => archiverFamilies({ orders: countedChannel() }, 'durable'),
+    collectMetrics: () => [
+      ...archiverFamilies({ orders: countedChannel() }, 'durable'),
+      ...compactionFamilies(undefined),
+    ],
   });
   try {
     await app.inject('/v1/channels');
