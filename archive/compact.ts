@@ -122,7 +122,9 @@ class Pass implements CompactionResult {
     for (;;) {
       const shapes = await readShapes(database, day, through);
       const settled = settledOf(shapes, day.endUs);
-      for (const parts of planMerges(settled)) {
+      const isStep = settled.length === STEP_SEGMENTS;
+      const looked = isStep ? wholeHours(settled) : settled;
+      for (const parts of planMerges(looked)) {
         if (this.#options.isDryRun !== true) {
           if (!(await this.#mayGoOn())) return;
           const outcome = await mergeGroup(pool, { channelId: day.channelId, parts });
@@ -133,11 +135,11 @@ class Pass implements CompactionResult {
         tally.mergedSegments += parts.length;
         tally.madeSegments += 1;
       }
-      through = settled.at(-1)?.firstPosition ?? through;
-      if (settled.length > 0 && this.#options.isDryRun !== true) {
+      through = looked.at(-1)?.firstPosition ?? through;
+      if (looked.length > 0 && this.#options.isDryRun !== true) {
         await noteCompacted(database, day, through);
       }
-      if (settled.length < STEP_SEGMENTS) return;
+      if (!isStep) return;
     }
   }
 
@@ -202,6 +204,15 @@ function readShapes(
 function settledOf(shapes: readonly SegmentShape[], endUs: number): readonly SegmentShape[] {
   const end = shapes.findIndex(({ archivedAtUs }) => archivedAtUs >= endUs);
   return end === -1 ? shapes : shapes.slice(0, end);
+}
+
+/** Without the last hour, of which more may follow, unless it is all there is. */
+function wholeHours(shapes: readonly SegmentShape[]): readonly SegmentShape[] {
+  const hourOf = ({ archivedAtUs }: SegmentShape): number =>
+    Math.floor(archivedAtUs / 1000 / COMPACTED_SPAN_MS);
+  const lastHour = hourOf(shapes[shapes.length - 1]);
+  const end = shapes.findLastIndex((shape) => hourOf(shape) !== lastHour);
+  return end === -1 ? shapes : shapes.slice(0, end + 1);
 }
 
 async function noteCompacted(

@@ -25,6 +25,7 @@ import {
 } from '#test/support/archive.ts';
 import { type Delivery, fillChannel, instantAt } from '#test/support/filled-archive.ts';
 import { createTestDatabase, execute } from '#test/support/postgres.ts';
+import { until } from '#test/support/until.ts';
 
 /** A channel that got a message every ten seconds from noon on, each a segment of its own. */
 function quietDeliveries(session: SessionId, count: number): Delivery[] {
@@ -133,7 +134,7 @@ test('a pass that may not go on ends, and another takes up where it was', async 
   await using cloned = await createTestDatabase();
   await using opened = openTestDatabase(cloned.url);
   await fillQuiet(cloned.url, opened, 800);
-  let pieces = 2;
+  let pieces = 3;
   await compact(opened, { mayGoOn: () => Promise.resolve((pieces -= 1) >= 0) });
   assert.equal(await segmentCount(cloned.url), 1_600 - 359);
   await compact(opened);
@@ -152,15 +153,14 @@ test('a merge that is cut off leaves the segments as they were', async () => {
     await reader.query('SELECT 1 FROM segment_sessions WHERE first_sequence = 50 FOR UPDATE');
     const cutting = compact(opened);
     cutting.catch(() => undefined);
-    let hasCut = false;
-    while (!hasCut) {
+    await until('the merge waits for the index', async () => {
       const rows = await execute(
         cloned.url,
         `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
          WHERE wait_event_type = 'Lock' AND query LIKE 'DELETE FROM segment_sessions%'`,
       );
-      hasCut = rows.length > 0;
-    }
+      return rows.length > 0;
+    });
     await assert.rejects(cutting, { code: 'BACKCAST_DATABASE_UNREACHABLE' });
   } finally {
     await reader.end();
