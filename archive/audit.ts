@@ -43,6 +43,10 @@ export interface ChannelAudit {
   readonly lostCount: number;
   /** How many of these are packets. */
   readonly lostPacketCount: number;
+  /** Sequences that were declared lost and are stored now. */
+  readonly healedCount: number;
+  /** How often something came twice with different bytes; what came first is stored. */
+  readonly conflictCount: number;
   /** Empty: everything is accounted for. At most PROBLEMS_PER_QUESTION_MAX of each question. */
   readonly problems: readonly AuditProblem[];
 }
@@ -104,10 +108,7 @@ async function auditChannel(
     });
 }
 
-type Totals = Pick<
-  ChannelAudit,
-  'head' | 'sessionCount' | 'dueCount' | 'storedCount' | 'lostCount' | 'lostPacketCount'
->;
+type Totals = Omit<ChannelAudit, 'channel' | 'channelId' | 'problems'>;
 
 async function readTotals(
   snapshot: Transaction<ArchiveTables>,
@@ -130,7 +131,10 @@ async function readTotals(
       (SELECT coalesce(sum(message_count), 0)::bigint
        FROM segments WHERE channel_id = ${channelId}) AS "storedCount",
       lost.count AS "lostCount",
-      lost.packets AS "lostPacketCount"
+      lost.packets AS "lostPacketCount",
+      (SELECT coalesce(sum(last_sequence - first_sequence + 1), 0)::bigint
+       FROM losses WHERE channel_id = ${channelId} AND healed_at IS NOT NULL) AS "healedCount",
+      (SELECT count(*) FROM conflicts WHERE channel_id = ${channelId}) AS "conflictCount"
     FROM (
       SELECT coalesce(sum(coalesce(packet_count, last_sequence - first_sequence + 1)), 0)::bigint
                AS count,

@@ -1,6 +1,7 @@
-// Empties the DEFAULT partition, merges the small segments of quiet channels, a group at a time, and
-// gives back the space of days that have ended. Each channel's day is walked once: the map of days says how far it has been
-// looked at. The last minutes are left alone, and an hour of archive time is merged when it is over.
+// Empties the DEFAULT partition, merges small segments of quiet channels, a group at a time, and
+// gives back the space of days that have ended. Each channel's day is walked once: the map of days
+// says how far it has been looked at. The last minutes are left alone, and an hour of archive time
+// is merged when it is over.
 
 import { type RawBuilder, sql } from 'kysely';
 import { COMPACTED_SPAN_MS, formatInstant } from '#base/mod.ts';
@@ -48,7 +49,7 @@ export interface CompactionResult {
   readonly wasBusy: boolean;
 }
 
-/** Whatever is still on its way, and the clocks of those who look: nobody disturbs the last five. */
+/** The last five minutes are left alone: something may be on its way still, and clocks differ. */
 const SETTLED_MS = 300_000;
 /** Rows of `segments` that are looked at in one step. */
 const STEP_SEGMENTS = 4_096;
@@ -58,7 +59,10 @@ const DAY_ENDED_MS = 3_600_000;
 const DELETED_SEGMENTS_MIN = 256;
 const DAY_MS = 86_400_000;
 
-/** One pass over all channels, or one. Errors: BACKCAST_DATABASE_UNREACHABLE and _SCHEMA_MISSING. */
+/**
+ * One pass over all channels, or one. Errors: BACKCAST_DATABASE_UNREACHABLE,
+ * BACKCAST_SCHEMA_MISSING, BACKCAST_DATABASE_REFUSED.
+ */
 export async function compact(
   opened: OpenDatabase,
   options: CompactionOptions = {},
@@ -208,11 +212,13 @@ function settledOf(shapes: readonly SegmentShape[], endUs: number): readonly Seg
 
 /** Without the last hour, of which more may follow, unless it is all there is. */
 function wholeHours(shapes: readonly SegmentShape[]): readonly SegmentShape[] {
-  const hourOf = ({ archivedAtUs }: SegmentShape): number =>
-    Math.floor(archivedAtUs / 1000 / COMPACTED_SPAN_MS);
   const lastHour = hourOf(shapes[shapes.length - 1]);
   const end = shapes.findLastIndex((shape) => hourOf(shape) !== lastHour);
   return end === -1 ? shapes : shapes.slice(0, end + 1);
+}
+
+function hourOf({ archivedAtUs }: SegmentShape): number {
+  return Math.floor(archivedAtUs / 1000 / COMPACTED_SPAN_MS);
 }
 
 async function noteCompacted(

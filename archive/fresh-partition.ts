@@ -96,8 +96,8 @@ function namesOf(days: readonly FreshDay[]): string[] {
 }
 
 /**
- * Runs `change` with both partitioned tables to itself. Tried again, ever later, while a reader or an
- * append holds them. False where that did not help and where `change` gives false: then
+ * Runs `change` with both partitioned tables to itself. Tried again, ever later, while a reader or
+ * an append holds them. False where that did not help and where `change` gives false: then
  * everything is undone, and `transaction` stays usable.
  */
 export async function withTablesLocked(

@@ -17,15 +17,18 @@ export * from './describe-schema.ts';
 export * from './durability.ts';
 export * from './embedded/mod.ts';
 export * from './empty-default.ts';
+export * from './find-conflicts.ts';
 export * from './leases.ts';
 export * from './migrate.ts';
 export * from './partitions.ts';
 export * from './read.ts';
 export * from './read-backlog.ts';
 export * from './read-completeness.ts';
+export * from './read-conflicts.ts';
 export type { ArchivedSegment } from './read-decode.ts';
 export { firstPositionOf } from './read-entries.ts';
 export type { Loss, MessageRun, PageEntry } from './read-entries.ts';
+export * from './read-last-losses.ts';
 export * from './read-messages.ts';
 export type {
   MessagePage,
@@ -36,5 +39,6 @@ export type {
   Unsettled,
 } from './read-page.ts';
 export * from './rewrite-partition.ts';
+export * from './session-tail.ts';
 export * from './sqlstate.ts';
 export * from './types.ts';

@@ -241,7 +241,7 @@ function runsBySequence(
 ): MessageRun[] {
   const positions = { first: 1, last: SEQUENCE_MAX };
   const runs = selectRuns(segment, { positions, published: undefined, sequences });
-  return runs.sort((one, other) => one.firstSequence - other.firstSequence);
+  return runs.toSorted((one, other) => one.firstSequence - other.firstSequence);
 }
 
 /** What a page took that left `after` of `before`. */

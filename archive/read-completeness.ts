@@ -1,4 +1,5 @@
-// Answers whether a range of a session is all there. Three answers: complete; partial, with exactly
+// Answers whether a range of a session is all there, or, where its publisher fell silent before,
+// unknown. Three answers: complete; partial, with exactly
 // the ranges that are lost and why; unsettled, because the archive has not got that far. Rests on
 // what every committed transaction of the archiver keeps: from firstArchived to the watermark each
 // sequence is stored, belongs to a message as a number that names none, or is declared lost. The
@@ -8,6 +9,7 @@ import type { LossCause, SequenceRange, SessionId } from '#base/mod.ts';
 import type { ArchiveDatabase } from './connect.ts';
 import { type ArchivedSession, type Channel, findSession } from './read.ts';
 import { lossesBySequence } from './read-losses.ts';
+import { beyondWatermark } from './session-tail.ts';
 
 /** Sequences that are not in the archive. */
 export interface LostRange extends SequenceRange {
@@ -19,7 +21,7 @@ export interface LostRange extends SequenceRange {
 /** What the archive has of a range. */
 export interface Completeness extends SequenceRange {
   readonly session: ArchivedSession;
-  readonly status: 'complete' | 'partial' | 'unsettled';
+  readonly status: 'complete' | 'partial' | 'unsettled' | 'unknown';
   readonly lost: readonly LostRange[];
   /**
    * How many messages of the range are stored; the rest is lost or not settled. Null for a foreign
@@ -30,6 +32,8 @@ export interface Completeness extends SequenceRange {
   readonly lostCount: number;
   /** The first sequence of the range that is neither stored nor lost yet; null if there is none. */
   readonly unsettledFrom: number | null;
+  /** The first sequence of the range that nobody can say was published; null if there is none. */
+  readonly unknownFrom: number | null;
 }
 
 /**
@@ -62,14 +66,17 @@ export async function readCompleteness(
     0,
   );
   const settledCount = Math.max(0, settled.last - settled.first + 1);
-  const isSettled = sequences.last <= watermark;
+  const beyond = sequences.last <= watermark ? 'none' : beyondWatermark(session);
+  const isSettled = beyond === 'none';
+  const firstBeyond = Math.max(sequences.first, watermark + 1);
   return {
     ...sequences,
     session,
-    status: !isSettled ? 'unsettled' : lostCount > 0 ? 'partial' : 'complete',
+    status: !isSettled ? beyond : lostCount > 0 ? 'partial' : 'complete',
     lost,
     storedCount: isForeign ? null : settledCount - lostCount,
     lostCount,
-    unsettledFrom: isSettled ? null : Math.max(sequences.first, watermark + 1),
+    unsettledFrom: beyond === 'unsettled' ? firstBeyond : null,
+    unknownFrom: beyond === 'unknown' ? firstBeyond : null,
   };
 }

@@ -4,7 +4,7 @@
 
 import type { SequenceRange } from '#base/mod.ts';
 import type { OpenDatabase } from './connect.ts';
-import type { Channel } from './read.ts';
+import type { ArchivedSession, Channel } from './read.ts';
 import { findSession } from './read.ts';
 import { PositionReading } from './read-by-position.ts';
 import { SequenceReading } from './read-by-sequence.ts';
@@ -15,6 +15,7 @@ import {
   type MessageRequest,
   type PositionRequest,
   type SequenceRequest,
+  type Unsettled,
 } from './read-page.ts';
 import { loadPartitionBounds, type PartitionBounds } from './read-partitions.ts';
 import { INSTANT_US_MAX, INSTANT_US_MIN } from './read-sql.ts';
@@ -24,6 +25,7 @@ import {
   positionsOfInterval,
   type PublishedInterval,
 } from './read-time.ts';
+import { beyondWatermark } from './session-tail.ts';
 
 /** What reading messages needs of an open database. */
 export type ReadDatabase = Pick<OpenDatabase, 'database' | 'pool'>;
@@ -66,8 +68,14 @@ async function openSequences(
     sequences: { first: request.first ?? earliest, last: Math.min(last, watermark) },
     session,
     partitions: await loadPartitionBounds(db, channel.channelId),
-    unsettled: last > watermark ? { fromSequence: watermark + 1 } : undefined,
+    unsettled: last > watermark ? unsettledBehind(session) : undefined,
   });
+}
+
+function unsettledBehind(session: ArchivedSession): Unsettled | undefined {
+  const beyond = beyondWatermark(session);
+  if (beyond === 'none') return undefined;
+  return { fromSequence: session.watermark + 1, isUnknown: beyond === 'unknown' };
 }
 
 async function openPositions(

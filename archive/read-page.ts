@@ -41,6 +41,8 @@ export interface MessageReading {
  */
 export interface Unsettled {
   readonly fromSequence: number | undefined;
+  /** Asking again is of no use: the publisher fell silent, and nobody knows what it published. */
+  readonly isUnknown?: boolean;
 }
 
 /** Messages in the order of the channel, all or those of an interval of publish times. */

@@ -19,9 +19,9 @@ export interface PublishedInterval {
 
 /**
  * The positions from the first message that was not published before the interval to the last one
- * that was not published after it. Everything before was published before it, everything after was published after it. If nothing lies in the
- * interval, `last` < `first`, and what is lost in between lies after the positions `last` to
- * `first` − 1.
+ * that was not published after it. Everything before was published before it, everything after was
+ * published after it. If nothing lies in the interval, `last` < `first`, and what is lost in
+ * between lies after the positions `last` to `first` − 1.
  */
 export async function positionsOfInterval(
   db: ArchiveDatabase,
@@ -49,7 +49,7 @@ export async function positionsOfInterval(
   };
 }
 
-/** Of a day the first message not before the interval ('asc'), or the last not after it ('desc'). */
+/** Of a day the first message not before the interval ('asc'), or the last not behind ('desc'). */
 async function messageEdge(
   db: ArchiveDatabase,
   channelId: number,

@@ -42,8 +42,9 @@ export type PartitionRewriteResult =
 /**
  * Rewrites the partitions of both tables for the UTC day of `wallMs`. Takes two connections of the
  * pool of `database`. Readers see the same before, meanwhile and after; appends wait half a second
- * at most. Meant for days that have ended, or it will hardly find a moment without appends. Errors: BACKCAST_DATABASE_UNREACHABLE, and BACKCAST_DATABASE_REFUSED if the copy is not
- * equal to what it was made from.
+ * at most. Meant for days that have ended, or it will hardly find a moment without appends. Errors:
+ * BACKCAST_DATABASE_UNREACHABLE, and BACKCAST_DATABASE_REFUSED if the copy is not equal to what it
+ * was made from.
  */
 export async function rewritePartition(
   database: ArchiveDatabase,

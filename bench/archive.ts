@@ -22,6 +22,7 @@ import { ChannelPublisher } from '#client/mod.ts';
 import { Archiver } from '#ingest/mod.ts';
 import { monotonicMs, processRandom, wallClockUs } from '#multicast/udp/mod.ts';
 import { openStaticRegistry } from '#registry/mod.ts';
+import { type AcknowledgedLatency, measureAcknowledged } from './acknowledged.ts';
 import { benchmarkAddress, describeMachine, yieldTurn } from './machine.ts';
 
 /** What to run. */
@@ -40,7 +41,7 @@ export interface ArchiveBenchmarkOptions {
 }
 
 /** What was measured. */
-export interface ArchiveBenchmarkResult {
+export interface ArchiveBenchmarkResult extends AcknowledgedLatency {
   readonly messagesPerSecond: number;
   readonly megabytesPerSecond: number;
   readonly elapsedMs: number;
@@ -112,10 +113,13 @@ export async function benchmarkArchive(
   const [verdict] = await audit(database, { channel });
   assert(verdict !== undefined, 'the audit of a channel has a verdict');
   const stored = await storedBytes(database, channelId);
+  const payload = new Uint8Array(options.payloadBytes);
+  const acknowledged = await measureAcknowledged(publishers[0], payload, options.signal);
   return {
     messagesPerSecond: Math.round((options.messages * 1000) / elapsedMs),
     megabytesPerSecond: Math.round((options.messages * options.payloadBytes) / elapsedMs / 1000),
     elapsedMs: Math.round(elapsedMs),
+    ...acknowledged,
     messages: options.messages,
     payloadBytes: options.payloadBytes,
     packetBytesMax: options.packetBytesMax,
@@ -227,6 +231,7 @@ function startArchiver(
     batchMessagesMax: BATCH_MESSAGES_MAX,
     batchBytesMax: BATCH_BYTES_MAX,
     batchAgeMs: BATCH_AGE_MS_DEFAULT,
+    acknowledge: [channel],
     faults: undefined,
     channels: [channel],
     registry: openStaticRegistry(new Map([[channel, address]])),

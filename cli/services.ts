@@ -32,6 +32,8 @@ const SOURCE_EXPIRY_MS = 30_000;
 const GROUP_OF_IPV4 = '239.192.0.0';
 const API_CONNECTIONS_MAX = 8;
 const API_STATEMENT_MS_MAX = 15_000;
+/** The server's own limit comes first. */
+const API_SILENCE_MS_MAX = 20_000;
 /** More threads than this do not help one channel, and few hosts have so many busy ones. */
 const SHARDS_AUTO_MAX = 4;
 
@@ -76,6 +78,7 @@ export function startArchiver(
     batchMessagesMax: archiver.batchMessagesMax,
     batchBytesMax: BATCH_BYTES_MAX,
     batchAgeMs: archiver.batchAgeMs,
+    acknowledge: acknowledgedBy(config),
     faults: faultsOf(config),
     capture: captureOf(config),
     channels: archiver.channels,
@@ -89,6 +92,11 @@ export function startArchiver(
     authentication: config.authentication,
     log: log.child({ part: 'archiver' }),
   });
+}
+
+function acknowledgedBy({ archiver: { acknowledge } }: Config): readonly string[] {
+  if (typeof acknowledge !== 'boolean') return acknowledge;
+  return acknowledge ? ['*'] : [];
 }
 
 /** Where the archiver spools. A relative folder is one of `home`. */
@@ -111,6 +119,7 @@ export async function startApi(
     url: databaseUrl,
     applicationName: 'backcast replay API',
     statementTimeoutMs: API_STATEMENT_MS_MAX,
+    silenceMsMax: API_SILENCE_MS_MAX,
     poolConnectionsMax: API_CONNECTIONS_MAX,
   });
   try {
@@ -163,8 +172,10 @@ export function openPublisher(
   { source, unicast, keys }: EndOptions & { readonly source?: string | undefined },
 ): Promise<ChannelPublisher> {
   const faults = faultsOf(config);
+  const { unarchivedBytesMax } = config.publisher;
   return ChannelPublisher.open({
     ...config.publisher,
+    unarchivedBytesMax: unarchivedBytesMax === 0 ? undefined : unarchivedBytesMax,
     packetBytesMax: packetBytesMaxOf(config, address.group),
     address,
     interfaceAddress: config.interface,

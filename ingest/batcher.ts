@@ -10,9 +10,10 @@
 // A batch ends between two packets, never inside one, so that a session's resume point is exact.
 
 import { assert, foreignPacketCount, type Framing, type SessionId } from '#base/mod.ts';
-import type { ArchiveBatch, DeclaredLoss, SessionProgress } from '#archive/mod.ts';
+import type { ArchiveBatch, Conflict, DeclaredLoss, SessionProgress } from '#archive/mod.ts';
 import type { Segment, SegmentBuilder, SegmentBuilderPool } from '#archive/segment/mod.ts';
 import type {
+  ContentConflict,
   MessagesDelivered,
   MessagesLost,
   ReceiverEvent,
@@ -53,6 +54,7 @@ interface OpenBatch {
   readonly firstPosition: number;
   readonly segments: Segment[];
   readonly losses: DeclaredLoss[];
+  readonly conflicts: Conflict[];
   readonly builders: SegmentBuilder[];
   readonly changed: Set<SessionId>;
   messageCount: number;
@@ -178,6 +180,9 @@ export class Batcher {
       case 'lost':
         this.#declare(event, wallClockUs);
         break;
+      case 'conflict':
+        this.#open.conflicts.push(conflictOf(event, wallClockUs));
+        break;
       case 'closed':
         this.#closeSession(event.session, event.cause, wallClockUs);
         break;
@@ -299,7 +304,7 @@ export class Batcher {
   #close(): void {
     if (this.#builder !== undefined) this.#finishSegment(this.#builder);
     const { number, firstPosition, segments, losses, builders, changed } = this.#open;
-    const { heldBytes, openedAtMs, mark } = this.#open;
+    const { conflicts, heldBytes, openedAtMs, mark } = this.#open;
     const batch: ArchiveBatch = {
       channelId: this.#options.channelId,
       epoch: this.#options.epoch,
@@ -307,7 +312,7 @@ export class Batcher {
       segments,
       losses,
       heals: [],
-      conflicts: [],
+      conflicts,
       sessions: this.#snapshot(changed),
     };
     this.#closedBytes += heldBytes;
@@ -323,6 +328,7 @@ function newBatch(number: number, firstPosition: number, mark: BatchMark): OpenB
     mark,
     segments: [],
     losses: [],
+    conflicts: [],
     builders: [],
     changed: new Set(),
     messageCount: 0,
@@ -331,8 +337,23 @@ function newBatch(number: number, firstPosition: number, mark: BatchMark): OpenB
   };
 }
 
+/** The number of the packet is as a capture shows it. */
+function conflictOf(event: ContentConflict, wallClockUs: number): Conflict {
+  const { session, firstSequence, lastSequence, sqn } = event;
+  return {
+    session,
+    firstSequence,
+    lastSequence,
+    storedSha256: null,
+    heardSha256: null,
+    detectedAtUs: wallClockUs,
+    evidence: `packet ${sqn % 2 ** 32} came again with other content`,
+  };
+}
+
 function isEmpty(batch: OpenBatch): boolean {
-  return batch.messageCount === 0 && batch.changed.size === 0;
+  const isUnchanged = batch.changed.size === 0 && batch.conflicts.length === 0;
+  return batch.messageCount === 0 && isUnchanged;
 }
 
 function nextPosition(batch: OpenBatch): number {

@@ -6,7 +6,14 @@
 
 import type { ArchiveBatch, SessionProgress } from '#archive/mod.ts';
 import type { SegmentBuilderPool } from '#archive/segment/mod.ts';
-import type { BackcastError, ChannelAddress, MemberAddress, SessionId } from '#base/mod.ts';
+import {
+  type BackcastError,
+  type ChannelAddress,
+  matchesChannelPattern,
+  type MemberAddress,
+  type SequenceRange,
+  type SessionId,
+} from '#base/mod.ts';
 import {
   type LatencySnapshot,
   Receiver,
@@ -30,6 +37,7 @@ import {
 } from '#multicast/udp/mod.ts';
 import type { Backlog } from './backlog.ts';
 import { Batcher } from './batcher.ts';
+import { LossLookup } from './loss-lookup.ts';
 import { openBacklog, type SpoolSettings } from './open-backlog.ts';
 import { SessionLookup } from './session-lookup.ts';
 import type { BatchSource } from './shard-writer.ts';
@@ -47,6 +55,8 @@ export interface RecordingSettings {
   readonly batchMessagesMax: number;
   readonly batchBytesMax: number;
   readonly batchAgeMs: number;
+  /** Names and patterns of channels whose publishers are told what is archived; none by default. */
+  readonly acknowledge?: readonly string[] | undefined;
   /** Faults to inject, as the loss injector reads them; undefined for none. */
   readonly faults: string | undefined;
   /** First and last port on which channels of unicast delivery are heard; any if not given. */
@@ -67,6 +77,8 @@ export interface ChannelRecorderOptions extends RecordingSettings {
   readonly sessions: readonly SessionProgress[];
   /** What the archive has of these sessions. */
   readonly findSessions: (sessions: readonly SessionId[]) => Promise<readonly SessionProgress[]>;
+  /** The last losses of a session in the archive. */
+  readonly findLosses: (session: SessionId, count: number) => Promise<readonly SequenceRange[]>;
   readonly builders: SegmentBuilderPool;
   readonly keys: KeySource | undefined;
   /** A channel of unicast delivery is heard at this place, of which its publishers must know. */
@@ -111,6 +123,8 @@ export interface RecorderCounters {
   readonly followedSessions: number;
   /** Whether the database was away when something was last to be committed. */
   readonly databaseAway: boolean;
+  /** Whether the database refuses what there is to be committed. */
+  readonly refused: boolean;
 }
 
 /** A hole found this long after an overrun is the overrun's. */
@@ -123,6 +137,8 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   readonly #batcher: Batcher;
   readonly #backlog: Backlog;
   readonly #lookup: SessionLookup;
+  readonly #archived: LossLookup | undefined;
+  #driver: Driver | undefined;
   readonly #resources = new AsyncDisposableStack();
   #gate: GatedSocket | undefined;
   #countTransport: () => TransportCounters = newTransportCounters;
@@ -138,8 +154,10 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
       onFound: (progress) => backlog.learn(progress),
       nowMs: monotonicMs,
     });
+    this.#archived = acknowledges(options) ? this.#newArchived() : undefined;
     this.#receiver = new Receiver({
       ...options,
+      acknowledges: this.#archived !== undefined,
       join: 'window',
       random: processRandom(),
       authenticator: authenticatorOf(options.address, options.keys),
@@ -195,7 +213,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   }
 
   /** Numbers for the status line and metrics. */
-  get counters(): Omit<RecorderCounters, 'databaseAway'> {
+  get counters(): Omit<RecorderCounters, 'databaseAway' | 'refused'> {
     return {
       receiver: this.#receiver.counters,
       transport: this.#countTransport(),
@@ -228,11 +246,13 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     this.#commits += 1;
     this.#batcher.committed();
     this.#backlog.handleCommitted();
+    this.#archived?.committed(batch);
   }
 
   /** Lets time pass; to be called a few times a second. */
   handleTimeout(nowMs: number): void {
     this.#backlog.handleTimeout(nowMs);
+    this.#archived?.handleTimeout();
   }
 
   fenced(): void {
@@ -269,7 +289,18 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
       sendThrough: send,
       onEvents: () => this.#takeEvents(),
     });
-    this.#resources.use(driver);
+    this.#driver = this.#resources.use(driver);
+  }
+
+  #newArchived(): LossLookup {
+    return new LossLookup({
+      findLosses: this.#options.findLosses,
+      nowMs: monotonicMs,
+      onArchived: (session, archived) => {
+        this.#receiver.acknowledge(session, archived, monotonicMs());
+        this.#driver?.schedule();
+      },
+    });
   }
 
   #takeEvents(): void {
@@ -295,4 +326,10 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
       nowMs - (this.#gate?.overranAtMs ?? Number.NEGATIVE_INFINITY) < OVERRUN_MEMORY_MS;
     return isOurs ? { ...event, cause: 'recorder_overrun' } : event;
   }
+}
+
+/** Publishers of other implementations would not understand. */
+function acknowledges({ acknowledge = [], channel, address }: ChannelRecorderOptions): boolean {
+  const isNamed = acknowledge.some((pattern) => matchesChannelPattern(pattern, channel));
+  return isNamed && address.framing === 'native';
 }

@@ -1,5 +1,6 @@
 // Floor 5: the archiver, from packets to committed rows.
 
+export { ArchivedSessions, LOOKED_UP_LOSSES } from './archived-sessions.ts';
 export * from './archiver.ts';
 export * from './archiver-metrics.ts';
 export * from './compaction-metrics.ts';

@@ -12,16 +12,17 @@ import {
   type HeldLease,
   loadSessions,
   openDatabase,
+  readLastLosses,
   releaseLease,
   renewLeases,
 } from '#archive/mod.ts';
 import { SegmentBuilderPool } from '#archive/segment/mod.ts';
 import { BackcastError, type ChannelAddress } from '#base/mod.ts';
 import type { ReceiverEvent } from '#multicast/core/mod.ts';
-import { type AuthenticationKey, monotonicMs } from '#multicast/udp/mod.ts';
+import { type AuthenticationKey, monotonicMs, processRandom } from '#multicast/udp/mod.ts';
 import { ChannelRecorder, type RecorderCounters } from './channel-recorder.ts';
 import type { ShardReport, ShardStart } from './shard-messages.ts';
-import { ShardWriter } from './shard-writer.ts';
+import { type BatchSource, ShardWriter } from './shard-writer.ts';
 
 /** How long a lease stands; it is renewed three times within. */
 const LEASE_MS = 9_000;
@@ -31,6 +32,8 @@ const LEASE_MS = 9_000;
 const RETRY_MS = 1_000;
 /** How often the channels look at what waits for the database. */
 const TICK_MS = 250;
+/** Of the small statements; the server's own limit comes first. */
+const STATEMENTS = { statementTimeoutMs: 10_000, silenceMsMax: 12_000 };
 /** After a stop, how long what was heard may take to be committed. */
 const DRAIN_MS_MAX = 3_000;
 
@@ -56,7 +59,7 @@ export class Shard {
     const applicationName = `backcast archiver ${settings.holder}`;
     const url = settings.databaseUrl;
     const open = this.#resources.use(
-      openDatabase({ url, applicationName, statementTimeoutMs: 10_000, poolConnectionsMax: 2 }),
+      openDatabase({ url, applicationName, ...STATEMENTS, poolConnectionsMax: 2 }),
     );
     const appender = this.#resources.use(
       new Appender({ url, applicationName, holder: settings.holder }),
@@ -65,6 +68,8 @@ export class Shard {
     this.#writer = new ShardWriter({
       append: (batch) => appender.append(batch),
       nowMs: monotonicMs,
+      random: processRandom(),
+      onRefusal: (source, state, error) => this.#logRefusal(source, state, error),
       onDatabase: (state, error) => {
         if (state === 'back') this.#log('info', 'database is back', {});
         else this.#log('warn', 'database is away', { reason: error?.message });
@@ -123,8 +128,9 @@ export class Shard {
   /** Numbers per channel. */
   counters(): Record<string, RecorderCounters> {
     const databaseAway = this.#writer.isAway;
-    const numbers = [...this.#recorders].map(([name, { counters }]) => {
-      return [name, { ...counters, databaseAway }] as const;
+    const numbers = [...this.#recorders].map(([name, recorder]) => {
+      const refused = this.#writer.isRefused(recorder);
+      return [name, { ...recorder.counters, databaseAway, refused }] as const;
     });
     return Object.fromEntries(numbers);
   }
@@ -180,6 +186,8 @@ export class Shard {
       head: lease.head,
       sessions,
       findSessions: (asked) => findSessions(this.#database, lease.channelId, asked),
+      findLosses: (session, count) =>
+        readLastLosses(this.#database, lease.channelId, session, count),
       builders: this.#builders,
       keys: this.#keySource,
       onListening: (at) => this.#report({ kind: 'listening', channel, at }),
@@ -234,9 +242,24 @@ export class Shard {
   #logSession(channel: string, event: Exclude<ReceiverEvent, { kind: 'messages' }>): void {
     const { kind, ...rest } = event;
     if (kind === 'source' || kind === 'lead') return;
-    const level = kind === 'lost' ? 'warn' : 'info';
-    const what = { opened: 'session heard', lost: 'messages lost', closed: 'session over' }[kind];
+    const level = kind === 'lost' || kind === 'conflict' ? 'warn' : 'info';
+    const what = {
+      opened: 'session heard',
+      lost: 'messages lost',
+      conflict: 'messages came twice with different content',
+      closed: 'session over',
+    }[kind];
     this.#log(level, what, { channel, ...rest });
+  }
+
+  #logRefusal(
+    source: BatchSource,
+    state: 'refused' | 'taken',
+    error: BackcastError | undefined,
+  ): void {
+    const channel = [...this.#recorders].find(([, recorder]) => recorder === source)?.[0];
+    if (state === 'taken') this.#log('info', 'the database takes the channel again', { channel });
+    else this.#log('warn', 'the database refuses the channel', { channel, reason: error?.message });
   }
 
   #fail(error: unknown): void {

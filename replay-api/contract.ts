@@ -5,6 +5,7 @@
 
 import { Type, type Static, type TSchema } from 'typebox';
 import { ERRORS, SEQUENCE_MAX } from '#base/mod.ts';
+import { ConflictItem, ConflictPage } from './contract-conflicts.ts';
 import { Health, Index, Readiness } from './contract-operation.ts';
 import {
   cause,
@@ -91,6 +92,11 @@ export const SessionItem = Type.Object(
     ),
     watermark: position('Through here every sequence is stored or declared lost.', 0),
     lead: position('The highest sequence known to exist.', 0),
+    tail: oneOf(
+      ['open', 'complete', 'unknown'] as const,
+      'What is behind the lead. open: more may come. complete: nothing. unknown: the publisher ' +
+        'fell silent, and what it published last may have been heard by nobody.',
+    ),
     openedAt: instant('When the archiver first heard the session.'),
     seenAt: instant('When it last heard it.'),
     closedAt: nullable(instant('When it ended.')),
@@ -231,6 +237,10 @@ export const CompletenessAnswer = Type.Object(
       description: 'Messages of the range that are lost; packets, for a foreign source.',
     }),
     unsettledFrom: nullable(position('The first sequence of the range still to come.')),
+    unknownFrom: nullable(
+      position('The first sequence of the range that nobody can say was published.'),
+    ),
+    tail: Type.Index(SessionItem, ['tail']),
     watermark: position('Through here the archive accounts for the session.', 0),
   },
   { $id: 'Completeness', ...closed },
@@ -248,6 +258,8 @@ export const SHARED_SCHEMAS: readonly TSchema[] = [
   ChannelPage,
   SessionPage,
   LossPage,
+  ConflictItem,
+  ConflictPage,
   MessagePage,
   MessageLine,
   CompletenessAnswer,

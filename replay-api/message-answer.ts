@@ -174,8 +174,9 @@ function statusOf(
   reading: MessageReading,
   hasLosses: boolean,
   isLast: boolean,
-): 'complete' | 'partial' | 'unsettled' {
-  if (reading.unsettled !== undefined && isLast) return 'unsettled';
+): 'complete' | 'partial' | 'unsettled' | 'unknown' {
+  const { unsettled } = reading;
+  if (unsettled !== undefined && isLast) return unsettled.isUnknown ? 'unknown' : 'unsettled';
   return hasLosses ? 'partial' : 'complete';
 }
 

@@ -15,6 +15,7 @@ import {
   type OpenDatabase,
   readDurability,
   type SessionKeyset,
+  tailOf,
 } from '#archive/mod.ts';
 import { formatInstant } from '#base/mod.ts';
 import {
@@ -24,7 +25,7 @@ import {
   PAGE_ITEMS_DEFAULT,
   SessionsQuery,
 } from '../contract.ts';
-import { nullableInstant, withProblems } from './answers.ts';
+import { nextUrl, nullableInstant, withProblems } from './answers.ts';
 import { toSessionId } from '../message-request.ts';
 
 /** Channels, sessions, losses. */
@@ -141,6 +142,7 @@ function sessionItem(session: ArchivedSession): object {
   const { openedAtUs, seenAtUs, closedAtUs, ...rest } = session;
   return {
     ...rest,
+    tail: tailOf(session),
     openedAt: formatInstant(openedAtUs),
     seenAt: formatInstant(seenAtUs),
     closedAt: nullableInstant(closedAtUs),
@@ -162,18 +164,6 @@ function lossItem(loss: ListedLoss): object {
 
 /** Packet numbers have 32 bits on the wire. */
 const SQNS = 2 ** 32;
-
-function nextUrl(
-  path: string,
-  cursor: string,
-  query: Readonly<Record<string, string | number | undefined>>,
-): string {
-  const next = new URLSearchParams({ cursor });
-  for (const [name, value] of Object.entries(query)) {
-    if (name !== 'cursor' && value !== undefined) next.set(name, String(value));
-  }
-  return `${path}?${next.toString()}`;
-}
 
 function sessionKeyset(cursor: string | undefined): SessionKeyset | undefined {
   if (cursor === undefined) return undefined;

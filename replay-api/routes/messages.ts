@@ -5,7 +5,13 @@ import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
-import { findChannel, type OpenDatabase, openReading, readCompleteness } from '#archive/mod.ts';
+import {
+  findChannel,
+  type OpenDatabase,
+  openReading,
+  readCompleteness,
+  tailOf,
+} from '#archive/mod.ts';
 import { BackcastError } from '#base/mod.ts';
 import { negotiate } from '../accept.ts';
 import { ChannelParams, CompletenessQuery, MessagesQuery, PAGE_ITEMS_MAX } from '../contract.ts';
@@ -54,7 +60,8 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
       ...range,
       packets: packetCount,
     }));
-    return { ...found, lost, channel: channel.name, session, source, state, watermark };
+    const tail = tailOf(found.session);
+    return { ...found, lost, channel: channel.name, session, source, state, tail, watermark };
   });
   done();
 };
@@ -91,7 +98,8 @@ const COMPLETENESS = {
   summary: 'Tell whether a range of a session is complete',
   description:
     'complete: every message is stored. partial: `lost` names what is not, and why. unsettled: ' +
-    'the archive has got no further than before `unsettledFrom`.',
+    'the archive has got no further than before `unsettledFrom`. unknown: the publisher fell ' +
+    'silent, and whether it published anything from `unknownFrom` on nobody knows.',
   operationId: 'getCompleteness',
   tags: ['history'],
   params: ChannelParams,

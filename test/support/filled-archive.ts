@@ -227,7 +227,7 @@ function runsOf(messages: readonly SentMessage[]): SentMessage[][] {
   return runs;
 }
 
-/** The messages of one session, cut where sequences are missing or where healed ones begin or end. */
+/** The messages of one session, cut where sequences are missing and at the edges of healed ones. */
 function stretchesOf(messages: readonly SentMessage[]): SentMessage[][] {
   const stretches: SentMessage[][] = [];
   for (const message of messages.toSorted((one, other) => one.sequence - other.sequence)) {

@@ -65,6 +65,8 @@ test('an archive that accounts for every sequence has no problems', async () => 
     storedCount: 12,
     lostCount: 3,
     lostPacketCount: 0,
+    healedCount: 0,
+    conflictCount: 0,
     problems: [],
   });
 });

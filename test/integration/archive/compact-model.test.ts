@@ -101,8 +101,11 @@ function requests(seconds: number): MessageRequest[] {
     ...times.flatMap((from, index) =>
       times.slice(index).map(
         (to): MessageRequest => ({
-          ...{ kind: 'positions', ...EVERYWHERE, order },
-          ...{ publishedFromUs: from, publishedToUs: to + 1 },
+          kind: 'positions',
+          ...EVERYWHERE,
+          publishedFromUs: from,
+          publishedToUs: to + 1,
+          order,
         }),
       ),
     ),

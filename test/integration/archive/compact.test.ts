@@ -66,8 +66,12 @@ async function read(opened: OpenDatabase, name: string, session?: SessionId): Pr
     channel,
     session === undefined
       ? {
-          ...{ kind: 'positions', after: undefined, before: undefined, order: 'asc' },
-          ...{ publishedFromUs: undefined, publishedToUs: undefined },
+          kind: 'positions',
+          after: undefined,
+          before: undefined,
+          publishedFromUs: undefined,
+          publishedToUs: undefined,
+          order: 'asc',
         }
       : { kind: 'sequences', session, first: undefined, last: undefined, order: 'desc' },
   );
@@ -91,7 +95,7 @@ async function problems(opened: OpenDatabase): Promise<unknown[]> {
 
 const SEGMENTS = { mergedSegments: 800, madeSegments: 3 };
 
-test('a message every ten seconds becomes a segment an hour, and the next pass has no work', async () => {
+test('a message every ten seconds becomes a segment an hour, and then no work is left', async () => {
   await using cloned = await createTestDatabase();
   await using opened = openTestDatabase(cloned.url);
   await fillQuiet(cloned.url, opened, 800);

@@ -14,8 +14,10 @@ const MESSAGES = 1_000;
 
 async function fillQuiet(url: string): Promise<void> {
   await using opened = openDatabase({
-    ...{ url, applicationName: 'test' },
-    ...{ statementTimeoutMs: 10_000, poolConnectionsMax: 1 },
+    url,
+    applicationName: 'test',
+    statementTimeoutMs: 10_000,
+    poolConnectionsMax: 1,
   });
   await ensurePartitions(opened.database, instantAt(0) / 1000, 0);
   await fillChannel(url, {

@@ -5,7 +5,7 @@ import { COMPACTED_SPAN_MS, SEGMENT_BYTES_TARGET, SEGMENT_MESSAGES_MAX } from '#
 
 const NOON_US = Date.UTC(2026, 10, 22, 12) * 1000;
 
-/** Segments of `counts` messages, a second and 100 bytes a message apart, from `firstPosition` on. */
+/** Segments of `counts` messages and of 100 bytes, a second apart, from `firstPosition` on. */
 function shapesOf(counts: readonly number[], firstPosition = 1, startUs = NOON_US): SegmentShape[] {
   let next = firstPosition;
   return counts.map((messageCount, index) => {
