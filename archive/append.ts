@@ -17,7 +17,7 @@ import { once } from 'node:events';
 import { finished } from 'node:stream/promises';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { Client, QueryResult } from 'pg';
-import { assert, BackcastError, SEGMENT_MESSAGES_MAX } from '#base/mod.ts';
+import { assert, AssertionError, BackcastError, SEGMENT_MESSAGES_MAX } from '#base/mod.ts';
 import { healLosses } from './append-heals.ts';
 import { batchStatements, beginStatements, fence } from './append-statements.ts';
 import type { TransactionLimits } from './append-statements.ts';
@@ -76,6 +76,7 @@ export class Appender implements AsyncDisposable {
       return await this.#beforeDeadline((late) => this.#attempt(batch, late));
     } catch (error) {
       this.#cut();
+      if (error instanceof AssertionError) throw error;
       throw toDatabaseError(error, `archiving a batch of channel ${batch.channelId}`);
     } finally {
       this.#isBusy = false;
@@ -268,7 +269,8 @@ async function findArchivedAt(client: Client, batch: ArchiveBatch): Promise<numb
      FROM segments
      WHERE channel_id = $1 AND first_position <= $2 AND first_position > $2 - $3
        AND archived_at >=
-           (SELECT max(partition_start) FROM partition_bounds WHERE channel_id = $1)
+           (SELECT min(partition_start) FROM partition_bounds
+            WHERE channel_id = $1 AND $2 BETWEEN first_position AND last_position)
      ORDER BY first_position DESC LIMIT 1`,
     [batch.channelId, headAfter(batch), SEGMENT_MESSAGES_MAX],
   );

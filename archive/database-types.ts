@@ -132,8 +132,38 @@ export interface PartitionBoundsTable {
   readonly last_position: number;
   readonly min_published_at: Instant;
   readonly max_published_at: Instant;
+  readonly message_count: number;
+  readonly payload_bytes: number;
   /** Segments that begin up to this position have been looked at for merging; 0 if none has. */
   readonly compacted_through: Generated<number>;
+}
+
+/** Sequences that were archived and have been deleted by a policy: one row per stretch. */
+export interface DeletionsTable {
+  readonly channel_id: number;
+  readonly session_id: SessionColumn;
+  readonly first_sequence: number;
+  readonly last_sequence: number;
+  /** Every position in between was deleted with it, of whatever session. */
+  readonly first_position: number;
+  readonly last_position: number;
+  /** Less than the sequences where some of these name no message. */
+  readonly message_count: number;
+  /** Bounds of the publish times, of whole segments: never too narrow. */
+  readonly min_published_at: Instant;
+  readonly max_published_at: Instant;
+  readonly deleted_at: Instant;
+  readonly policy: string;
+}
+
+/** What retention must not touch; to_time is exclusive, null while the hold has no end. */
+export interface HoldsTable {
+  readonly channel_id: number;
+  readonly name: string;
+  readonly reason: string;
+  readonly from_time: Instant;
+  readonly to_time: ColumnType<number | null, string | null, never>;
+  readonly created_at: Instant;
 }
 
 /** One message per row: for SQL users; the replay reads segments. */
@@ -159,6 +189,8 @@ export interface ArchiveTables {
   losses: LossesTable;
   conflicts: ConflictsTable;
   partition_bounds: PartitionBoundsTable;
+  deletions: DeletionsTable;
+  holds: HoldsTable;
   messages: MessagesView;
 }
 

@@ -51,13 +51,14 @@ export async function renewLeases(
   ttlMs: number,
 ): Promise<number[]> {
   if (leases.length === 0) return [];
+  const channelIds = leases.map((lease) => lease.channelId);
+  const epochs = leases.map((lease) => lease.epoch);
   try {
     const kept = await sql<{ channel_id: number }>`
       UPDATE leases SET expires_at = ${expiry(ttlMs)}
-      FROM unnest(${leases.map((lease) => lease.channelId)}::int[],
-                  ${leases.map((lease) => lease.epoch)}::bigint[]) AS mine (channel_id, epoch)
-      WHERE leases.channel_id = mine.channel_id AND leases.epoch = mine.epoch
-      RETURNING leases.channel_id`.execute(database);
+      WHERE channel_id = ANY (${channelIds}::int[])
+        AND epoch = (${epochs}::bigint[])[array_position(${channelIds}::int[], channel_id)]
+      RETURNING channel_id`.execute(database);
     return kept.rows.map((row) => row.channel_id);
   } catch (error) {
     throw toDatabaseError(error, 'renewing leases');

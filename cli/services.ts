@@ -9,8 +9,15 @@ import pretty from 'pino-pretty';
 import { ensureSchema, openDatabase } from '#archive/mod.ts';
 import { BATCH_BYTES_MAX, type ChannelAddress } from '#base/mod.ts';
 import { ChannelPublisher, ChannelSubscriber } from '#client/mod.ts';
-import { redact, type Config } from '#config/mod.ts';
-import { Archiver, archiverFamilies, compactionFamilies, type SpoolSettings } from '#ingest/mod.ts';
+import { hasRetention, redact, retentionOf, type Config } from '#config/mod.ts';
+import {
+  Archiver,
+  archiverFamilies,
+  compactionFamilies,
+  retentionFamilies,
+  type ArchiverOptions,
+  type SpoolSettings,
+} from '#ingest/mod.ts';
 import {
   listenForMetrics,
   type MetricFamily,
@@ -68,6 +75,7 @@ export function startArchiver(
   const { archiver, receiver, publisher } = config;
   return Archiver.start({
     databaseUrl,
+    writeTo: archiver.writeTo,
     holder: archiver.name ?? hostname(),
     interfaceAddress: config.interface,
     ttl: config.multicast.ttl,
@@ -90,8 +98,15 @@ export function startArchiver(
     compactEveryMs: archiver.compactEveryMs,
     spool: spoolOf(config),
     authentication: config.authentication,
+    retention: retentionSettings(config),
     log: log.child({ part: 'archiver' }),
   });
+}
+
+function retentionSettings({ retention }: Config): ArchiverOptions['retention'] {
+  if (!hasRetention(retention)) return undefined;
+  const { everyMs } = retention;
+  return { everyMs, policyOf: (channel) => retentionOf(retention, channel) };
 }
 
 function acknowledgedBy({ archiver: { acknowledge } }: Config): readonly string[] {
@@ -155,9 +170,11 @@ export async function startMetrics(
   const { host, port } = config.metrics;
   if (port === undefined) return undefined;
   const collect = (): MetricFamily[] => {
+    const { counters, durability, retention, compaction } = archiver;
     return [
-      ...archiverFamilies(archiver.counters, archiver.durability.state),
-      ...compactionFamilies(archiver.compaction),
+      ...archiverFamilies(counters, durability.state),
+      ...retentionFamilies(retention),
+      ...compactionFamilies(compaction),
     ];
   };
   const listener = await listenForMetrics({ host, port, collect });

@@ -26,6 +26,12 @@ import { Compaction } from './compaction.ts';
 import type { CompactionCounters } from './compaction-metrics.ts';
 import { type JoinChannel, Memberships } from './memberships.ts';
 import { RejectionLog } from './rejection-log.ts';
+import {
+  keepRetention,
+  newRetentionCounters,
+  type RetentionCounters,
+  type RetentionSettings,
+} from './retention-keeper.ts';
 import type { ShardCommand, ShardReport, ShardSettings, ShardStart } from './shard-messages.ts';
 
 /** Where log lines go: a pino logger, or anything with these two. */
@@ -48,6 +54,8 @@ export interface ArchiverOptions extends ShardSettings {
   readonly compactEveryMs?: number;
   /** Where the keys come from, for channels that require authentication. */
   readonly authentication?: KeySettings | undefined;
+  /** What to delete in the background; nothing if not given. */
+  readonly retention?: RetentionSettings | undefined;
   readonly log: ArchiverLog;
 }
 
@@ -78,6 +86,7 @@ export class Archiver implements AsyncDisposable {
   readonly #stopping = new AbortController();
   readonly #loops: Promise<void>[] = [];
   readonly #rejections: RejectionLog;
+  readonly #retention: RetentionCounters = newRetentionCounters();
   #keyRing: KeyRing | undefined;
   #durability: Durability = { state: 'durable', reasons: [] };
   #database: OpenDatabase | undefined;
@@ -121,6 +130,11 @@ export class Archiver implements AsyncDisposable {
   /** What was compacted since the start; undefined where it is switched off. */
   get compaction(): Readonly<CompactionCounters> | undefined {
     return this.#compaction?.counters;
+  }
+
+  /** Numbers of what was deleted in the background. */
+  get retention(): Readonly<RetentionCounters> {
+    return this.#retention;
   }
 
   /** Numbers per channel, at most half a second old. */
@@ -193,6 +207,7 @@ export class Archiver implements AsyncDisposable {
       this.#repeat(discoverEveryMs, 'discovering channels', () => this.#discover()),
       this.#repeat(PARTITIONS_EVERY_MS, 'making partitions', () => this.#makePartitions()),
       this.#repeat(DURABILITY_EVERY_MS, 'checking durability', () => this.#checkDurability()),
+      this.#keepRetention(),
     );
     this.#startCompaction();
   }
@@ -206,6 +221,13 @@ export class Archiver implements AsyncDisposable {
     const compaction = new Compaction({ databaseUrl, holder, isBehind, signal, log });
     this.#compaction = compaction;
     this.#loops.push(this.#repeat(compactEveryMs, 'compacting', () => compaction.pass()));
+  }
+
+  async #keepRetention(): Promise<void> {
+    const { retention, databaseUrl, holder, log } = this.#options;
+    if (retention === undefined) return;
+    const options = { ...retention, databaseUrl, holder, log };
+    await keepRetention(options, this.#retention, this.#stopping.signal);
   }
 
   #openKeyRing(): KeyRing | undefined {
@@ -285,6 +307,7 @@ export class Archiver implements AsyncDisposable {
       join: ___,
       log: ____,
       authentication: _____,
+      retention: ______,
       ...settings
     } = this.#options;
     const workerData: ShardStart = { ...settings, keys: this.#keyRing?.keys };

@@ -7,4 +7,7 @@ export * from './compaction-metrics.ts';
 export { Batcher } from './batcher.ts';
 export type { RecorderCounters } from './channel-recorder.ts';
 export type { SpoolSettings } from './open-backlog.ts';
+export { newRetentionCounters } from './retention-keeper.ts';
+export type { RetentionCounters } from './retention-keeper.ts';
+export { retentionFamilies } from './retention-metrics.ts';
 export type { ShardSettings } from './shard-messages.ts';

@@ -1,5 +1,5 @@
-// A share of the archiver's channels: for each a recorder, for all of them one writer and one
-// connection to PostgreSQL. Runs in a worker thread (shard-worker.ts), shares nothing with other
+// A share of the archiver's channels: for each a recorder, for all of them one writer and a few
+// connections to PostgreSQL. Runs in a worker thread (shard-worker.ts), shares nothing with other
 // shards. Takes a channel by its lease, goes on where the archive ends, keeps the lease, and lets
 // go in order.
 
@@ -8,10 +8,12 @@ import {
   Appender,
   type ArchiveDatabase,
   ensureChannel,
+  findOwnerUrl,
   findSessions,
   type HeldLease,
   loadSessions,
   openDatabase,
+  OwnerAppender,
   readLastLosses,
   releaseLease,
   renewLeases,
@@ -30,6 +32,8 @@ const LEASE_MS = 9_000;
  * Between two attempts to take a channel that somebody else holds, or while the database is away.
  */
 const RETRY_MS = 1_000;
+/** Connections on which a shard commits; each is opened when channels first wait for each other. */
+const COMMITS_AT_ONCE_MAX = 4;
 /** How often the channels look at what waits for the database. */
 const TICK_MS = 250;
 /** Of the small statements; the server's own limit comes first. */
@@ -61,12 +65,13 @@ export class Shard {
     const open = this.#resources.use(
       openDatabase({ url, applicationName, ...STATEMENTS, poolConnectionsMax: 2 }),
     );
-    const appender = this.#resources.use(
-      new Appender({ url, applicationName, holder: settings.holder }),
-    );
     this.#database = open.database;
+    const appenders = Array.from({ length: COMMITS_AT_ONCE_MAX }, () =>
+      this.#resources.use(this.#newAppender(applicationName)),
+    );
     this.#writer = new ShardWriter({
-      append: (batch) => appender.append(batch),
+      append: (batch, lane) => appenders[lane].append(batch),
+      laneCount: COMMITS_AT_ONCE_MAX,
       nowMs: monotonicMs,
       random: processRandom(),
       onRefusal: (source, state, error) => this.#logRefusal(source, state, error),
@@ -74,6 +79,17 @@ export class Shard {
         if (state === 'back') this.#log('info', 'database is back', {});
         else this.#log('warn', 'database is away', { reason: error?.message });
       },
+    });
+  }
+
+  #newAppender(applicationName: string): Appender | OwnerAppender {
+    const { databaseUrl: url, holder, writeTo } = this.#settings;
+    const options = { url, applicationName, holder };
+    if (writeTo !== 'owner') return new Appender(options);
+    return new OwnerAppender({
+      ...options,
+      findUrl: (channelId) => findOwnerUrl(this.#database, url, channelId),
+      nowMs: monotonicMs,
     });
   }
 

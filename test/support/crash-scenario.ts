@@ -8,7 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { ChannelPublisher } from '#client/mod.ts';
-import { type ArchiverProcess, startArchiverProcess } from './archiver-process.ts';
+import { type ArchiverProcess, startArchiverProcess } from './watched-archiver.ts';
 import { type Scene, setScene } from './archiving.ts';
 import { type Gate, startDatabaseGate } from './gate.ts';
 import { createTestFolder } from './folder.ts';

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Random, randomBelow, seededRandom } from '#base/mod.ts';
-import { type ArchiverProcess, startArchiverProcess } from './archiver-process.ts';
+import { type ArchiverProcess, startArchiverProcess } from './watched-archiver.ts';
 import { type Scene, setScene } from './archiving.ts';
 import { type Gate, startDatabaseGate } from './gate.ts';
 import { createTestFolder } from './folder.ts';

@@ -2,8 +2,8 @@
 // disk meanwhile, and how fast it makes up for it afterwards, while traffic goes on.
 
 import assert from 'node:assert/strict';
-import type { ArchiverProcess } from './archiver-process.ts';
-import { startArchiverProcess } from './archiver-process.ts';
+import type { ArchiverProcess } from './watched-archiver.ts';
+import { startArchiverProcess } from './watched-archiver.ts';
 import { type Scene, setScene } from './archiving.ts';
 import { createTestFolder } from './folder.ts';
 import { type FragileServer, startFragileServer } from './fragile-server.ts';

@@ -14,7 +14,13 @@ import {
 } from '#multicast/core/mod.ts';
 import { type MetricDescription, publisherFamilies } from '#multicast/metrics/mod.ts';
 import { TRANSPORT_COUNTERS, type TransportCounters } from '#multicast/udp/mod.ts';
-import { archiverFamilies, compactionFamilies, type RecorderCounters } from '#ingest/mod.ts';
+import {
+  archiverFamilies,
+  compactionFamilies,
+  newRetentionCounters,
+  type RecorderCounters,
+  retentionFamilies,
+} from '#ingest/mod.ts';
 import { countRequests } from '#replay-api/api-metrics.ts';
 import { createReplayApi } from '#replay-api/mod.ts';
 import { readExposition } from '#test/support/exposition.ts';
@@ -26,6 +32,7 @@ const METRICS: readonly MetricDescription[] = [
   ...publisherFamilies({}),
   ...archiverFamilies({}, 'durable'),
   ...compactionFamilies(undefined),
+  ...retentionFamilies(newRetentionCounters()),
   ...countRequests(fastify())(),
 ].map(({ metric }) => metric);
 
@@ -127,6 +134,7 @@ test('/metrics has every metric of an archiver and its API, and no other', async
     collectMetrics: () => [
       ...archiverFamilies({ orders: countedChannel() }, 'durable'),
       ...compactionFamilies(undefined),
+      ...retentionFamilies(newRetentionCounters()),
     ],
   });
   try {
@@ -165,6 +173,17 @@ test('every number of a channel is exposed under its name', () => {
   assert.deepEqual(
     values.map(({ value }) => value),
     [...OWN_NUMBERS, ...Object.values(counters.receiver), ...Object.values(counters.transport)],
+  );
+});
+
+test('every number of retention is exposed under its name', () => {
+  const counters = { ...newRetentionCounters() };
+  Object.keys(counters).forEach((name, index) => {
+    counters[name as keyof typeof counters] = 1 + index;
+  });
+  assert.deepEqual(
+    retentionFamilies(counters).flatMap((family) => ('samples' in family ? family.samples : [])),
+    Object.values(counters).map((value) => ({ labels: {}, value })),
   );
 });
 

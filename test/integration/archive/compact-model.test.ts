@@ -124,7 +124,7 @@ async function answer(name: string, request: MessageRequest, pageMessages: numbe
   for (;;) {
     const page = await reading.nextPage(pageMessages);
     for (const entry of page.entries) {
-      if (entry.kind === 'loss') {
+      if (entry.kind !== 'messages') {
         lines.push(JSON.stringify(entry));
         continue;
       }

@@ -95,7 +95,7 @@ async function problems(opened: OpenDatabase): Promise<unknown[]> {
 
 const SEGMENTS = { mergedSegments: 800, madeSegments: 3 };
 
-test('a message every ten seconds becomes a segment an hour, and then no work is left', async () => {
+test('a message every ten seconds becomes a segment an hour, then no work is left', async () => {
   await using cloned = await createTestDatabase();
   await using opened = openTestDatabase(cloned.url);
   await fillQuiet(cloned.url, opened, 800);

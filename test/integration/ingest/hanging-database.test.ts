@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
-import { type ArchiverProcess, startArchiverProcess } from '#test/support/archiver-process.ts';
+import { type ArchiverProcess, startArchiverProcess } from '#test/support/watched-archiver.ts';
 import { type Scene, setScene } from '#test/support/archiving.ts';
 import { type Gate, startDatabaseGate } from '#test/support/gate.ts';
 import { createTestFolder } from '#test/support/folder.ts';

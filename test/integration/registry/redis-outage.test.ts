@@ -14,7 +14,7 @@ import type { ChannelPublisher } from '#client/mod.ts';
 import { type Config, loadConfig } from '#config/mod.ts';
 import { openRegistry, parsePool, type Registry } from '#registry/mod.ts';
 import { preferredSlot } from '#registry/pool.ts';
-import { type ArchiverProcess, startArchiverProcess } from '#test/support/archiver-process.ts';
+import { type ArchiverProcess, startArchiverProcess } from '#test/support/watched-archiver.ts';
 import { type Scene, setScene } from '#test/support/archiving.ts';
 import { createTestFolder } from '#test/support/folder.ts';
 import { type Gate, startGate } from '#test/support/gate.ts';
