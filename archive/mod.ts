@@ -8,6 +8,9 @@ export * from './audit.ts';
 export { AUDIT_PROBLEMS } from './audit-queries.ts';
 export type { AuditProblemKind } from './audit-queries.ts';
 export * from './channels.ts';
+export * from './compact.ts';
+export { type MergeGroup, mergeGroup } from './compact-group.ts';
+export { planMerges, type SegmentShape } from './compact-plan.ts';
 export * from './connect.ts';
 export * from './database-types.ts';
 export * from './describe-schema.ts';
@@ -16,6 +19,7 @@ export { distributionPlan } from './distribution-plan.ts';
 export type { Catalogue, CataloguedTable } from './distribution-plan.ts';
 export * from './durability.ts';
 export * from './embedded/mod.ts';
+export * from './empty-default.ts';
 export * from './find-conflicts.ts';
 export * from './holds.ts';
 export * from './leases.ts';
@@ -41,6 +45,7 @@ export type {
   SequenceRequest,
   Unsettled,
 } from './read-page.ts';
+export * from './rewrite-partition.ts';
 export * from './retention.ts';
 export * from './retention-plan.ts';
 export { deletePart } from './retention-steps.ts';

@@ -69,6 +69,11 @@ export function failureKind(error: unknown): FailureKind {
   return SCHEMA_STATES.has(state) ? 'schema' : 'fatal';
 }
 
+/** Whether a lock was not to be had in time, or was part of a deadlock: nothing was done. */
+export function isInTheWay(error: unknown): boolean {
+  return ['55P03', '40P01'].includes(sqlStateOf(error) ?? '');
+}
+
 /**
  * Whether the failure, or what caused it, is one of the connection or of the whole server, which
  * any other statement would meet as well. Else it is this statement's: what it writes, which rows
