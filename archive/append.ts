@@ -181,6 +181,8 @@ async function findOutcome(client: Client, batch: ArchiveBatch): Promise<AppendR
     [batch.channelId],
   );
   const { epoch, head } = lease.rows[0] ?? { epoch: -1, head: -1 };
+  if (epoch <= batch.epoch && head < batch.expectedHead)
+    return { outcome: 'rolled_back', head, epoch };
   if (epoch !== batch.epoch) return { outcome: 'fenced' };
   if (head === batch.expectedHead) {
     const message = `a batch of channel ${batch.channelId} is not known to be committed yet.`;

@@ -54,6 +54,25 @@ export interface DeclaredLoss {
   readonly packetCount: number | null;
 }
 
+/**
+ * Declared lost before, and here after all: the messages are in the batch's segments, the loss stays
+ * and is marked as healed. Both ends included; a declared loss covers it.
+ */
+export interface Heal {
+  readonly session: SessionId;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+  /** Name of the archiver that had heard them. */
+  readonly by: string;
+}
+
+/** Names one offer of messages that were declared lost. */
+export interface HealOfferKey {
+  readonly session: SessionId;
+  readonly firstSequence: number;
+  readonly offeredBy: string;
+}
+
 /** Everything that one transaction makes durable for one channel. */
 export interface ArchiveBatch {
   readonly channelId: number;
@@ -67,12 +86,22 @@ export interface ArchiveBatch {
   readonly segments: readonly Segment[];
   readonly sessions: readonly SessionProgress[];
   readonly losses: readonly DeclaredLoss[];
+  /**
+   * Their messages are in segments of their own behind the others; their sessions' watermarks do
+   * not move for them.
+   */
+  readonly heals: readonly Heal[];
+  /** Offers that this batch takes or finds to be of no use: their rows go. */
+  readonly resolvedOffers: readonly HealOfferKey[];
 }
 
 /**
  * What became of a batch. `committed`: durable, and `head` is the last position. `fenced`: nothing
- * was written, another archiver has the channel now.
+ * was written, another archiver has the channel now. `rolled_back`: nothing was written, and the
+ * archive ends before the head that this archiver has seen committed: another server took over that
+ * lacks the last commits.
  */
 export type AppendResult =
   | { readonly outcome: 'committed'; readonly head: number; readonly archivedAtUs: number }
-  | { readonly outcome: 'fenced' };
+  | { readonly outcome: 'fenced' }
+  | { readonly outcome: 'rolled_back'; readonly head: number; readonly epoch: number };

@@ -121,7 +121,7 @@ function buildBatch(
     firstPosition += segment.messageCount;
     return segment;
   });
-  return { ...place, segments, sessions: [], losses: [] };
+  return { ...place, segments, sessions: [], losses: [], heals: [], resolvedOffers: [] };
 }
 
 async function storedBytes(url: string): Promise<number> {

@@ -98,6 +98,8 @@ async function fill(opened: OpenDatabase, channel: string): Promise<void> {
       segments,
       sessions: [{ ...progress, ...sequences }],
       losses: [],
+      heals: [],
+      resolvedOffers: [],
     });
   }
 }

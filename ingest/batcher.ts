@@ -306,6 +306,8 @@ export class Batcher {
       expectedHead: firstPosition - 1,
       segments,
       losses,
+      heals: [],
+      resolvedOffers: [],
       sessions: this.#snapshot(changed),
     };
     this.#closedBytes += heldBytes;

@@ -94,7 +94,14 @@ export function batchOf(
     segments.push(segmentOf(firstPosition, list));
     firstPosition += list.length;
   }
-  return { ...place, segments, sessions: progressOf(lists.flat()), losses: [] };
+  return {
+    ...place,
+    segments,
+    sessions: progressOf(lists.flat()),
+    losses: [],
+    heals: [],
+    resolvedOffers: [],
+  };
 }
 
 /** The sessions of `messages`, archived from sequence 1 through their last message. */

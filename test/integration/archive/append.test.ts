@@ -131,6 +131,8 @@ test('a batch without segments stores progress and losses and leaves the head', 
         packetCount: null,
       },
     ],
+    heals: [],
+    resolvedOffers: [],
   };
   assert.equal((await appender.append(batch)).outcome, 'committed');
   assert.equal((await appender.append(batch)).outcome, 'committed', 'repeating is harmless');

@@ -11,7 +11,16 @@ const AWAY = new BackcastError('BACKCAST_DATABASE_UNREACHABLE', 'away');
 
 /** A batch that is told apart by its channel and head. */
 function batchOf(channelId: number, expectedHead: number): ArchiveBatch {
-  return { channelId, epoch: 1, expectedHead, segments: [], sessions: [], losses: [] };
+  return {
+    channelId,
+    epoch: 1,
+    expectedHead,
+    segments: [],
+    sessions: [],
+    losses: [],
+    heals: [],
+    resolvedOffers: [],
+  };
 }
 
 /** A source of `ready` full batches, and one young one that only `force` gets out. */
@@ -60,8 +69,10 @@ interface Stage {
   readonly database: string[];
 }
 
+type Outcome = Exclude<AppendResult['outcome'], 'rolled_back'>;
+
 /** A writer whose attempts `answer` decides. */
-function stage(answer: (batch: ArchiveBatch, attempt: number) => AppendResult['outcome']): Stage {
+function stage(answer: (batch: ArchiveBatch, attempt: number) => Outcome): Stage {
   const attempts: string[] = [];
   const database: string[] = [];
   const writer = new ShardWriter({
