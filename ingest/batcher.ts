@@ -189,6 +189,11 @@ export class Batcher {
     else if (this.#open.heldBytes >= batchBytesMax) this.#close();
   }
 
+  /** What its owner came to last changes nothing. */
+  pass(mark: BatchMark): void {
+    this.#open.mark = mark;
+  }
+
   /**
    * The next batch to commit: a full one, or the open one when it is old enough or `force` is set.
    */
