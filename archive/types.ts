@@ -55,22 +55,31 @@ export interface DeclaredLoss {
 }
 
 /**
- * Declared lost before, and here after all: the messages are in the batch's segments, the loss stays
- * and is marked as healed. Both ends included; a declared loss covers it.
+ * Sequences that were declared lost, and that the batch it belongs to stores after all: somebody
+ * else had heard them. What of them is not declared lost stays as it is.
  */
 export interface Heal {
   readonly session: SessionId;
   readonly firstSequence: number;
   readonly lastSequence: number;
-  /** Name of the archiver that had heard them. */
+  /** Who had heard them: the name of an archiver. */
   readonly by: string;
 }
 
-/** Names one offer of messages that were declared lost. */
-export interface HealOfferKey {
+/**
+ * Sequences that were told twice with different bytes. What is stored stays; what the other telling
+ * said is kept as a hash, if anybody had all of it.
+ */
+export interface Conflict {
   readonly session: SessionId;
   readonly firstSequence: number;
-  readonly offeredBy: string;
+  readonly lastSequence: number;
+  /** SHA-256 of the payload as stored, and as it was told the other time. Null if not known. */
+  readonly storedSha256: Uint8Array | null;
+  readonly heardSha256: Uint8Array | null;
+  readonly detectedAtUs: number;
+  /** How it showed, in words. */
+  readonly evidence: string;
 }
 
 /** Everything that one transaction makes durable for one channel. */
@@ -86,20 +95,17 @@ export interface ArchiveBatch {
   readonly segments: readonly Segment[];
   readonly sessions: readonly SessionProgress[];
   readonly losses: readonly DeclaredLoss[];
-  /**
-   * Their messages are in segments of their own behind the others; their sessions' watermarks do
-   * not move for them.
-   */
+  /** Apart from each other. The segments hold every message of theirs. */
   readonly heals: readonly Heal[];
-  /** Offers that this batch takes or finds to be of no use: their rows go. */
-  readonly resolvedOffers: readonly HealOfferKey[];
+  readonly conflicts: readonly Conflict[];
 }
 
 /**
  * What became of a batch. `committed`: durable, and `head` is the last position. `fenced`: nothing
  * was written, another archiver has the channel now. `rolled_back`: nothing was written, and the
- * archive ends before the head that this archiver has seen committed: another server took over that
- * lacks the last commits.
+ * server lacks what it had committed before, so that `head` lies before where the batch begins, or
+ * `epoch` before that of the batch; a failover to a server that was behind does that. Both are 0 if
+ * the server does not know the lease at all.
  */
 export type AppendResult =
   | { readonly outcome: 'committed'; readonly head: number; readonly archivedAtUs: number }

@@ -312,7 +312,7 @@ export class Batcher {
       segments,
       losses,
       heals: [],
-      resolvedOffers: [],
+      conflicts: [],
       sessions: this.#snapshot(changed),
     };
     this.#closedBytes += heldBytes;

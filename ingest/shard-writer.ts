@@ -15,7 +15,10 @@ export interface BatchSource {
   pollBatch(nowMs: number, force: boolean): ArchiveBatch | undefined;
   /** `batch`, the last one given out, is durable. */
   committed(batch: ArchiveBatch): void;
-  /** The batch was refused for good: another archiver writes this channel. */
+  /**
+   * The batch was refused for good: another archiver writes this channel, or the server has gone
+   * back behind it.
+   */
   fenced(): void;
 }
 

@@ -58,7 +58,9 @@ export class Shard {
     const open = this.#resources.use(
       openDatabase({ url, applicationName, statementTimeoutMs: 10_000, poolConnectionsMax: 2 }),
     );
-    const appender = this.#resources.use(new Appender({ url, applicationName }));
+    const appender = this.#resources.use(
+      new Appender({ url, applicationName, holder: settings.holder }),
+    );
     this.#database = open.database;
     this.#writer = new ShardWriter({
       append: (batch) => appender.append(batch),

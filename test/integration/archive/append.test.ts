@@ -132,7 +132,7 @@ test('a batch without segments stores progress and losses and leaves the head', 
       },
     ],
     heals: [],
-    resolvedOffers: [],
+    conflicts: [],
   };
   assert.equal((await appender.append(batch)).outcome, 'committed');
   assert.equal((await appender.append(batch)).outcome, 'committed', 'repeating is harmless');

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { AppendResult, ArchiveBatch } from '#archive/mod.ts';
+import type { ArchiveBatch } from '#archive/mod.ts';
 import { BackcastError } from '#base/mod.ts';
 import { type BatchSource, ShardWriter } from '#ingest/shard-writer.ts';
 
@@ -19,7 +19,7 @@ function batchOf(channelId: number, expectedHead: number): ArchiveBatch {
     sessions: [],
     losses: [],
     heals: [],
-    resolvedOffers: [],
+    conflicts: [],
   };
 }
 
@@ -69,10 +69,8 @@ interface Stage {
   readonly database: string[];
 }
 
-type Outcome = Exclude<AppendResult['outcome'], 'rolled_back'>;
-
 /** A writer whose attempts `answer` decides. */
-function stage(answer: (batch: ArchiveBatch, attempt: number) => Outcome): Stage {
+function stage(answer: (batch: ArchiveBatch, attempt: number) => 'committed' | 'fenced'): Stage {
   const attempts: string[] = [];
   const database: string[] = [];
   const writer = new ShardWriter({
