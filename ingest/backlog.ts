@@ -121,6 +121,11 @@ export class Backlog {
 
   /** The sessions of which something is kept. */
   keptSessions(): ReadonlySet<SessionId> {
+    return this.#queue.sessions();
+  }
+
+  /** Those, and the ones of which something would be told again if the archive went back. */
+  rememberedSessions(): ReadonlySet<SessionId> {
     const recent = this.#recent.all().map(({ event }) => event.session);
     return this.#queue.sessions().union(new Set(recent));
   }
@@ -133,7 +138,7 @@ export class Backlog {
 
   /**
    * From now on `batcher` is told: first what is kept, of which only what it does not know. It has
-   * to know all `keptSessions` that the archive has. `isOpening`: it was made from the same state
+   * to know all `rememberedSessions` that the archive has. `isOpening`: it was made from the same state
    * of the archive as this backlog, and nothing has happened since.
    */
   lead(batcher: Batcher, isOpening = false): void {

@@ -19,7 +19,7 @@ export interface BatchSource {
    * The batch was refused for good: another archiver writes this channel, or the server has gone
    * back behind it.
    */
-  fenced(): void;
+  fenced(batch: ArchiveBatch, isRolledBack: boolean): void;
 }
 
 /** What the writer needs from outside. */
@@ -120,7 +120,7 @@ export class ShardWriter {
           source.committed(batch);
         } else {
           this.#sources.delete(source);
-          source.fenced();
+          source.fenced(batch, result.outcome === 'rolled_back');
         }
         return;
       } catch (error) {

@@ -7,6 +7,7 @@ import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import { LOSS_CAUSES, SEGMENT_MESSAGES_MAX } from '#base/mod.ts';
 import { CONFLICTS } from './conflict-tables.ts';
+import { CANDIDATES, HEAL_OFFERS } from './standby-tables.ts';
 
 /** How the arrays of a segment are compressed; `none` keeps them outside the row as they are. */
 export type StoredCompression = 'lz4' | 'pglz' | 'none';
@@ -149,6 +150,8 @@ const TABLES = [
   LOSSES,
   PARTITION_BOUNDS,
   CONFLICTS,
+  CANDIDATES,
+  HEAL_OFFERS,
   'CREATE INDEX losses_after_position ON losses (channel_id, after_position)',
 ];
 
