@@ -31,6 +31,8 @@ export interface TellerOptions {
   readonly spoolNumber: number;
   /** Messages in all that. */
   readonly untoldMessages: number;
+  /** The batcher knows it, or part of it, already; perhaps as lost. */
+  readonly onKnown: (event: ReceiverEvent, heardAtUs: number) => void;
 }
 
 /** What one batcher is told. */
@@ -144,6 +146,7 @@ export class Teller {
     const news = newsOf(this.batcher.sessions, event, this.#retelling);
     for (const one of news) this.batcher.handleEvent(one, nowMs, heardAtUs, this.#told);
     if (news.length === 0) this.batcher.pass(this.#told);
+    if (news.at(-1) !== event) this.#options.onKnown(event, heardAtUs);
   }
 
   /** Without a spool, memory is for what the batcher has not been told. */
