@@ -102,6 +102,14 @@ export class Acknowledger {
     this.#nextAtMs = Math.min(this.#nextAtMs, entry.dueAtMs);
   }
 
+  /** What was said is no longer for this archiver to say. */
+  forget(): void {
+    for (const entry of this.#entries.values()) {
+      entry.news = undefined;
+      entry.dueAtMs = Number.POSITIVE_INFINITY;
+    }
+  }
+
   /** The session is over; `contact` is where its publisher lingers. */
   ended(session: SessionId, contact: AckContact | undefined, nowMs: number): void {
     if (contact === undefined) {

@@ -99,6 +99,11 @@ export class Receiver implements Machine {
     this.#wakeAt(this.#acknowledger.nextDeadlineMs);
   }
 
+  /** Somebody else archives from now on: nothing that was told is repeated. */
+  ceaseToAcknowledge(): void {
+    this.#acknowledger?.forget();
+  }
+
   /** Sessions being followed. */
   get sessionCount(): number {
     return this.#followed.size;
