@@ -14,7 +14,7 @@ import {
   readLastLosses,
 } from '#archive/mod.ts';
 import { SegmentBuilderPool } from '#archive/segment/mod.ts';
-import { BackcastError, type ChannelAddress } from '#base/mod.ts';
+import { BackcastError, type ChannelAddress, toError } from '#base/mod.ts';
 import type { ReceiverEvent } from '#multicast/core/mod.ts';
 import { type AuthenticationKey, monotonicMs } from '#multicast/udp/mod.ts';
 import { ChannelRecorder } from './channel-recorder.ts';
@@ -44,7 +44,8 @@ export class Shard {
   readonly #leadership: Leadership;
   readonly #stopping = new AbortController();
   readonly #drainDeadline = new AbortController();
-  readonly #takes: Promise<void>[] = [];
+  /** What is being done to hear each channel, one thing after the other. */
+  readonly #takeOf = new Map<string, Promise<void>>();
   readonly #builders = new SegmentBuilderPool();
 
   constructor(settings: ShardStart, report: (report: ShardReport) => void) {
@@ -94,17 +95,23 @@ export class Shard {
       clearInterval(ticking);
       this.#stopping.abort();
       this.#leadership.stop();
-      await Promise.allSettled([...this.#takes, leading]);
+      await Promise.allSettled([...this.#takeOf.values(), leading]);
       await Promise.all([...this.#recorders.values()].map((recorder) => recorder.close()));
       await this.#leadership.release();
       await this.#resources.disposeAsync();
     }
   }
 
-  /** Starts to hear a channel, and writes it when its lease is free. */
+  /**
+   * Starts to hear a channel, and writes it when its lease is free. One that is heard already has
+   * moved to `address`.
+   */
   record(channel: string, address: ChannelAddress): void {
-    const take = this.#take(channel, address).catch((error: unknown) => this.#fail(error));
-    this.#takes.push(take);
+    const earlier = this.#takeOf.get(channel) ?? Promise.resolve();
+    const take = earlier
+      .then(() => this.#take(channel, address))
+      .catch((error: unknown) => this.#fail(error));
+    this.#takeOf.set(channel, take);
   }
 
   /** Packets are sealed and checked with these keys from now on. */
@@ -155,6 +162,8 @@ export class Shard {
   }
 
   async #open(channel: string, address: ChannelAddress): Promise<void> {
+    const known = this.#recorders.get(channel);
+    if (known !== undefined) return await this.#move(known, channel, address);
     const { holder } = this.#settings;
     const channelId = await ensureChannel(this.#database, channel, address);
     const lease = await acquireLease(this.#database, channelId, holder, LEASE_MS);
@@ -194,6 +203,24 @@ export class Shard {
     if (lease.outcome === 'acquired') this.#log('info', 'recording', { ...at, epoch });
     else this.#log('info', 'standing by', { ...at, holder: lease.holder });
     this.#report({ kind: 'recording', channel });
+  }
+
+  /** What cannot be heard where it is now is still heard where it was. */
+  async #move(recorder: ChannelRecorder, channel: string, address: ChannelAddress): Promise<void> {
+    const { group, port, dport, framing } = address;
+    const at = { channel, group, port, dport };
+    if (framing !== recorder.framing) {
+      const reason = `its framing is ${recorder.framing} here, and cannot become ${framing}`;
+      return this.#log('warn', 'channel is not heard where it is now', { ...at, reason });
+    }
+    await ensureChannel(this.#database, channel, address);
+    try {
+      await recorder.move(address);
+      this.#log('info', 'channel has moved', at);
+    } catch (error) {
+      const reason = toError(error).message;
+      this.#log('warn', 'channel is not heard where it is now', { ...at, reason });
+    }
   }
 
   /** Only who leads has batches. */

@@ -90,13 +90,11 @@ export class Receiver implements Machine {
 
   /**
    * The archive has this of a session of ours that is followed or has just ended: its publisher is
-   * told, now and again. To be called after the commit, and never before. Nothing unless
-   * `acknowledges` is set.
+   * told, now and again, if `acknowledges` is set. To be called after the commit, never before.
    */
   acknowledge(session: SessionId, news: Acknowledgement, nowMs: number): void {
-    if (this.#acknowledger === undefined) return;
-    this.#acknowledger.acknowledge(session, news, nowMs);
-    this.#wakeAt(this.#acknowledger.nextDeadlineMs);
+    this.#acknowledger?.acknowledge(session, news, nowMs);
+    this.#wakeAt(this.#acknowledger?.nextDeadlineMs ?? Number.POSITIVE_INFINITY);
   }
 
   /** Somebody else archives from now on: nothing that was told is repeated. */
@@ -104,15 +102,17 @@ export class Receiver implements Machine {
     this.#acknowledger?.forget();
   }
 
+  /** Whether a session is followed, or remembered to go on where it was left. */
+  knows(session: SessionId): boolean {
+    return this.#followed.has(session) || this.#remembered.resumeOf(session) !== undefined;
+  }
+
   /** Sessions being followed. */
   get sessionCount(): number {
     return this.#followed.size;
   }
 
-  /**
-   * Sessions that are over and remembered, so that they go on where they were left, or open
-   * nothing.
-   */
+  /** Sessions that are over and remembered: they go on where they were left, or open nothing. */
   get rememberedCount(): number {
     return this.#remembered.count;
   }
