@@ -39,8 +39,8 @@ export class ArchivedSessions {
   }
 
   /**
-   * A term as the one who writes begins, with what the archive has: others may have written, so what
-   * was known counts no more.
+   * A term as the one who writes begins, with what the archive has: others may have written, so
+   * what was known counts no more.
    */
   begin(sessions: readonly SessionProgress[]): void {
     this.#sessions.clear();
@@ -112,8 +112,8 @@ export class ArchivedSessions {
 }
 
 /**
- * Sessions of which the batch holds the first sequence, so that nothing was lost before it; but what
- * it heals lies in the past.
+ * Sessions of which the batch holds the first sequence, so that nothing was lost before it; but
+ * what it heals lies in the past.
  */
 function beginningIn({ losses, segments, heals }: ArchiveBatch): Set<SessionId> {
   const healed = new Set(heals.map(({ session }) => session));

@@ -1,6 +1,6 @@
-// Where a channel is heard: at its address, and after it has moved also at the one before, until the
-// sessions there are over. No session is followed at two places: a copy of one that somebody sends
-// to another group is dropped, since it would be told twice.
+// Where a channel is heard: at its address, and after it has moved also at the one before, until
+// the sessions there are over. No session is followed at two places: a copy of one that somebody
+// sends to another group is dropped, since it would be told twice.
 
 import type { ChannelAddress, SessionId } from '#base/mod.ts';
 import type { Acknowledgement, ReceiverEvent, ResumePoint } from '#multicast/core/mod.ts';

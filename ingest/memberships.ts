@@ -27,7 +27,7 @@ export class Memberships implements AsyncDisposable {
     this.#warn = (fields, message) => log.warn(fields, message);
   }
 
-  /** Joins `channel`, which is heard at `at`; a channel that has moved is heard at several places. */
+  /** Joins `channel`, which is heard at `at`; one that has moved is heard at several places. */
   begin(channel: string, at: MemberAddress): void {
     const join = this.#tryToJoin(channel, at);
     this.#all.push(join);

@@ -6,7 +6,6 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { pathToFileURL } from 'node:url';
 import { sql } from 'kysely';
 import { startArchiverProcess } from '#test/support/archiver-process.ts';
 import { setScene } from '#test/support/archiving.ts';
@@ -15,9 +14,9 @@ import { createTestFolder } from '#test/support/folder.ts';
 const HOUR_MS = 3_600_000;
 const PATIENCE_MS = 20_000;
 const PER_STEP = 20;
-const CLOCK = pathToFileURL(join(import.meta.dirname, '../../support/stepping-clock.ts')).href;
+const CLOCK = import.meta.resolve('#test/support/stepping-clock.ts');
 
-test('an archiver whose date is set an hour forward and back goes on as if it were not', async () => {
+test('an archiver whose date is set an hour forward and back just goes on', async () => {
   await using scene = await setScene();
   await using folder = await createTestFolder();
   const clockFile = join(folder.path, 'clock');

@@ -139,7 +139,7 @@ test('of as many losses as were looked up, there may be older ones', () => {
   assert.deepEqual(archived, { through: 400, exactFrom: 100, lost: [{ first: 100, last: 115 }] });
 });
 
-test('with a new term nothing that was known before counts, and open sessions are looked up', () => {
+test('with a new term nothing that was known counts, and open sessions are looked up', () => {
   const { sessions, told } = newSessions();
   const { sessions: archived } = batch(1, 10);
   sessions.committed(batch(1, 10));
