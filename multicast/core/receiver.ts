@@ -23,6 +23,7 @@ import { ForeignSources } from './foreign-sources.ts';
 import type { Machine, Remote, Transmit } from './machine.ts';
 import { expiryMsOf, Peer, peerKey, type SessionSnapshot, tsiText } from './peer.ts';
 import { RateLimiter } from './rate-limiter.ts';
+import { newConflictLimiter } from './recent-packets.ts';
 import type { ReceiverEvent, ResumePoint } from './receiver-event.ts';
 import { RememberedSessions } from './remembered-sessions.ts';
 import { RepairLatency } from './repair-latency.ts';
@@ -73,6 +74,7 @@ export class Receiver implements Machine {
     rateBytesPerSec: NAKS_PER_SEC_MAX,
     burstBytes: NAKS_PER_SEC_MAX / 10,
   });
+  readonly #conflicts = newConflictLimiter();
   readonly #foreign = new ForeignSources();
   readonly #transmits: Transmit[] = [];
   #events: ReceiverEvent[] = [];
@@ -149,6 +151,7 @@ export class Receiver implements Machine {
   handleTimeout(nowMs: number): void {
     if (nowMs < this.#nextDeadlineMs) return;
     this.#naks.refill(nowMs);
+    this.#conflicts.refill(nowMs);
     const lateMs = nowMs - this.#nextDeadlineMs;
     if (lateMs >= ASLEEP_MS_MIN) this.#overslept(lateMs, nowMs);
     this.#nextDeadlineMs = Number.POSITIVE_INFINITY;
@@ -317,6 +320,7 @@ export class Receiver implements Machine {
       counters: this.counters,
       repairLatency: this.repairLatency,
       mayAsk: () => this.#naks.take(1),
+      mayTellConflict: () => this.#conflicts.take(1),
       emit: (event) => this.#events.push(event),
       transmit: (transmit) => this.#transmits.push(transmit),
     });
