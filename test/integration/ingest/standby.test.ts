@@ -80,9 +80,9 @@ interface Traffic extends AsyncDisposable {
 /** About 2,000 messages a second until it is stopped. */
 function publishSteadily(publisher: ChannelPublisher): Traffic {
   let count = 0;
-  let isStopped = false;
+  const stopping = new AbortController();
   const run = async (): Promise<void> => {
-    while (!isStopped) {
+    while (!stopping.signal.aborted) {
       for (let index = 0; index < BURST; index += 1) {
         count += 1;
         const payload = Buffer.alloc(100 + (count % 50), 'x');
@@ -94,7 +94,7 @@ function publishSteadily(publisher: ChannelPublisher): Traffic {
   };
   const running = run();
   const stop = async (): Promise<void> => {
-    isStopped = true;
+    stopping.abort();
     await running;
   };
   return {
