@@ -3,8 +3,7 @@
 // function in ON CONFLICT: a distributed PostgreSQL evaluates that clause on another node and
 // refuses.
 
-import { escapeLiteral } from 'pg';
-import { assert, formatInstant } from '#base/mod.ts';
+import { formatInstant } from '#base/mod.ts';
 import { sessionParameter } from './database-types.ts';
 import { sessionStretches } from './session-stretches.ts';
 import type { ArchiveBatch } from './types.ts';
@@ -24,36 +23,47 @@ export interface TransactionLimits {
 
 const DAY_US = 86_400_000_000;
 
-/** Who takes the fence, and where it leaves the head. */
-export interface FenceOptions {
-  readonly holder: string;
-  readonly newHead: number;
-  readonly limits: TransactionLimits;
-}
-
 /**
- * Opens the transaction and takes the fence, in one round trip: the last result has one row if the
- * lease is still ours and the head is where we left it, and none otherwise.
+ * How the server finds out that our host is gone, in whose name it holds locks: asks after 5 s, and
+ * gives up 6 s later. The defaults are hours.
  */
-export function beginAndFence(
-  batch: ArchiveBatch,
-  { holder, newHead, limits }: FenceOptions,
-): string {
-  const numbers = [batch.channelId, batch.epoch, batch.expectedHead, newHead];
-  assert(numbers.every(Number.isSafeInteger), 'what is written into the text is a number');
-  return [
-    'BEGIN',
-    'SET LOCAL synchronous_commit = on',
-    `SET LOCAL statement_timeout = ${limits.statementMs}`,
-    `SET LOCAL lock_timeout = ${limits.lockMs}`,
-    `SET LOCAL idle_in_transaction_session_timeout = ${limits.idleMs}`,
-    `UPDATE leases SET head = ${newHead} WHERE channel_id = ${batch.channelId} ` +
-      `AND epoch = ${batch.epoch} AND head = ${batch.expectedHead} ` +
-      `AND holder = ${escapeLiteral(holder)} RETURNING now() AS archived_at`,
-  ].join(';\n');
+const KEEPALIVE = { tcp_keepalives_idle: 5, tcp_keepalives_interval: 2, tcp_keepalives_count: 3 };
+
+/** Opens the transaction in one round trip; the last result is its time. */
+export function beginStatements({ statementMs, lockMs, idleMs }: TransactionLimits): string {
+  const settings = {
+    synchronous_commit: 'on',
+    statement_timeout: statementMs,
+    lock_timeout: lockMs,
+    idle_in_transaction_session_timeout: idleMs,
+    ...KEEPALIVE,
+  };
+  const set = Object.entries(settings).map(([name, value]) => `SET LOCAL ${name} = ${value}`);
+  return ['BEGIN', ...set, 'SELECT now() AS archived_at'].join(';\n');
 }
 
-/** What is to run between the COPY and the COMMIT; heals follow. */
+/** Moves the head: one row if the lease is still ours and the head where we left it, else none. */
+export function fence(
+  batch: ArchiveBatch,
+  { holder, newHead }: { readonly holder: string; readonly newHead: number },
+): Statement {
+  return {
+    text: `
+UPDATE leases SET head = $1, commits = commits + 1
+WHERE channel_id = $2 AND epoch = $3 AND head = $4 AND holder = $5
+  AND commits = coalesce($6, commits)`,
+    values: [
+      newHead,
+      batch.channelId,
+      batch.epoch,
+      batch.expectedHead,
+      holder,
+      batch.expectedCommits ?? null,
+    ],
+  };
+}
+
+/** What is to run between the fence and the COMMIT; heals follow. */
 export function batchStatements(
   batch: ArchiveBatch,
   holder: string,

@@ -32,6 +32,8 @@ export interface LeasesTable {
   expires_at: Instant;
   /** The last archived position of the channel, 0 when it has none. */
   head: number;
+  /** Batches committed, also those that held no message. */
+  commits: number;
 }
 
 /** The account of each session: what the archive answers for. */

@@ -4,9 +4,10 @@
 // that history was dropped.
 
 import type { Pool } from 'pg';
-import { type Framing, SEQUENCE_MAX, type SequenceRange } from '#base/mod.ts';
+import { type Framing, SEQUENCE_MAX, type SequenceRange, type SessionId } from '#base/mod.ts';
 import type { ArchiveDatabase } from './connect.ts';
 import type { ArchivedSession } from './read.ts';
+import type { ArchivedSegment } from './read-decode.ts';
 import {
   coveredSequences,
   interleave,
@@ -15,7 +16,7 @@ import {
   type MessageRun,
   selectRuns,
 } from './read-entries.ts';
-import { lossesBySequence } from './read-losses.ts';
+import { cutLosses, type HealedRange, lossesAndHeals } from './read-losses.ts';
 import {
   historyGone,
   makePage,
@@ -26,7 +27,7 @@ import {
   type Unsettled,
 } from './read-page.ts';
 import type { PartitionBounds } from './read-partitions.ts';
-import { type ArchivedInterval, fetchSegmentsAt } from './read-segments.ts';
+import { fetchSegmentsAt } from './read-segments.ts';
 import { type IndexEntry, SessionIndex } from './read-session-index.ts';
 
 /** What a reading by sequence has settled before its first page. */
@@ -71,48 +72,67 @@ export class SequenceReading implements MessageReading {
 
   async nextPage(messagesMax: number): Promise<MessagePage> {
     const before = this.#rest;
-    const { db, session } = this.#plan;
-    const found = await this.#index.entries(before, this.order);
+    const { db, framing, session } = this.#plan;
+    const straight = await this.#index.entries(before, this.order);
+    const within = reachOf(straight, before, this.order);
+    const { losses, healed } = await lossesAndHeals(db, this.#plan, session, within);
+    const found = await this.#withHealed(straight, healed);
     const entries = trimEntries(found, before, { messagesMax, isDense: !session.isForeign });
     const { runs, covered } = await this.#fetchRuns(entries, messagesMax);
     const isLast = entries.length === 0 || this.#rest.first > this.#rest.last;
     const read = isLast ? before : difference(before, this.#rest, this.order);
-    const losses = await lossesBySequence(db, this.#plan, session, read);
-    this.#assertCovered([...covered, ...losses], read);
-    const page = interleave(runs, losses, lastSequenceOf, (loss) => loss.first - 1);
+    const lost = cutLosses(losses, read, session.isForeign ? framing : undefined);
+    this.#assertCovered([...covered, ...lost], read);
+    const page = interleave(runs, lost, lastSequenceOf, (loss) => loss.first - 1);
     return makePage(page, this.order, isLast);
   }
 
+  async #withHealed(
+    straight: readonly IndexEntry[],
+    healed: readonly HealedRange[],
+  ): Promise<readonly IndexEntry[]> {
+    if (healed.length === 0) return straight;
+    const { entries, isAll } = await this.#index.healedEntries(healed, this.order);
+    const all = [...straight, ...entries].toSorted((a, b) => a.firstSequence - b.firstSequence);
+    const ordered = this.order === 'asc' ? all : all.toReversed();
+    const end = isAll ? undefined : entries.at(-1);
+    return end === undefined ? ordered : ordered.slice(0, ordered.indexOf(end) + 1);
+  }
+
   /**
-   * The messages that `entries` point at, ascending, and the numbers that their segments account
-   * for; takes them, and what lies between, off the rest.
+   * The messages that `entries` point at, ascending, and the numbers that they account for; takes
+   * them, and what lies between, off the rest.
    */
   async #fetchRuns(
     entries: readonly IndexEntry[],
     messagesMax: number,
   ): Promise<{ readonly runs: MessageRun[]; readonly covered: SequenceRange[] }> {
     if (entries.length === 0) return { runs: [], covered: [] };
-    const { pool, channelId, request } = this.#plan;
+    const { pool, channelId } = this.#plan;
     const segments = await fetchSegmentsAt(pool, {
       channelId,
-      archived: archivedOf(entries),
+      archived: this.#index.daysOf(entries),
       firstPositions: entries.map((entry) => entry.firstPosition),
-      order: this.order,
     });
-    const sequences = { session: request.session, ...this.#rest };
-    const positions = { first: 1, last: SEQUENCE_MAX };
-    const fetched = segments.flatMap((segment) => {
-      const runs = selectRuns(segment, { positions, published: undefined, sequences });
+    const held = heldEntries(entries, segments);
+    if (held.length === 0) throw this.#gone();
+    const parts = held.map(({ entry, segment }) => {
+      const first = Math.max(entry.firstSequence, this.#rest.first);
+      const last = Math.min(entry.lastSequence, this.#rest.last);
+      return { segment, sequences: { session: this.#plan.request.session, first, last } };
+    });
+    const fetched = parts.flatMap(({ segment, sequences }) => {
+      const runs = runsBySequence(segment, sequences);
       return this.order === 'asc' ? runs : runs.toReversed();
     });
     const { taken, isCut } = takeMessages(fetched, messagesMax, this.order);
-    const held = new Set(segments.map(({ firstPosition }) => firstPosition));
-    const read = entries.filter(({ firstPosition }) => held.has(firstPosition));
-    if (read.length === 0) throw this.#gone();
-    this.#takeOff(isCut ? taken[taken.length - 1] : undefined, read);
+    this.#takeOff(
+      isCut ? taken[taken.length - 1] : undefined,
+      held.map(({ entry }) => entry),
+    );
     return {
       runs: this.order === 'asc' ? taken : taken.toReversed(),
-      covered: segments.flatMap((segment) => coveredSequences(segment, sequences)),
+      covered: parts.flatMap(({ segment, sequences }) => coveredSequences(segment, sequences)),
     };
   }
 
@@ -165,9 +185,42 @@ function trimEntries(
   return end === -1 ? entries : entries.slice(0, end);
 }
 
-function archivedOf(entries: readonly IndexEntry[]): ArchivedInterval {
-  const instants = entries.map((entry) => entry.archivedAtUs);
-  return { startUs: Math.min(...instants), endUs: Math.max(...instants) + 1 };
+/** How far into `sequences` the index rows `entries` reach; without any, all is known. */
+function reachOf(
+  entries: readonly IndexEntry[],
+  sequences: SequenceRange,
+  order: 'asc' | 'desc',
+): SequenceRange {
+  const end = entries.at(-1);
+  if (end === undefined) return sequences;
+  const { first, last } = sequences;
+  if (order === 'asc') return { first, last: Math.min(last, end.lastSequence) };
+  return { first: Math.max(first, end.firstSequence), last };
+}
+
+/** Of `entries`, the ones before the first whose segment is not among `segments`. */
+function heldEntries(
+  entries: readonly IndexEntry[],
+  segments: readonly ArchivedSegment[],
+): { readonly entry: IndexEntry; readonly segment: ArchivedSegment }[] {
+  const found = new Map(segments.map((segment) => [segment.firstPosition, segment]));
+  const held: { readonly entry: IndexEntry; readonly segment: ArchivedSegment }[] = [];
+  for (const entry of entries) {
+    const segment = found.get(entry.firstPosition);
+    if (segment === undefined) break;
+    held.push({ entry, segment });
+  }
+  return held;
+}
+
+/** Healed messages may stand behind later ones in their segment. */
+function runsBySequence(
+  segment: ArchivedSegment,
+  sequences: SequenceRange & { readonly session: SessionId },
+): MessageRun[] {
+  const positions = { first: 1, last: SEQUENCE_MAX };
+  const runs = selectRuns(segment, { positions, published: undefined, sequences });
+  return runs.toSorted((one, other) => one.firstSequence - other.firstSequence);
 }
 
 /** What a page took that left `after` of `before`. */

@@ -32,6 +32,8 @@ const SOURCE_EXPIRY_MS = 30_000;
 const GROUP_OF_IPV4 = '239.192.0.0';
 const API_CONNECTIONS_MAX = 8;
 const API_STATEMENT_MS_MAX = 15_000;
+/** The server's own limit comes first. */
+const API_SILENCE_MS_MAX = 20_000;
 /** More threads than this do not help one channel, and few hosts have so many busy ones. */
 const SHARDS_AUTO_MAX = 4;
 
@@ -116,6 +118,7 @@ export async function startApi(
     url: databaseUrl,
     applicationName: 'backcast replay API',
     statementTimeoutMs: API_STATEMENT_MS_MAX,
+    silenceMsMax: API_SILENCE_MS_MAX,
     poolConnectionsMax: API_CONNECTIONS_MAX,
   });
   try {

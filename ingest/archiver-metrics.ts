@@ -122,6 +122,12 @@ const DESCRIPTIONS: Readonly<Record<keyof Numbers, Description>> = {
     unit: 'boolean',
     sentence: '1 while the last attempt to commit failed for want of the database, else 0.',
   },
+  refused: {
+    name: 'backcast_archiver_refused',
+    type: 'gauge',
+    unit: 'boolean',
+    sentence: '1 while the database refuses what there is to be committed, else 0.',
+  },
 };
 
 const DEGRADED: MetricDescription = {

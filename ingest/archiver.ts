@@ -172,6 +172,7 @@ export class Archiver implements AsyncDisposable {
       url: databaseUrl,
       applicationName: `backcast archiver ${holder}`,
       statementTimeoutMs: 10_000,
+      silenceMsMax: 12_000,
       poolConnectionsMax: 1,
     });
     await ensureSchema(this.#database.database);

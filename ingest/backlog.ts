@@ -111,6 +111,11 @@ export class Backlog {
     return this.#teller?.batcher.committedPosition ?? this.#trimming.head;
   }
 
+  /** What is archived through here would not be written again if the archive went back. */
+  get settledPosition(): number {
+    return Math.max(0, this.archivedPosition - this.#recent.messageCount);
+  }
+
   /** The position that the last message heard has or will have. */
   get receivedPosition(): number {
     if (this.#teller === undefined) return this.#trimming.head + this.#queue.messageCount;
@@ -124,15 +129,14 @@ export class Backlog {
     return Math.max(archivedPosition, this.receivedPosition - this.#queue.kept.messageCount);
   }
 
-  /** The sessions of which something is kept. */
+  /** The sessions of which something is kept that is not archived yet, as far as is known. */
   keptSessions(): ReadonlySet<SessionId> {
     return this.#queue.sessions();
   }
 
   /** Those, and the ones of which something would be told again if the archive went back. */
   rememberedSessions(): ReadonlySet<SessionId> {
-    const recent = this.#recent.all().map(({ event }) => event.session);
-    return this.#queue.sessions().union(new Set(recent));
+    return this.keptSessions().union(this.#recent.sessions());
   }
 
   /** The archive knows this session. */
@@ -161,6 +165,7 @@ export class Backlog {
       recent: isOpening ? [] : this.#recent.all(),
       spoolNumber: isOpening ? this.#archivedThrough : (spool?.firstNumber ?? 1) - 1,
       onKnown: (event, heardAtUs) => this.#trimming.offer(event, heardAtUs),
+      onRead: (kept) => this.#remember(kept),
       untoldMessages: isOpening ? this.#recoveredMessages : this.#queue.messageCount,
     });
     teller.heard = this.#front;
@@ -247,16 +252,14 @@ export class Backlog {
   async #recover(): Promise<void> {
     const { spool, sessions } = this.#options;
     if (spool === undefined || this.#drain === undefined) return;
-    const { messageCount, hasNews } = await this.#drain.recover(
-      new SessionLedger(sessions),
-      this.#heard,
-      ({ number, spooled }) => this.#queue.spans.note(number, spooled.event),
+    const archived = new SessionLedger(sessions);
+    const { messageCount, hasNews } = await this.#drain.recover(archived, this.#heard, (found) =>
+      this.#queue.spans.note(found.number, found.spooled.event),
     );
     this.#queue.recovered(spool.durableThrough);
     this.#archivedThrough = hasNews ? spool.firstNumber - 1 : spool.durableThrough;
-    if (!hasNews) return;
     this.#recoveredMessages = messageCount;
-    this.#queue.startSpooling();
+    if (hasNews) this.#queue.startSpooling();
   }
 
   #startSpooling(): void {
@@ -272,9 +275,9 @@ export class Backlog {
     const retelling = { framing: this.#options.framing, missing: 'corrupt' } as const;
     for (const news of newsOf(front, kept.event, retelling)) follow(front, news, kept.heardAtUs);
     if (this.#queue.keep(kept, nowMs)) teller?.addUntold(messagesIn(kept.event));
+    if (teller !== undefined || this.#queue.isSpooling) return this.#work();
     const isMuch = this.#queue.kept.bytes >= this.#options.directBytesMax;
-    if (teller !== undefined || this.#queue.isSpooling) this.#work();
-    else if (isMuch && this.isSpoolUsable) this.#startSpooling();
+    if (isMuch && this.isSpoolUsable) this.#startSpooling();
   }
 
   /** It is in the archive: now, and after the server fails perhaps not. */
@@ -336,6 +339,7 @@ export class Backlog {
     for (let { first } = kept; first !== undefined; { first } = kept) {
       if (first.spoolNumber === 0 || first.spoolNumber > durableThrough) break;
       if (!kept.isFirstTold && teller?.isMemoryNext === true) teller.tellFirstUntold(nowMs);
+      if (kept.isFirstTold) this.#remember(first);
       this.#queue.release();
     }
     this.#options.onWork();

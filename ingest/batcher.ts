@@ -10,7 +10,7 @@
 // A batch ends between two packets, never inside one, so that a session's resume point is exact.
 
 import { assert, foreignPacketCount, type Framing, type SessionId } from '#base/mod.ts';
-import type { ArchiveBatch, DeclaredLoss, Heal, SessionProgress } from '#archive/mod.ts';
+import type { ArchiveBatch, Conflict, DeclaredLoss, Heal, SessionProgress } from '#archive/mod.ts';
 import type { Segment, SegmentBuilder, SegmentBuilderPool } from '#archive/segment/mod.ts';
 import type {
   MessagesDelivered,
@@ -19,6 +19,7 @@ import type {
   ResumePoint,
 } from '#multicast/core/mod.ts';
 import { type BlockReader, newBlockReader, NO_PUBLISH_TIME } from '#multicast/wire/mod.ts';
+import { conflictOf } from './content-conflict.ts';
 import type { HealedBlock } from './healing.ts';
 import { SessionLedger } from './session-ledger.ts';
 
@@ -28,6 +29,8 @@ export interface BatcherOptions {
   readonly epoch: number;
   /** Last archived position of the channel. */
   readonly head: number;
+  /** Batches that the channel's archive is made of. */
+  readonly commits: number;
   /** How the channel's packets are cut into messages. */
   readonly framing: Framing;
   /** What the archive knows of the channel's sessions, those opened last at the end. */
@@ -54,6 +57,7 @@ interface OpenBatch {
   readonly firstPosition: number;
   readonly segments: Segment[];
   readonly losses: DeclaredLoss[];
+  readonly conflicts: Conflict[];
   readonly builders: SegmentBuilder[];
   readonly changed: Set<SessionId>;
   messageCount: number;
@@ -178,6 +182,9 @@ export class Batcher {
         break;
       case 'lost':
         this.#declare(event, wallClockUs);
+        break;
+      case 'conflict':
+        this.#open.conflicts.push(conflictOf(event, wallClockUs));
         break;
       case 'closed':
         this.#closeSession(event.session, event.cause, wallClockUs);
@@ -334,15 +341,16 @@ export class Batcher {
   #close(heals: readonly Heal[] = []): void {
     if (this.#builder !== undefined) this.#finishSegment(this.#builder);
     const { number, firstPosition, segments, losses, builders, changed } = this.#open;
-    const { heldBytes, openedAtMs, mark } = this.#open;
+    const { conflicts, heldBytes, openedAtMs, mark } = this.#open;
     const batch: ArchiveBatch = {
       channelId: this.#options.channelId,
       epoch: this.#options.epoch,
       expectedHead: firstPosition - 1,
+      expectedCommits: this.#options.commits + number - 1,
       segments,
       losses,
       heals,
-      conflicts: [],
+      conflicts,
       sessions: this.#snapshot(changed),
     };
     this.#closedBytes += heldBytes;
@@ -358,6 +366,7 @@ function newBatch(number: number, firstPosition: number, mark: BatchMark): OpenB
     mark,
     segments: [],
     losses: [],
+    conflicts: [],
     builders: [],
     changed: new Set(),
     messageCount: 0,
@@ -371,7 +380,8 @@ function isHealing({ batch }: ClosedBatch): boolean {
 }
 
 function isEmpty(batch: OpenBatch): boolean {
-  return batch.messageCount === 0 && batch.changed.size === 0;
+  const isUnchanged = batch.changed.size === 0 && batch.conflicts.length === 0;
+  return batch.messageCount === 0 && isUnchanged;
 }
 
 function nextPosition(batch: OpenBatch): number {

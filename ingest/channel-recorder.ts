@@ -28,7 +28,7 @@ import { LossLookup } from './loss-lookup.ts';
 import { openBacklog } from './open-backlog.ts';
 import type { ChannelRecorderOptions, RecorderCounters, Term } from './recorder-options.ts';
 import { SessionLookup } from './session-lookup.ts';
-import type { BatchSource } from './shard-writer.ts';
+import type { BatchSource, Refusal } from './shard-writer.ts';
 
 /** Records one channel. */
 export class ChannelRecorder implements BatchSource, AsyncDisposable {
@@ -42,6 +42,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   readonly #archived: LossLookup | undefined;
   #archivedMessages = 0;
   #commits = 0;
+  #archivedCommits = 0;
   #takeovers = 0;
   #rollbacks = 0;
   #healedMessages = 0;
@@ -80,7 +81,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
    */
   static async open(
     options: ChannelRecorderOptions,
-    epoch: number | undefined,
+    won: Pick<Term, 'epoch' | 'commits'> | undefined,
   ): Promise<ChannelRecorder> {
     const { address, head, sessions } = options;
     const offering = new HealOffering(options.holder);
@@ -95,7 +96,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     await using opened = new AsyncDisposableStack();
     opened.defer(() => backlog.close());
     const recorder = new ChannelRecorder(options, backlog, offering);
-    if (epoch !== undefined) recorder.#lead({ epoch, head, sessions }, true);
+    if (won !== undefined) recorder.#lead({ ...won, head, sessions }, true);
     await recorder.#ears.listen();
     opened.move();
     return recorder;
@@ -115,7 +116,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   }
 
   /** Numbers for the status line and metrics. */
-  get counters(): Omit<RecorderCounters, 'databaseAway'> {
+  get counters(): Omit<RecorderCounters, 'databaseAway' | 'refused'> {
     return {
       ...this.#ears.counters,
       pendingBytes: this.#backlog.heldBytes,
@@ -140,6 +141,16 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   /** The last position that is known to be archived. */
   get archivedPosition(): number {
     return this.#backlog.archivedPosition;
+  }
+
+  /** What is archived through here would not be written again if the archive went back. */
+  get settledPosition(): number {
+    return this.#backlog.settledPosition;
+  }
+
+  /** The batches that the archive is known to have, while this archiver writes. */
+  get archivedCommits(): number {
+    return this.#archivedCommits;
   }
 
   /** The sessions of which something is kept. */
@@ -203,6 +214,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     if (this.#batcher === undefined || batch.epoch !== this.#epoch) return;
     for (const { messageCount } of batch.segments) this.#archivedMessages += messageCount;
     this.#commits += 1;
+    this.#archivedCommits += 1;
     this.#batcher.committed();
     this.#backlog.handleCommitted();
     this.#archived?.committed(batch);
@@ -215,8 +227,8 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     this.#ears.handleTimeout(nowMs);
   }
 
-  fenced(batch: ArchiveBatch, isRolledBack: boolean): void {
-    this.#options.onFenced(batch.epoch, isRolledBack);
+  fenced(refusal: Refusal, batch: ArchiveBatch): void {
+    this.#options.onFenced(batch.epoch, refusal);
   }
 
   /** Stops listening. What was heard, to the last datagram taken, stays to be committed. */
@@ -237,6 +249,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     const { address } = this.#options;
     const batcher = new Batcher({ ...this.#options, ...term, framing: address.framing });
     this.#epoch = term.epoch;
+    this.#archivedCommits = term.commits;
     this.#batcher = batcher;
     this.#backlog.lead(batcher, isOpening);
     this.#archived?.begin(term.sessions);

@@ -130,6 +130,7 @@ export class Leadership {
   fenced(channel: string, epoch: number, isRolledBack: boolean): void {
     const place = this.#places.get(channel);
     if (place?.epoch === epoch) this.#stand(place, isRolledBack);
+    else if (place !== undefined) this.#options.onRole(place);
   }
 
   async #look(): Promise<void> {
@@ -188,7 +189,7 @@ export class Leadership {
       },
     );
     if (result.outcome === 'held') return;
-    const { epoch, head } = result;
+    const { epoch, head, commits } = result;
     place.usedEpoch = epoch;
     place.seenPosition = Math.min(place.seenPosition, head);
     await this.#catchUp(place);
@@ -196,7 +197,7 @@ export class Leadership {
     if (this.#stopping.signal.aborted) return;
     place.epoch = epoch;
     place.leader = holder;
-    recorder.lead({ epoch, head, sessions });
+    recorder.lead({ epoch, head, commits, sessions });
     this.#options.onRole(place);
     log('info', 'recording', { channel, head, epoch, after: state.holder ?? undefined });
   }
@@ -221,7 +222,7 @@ export class Leadership {
     place.epoch = undefined;
     place.unclaimedSinceMs = Number.POSITIVE_INFINITY;
     recorder.stand(isRolledBack);
-    place.seenPosition = recorder.archivedPosition;
+    place.seenPosition = recorder.settledPosition;
     this.#options.onRole(place);
     const { log } = this.#options;
     if (isRolledBack) {
@@ -238,7 +239,8 @@ export class Leadership {
     this.#isRenewing = true;
     const { database, holder } = this.#options;
     const held = this.#leading().map((place) => {
-      return { place, epoch: place.epoch, archived: place.recorder.archivedPosition };
+      const { archivedPosition, archivedCommits } = place.recorder;
+      return { place, epoch: place.epoch, archivedPosition, archivedCommits };
     });
     try {
       const leases = held.map(({ place: { channelId }, epoch }) => ({
@@ -246,12 +248,13 @@ export class Leadership {
         epoch: epoch ?? 0,
       }));
       const renewed = await renewLeases(database, leases, holder, LEASE_MS);
-      const heads = new Map(renewed.map(({ channelId, head }) => [channelId, head]));
-      for (const { place, epoch, archived } of held) {
-        const head = heads.get(place.channelId);
-        const isRolledBack = head !== undefined && head < archived;
-        if (place.epoch === epoch && (head === undefined || isRolledBack))
-          this.#stand(place, isRolledBack);
+      const byId = new Map(renewed.map((lease) => [lease.channelId, lease]));
+      for (const { place, epoch, archivedPosition, archivedCommits } of held) {
+        const lease = byId.get(place.channelId);
+        const isBehind = (lease?.head ?? 0) < archivedPosition;
+        const isRolledBack = isBehind || (lease?.commits ?? 0) < archivedCommits;
+        if (place.epoch === epoch && (lease === undefined || isRolledBack))
+          this.#stand(place, lease !== undefined);
       }
     } catch {
       // The writer notices and reports a database that is away; the epoch protects the archive

@@ -12,6 +12,7 @@ import type {
 import type { LatencySnapshot, ReceiverCounters, ReceiverEvent } from '#multicast/core/mod.ts';
 import type { KeySource, PortRange, TransportCounters } from '#multicast/udp/mod.ts';
 import type { SpoolSettings } from './open-backlog.ts';
+import type { Refusal } from './shard-writer.ts';
 
 /** What every channel of an archiver has in common. */
 export interface RecordingSettings {
@@ -66,7 +67,7 @@ export interface ChannelRecorderOptions extends RecordingSettings {
    * Nothing more can be written under this epoch: somebody else writes, or the archive has gone
    * back.
    */
-  readonly onFenced: (epoch: number, isRolledBack: boolean) => void;
+  readonly onFenced: (epoch: number, refusal: Refusal) => void;
   /** The spool cannot be used; told once. */
   readonly onSpoolProblem: (error: BackcastError) => void;
 }
@@ -75,6 +76,7 @@ export interface ChannelRecorderOptions extends RecordingSettings {
 export interface Term {
   readonly epoch: number;
   readonly head: number;
+  readonly commits: number;
   readonly sessions: readonly SessionProgress[];
 }
 
@@ -119,4 +121,6 @@ export interface RecorderCounters {
   readonly unofferedMessages: number;
   /** Whether the database was away when something was last to be committed. */
   readonly databaseAway: boolean;
+  /** Whether the database refuses what there is to be committed. */
+  readonly refused: boolean;
 }

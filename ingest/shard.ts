@@ -16,12 +16,12 @@ import {
 import { SegmentBuilderPool } from '#archive/segment/mod.ts';
 import { BackcastError, type ChannelAddress, toError } from '#base/mod.ts';
 import type { ReceiverEvent } from '#multicast/core/mod.ts';
-import { type AuthenticationKey, monotonicMs } from '#multicast/udp/mod.ts';
+import { type AuthenticationKey, monotonicMs, processRandom } from '#multicast/udp/mod.ts';
 import { ChannelRecorder } from './channel-recorder.ts';
 import { LEASE_MS, Leadership, newPlace, type Place } from './leadership.ts';
 import type { RecorderCounters } from './recorder-options.ts';
 import type { ShardReport, ShardStart } from './shard-messages.ts';
-import { ShardWriter } from './shard-writer.ts';
+import { type BatchSource, ShardWriter } from './shard-writer.ts';
 
 /** Between two attempts to take up a channel while the database is away. */
 const RETRY_MS = 1_000;
@@ -29,6 +29,8 @@ const RETRY_MS = 1_000;
 const TICK_MS = 250;
 /** What all channels together may hold of what is committed, in case that the archive goes back. */
 const RECENT_BYTES_MAX = 16 * 1_048_576;
+/** Of the small statements; the server's own limit comes first. */
+const STATEMENTS = { statementTimeoutMs: 10_000, silenceMsMax: 12_000 };
 /** After a stop, how long what was heard may take to be committed. */
 const DRAIN_MS_MAX = 3_000;
 
@@ -55,7 +57,7 @@ export class Shard {
     const applicationName = `backcast archiver ${settings.holder}`;
     const url = settings.databaseUrl;
     const open = this.#resources.use(
-      openDatabase({ url, applicationName, statementTimeoutMs: 10_000, poolConnectionsMax: 2 }),
+      openDatabase({ url, applicationName, ...STATEMENTS, poolConnectionsMax: 2 }),
     );
     const appender = this.#resources.use(
       new Appender({ url, applicationName, holder: settings.holder }),
@@ -64,6 +66,8 @@ export class Shard {
     this.#writer = new ShardWriter({
       append: (batch) => appender.append(batch),
       nowMs: monotonicMs,
+      random: processRandom(),
+      onRefusal: (source, state, error) => this.#logRefusal(source, state, error),
       onDatabase: (state, error) => {
         if (state === 'back') this.#log('info', 'database is back', {});
         else this.#log('warn', 'database is away', { reason: error?.message });
@@ -133,8 +137,9 @@ export class Shard {
   /** Numbers per channel. */
   counters(): Record<string, RecorderCounters> {
     const databaseAway = this.#writer.isAway;
-    const numbers = [...this.#recorders].map(([name, { counters }]) => {
-      return [name, { ...counters, databaseAway }] as const;
+    const numbers = [...this.#recorders].map(([name, recorder]) => {
+      const refused = this.#writer.isRefused(recorder);
+      return [name, { ...recorder.counters, databaseAway, refused }] as const;
     });
     return Object.fromEntries(numbers);
   }
@@ -168,7 +173,7 @@ export class Shard {
     const channelId = await ensureChannel(this.#database, channel, address);
     const lease = await acquireLease(this.#database, channelId, holder, LEASE_MS);
     const sessions = await loadSessions(this.#database, channelId);
-    const epoch = lease.outcome === 'acquired' ? lease.epoch : undefined;
+    const won = lease.outcome === 'acquired' ? lease : undefined;
     const { head } = lease;
     const recorder = await ChannelRecorder.open(
       {
@@ -186,21 +191,21 @@ export class Shard {
         onListening: (at) => this.#report({ kind: 'listening', channel, at }),
         onWork: () => this.#writer.wake(),
         onSession: (event) => this.#logSession(channel, event),
-        onFenced: (ofEpoch, isRolledBack) =>
-          this.#leadership.fenced(channel, ofEpoch, isRolledBack),
+        onFenced: (epoch, { outcome }) =>
+          this.#leadership.fenced(channel, epoch, outcome === 'rolled_back'),
         onSpoolProblem: ({ message }) => {
           this.#log('warn', 'the spool cannot be used', { channel, reason: message });
         },
       },
-      epoch,
+      won && { epoch: won.epoch, commits: won.commits },
     );
     this.#recorders.set(channel, recorder);
     const { group, port, dport, framing } = address;
-    const place = newPlace({ channel, channelId, framing, recorder, epoch, head });
+    const place = newPlace({ channel, channelId, framing, recorder, epoch: won?.epoch, head });
     this.#leadership.add(place);
     this.#setRole(place);
     const at = { channel, group, port, dport, head };
-    if (lease.outcome === 'acquired') this.#log('info', 'recording', { ...at, epoch });
+    if (lease.outcome === 'acquired') this.#log('info', 'recording', { ...at, epoch: lease.epoch });
     else this.#log('info', 'standing by', { ...at, holder: lease.holder });
     this.#report({ kind: 'recording', channel });
   }
@@ -232,9 +237,24 @@ export class Shard {
   #logSession(channel: string, event: Exclude<ReceiverEvent, { kind: 'messages' }>): void {
     const { kind, ...rest } = event;
     if (kind === 'source' || kind === 'lead') return;
-    const level = kind === 'lost' ? 'warn' : 'info';
-    const what = { opened: 'session heard', lost: 'messages lost', closed: 'session over' }[kind];
+    const level = kind === 'lost' || kind === 'conflict' ? 'warn' : 'info';
+    const what = {
+      opened: 'session heard',
+      lost: 'messages lost',
+      conflict: 'messages came twice with different content',
+      closed: 'session over',
+    }[kind];
     this.#log(level, what, { channel, ...rest });
+  }
+
+  #logRefusal(
+    source: BatchSource,
+    state: 'refused' | 'taken',
+    error: BackcastError | undefined,
+  ): void {
+    const channel = [...this.#recorders].find(([, recorder]) => recorder === source)?.[0];
+    if (state === 'taken') this.#log('info', 'the database takes the channel again', { channel });
+    else this.#log('warn', 'the database refuses the channel', { channel, reason: error?.message });
   }
 
   #fail(error: unknown): void {

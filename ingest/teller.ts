@@ -31,6 +31,8 @@ export interface TellerOptions {
   readonly spoolNumber: number;
   /** Messages in all that. */
   readonly untoldMessages: number;
+  /** It was read from the spool, and has been told. */
+  readonly onRead: (kept: KeptEvent) => void;
   /** The batcher knows it, or part of it, already; perhaps as lost. */
   readonly onKnown: (event: ReceiverEvent, heardAtUs: number) => void;
 }
@@ -196,6 +198,7 @@ export class Teller {
       this.#passThrough(number);
       this.#untold(-messagesIn(spooled.event));
       this.hand(spooled.event, spooled.heardAtUs, nowMs);
+      this.#options.onRead({ ...spooled, ordinal: 0, spoolNumber: number });
     }
   }
 

@@ -42,6 +42,7 @@ const LEASES = `
 CREATE TABLE leases (
   epoch bigint NOT NULL,
   head bigint NOT NULL CONSTRAINT leases_head_check CHECK (head >= 0),
+  commits bigint NOT NULL,
   expires_at timestamptz NOT NULL,
   channel_id int NOT NULL CONSTRAINT leases_channel_fk REFERENCES channels,
   holder text,

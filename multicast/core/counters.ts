@@ -84,6 +84,10 @@ export const RECEIVER_COUNTERS = {
     'packets',
     'Data packets that were there already, were given up, or lie before the first one wanted.',
   ),
+  conflicts: counter(
+    'packets',
+    'Data packets that came again with other content; what came first was kept.',
+  ),
   beyondWindow: counter(
     'packets',
     'Packets dropped because they lie, or claim that others lie, too far ahead of the first hole.',

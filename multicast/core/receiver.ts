@@ -22,6 +22,7 @@ import { ForeignSources } from './foreign-sources.ts';
 import type { Machine, Remote, Transmit } from './machine.ts';
 import { expiryMsOf, Peer, peerKey, type SessionSnapshot, tsiText } from './peer.ts';
 import { RateLimiter } from './rate-limiter.ts';
+import { newConflictLimiter } from './recent-packets.ts';
 import type { ReceiverEvent, ResumePoint } from './receiver-event.ts';
 import type { ReceiverOptions } from './receiver-options.ts';
 import { RememberedSessions } from './remembered-sessions.ts';
@@ -29,6 +30,7 @@ import { RepairLatency } from './repair-latency.ts';
 
 /** A deadline met this late means that the process stood still: stopped, suspended, or starved. */
 const ASLEEP_MS_MIN = 1_000;
+const NEVER_MS = Number.POSITIVE_INFINITY;
 
 /** One receiver on one channel. */
 export class Receiver implements Machine {
@@ -47,13 +49,14 @@ export class Receiver implements Machine {
     rateBytesPerSec: NAKS_PER_SEC_MAX,
     burstBytes: NAKS_PER_SEC_MAX / 10,
   });
+  readonly #conflicts = newConflictLimiter();
   readonly #foreign = new ForeignSources();
   readonly #transmits: Transmit[] = [];
   readonly #acknowledger: Acknowledger | undefined;
   #events: ReceiverEvent[] = [];
   #eventHead = 0;
   #lastPeer: Peer | undefined;
-  #nextDeadlineMs = Number.POSITIVE_INFINITY;
+  #nextDeadlineMs = NEVER_MS;
   #rejectedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: ReceiverOptions) {
@@ -93,8 +96,7 @@ export class Receiver implements Machine {
    * told, now and again, if `acknowledges` is set. To be called after the commit, never before.
    */
   acknowledge(session: SessionId, news: Acknowledgement, nowMs: number): void {
-    this.#acknowledger?.acknowledge(session, news, nowMs);
-    this.#wakeAt(this.#acknowledger?.nextDeadlineMs ?? Number.POSITIVE_INFINITY);
+    this.#wakeAt(this.#acknowledger?.acknowledge(session, news, nowMs) ?? NEVER_MS);
   }
 
   /** Somebody else archives from now on: nothing that was told is repeated. */
@@ -147,6 +149,7 @@ export class Receiver implements Machine {
   handleTimeout(nowMs: number): void {
     if (nowMs < this.#nextDeadlineMs) return;
     this.#naks.refill(nowMs);
+    this.#conflicts.refill(nowMs);
     const lateMs = nowMs - this.#nextDeadlineMs;
     if (lateMs >= ASLEEP_MS_MIN) this.#overslept(lateMs, nowMs);
     this.#nextDeadlineMs = Number.POSITIVE_INFINITY;
@@ -160,8 +163,7 @@ export class Receiver implements Machine {
     }
     if (isAnyOver) this.#retire();
     this.#expireRestored(nowMs);
-    this.#acknowledger?.handleTimeout(nowMs);
-    this.#wakeAt(this.#acknowledger?.nextDeadlineMs ?? Number.POSITIVE_INFINITY);
+    this.#wakeAt(this.#acknowledger?.handleTimeout(nowMs) ?? NEVER_MS);
   }
 
   /** The next datagram to send. */
@@ -317,6 +319,7 @@ export class Receiver implements Machine {
       counters: this.counters,
       repairLatency: this.repairLatency,
       mayAsk: () => this.#naks.take(1),
+      mayTellConflict: () => this.#conflicts.take(1),
       emit: (event) => this.#events.push(event),
       transmit: (transmit) => this.#transmits.push(transmit),
     });

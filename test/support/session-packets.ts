@@ -164,6 +164,8 @@ export function eventText(event: ReceiverEvent): string {
       return `closed ${event.cause}`;
     case 'lead':
       return `lead ${event.sequence}`;
+    case 'conflict':
+      return `conflict ${event.firstSequence}-${event.lastSequence}`;
     case 'lost':
       return `lost ${event.firstSequence}-${event.lastSequence} ${event.cause}`;
     case 'messages':

@@ -26,6 +26,7 @@ interface ModelLoss extends StandingLoss {
 interface Archived {
   readonly epoch: number;
   readonly holder: string;
+  readonly commits: number;
   readonly messages: readonly PlacedMessage[];
   readonly losses: readonly ModelLoss[];
   readonly sessions: ReadonlyMap<SessionId, SessionProgress>;
@@ -36,7 +37,14 @@ type Outcome = 'committed' | 'fenced' | 'rolled_back';
 
 /** The archive of one channel, and all that it ever was. */
 class ModelArchive {
-  #now: Archived = { epoch: 0, holder: '', messages: [], losses: [], sessions: new Map() };
+  #now: Archived = {
+    epoch: 0,
+    holder: '',
+    commits: 0,
+    messages: [],
+    losses: [],
+    sessions: new Map(),
+  };
   readonly #history: Archived[] = [];
   #last: ArchiveBatch | undefined;
   offers: HealOffer[] = [];
@@ -58,17 +66,19 @@ class ModelArchive {
   }
 
   append(batch: ArchiveBatch, holder: string): Outcome {
-    const { epoch, holder: ours, messages } = this.#now;
+    const { epoch, holder: ours, commits, messages } = this.#now;
     if (epoch !== batch.epoch || ours !== holder) return this.#refuse(batch, holder);
     if (batch === this.#last) return 'committed';
-    if (messages.length !== batch.expectedHead) return this.#refuse(batch, holder);
+    const isNext = messages.length === batch.expectedHead && commits === batch.expectedCommits;
+    if (!isNext) return this.#refuse(batch, holder);
     this.#history.push(this.#now);
     this.#last = batch;
     const batchMessages = batch.segments.flatMap(readSegment);
     const sessions = new Map(this.#now.sessions);
     for (const progress of batch.sessions) sessions.set(progress.session, progress);
     const losses = batch.heals.reduce(healed, [...this.#now.losses, ...batch.losses]);
-    this.#now = { ...this.#now, sessions, losses, messages: [...messages, ...batchMessages] };
+    const written = { sessions, losses, messages: [...messages, ...batchMessages] };
+    this.#now = { ...this.#now, ...written, commits: commits + 1 };
     return 'committed';
   }
 
@@ -81,8 +91,8 @@ class ModelArchive {
   }
 
   #refuse(batch: ArchiveBatch, holder: string): Outcome {
-    const { epoch, holder: ours, messages } = this.#now;
-    const isOlder = epoch < batch.epoch || messages.length < batch.expectedHead;
+    const { epoch, holder: ours, commits } = this.#now;
+    const isOlder = epoch < batch.epoch || commits < (batch.expectedCommits ?? 0);
     return ours === holder && epoch <= batch.epoch && isOlder ? 'rolled_back' : 'fenced';
   }
 }
@@ -175,6 +185,7 @@ class ModelArchiver {
       channelId: 1,
       epoch: this.#epoch,
       head: archive.head,
+      commits: archive.now.commits,
       framing: 'native',
       sessions: [...archive.now.sessions.values()],
       builders: new SegmentBuilderPool(),
@@ -263,7 +274,7 @@ class ModelArchiver {
   #stand(): void {
     this.#batcher = undefined;
     this.#backlog.stand();
-    this.#seenPosition = this.#backlog.archivedPosition;
+    this.#seenPosition = this.#backlog.settledPosition;
   }
 
   #state() {
@@ -341,7 +352,7 @@ export class StandbyRun {
   async drain(leader: number): Promise<void> {
     for (const archiver of this.archivers) archiver.standDown();
     this.archivers[leader]?.take();
-    for (let idle = 0; idle < 30; idle += 1) {
+    for (let idle = 0; idle < 8; idle += 1) {
       this.wait(600);
       for (const archiver of this.archivers) {
         await archiver.settle();

@@ -77,6 +77,7 @@ function countedChannel(): RecorderCounters {
     healedMessages: 13,
     unofferedMessages: 14,
     databaseAway: true,
+    refused: true,
   };
 }
 

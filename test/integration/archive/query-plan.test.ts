@@ -48,7 +48,7 @@ bounds AS (
   FROM segment GROUP BY start),
 index AS (
   INSERT INTO segment_sessions
-  SELECT 7, first, first + messages - 1, first, start + interval '1 hour', ${channelId}
+  SELECT 7, first, first + messages - 1, first, start + interval '1 hour', ${channelId}, false
   FROM segment)
 INSERT INTO segments
 SELECT first, start + interval '1 hour', start, start, messages, ${channelId},
