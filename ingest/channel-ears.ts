@@ -105,10 +105,10 @@ export class ChannelEars implements AsyncDisposable {
   /** Lets time pass: leaves places where nobody is left. */
   handleTimeout(nowMs: number): void {
     const lingerMs = FORMER_EXPIRIES * this.#options.recording.sourceExpiryMs;
-    for (const former of [...this.#former]) {
-      const isOver = former.ear.sessionCount === 0 && nowMs - former.leftAtMs >= lingerMs;
-      if (isOver) void this.#leave(former);
-    }
+    const over = this.#former.filter(({ ear, leftAtMs }) => {
+      return ear.sessionCount === 0 && nowMs - leftAtMs >= lingerMs;
+    });
+    for (const former of over) void this.#leave(former);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -119,10 +119,7 @@ export class Receiver implements Machine {
     return this.#remembered.count;
   }
 
-  /**
-   * Takes any datagram: nothing in it can do more than move a counter unless it is a packet of
-   * ours.
-   */
+  /** Takes any datagram: unless it is a packet of ours, it can do no more than move a counter. */
   handleDatagram(bytes: Uint8Array, remote: Remote, nowMs: number): void {
     const reader = this.#reader;
     const reason = reader.read(bytes);

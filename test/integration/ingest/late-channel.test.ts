@@ -46,11 +46,15 @@ test('a new channel is archived from its first message, one look later', async (
     assert.deepEqual([problems, lostCount], [[], 0]);
 });
 
+/** A pool of 256 groups. */
+function groupsOf(third: number): string[] {
+  return [`239.192.${third}.0/24`];
+}
+
 test('a channel whose address the registry loses and gives anew moves with it', async () => {
   await using redis = await startRedis();
   await using scene = await setScene();
   const pool = { ports: [20_000, 24_095], dport: 7_500 } as const;
-  const groupsOf = (third: number) => [`239.192.${third}.0/24`];
   await using atArchiver = await openRedisRegistry({ url: redis.url });
   const first = await openRedisRegistry({ url: redis.url, pool: { ...pool, groups: groupsOf(1) } });
   const before = await first.resolve('late.moving');
