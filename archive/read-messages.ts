@@ -3,11 +3,13 @@
 // the losses and watermarks that belong to it.
 
 import type { SequenceRange } from '#base/mod.ts';
-import type { OpenDatabase } from './connect.ts';
+import type { ArchiveDatabase, OpenDatabase } from './connect.ts';
 import type { ArchivedSession, Channel } from './read.ts';
 import { findSession } from './read.ts';
 import { PositionReading } from './read-by-position.ts';
 import { SequenceReading } from './read-by-sequence.ts';
+import { deletionsByTime, isDeletedBefore } from './read-deletions.ts';
+import type { Deletion } from './read-entries.ts';
 import { lossesByTime } from './read-losses-by-time.ts';
 import {
   historyGone,
@@ -86,7 +88,7 @@ async function openPositions(
   const { database: db, pool } = opened;
   const { channelId, archivedThrough } = channel;
   const partitions = await loadPartitionBounds(db, channelId);
-  const kept = partitions[0]?.firstPosition ?? archivedThrough + 1;
+  const kept = await firstAccounted(db, channelId, partitions, archivedThrough);
   const { after, before } = request;
   if (after !== undefined && after + 1 < kept) {
     throw historyGone(`Messages after position ${after}`, `Kept are those after ${kept - 1}.`);
@@ -115,8 +117,12 @@ async function openInterval(
   const { channelId, archivedThrough } = channel;
   const published = intervalOf(request);
   const partitions = await loadPartitionBounds(db, channelId);
-  assertKept(request, partitions);
-  const hull = await positionsOfInterval(db, channelId, partitions, archivedThrough, published);
+  const kept = await firstAccounted(db, channelId, partitions, archivedThrough);
+  assertKept(request, partitions, kept);
+  const stored = await positionsOfInterval(db, channelId, partitions, archivedThrough, published);
+  const everywhere = { first: 1, last: archivedThrough };
+  const deleted = await deletionsByTime(db, channelId, everywhere, published);
+  const hull = widen(stored, deleted);
   const positions = boundedPositions(request, hull);
   const mayReceive =
     request.publishedToUs !== undefined &&
@@ -150,9 +156,35 @@ function clampInstant(us: number): number {
   return Math.max(INSTANT_US_MIN, Math.min(us, INSTANT_US_MAX));
 }
 
-function assertKept(request: PositionRequest, partitions: readonly PartitionBounds[]): void {
+/** Where what the archive answers for begins: with what it has, or with what policies deleted. */
+async function firstAccounted(
+  db: ArchiveDatabase,
+  channelId: number,
+  partitions: readonly PartitionBounds[],
+  archivedThrough: number,
+): Promise<number> {
+  const kept = partitions[0]?.firstPosition ?? archivedThrough + 1;
+  return kept > 1 && (await isDeletedBefore(db, channelId, kept)) ? 1 : kept;
+}
+
+/** With the positions of `deletions`. */
+function widen(positions: SequenceRange, deletions: readonly Deletion[]): SequenceRange {
+  return deletions.reduce(
+    ({ first, last }, { firstPosition, lastPosition }) => ({
+      first: Math.min(first, firstPosition),
+      last: Math.max(last, lastPosition),
+    }),
+    positions,
+  );
+}
+
+function assertKept(
+  request: PositionRequest,
+  partitions: readonly PartitionBounds[],
+  first: number,
+): void {
   const kept = partitions[0];
-  if (kept === undefined || kept.firstPosition === 1) return;
+  if (kept === undefined || first === 1) return;
   const { after, publishedFromUs } = request;
   if (after !== undefined && after + 1 >= kept.firstPosition) return;
   if (publishedFromUs === undefined || publishedFromUs >= kept.minPublishedAtUs) return;

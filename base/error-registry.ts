@@ -37,6 +37,12 @@ export const ERRORS = {
     false,
     503,
   ),
+  BACKCAST_CITUS_MISSING: entry(
+    'The database is not on the coordinator of a Citus cluster.',
+    'operator',
+    false,
+    500,
+  ),
   BACKCAST_LEASE_HELD: entry('Another archiver writes this channel.', 'operator', true, 409),
   BACKCAST_FENCED: entry('A newer archiver has taken the channel over.', 'operator', false, 409),
   BACKCAST_REDIS_UNREACHABLE: entry('Redis cannot be reached.', 'operator', true, 503),
@@ -110,6 +116,14 @@ export const ERRORS = {
   BACKCAST_RANGE_INVALID: entry('A parameter is not valid.', 'caller', false, 400),
   BACKCAST_RANGE_INVERTED: entry('The range ends before it begins.', 'caller', false, 422),
   BACKCAST_HISTORY_GONE: entry('This part of the history is no longer kept.', 'caller', false, 410),
+  BACKCAST_HOLD_EXISTS: entry('The channel has a hold of this name.', 'caller', false, 409),
+  BACKCAST_HOLD_UNKNOWN: entry('The channel has no hold of this name.', 'caller', false, 404),
+  BACKCAST_RETENTION_BUSY: entry(
+    'Another process deletes old messages at the moment.',
+    'caller',
+    true,
+    409,
+  ),
   BACKCAST_NOT_FOUND: entry('There is nothing at this address.', 'caller', false, 404),
   BACKCAST_NOT_ACCEPTABLE: entry(
     'None of the accepted media types can be served.',

@@ -15,6 +15,7 @@ import {
   TRANSMIT_WINDOW_PACKETS_DEFAULT,
 } from '#base/mod.ts';
 import { AUTHENTICATION, REGISTRY, UNICAST } from './network-schema.ts';
+import { RETENTION } from './retention.ts';
 import { choice, integer } from './setting-types.ts';
 
 const GIBIBYTE = 1_073_741_824;
@@ -178,6 +179,13 @@ const ARCHIVER = Type.Object({
     default: 'auto',
     env: 'BACKCAST_SHARDS',
   }),
+  writeTo: choice(['database', 'owner'], {
+    description:
+      'Where batches are sent: through `databaseUrl`; or, of tables that are spread over a Citus ' +
+      'cluster, to the node that owns the channel.',
+    default: 'database',
+    env: 'BACKCAST_WRITE_TO',
+  }),
   batchAgeMs: integer({
     description: 'How long the oldest message of a batch waits before the batch is committed.',
     range: [1, 60_000],
@@ -299,6 +307,7 @@ export const CONFIG_SCHEMA = Type.Object({
   receiver: RECEIVER,
   unicast: UNICAST,
   archiver: ARCHIVER,
+  retention: RETENTION,
   api: API,
   metrics: METRICS,
   channels: Type.Array(CHANNEL, {

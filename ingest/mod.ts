@@ -6,4 +6,7 @@ export * from './archiver-metrics.ts';
 export { Batcher } from './batcher.ts';
 export type { RecorderCounters } from './recorder-options.ts';
 export type { SpoolSettings } from './open-backlog.ts';
+export { newRetentionCounters } from './retention-keeper.ts';
+export type { RetentionCounters } from './retention-keeper.ts';
+export { retentionFamilies } from './retention-metrics.ts';
 export type { ShardSettings } from './shard-messages.ts';

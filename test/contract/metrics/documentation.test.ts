@@ -14,7 +14,12 @@ import {
 } from '#multicast/core/mod.ts';
 import { type MetricDescription, publisherFamilies } from '#multicast/metrics/mod.ts';
 import { TRANSPORT_COUNTERS, type TransportCounters } from '#multicast/udp/mod.ts';
-import { archiverFamilies, type RecorderCounters } from '#ingest/mod.ts';
+import {
+  archiverFamilies,
+  newRetentionCounters,
+  type RecorderCounters,
+  retentionFamilies,
+} from '#ingest/mod.ts';
 import { countRequests } from '#replay-api/api-metrics.ts';
 import { createReplayApi } from '#replay-api/mod.ts';
 import { readExposition } from '#test/support/exposition.ts';
@@ -25,6 +30,7 @@ const TABLE = /(<!-- metrics: [^\n]* -->\n)([^]*?)(<!-- \/metrics -->)/;
 const METRICS: readonly MetricDescription[] = [
   ...publisherFamilies({}),
   ...archiverFamilies({}, 'durable'),
+  ...retentionFamilies(newRetentionCounters()),
   ...countRequests(fastify())(),
 ].map(({ metric }) => metric);
 
@@ -125,7 +131,10 @@ test('/metrics has every metric of an archiver and its API, and no other', async
   const app = await createReplayApi({
     database: api.opened,
     logger: silentLogger,
-    collectMetrics: () => archiverFamilies({ orders: countedChannel() }, 'durable'),
+    collectMetrics: () => [
+      ...archiverFamilies({ orders: countedChannel() }, 'durable'),
+      ...retentionFamilies(newRetentionCounters()),
+    ],
   });
   try {
     await app.inject('/v1/channels');
@@ -163,6 +172,17 @@ test('every number of a channel is exposed under its name', () => {
   assert.deepEqual(
     values.map(({ value }) => value),
     [...OWN_NUMBERS, ...Object.values(counters.receiver), ...Object.values(counters.transport)],
+  );
+});
+
+test('every number of retention is exposed under its name', () => {
+  const counters = { ...newRetentionCounters() };
+  Object.keys(counters).forEach((name, index) => {
+    counters[name as keyof typeof counters] = 1 + index;
+  });
+  assert.deepEqual(
+    retentionFamilies(counters).flatMap((family) => ('samples' in family ? family.samples : [])),
+    Object.values(counters).map((value) => ({ labels: {}, value })),
   );
 });
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { SessionId } from '#base/mod.ts';
+import { type SessionId, sessionToBigInt } from '#base/mod.ts';
 import { type Delivery, instantAt, type SentMessage } from '#test/support/filled-archive.ts';
 import { openTestApi, type TestApi } from '#test/support/replay-api.ts';
 
@@ -87,6 +87,7 @@ test('a channel says how far it is archived', async () => {
     archivedThrough: 4,
     durability: 'durable',
     firstPosition: 1,
+    firstAvailable: 1,
     publishedFrom: '2026-11-20T12:00:00.000000Z',
     publishedThrough: '2026-11-20T12:00:10.000000Z',
   });
@@ -159,6 +160,58 @@ test('a healed loss stays in the list and leaves the messages', async () => {
   );
   const page = await ask<{ losses: unknown[] }>('/v1/channels/healed/messages');
   assert.deepEqual(page.losses, []);
+});
+
+test('conflicts are listed as they were noticed, also those of one session', async () => {
+  const channelId = await api.addChannel({
+    name: 'doubted',
+    deliveries: [segment(sent(EARLY, 1, 0)), segment(sent(LATE, 1, 0))],
+  });
+  const noticed = [
+    { session: EARLY, first: 1, at: '2026-11-20T13:00:00.000001Z', hash: Buffer.alloc(32, 1) },
+    { session: LATE, first: 1, at: '2026-11-20T13:00:00.000002Z', hash: null },
+    { session: EARLY, first: 2, at: '2026-11-20T13:00:00.000003Z', hash: null },
+  ];
+  for (const { session, first, at, hash } of noticed) {
+    await api.opened.database
+      .insertInto('conflicts')
+      .values({
+        channel_id: channelId,
+        session_id: sessionToBigInt(session),
+        first_sequence: first,
+        last_sequence: first + 1,
+        detected_at: at,
+        archiver: 'test',
+        evidence: 'packet 7 came again with other content',
+        stored_sha256: hash,
+        heard_sha256: null,
+      })
+      .execute();
+  }
+  for (const limit of [1, 2, 100]) {
+    const listed = await walk(`/v1/channels/doubted/conflicts?limit=${limit}`);
+    assert.deepEqual(
+      listed.map((one) => [one['session'], one['first'], one['last']]),
+      [
+        [EARLY, 1, 2],
+        [LATE, 1, 2],
+        [EARLY, 2, 3],
+      ],
+    );
+    assert.deepEqual(listed[0], {
+      session: EARLY,
+      source: listed[0]['source'],
+      first: 1,
+      last: 2,
+      detectedAt: '2026-11-20T13:00:00.000001Z',
+      archiver: 'test',
+      evidence: 'packet 7 came again with other content',
+      storedSha256: '01'.repeat(32),
+      heardSha256: null,
+    });
+    const own = await walk(`/v1/channels/doubted/conflicts?session=${EARLY}&limit=${limit}`);
+    assert.equal(own.length, 2);
+  }
 });
 
 interface Completeness {
