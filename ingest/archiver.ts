@@ -21,9 +21,10 @@ import {
 import { BackcastError, type ChannelAddress, matchesChannelPattern, toError } from '#base/mod.ts';
 import { authenticatorOf, KeyRing, type KeySettings, monotonicMs } from '#multicast/udp/mod.ts';
 import type { Registry } from '#registry/mod.ts';
-import type { RecorderCounters } from './channel-recorder.ts';
+import { isSamePlace } from './channel-ears.ts';
 import { Compaction } from './compaction.ts';
 import type { CompactionCounters } from './compaction-metrics.ts';
+import type { RecorderCounters } from './recorder-options.ts';
 import { type JoinChannel, Memberships } from './memberships.ts';
 import { RejectionLog } from './rejection-log.ts';
 import {
@@ -79,7 +80,9 @@ interface Thread {
 export class Archiver implements AsyncDisposable {
   readonly #options: ArchiverOptions;
   readonly #threads: Thread[] = [];
-  readonly #known = new Set<string>();
+  /** Where each channel was when the threads were last told. */
+  readonly #known = new Map<string, ChannelAddress>();
+  readonly #threadOf = new Map<string, Thread>();
   readonly #recording = new Map<string, PromiseWithResolvers<void>>();
   readonly #memberships: Memberships;
   readonly #failed = Promise.withResolvers<never>();
@@ -262,8 +265,10 @@ export class Archiver implements AsyncDisposable {
   async #discover(): Promise<void> {
     const channels = await this.#options.registry.list();
     for (const [channel, address] of channels) {
-      if (!this.#isWanted(channel) || this.#known.has(channel)) continue;
-      this.#known.add(channel);
+      if (!this.#isWanted(channel)) continue;
+      const known = this.#known.get(channel);
+      if (known?.framing === address.framing && isSamePlace(known, address)) continue;
+      this.#known.set(channel, address);
       this.#assignKeyed(channel, address);
     }
   }
@@ -293,11 +298,16 @@ export class Archiver implements AsyncDisposable {
   }
 
   #assign(channel: string, address: ChannelAddress): void {
-    const thread = this.#threads.reduce((least, next) =>
+    const thread = this.#threadOf.get(channel) ?? this.#leastBusy();
+    if (!this.#threadOf.has(channel)) thread.channelCount += 1;
+    this.#threadOf.set(channel, thread);
+    tell(thread, { kind: 'record', channel, address });
+  }
+
+  #leastBusy(): Thread {
+    return this.#threads.reduce((least, next) =>
       next.channelCount < least.channelCount ? next : least,
     );
-    thread.channelCount += 1;
-    tell(thread, { kind: 'record', channel, address });
   }
 
   #startThread(): Thread {

@@ -191,6 +191,7 @@ export class BacklogRun {
       channelId: 1,
       epoch: 1,
       head: this.head,
+      commits: 0,
       framing: 'native',
       sessions: [...this.#archived.values()],
       builders: new SegmentBuilderPool(),
@@ -203,7 +204,9 @@ export class BacklogRun {
     const spool = await Spool.open({ storage: this.disk.mount(), fileBytes, filesMax });
     this.#backlog = await Backlog.open({
       ...this.#limits,
-      batcher: this.#batcher,
+      framing: 'native',
+      head: this.head,
+      sessions: [...this.#archived.values()],
       spool,
       findSessions: async (sessions) =>
         sessions.flatMap((session) => this.#archived.get(session) ?? []),
@@ -211,8 +214,11 @@ export class BacklogRun {
       nowMs: () => this.#nowMs,
       onFull: (loss) => this.full.push(loss),
       onProblem: (problem) => this.problems.push(problem),
+      recentBytesMax: () => 2_000,
       onWork: () => undefined,
+      onHealing: () => assert.fail('nobody else writes'),
     });
+    this.#backlog.lead(this.#batcher, true);
     this.#rejoin();
   }
 

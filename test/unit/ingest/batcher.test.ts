@@ -15,6 +15,7 @@ function newBatcher(options: Partial<BatcherOptions> = {}): Batcher {
     channelId: 7,
     epoch: 3,
     head: 100,
+    commits: 0,
     framing: 'native',
     builders: new SegmentBuilderPool(),
     sessions: [],
