@@ -7,6 +7,7 @@ export * from './archiver-name.ts';
 export * from './audit.ts';
 export { AUDIT_PROBLEMS } from './audit-queries.ts';
 export type { AuditProblemKind } from './audit-queries.ts';
+export * from './candidates.ts';
 export * from './channel-states.ts';
 export * from './channels.ts';
 export * from './connect.ts';

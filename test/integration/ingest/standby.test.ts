@@ -111,6 +111,21 @@ test('what the leader missed for good comes from the other, and the loss says so
   assert.equal(second.leading.count, 0);
 });
 
+test('a leader that hears nothing lets the other write, and declares nothing lost', async (context) => {
+  await using scene = await setScene();
+  await using publisher = await scene.openPublisher({ ...TINY_WINDOW, lingerMs: 1_000 });
+  const args = ['--fault', 'receive-loss=1,seed=7'];
+  await using first = await startArchiverProcess({ scene, name: 'first', args });
+  await using second = await startArchiverProcess({ scene, name: 'second' });
+  assert.deepEqual([first.leading.count, second.leading.count], [1, 0]);
+  await using traffic = publishSteadily(publisher);
+  const startedAtMs = performance.now();
+  await until('the other writes', () => second.leading.count === 1, 15_000);
+  context.diagnostic(`handed over after ${Math.round(second.leading.atMs - startedAtMs)} ms`);
+  await settle(scene, traffic, 1_000);
+  assert.equal(await first.metric('backcast_archiver_handovers_total'), 1);
+});
+
 const PENDING = 'backcast_archiver_pending_bytes';
 
 async function lossesOf(scene: Scene) {
