@@ -70,7 +70,7 @@ export function newPlace({
   head,
   epoch,
   ...rest
-}: Pick<Place, 'channel' | 'channelId' | 'framing' | 'recorder' | 'epoch'> & {
+}: Pick<Place, 'channel' | 'channelId' | 'framing' | 'recorder' | 'epoch' | 'leader'> & {
   readonly head: number;
 }): Place {
   return {
@@ -78,7 +78,6 @@ export function newPlace({
     epoch,
     usedEpoch: epoch ?? 0,
     seenPosition: head,
-    leader: undefined,
     unclaimedSinceMs: Number.POSITIVE_INFINITY,
     freeSinceMs: Number.POSITIVE_INFINITY,
     leadingSinceMs: monotonicMs(),

@@ -66,8 +66,9 @@ test('a leader that stops gives the channel to the other at once', async () => {
   await scene.accounted(500);
   assert.equal(await first.stop(), 0);
   const stoppedAtMs = performance.now();
-  await until('the other writes', () => second.leading.count === 1, 2_000);
-  assert.ok(second.leading.atMs - stoppedAtMs < 1_500);
+  await until('the other writes', () => second.leading.count === 1, 5_000);
+  const tookMs = second.leading.atMs - stoppedAtMs;
+  assert.ok(tookMs < 3_000, `taken over after ${tookMs} ms`);
   await settle(scene, traffic, 500);
 });
 
