@@ -1,7 +1,7 @@
 // The statements of an append, each with its parameters. Values travel as arrays that the server
 // unnests, so that a statement has the same text whatever the size of the batch. None calls a
-// function in ON CONFLICT: a distributed PostgreSQL evaluates that clause on another node and
-// refuses.
+// function in ON CONFLICT or RETURNING: a distributed PostgreSQL evaluates these on another node
+// and refuses; least() and greatest() are expressions of the language and pass.
 
 import { formatInstant } from '#base/mod.ts';
 import { sessionParameter } from './database-types.ts';
@@ -105,41 +105,36 @@ FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::boolean[
   };
 }
 
-/**
- * Only the holder of the lease writes a channel's bounds: what it reads here cannot change under
- * it.
- */
+/** The day's bounds, made wider by the batch. */
 function upsertPartitionBounds(batch: ArchiveBatch, archivedAtUs: number): Statement {
   const day = Math.floor(archivedAtUs / DAY_US) * DAY_US;
   const last = batch.segments[batch.segments.length - 1];
   const lowest = Math.min(...batch.segments.map((segment) => segment.minPublishedAtUs));
   const highest = Math.max(...batch.segments.map((segment) => segment.maxPublishedAtUs));
+  const lastPosition = last.firstPosition + last.messageCount - 1;
+  const payloadBytes = batch.segments.reduce((sum, segment) => sum + segment.payloadBytes, 0);
   return {
     text: `
 INSERT INTO partition_bounds
-  (channel_id, partition_start, first_position, last_position, min_published_at, max_published_at)
-SELECT fresh.channel_id, fresh.partition_start,
-       least(fresh.first_position, known.first_position),
-       greatest(fresh.last_position, known.last_position),
-       least(fresh.min_published_at, known.min_published_at),
-       greatest(fresh.max_published_at, known.max_published_at)
-FROM (SELECT $1::int, $2::timestamptz, $3::bigint, $4::bigint, $5::timestamptz, $6::timestamptz)
-       AS fresh (channel_id, partition_start, first_position, last_position,
-                 min_published_at, max_published_at)
-LEFT JOIN partition_bounds known
-  ON known.channel_id = fresh.channel_id AND known.partition_start = fresh.partition_start
+  (channel_id, partition_start, first_position, last_position, min_published_at, max_published_at,
+   message_count, payload_bytes)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (channel_id, partition_start) DO UPDATE SET
-  first_position = excluded.first_position,
-  last_position = excluded.last_position,
-  min_published_at = excluded.min_published_at,
-  max_published_at = excluded.max_published_at`,
+  first_position = least(partition_bounds.first_position, excluded.first_position),
+  last_position = greatest(partition_bounds.last_position, excluded.last_position),
+  min_published_at = least(partition_bounds.min_published_at, excluded.min_published_at),
+  max_published_at = greatest(partition_bounds.max_published_at, excluded.max_published_at),
+  message_count = partition_bounds.message_count + excluded.message_count,
+  payload_bytes = partition_bounds.payload_bytes + excluded.payload_bytes`,
     values: [
       batch.channelId,
       formatInstant(day),
       batch.expectedHead + 1,
-      last.firstPosition + last.messageCount - 1,
+      lastPosition,
       formatInstant(lowest),
       formatInstant(highest),
+      lastPosition - batch.expectedHead,
+      payloadBytes,
     ],
   };
 }

@@ -17,9 +17,10 @@ import { once } from 'node:events';
 import { finished } from 'node:stream/promises';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { Client, QueryResult } from 'pg';
-import { assert, BackcastError } from '#base/mod.ts';
+import { assert, AssertionError, BackcastError } from '#base/mod.ts';
 import { healLosses } from './append-heals.ts';
 import { batchStatements, beginStatements, fence } from './append-statements.ts';
+import type { TransactionLimits } from './append-statements.ts';
 import { connectDedicated } from './connect.ts';
 import type { DedicatedConnection } from './connect.ts';
 import { copySegmentRows, copySegmentsStatement } from './copy-binary.ts';
@@ -35,6 +36,8 @@ export interface AppenderOptions {
   readonly holder: string;
   /** After this long an append fails, whatever the connection does. */
   readonly deadlineMs?: number;
+  /** What the server allows a transaction, where it differs from LIMITS. */
+  readonly limits?: Partial<TransactionLimits>;
 }
 
 /**
@@ -42,7 +45,12 @@ export interface AppenderOptions {
  * one.
  */
 const DEADLINE_MS_DEFAULT = 30_000;
-const LIMITS = { statementMs: 20_000, lockMs: 2_000, idleMs: 5_000 };
+/**
+ * A statement has as long as a slow disk may take. A lock is held by a dying transaction or for
+ * milliseconds. Between two statements we need no time: who does is frozen, and holds the row of
+ * the lease.
+ */
+const LIMITS: TransactionLimits = { statementMs: 20_000, lockMs: 2_000, idleMs: 5_000 };
 
 /** Writes the batches of any channels, one after the other. Not for concurrent calls. */
 export class Appender implements AsyncDisposable {
@@ -68,6 +76,7 @@ export class Appender implements AsyncDisposable {
       return await this.#beforeDeadline((late) => this.#attempt(batch, late));
     } catch (error) {
       this.#cut();
+      if (error instanceof AssertionError) throw error;
       throw toDatabaseError(error, `archiving a batch of channel ${batch.channelId}`);
     } finally {
       this.#isBusy = false;
@@ -86,10 +95,10 @@ export class Appender implements AsyncDisposable {
   }
 
   async #attempt(batch: ArchiveBatch, late: AbortSignal): Promise<AppendResult> {
-    const { holder } = this.#options;
+    const { holder, limits } = this.#options;
     const client = await this.#connect(late);
     const newHead = headAfter(batch);
-    const archivedAtUs = await begin(client);
+    const archivedAtUs = await begin(client, { ...LIMITS, ...limits });
     if (batch.segments.length > 0) await copySegments(client, batch, archivedAtUs);
     if (!(await takeFence(client, batch, { holder, newHead }))) {
       await client.query('ROLLBACK');
@@ -167,9 +176,9 @@ function assertBatch(batch: ArchiveBatch): void {
 }
 
 /** Opens the transaction and gives its time. */
-async function begin(client: Client): Promise<number> {
+async function begin(client: Client, limits: TransactionLimits): Promise<number> {
   // Several statements in one text give an array of results, which the types do not say.
-  const results = (await client.query(beginStatements(LIMITS))) as unknown;
+  const results = (await client.query(beginStatements(limits))) as unknown;
   assert(Array.isArray(results), 'several statements give several results');
   const time = results[results.length - 1] as QueryResult<{ archived_at: number }>;
   return time.rows[0].archived_at;
@@ -262,7 +271,8 @@ async function findArchivedAt(client: Client, batch: ArchiveBatch): Promise<numb
     `SELECT archived_at FROM segments
      WHERE channel_id = $1 AND first_position = $2
        AND archived_at >=
-           (SELECT max(partition_start) FROM partition_bounds WHERE channel_id = $1)`,
+           (SELECT min(partition_start) FROM partition_bounds
+            WHERE channel_id = $1 AND $2 BETWEEN first_position AND last_position)`,
     [batch.channelId, batch.expectedHead + 1],
   );
   const [row] = found.rows;

@@ -72,6 +72,8 @@ export function openDatabase(options: DatabaseOptions): OpenDatabase {
   // An idle connection that dies is replaced at the next statement: nothing to do, but unheard it
   // kills.
   pool.on('error', () => undefined);
+  // One that dies under a statement fails that, and tells whoever listens; the pool does not then.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   const database = new Kysely<ArchiveTables>({
     dialect: new PostgresDialect({ pool: explainedPool(pool, where) }),
   });

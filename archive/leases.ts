@@ -110,14 +110,14 @@ export async function renewLeases(
   ttlMs: number,
 ): Promise<RenewedLease[]> {
   if (leases.length === 0) return [];
+  const channelIds = leases.map((lease) => lease.channelId);
+  const epochs = leases.map((lease) => lease.epoch);
   try {
     const kept = await sql<{ channel_id: number; head: number; commits: number }>`
       UPDATE leases SET expires_at = ${expiry(ttlMs)}
-      FROM unnest(${leases.map((lease) => lease.channelId)}::int[],
-                  ${leases.map((lease) => lease.epoch)}::bigint[]) AS mine (channel_id, epoch)
-      WHERE leases.channel_id = mine.channel_id AND leases.epoch = mine.epoch
-        AND leases.holder = ${holder}
-      RETURNING leases.channel_id, leases.head, leases.commits`.execute(database);
+      WHERE channel_id = ANY (${channelIds}::int[]) AND holder = ${holder}
+        AND epoch = (${epochs}::bigint[])[array_position(${channelIds}::int[], channel_id)]
+      RETURNING channel_id, head, commits`.execute(database);
     return kept.rows.map(({ channel_id, ...rest }) => ({ channelId: channel_id, ...rest }));
   } catch (error) {
     throw toDatabaseError(error, 'renewing leases');

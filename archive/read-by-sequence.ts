@@ -1,7 +1,7 @@
 // Reads messages of one session in the order of their sequences, through the sparse index
 // `segment_sessions`. Every sequence that is asked for and settled comes as a message, belongs to
-// one as a number that names none itself, or lies inside a loss; one that is none of these means
-// that history was dropped.
+// one as a number that names none itself, or lies inside a loss or a deletion; one that is none of
+// these means that history was dropped by hand.
 
 import type { Pool } from 'pg';
 import { type Framing, SEQUENCE_MAX, type SequenceRange, type SessionId } from '#base/mod.ts';
@@ -10,23 +10,25 @@ import type { ArchivedSession } from './read.ts';
 import type { ArchivedSegment } from './read-decode.ts';
 import {
   coveredSequences,
+  type Deletion,
   interleave,
   lastSequenceOf,
-  type Loss,
   type MessageRun,
   selectRuns,
 } from './read-entries.ts';
+import { deletionsBySequence } from './read-deletions.ts';
 import { cutLosses, type HealedRange, lossesAndHeals } from './read-losses.ts';
 import {
   historyGone,
   makePage,
+  MISSING_ATTEMPTS_MAX,
   type MessagePage,
   type MessageReading,
   type SequenceRequest,
   takeMessages,
   type Unsettled,
 } from './read-page.ts';
-import type { PartitionBounds } from './read-partitions.ts';
+import { loadPartitionBounds, type PartitionBounds } from './read-partitions.ts';
 import { fetchSegmentsAt } from './read-segments.ts';
 import { type IndexEntry, SessionIndex } from './read-session-index.ts';
 
@@ -52,7 +54,7 @@ export class SequenceReading implements MessageReading {
   readonly unsettled: Unsettled | undefined;
   readonly order: 'asc' | 'desc';
   readonly #plan: SequencePlan;
-  readonly #index: SessionIndex;
+  #index: SessionIndex;
   #rest: SequenceRange;
 
   constructor(plan: SequencePlan) {
@@ -72,18 +74,36 @@ export class SequenceReading implements MessageReading {
 
   async nextPage(messagesMax: number): Promise<MessagePage> {
     const before = this.#rest;
+    for (let attempt = 1; attempt <= MISSING_ATTEMPTS_MAX; attempt += 1) {
+      const page = await this.#readPage(messagesMax);
+      if (page !== undefined) return page;
+      this.#rest = before;
+      const { db, channelId } = this.#plan;
+      const partitions = await loadPartitionBounds(db, channelId);
+      this.#index = new SessionIndex({ ...this.#plan, partitions });
+    }
+    throw this.#gone();
+  }
+
+  /** Undefined if something was missing that is not known to be lost or deleted. */
+  async #readPage(messagesMax: number): Promise<MessagePage | undefined> {
+    const before = this.#rest;
     const { db, framing, session } = this.#plan;
     const straight = await this.#index.entries(before, this.order);
     const within = reachOf(straight, before, this.order);
     const { losses, healed } = await lossesAndHeals(db, this.#plan, session, within);
     const found = await this.#withHealed(straight, healed);
     const entries = trimEntries(found, before, { messagesMax, isDense: !session.isForeign });
-    const { runs, covered } = await this.#fetchRuns(entries, messagesMax);
+    const fetched = await this.#fetchRuns(entries, messagesMax);
+    if (fetched === undefined) return undefined;
+    const { runs, covered } = fetched;
     const isLast = entries.length === 0 || this.#rest.first > this.#rest.last;
     const read = isLast ? before : difference(before, this.#rest, this.order);
     const lost = cutLosses(losses, read, session.isForeign ? framing : undefined);
-    this.#assertCovered([...covered, ...lost], read);
-    const page = interleave(runs, lost, lastSequenceOf, (loss) => loss.first - 1);
+    const deletions = await this.#deletionsOf([...covered, ...lost], read);
+    if (deletions === undefined) return undefined;
+    const missing = [...lost, ...deletions].toSorted((one, other) => one.first - other.first);
+    const page = interleave(runs, missing, lastSequenceOf, ({ first }) => first - 1);
     return makePage(page, this.order, isLast);
   }
 
@@ -101,12 +121,12 @@ export class SequenceReading implements MessageReading {
 
   /**
    * The messages that `entries` point at, ascending, and the numbers that they account for; takes
-   * them, and what lies between, off the rest.
+   * them, and what lies between, off the rest. Undefined if all of them are gone.
    */
   async #fetchRuns(
     entries: readonly IndexEntry[],
     messagesMax: number,
-  ): Promise<{ readonly runs: MessageRun[]; readonly covered: SequenceRange[] }> {
+  ): Promise<{ readonly runs: MessageRun[]; readonly covered: SequenceRange[] } | undefined> {
     if (entries.length === 0) return { runs: [], covered: [] };
     const { pool, channelId } = this.#plan;
     const segments = await fetchSegmentsAt(pool, {
@@ -115,7 +135,7 @@ export class SequenceReading implements MessageReading {
       firstPositions: entries.map((entry) => entry.firstPosition),
     });
     const held = heldEntries(entries, segments);
-    if (held.length === 0) throw this.#gone();
+    if (held.length === 0) return undefined;
     const parts = held.map(({ entry, segment }) => {
       const first = Math.max(entry.firstSequence, this.#rest.first);
       const last = Math.min(entry.lastSequence, this.#rest.last);
@@ -147,14 +167,18 @@ export class SequenceReading implements MessageReading {
     }
   }
 
-  /** Each number of `sequences` lies in one of `ranges`, which may reach beyond. */
-  #assertCovered(ranges: readonly (SequenceRange | Loss)[], sequences: SequenceRange): void {
-    let next = sequences.first;
-    for (const { first, last } of ranges.toSorted((one, other) => one.first - other.first)) {
-      if (first > next) break;
-      next = Math.max(next, last + 1);
-    }
-    if (next <= sequences.last) throw this.#gone();
+  /**
+   * The deletions among `sequences`, of which `ranges` account for what is stored or lost.
+   * Undefined if not everything is accounted for even so.
+   */
+  async #deletionsOf(
+    ranges: readonly SequenceRange[],
+    sequences: SequenceRange,
+  ): Promise<readonly Deletion[] | undefined> {
+    if (isCovered(ranges, sequences)) return [];
+    const { db, session } = this.#plan;
+    const deletions = await deletionsBySequence(db, this.#plan, session, sequences);
+    return isCovered([...ranges, ...deletions], sequences) ? deletions : undefined;
   }
 
   #gone(): Error {
@@ -164,6 +188,16 @@ export class SequenceReading implements MessageReading {
       'Ask for later sequences of this session, or read the channel by position.',
     );
   }
+}
+
+/** Whether each number of `sequences` lies in one of `ranges`, which may reach beyond. */
+function isCovered(ranges: readonly SequenceRange[], sequences: SequenceRange): boolean {
+  let next = sequences.first;
+  for (const { first, last } of ranges.toSorted((one, other) => one.first - other.first)) {
+    if (first > next) break;
+    next = Math.max(next, last + 1);
+  }
+  return next > sequences.last;
 }
 
 /**

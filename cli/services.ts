@@ -9,8 +9,14 @@ import pretty from 'pino-pretty';
 import { ensureSchema, openDatabase } from '#archive/mod.ts';
 import { BATCH_BYTES_MAX, type ChannelAddress } from '#base/mod.ts';
 import { ChannelPublisher, ChannelSubscriber } from '#client/mod.ts';
-import { redact, type Config } from '#config/mod.ts';
-import { Archiver, archiverFamilies, type SpoolSettings } from '#ingest/mod.ts';
+import { hasRetention, redact, retentionOf, type Config } from '#config/mod.ts';
+import {
+  Archiver,
+  archiverFamilies,
+  retentionFamilies,
+  type ArchiverOptions,
+  type SpoolSettings,
+} from '#ingest/mod.ts';
 import {
   listenForMetrics,
   type MetricFamily,
@@ -68,6 +74,7 @@ export function startArchiver(
   const { archiver, receiver, publisher } = config;
   return Archiver.start({
     databaseUrl,
+    writeTo: archiver.writeTo,
     holder: archiver.name ?? hostname(),
     interfaceAddress: config.interface,
     ttl: config.multicast.ttl,
@@ -78,6 +85,7 @@ export function startArchiver(
     batchMessagesMax: archiver.batchMessagesMax,
     batchBytesMax: BATCH_BYTES_MAX,
     batchAgeMs: archiver.batchAgeMs,
+    acknowledge: acknowledgedBy(config),
     faults: faultsOf(config),
     capture: captureOf(config),
     channels: archiver.channels,
@@ -88,8 +96,20 @@ export function startArchiver(
     discoverEveryMs: archiver.discoverEveryMs,
     spool: spoolOf(config),
     authentication: config.authentication,
+    retention: retentionSettings(config),
     log: log.child({ part: 'archiver' }),
   });
+}
+
+function retentionSettings({ retention }: Config): ArchiverOptions['retention'] {
+  if (!hasRetention(retention)) return undefined;
+  const { everyMs } = retention;
+  return { everyMs, policyOf: (channel) => retentionOf(retention, channel) };
+}
+
+function acknowledgedBy({ archiver: { acknowledge } }: Config): readonly string[] {
+  if (typeof acknowledge !== 'boolean') return acknowledge;
+  return acknowledge ? ['*'] : [];
 }
 
 /** Where the archiver spools. A relative folder is one of `home`. */
@@ -148,7 +168,8 @@ export async function startMetrics(
   const { host, port } = config.metrics;
   if (port === undefined) return undefined;
   const collect = (): MetricFamily[] => {
-    return archiverFamilies(archiver.counters, archiver.durability.state);
+    const { counters, durability, retention } = archiver;
+    return [...archiverFamilies(counters, durability.state), ...retentionFamilies(retention)];
   };
   const listener = await listenForMetrics({ host, port, collect });
   log.info({ url: listener.url }, 'metrics are served');
@@ -162,8 +183,10 @@ export function openPublisher(
   { source, unicast, keys }: EndOptions & { readonly source?: string | undefined },
 ): Promise<ChannelPublisher> {
   const faults = faultsOf(config);
+  const { unarchivedBytesMax } = config.publisher;
   return ChannelPublisher.open({
     ...config.publisher,
+    unarchivedBytesMax: unarchivedBytesMax === 0 ? undefined : unarchivedBytesMax,
     packetBytesMax: packetBytesMaxOf(config, address.group),
     address,
     interfaceAddress: config.interface,

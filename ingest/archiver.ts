@@ -24,6 +24,12 @@ import type { Registry } from '#registry/mod.ts';
 import type { RecorderCounters } from './recorder-options.ts';
 import { type JoinChannel, Memberships } from './memberships.ts';
 import { RejectionLog } from './rejection-log.ts';
+import {
+  keepRetention,
+  newRetentionCounters,
+  type RetentionCounters,
+  type RetentionSettings,
+} from './retention-keeper.ts';
 import type { ShardCommand, ShardReport, ShardSettings, ShardStart } from './shard-messages.ts';
 
 /** Where log lines go: a pino logger, or anything with these two. */
@@ -44,6 +50,8 @@ export interface ArchiverOptions extends ShardSettings {
   readonly discoverEveryMs: number;
   /** Where the keys come from, for channels that require authentication. */
   readonly authentication?: KeySettings | undefined;
+  /** What to delete in the background; nothing if not given. */
+  readonly retention?: RetentionSettings | undefined;
   readonly log: ArchiverLog;
 }
 
@@ -74,6 +82,7 @@ export class Archiver implements AsyncDisposable {
   readonly #stopping = new AbortController();
   readonly #loops: Promise<void>[] = [];
   readonly #rejections: RejectionLog;
+  readonly #retention: RetentionCounters = newRetentionCounters();
   #keyRing: KeyRing | undefined;
   #durability: Durability = { state: 'durable', reasons: [] };
   #database: OpenDatabase | undefined;
@@ -111,6 +120,11 @@ export class Archiver implements AsyncDisposable {
   /** Whether the database keeps what it commits; up to a minute old. */
   get durability(): Durability {
     return this.#durability;
+  }
+
+  /** Numbers of what was deleted in the background. */
+  get retention(): Readonly<RetentionCounters> {
+    return this.#retention;
   }
 
   /** Numbers per channel, at most half a second old. */
@@ -182,7 +196,15 @@ export class Archiver implements AsyncDisposable {
       this.#repeat(discoverEveryMs, 'discovering channels', () => this.#discover()),
       this.#repeat(PARTITIONS_EVERY_MS, 'making partitions', () => this.#makePartitions()),
       this.#repeat(DURABILITY_EVERY_MS, 'checking durability', () => this.#checkDurability()),
+      this.#keepRetention(),
     );
+  }
+
+  async #keepRetention(): Promise<void> {
+    const { retention, databaseUrl, holder, log } = this.#options;
+    if (retention === undefined) return;
+    const options = { ...retention, databaseUrl, holder, log };
+    await keepRetention(options, this.#retention, this.#stopping.signal);
   }
 
   #openKeyRing(): KeyRing | undefined {
@@ -262,6 +284,7 @@ export class Archiver implements AsyncDisposable {
       join: ___,
       log: ____,
       authentication: _____,
+      retention: ______,
       ...settings
     } = this.#options;
     const workerData: ShardStart = { ...settings, keys: this.#keyRing?.keys };

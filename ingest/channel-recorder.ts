@@ -10,7 +10,7 @@
 // is declared lost with that cause.
 
 import type { ArchiveBatch } from '#archive/mod.ts';
-import type { MemberAddress, SessionId } from '#base/mod.ts';
+import { matchesChannelPattern, type MemberAddress, type SessionId } from '#base/mod.ts';
 import { Receiver, type ReceiverEvent, type ResumePoint } from '#multicast/core/mod.ts';
 import {
   authenticatorOf,
@@ -29,6 +29,7 @@ import type { ArchivedState } from './backlog-options.ts';
 import { Batcher } from './batcher.ts';
 import { HealOffering } from './heal-offering.ts';
 import type { HealedBlock } from './healing.ts';
+import { LossLookup } from './loss-lookup.ts';
 import { openBacklog } from './open-backlog.ts';
 import type { ChannelRecorderOptions, RecorderCounters, Term } from './recorder-options.ts';
 import { SessionLookup } from './session-lookup.ts';
@@ -46,6 +47,8 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   #epoch = 0;
   readonly #backlog: Backlog;
   readonly #lookup: SessionLookup;
+  readonly #archived: LossLookup | undefined;
+  #driver: Driver | undefined;
   readonly #resources = new AsyncDisposableStack();
   #gate: GatedSocket | undefined;
   #countTransport: () => TransportCounters = newTransportCounters;
@@ -68,8 +71,10 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
       onFound: (progress) => backlog.learn(progress),
       nowMs: monotonicMs,
     });
+    this.#archived = acknowledges(options) ? this.#newArchived() : undefined;
     this.#receiver = new Receiver({
       ...options,
+      acknowledges: this.#archived !== undefined,
       join: 'window',
       random: processRandom(),
       authenticator: authenticatorOf(options.address, options.keys),
@@ -246,6 +251,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     this.#archivedCommits += 1;
     this.#batcher.committed();
     this.#backlog.handleCommitted();
+    this.#archived?.committed(batch);
   }
 
   /** Lets time pass; to be called a few times a second. */
@@ -255,6 +261,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     if (heardCount !== this.#heardCount) this.#heardAtMs = nowMs;
     this.#heardCount = heardCount;
     this.#backlog.handleTimeout(nowMs);
+    this.#archived?.handleTimeout();
   }
 
   fenced(refusal: Refusal, batch: ArchiveBatch): void {
@@ -300,7 +307,18 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
       sendThrough: send,
       onEvents: () => this.#takeEvents(),
     });
-    this.#resources.use(driver);
+    this.#driver = this.#resources.use(driver);
+  }
+
+  #newArchived(): LossLookup {
+    return new LossLookup({
+      findLosses: this.#options.findLosses,
+      nowMs: monotonicMs,
+      onArchived: (session, archived) => {
+        this.#receiver.acknowledge(session, archived, monotonicMs());
+        this.#driver?.schedule();
+      },
+    });
   }
 
   #takeEvents(): void {
@@ -326,4 +344,10 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
       nowMs - (this.#gate?.overranAtMs ?? Number.NEGATIVE_INFINITY) < OVERRUN_MEMORY_MS;
     return isOurs ? { ...event, cause: 'recorder_overrun' } : event;
   }
+}
+
+/** Publishers of other implementations would not understand. */
+function acknowledges({ acknowledge = [], channel, address }: ChannelRecorderOptions): boolean {
+  const isNamed = acknowledge.some((pattern) => matchesChannelPattern(pattern, channel));
+  return isNamed && address.framing === 'native';
 }

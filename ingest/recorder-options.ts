@@ -2,7 +2,13 @@
 
 import type { SessionProgress } from '#archive/mod.ts';
 import type { SegmentBuilderPool } from '#archive/segment/mod.ts';
-import type { BackcastError, ChannelAddress, MemberAddress, SessionId } from '#base/mod.ts';
+import type {
+  BackcastError,
+  ChannelAddress,
+  MemberAddress,
+  SequenceRange,
+  SessionId,
+} from '#base/mod.ts';
 import type { LatencySnapshot, ReceiverCounters, ReceiverEvent } from '#multicast/core/mod.ts';
 import type { KeySource, PortRange, TransportCounters } from '#multicast/udp/mod.ts';
 import type { SpoolSettings } from './open-backlog.ts';
@@ -21,6 +27,8 @@ export interface RecordingSettings {
   readonly batchMessagesMax: number;
   readonly batchBytesMax: number;
   readonly batchAgeMs: number;
+  /** Names and patterns of channels whose publishers are told what is archived; none by default. */
+  readonly acknowledge?: readonly string[] | undefined;
   /** Faults to inject, as the loss injector reads them; undefined for none. */
   readonly faults: string | undefined;
   /** First and last port on which channels of unicast delivery are heard; any if not given. */
@@ -45,6 +53,8 @@ export interface ChannelRecorderOptions extends RecordingSettings {
   readonly recentBytesMax: () => number;
   /** What the archive has of these sessions. */
   readonly findSessions: (sessions: readonly SessionId[]) => Promise<readonly SessionProgress[]>;
+  /** The last losses of a session in the archive. */
+  readonly findLosses: (session: SessionId, count: number) => Promise<readonly SequenceRange[]>;
   readonly builders: SegmentBuilderPool;
   readonly keys: KeySource | undefined;
   /** A channel of unicast delivery is heard at this place, of which its publishers must know. */

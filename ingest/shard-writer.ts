@@ -1,7 +1,9 @@
-// Commits the batches of a shard's channels, one transaction at a time over one connection, the
-// channels in turn. A batch that fails is tried again verbatim until it succeeds, and whatever the
-// reason, the other channels go on meanwhile as far as they can; one that is fenced ends its
-// channel here. Decides when to write, not what (batcher) nor how (archive/append).
+// Commits the batches of a shard's channels, the channels in turn, of each one batch at a time, and
+// of several as many as there are lanes: a transaction mostly waits for the disk and the network,
+// and many quiet channels must not wait for each other. A batch that fails is tried again verbatim
+// until it succeeds, and whatever the reason, the other channels go on meanwhile as far as they
+// can; one that is fenced ends its channel here. Decides when to write, not what (batcher) nor how
+// (archive/append).
 //
 //   the server is away        nobody writes for a while; then the channels in turn
 //   only this batch fails     its channel waits: a lock, a deadlock, a statement that took too long
@@ -31,7 +33,10 @@ export type Refusal = Exclude<AppendResult, { readonly outcome: 'committed' }>;
 
 /** What the writer needs from outside. */
 export interface ShardWriterOptions {
-  readonly append: (batch: ArchiveBatch) => Promise<AppendResult>;
+  /** Lanes count from 0; a lane has one batch at a time, and the higher ones are used last. */
+  readonly append: (batch: ArchiveBatch, lane: number) => Promise<AppendResult>;
+  /** Transactions that may run at once; 1 if not given. */
+  readonly laneCount?: number;
   readonly nowMs: () => number;
   /** Keeps attempts of several writers apart that stood in each other's way. */
   readonly random: Random;
@@ -68,6 +73,14 @@ const DOUBLINGS_MAX = 10;
 const ATTEMPTS_ALARM = 20;
 /** What setTimeout can take; without a nearer deadline only a wake ends the wait. */
 const TIMER_MS_MAX = 2_147_483_647;
+const NEVER_MS = Number.POSITIVE_INFINITY;
+
+/** A batch on its way. */
+interface Work {
+  readonly source: BatchSource;
+  readonly batch: ArchiveBatch;
+  readonly lane: number;
+}
 
 /** An append that was tried. */
 interface Attempt {
@@ -79,6 +92,10 @@ interface Attempt {
 export class ShardWriter {
   readonly #options: ShardWriterOptions;
   readonly #sources = new Set<BatchSource>();
+  /** Those with a batch under way, which are not asked for another. */
+  readonly #busy = new Set<BatchSource>();
+  readonly #freeLanes: number[];
+  #bug: { readonly error: unknown } | undefined;
   readonly #failed = new Map<BatchSource, FailedBatch>();
   /** The server is away: nothing is tried before this. */
   #pausedUntilMs = Number.NEGATIVE_INFINITY;
@@ -90,6 +107,7 @@ export class ShardWriter {
 
   constructor(options: ShardWriterOptions) {
     this.#options = options;
+    this.#freeLanes = Array.from({ length: options.laneCount ?? 1 }, (_, lane) => lane);
   }
 
   /** Transactions committed so far. */
@@ -135,16 +153,19 @@ export class ShardWriter {
 
   /**
    * Runs until drained, or until `deadline` fires before that: then false, and what was heard last
-   * is not committed. An append that is under way is waited for. Rejects with what is a bug.
+   * is not committed. Appends that are under way are waited for. Rejects with what is a bug.
    */
   async run(deadline: AbortSignal): Promise<boolean> {
     const wake = (): void => this.wake();
     deadline.addEventListener('abort', wake);
     try {
       for (;;) {
-        const work = this.#next();
-        if (deadline.aborted) return false;
-        if (work !== undefined) await this.#commit(work.source, work.batch);
+        const isOver = deadline.aborted || this.#bug !== undefined;
+        const work = isOver ? undefined : this.#next();
+        if (work !== undefined) void this.#run(work);
+        else if (this.#busy.size > 0) await this.#sleep(isOver ? NEVER_MS : this.#nextDeadlineMs());
+        else if (this.#bug !== undefined) throw this.#bug.error;
+        else if (deadline.aborted) return false;
         else if (this.#isDraining && this.#failed.size === 0) return true;
         else await this.#sleep(this.#nextDeadlineMs());
       }
@@ -153,25 +174,40 @@ export class ShardWriter {
     }
   }
 
-  #next(): { readonly source: BatchSource; readonly batch: ArchiveBatch } | undefined {
+  #next(): Work | undefined {
+    if (this.#freeLanes.length === 0) return undefined;
     const nowMs = this.#options.nowMs();
     if (nowMs < this.#pausedUntilMs) return undefined;
     for (const source of this.#sources) {
+      if (this.#busy.has(source)) continue;
       const failed = this.#failed.get(source);
       if (failed !== undefined && nowMs < failed.retryAtMs) continue;
       const batch = failed?.batch ?? source.pollBatch(nowMs, this.#isDraining);
       if (batch === undefined) continue;
       this.#sources.delete(source);
       this.#sources.add(source);
-      return { source, batch };
+      return { source, batch, lane: this.#freeLanes.shift() ?? 0 };
     }
     return undefined;
   }
 
-  async #commit(source: BatchSource, batch: ArchiveBatch): Promise<void> {
+  async #run(work: Work): Promise<void> {
+    this.#busy.add(work.source);
+    try {
+      await this.#commit(work);
+    } catch (error) {
+      this.#bug ??= { error };
+    }
+    this.#busy.delete(work.source);
+    this.#freeLanes.push(work.lane);
+    this.#freeLanes.sort((a, b) => a - b);
+    this.wake();
+  }
+
+  async #commit({ source, batch, lane }: Work): Promise<void> {
     const startedMs = this.#options.nowMs();
     try {
-      const result = await this.#options.append(batch);
+      const result = await this.#options.append(batch, lane);
       this.#report('back');
       this.#pauses = 0;
       this.#settled(source);
@@ -204,9 +240,13 @@ export class ShardWriter {
   /** Nothing can be written: the channel is as it was, and everybody waits. */
   #pause(source: BatchSource, { batch }: Attempt, error: BackcastError): void {
     this.#report('away', error);
-    this.#pauses += 1;
-    const retryAtMs = this.#options.nowMs() + this.#backOffMs(this.#pauses, BACK_OFF_MS);
-    this.#pausedUntilMs = retryAtMs;
+    const nowMs = this.#options.nowMs();
+    // Of several lanes that fail together, the first says how long.
+    if (nowMs >= this.#pausedUntilMs) {
+      this.#pauses += 1;
+      this.#pausedUntilMs = nowMs + this.#backOffMs(this.#pauses, BACK_OFF_MS);
+    }
+    const retryAtMs = this.#pausedUntilMs;
     const { attempts = 0, isRefused = false } = this.#failed.get(source) ?? {};
     this.#failed.set(source, { batch, attempts, retryAtMs, isRefused });
   }
@@ -241,8 +281,10 @@ export class ShardWriter {
   }
 
   #nextDeadlineMs(): number {
-    let earliestMs = Number.POSITIVE_INFINITY;
+    let earliestMs = NEVER_MS;
+    if (this.#freeLanes.length === 0) return NEVER_MS;
     for (const source of this.#sources) {
+      if (this.#busy.has(source)) continue;
       const dueMs = this.#failed.get(source)?.retryAtMs ?? source.nextDeadlineMs;
       earliestMs = Math.min(earliestMs, dueMs);
     }
@@ -253,7 +295,7 @@ export class ShardWriter {
   async #sleep(untilMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;
-    const ms = Math.max(0, untilMs - this.#options.nowMs());
+    const ms = untilMs === NEVER_MS ? NEVER_MS : Math.max(0, untilMs - this.#options.nowMs());
     const timer = ms < TIMER_MS_MAX ? setTimeout(resolve, Math.ceil(ms)) : undefined;
     await promise;
     clearTimeout(timer);

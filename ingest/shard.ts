@@ -1,5 +1,5 @@
-// A share of the archiver's channels: for each a recorder, for all of them one writer and one
-// connection to PostgreSQL. Runs in a worker thread (shard-worker.ts), shares nothing with other
+// A share of the archiver's channels: for each a recorder, for all of them one writer and a few
+// connections to PostgreSQL. Runs in a worker thread (shard-worker.ts), shares nothing with other
 // shards. Hears every channel, from where the archive ends; who of several archivers writes it is
 // decided next door (leadership).
 
@@ -8,9 +8,12 @@ import {
   Appender,
   type ArchiveDatabase,
   ensureChannel,
+  findOwnerUrl,
   findSessions,
   loadSessions,
   openDatabase,
+  OwnerAppender,
+  readLastLosses,
 } from '#archive/mod.ts';
 import { SegmentBuilderPool } from '#archive/segment/mod.ts';
 import { BackcastError, type ChannelAddress } from '#base/mod.ts';
@@ -24,6 +27,8 @@ import { type BatchSource, ShardWriter } from './shard-writer.ts';
 
 /** Between two attempts to take up a channel while the database is away. */
 const RETRY_MS = 1_000;
+/** Connections on which a shard commits; each is opened when channels first wait for each other. */
+const COMMITS_AT_ONCE_MAX = 4;
 /** How often the channels look at what waits for the database. */
 const TICK_MS = 250;
 /** What all channels together may hold of what is committed, in case that the archive goes back. */
@@ -57,12 +62,13 @@ export class Shard {
     const open = this.#resources.use(
       openDatabase({ url, applicationName, ...STATEMENTS, poolConnectionsMax: 2 }),
     );
-    const appender = this.#resources.use(
-      new Appender({ url, applicationName, holder: settings.holder }),
-    );
     this.#database = open.database;
+    const appenders = Array.from({ length: COMMITS_AT_ONCE_MAX }, () =>
+      this.#resources.use(this.#newAppender(applicationName)),
+    );
     this.#writer = new ShardWriter({
-      append: (batch) => appender.append(batch),
+      append: (batch, lane) => appenders[lane].append(batch),
+      laneCount: COMMITS_AT_ONCE_MAX,
       nowMs: monotonicMs,
       random: processRandom(),
       onRefusal: (source, state, error) => this.#logRefusal(source, state, error),
@@ -76,6 +82,17 @@ export class Shard {
       holder: settings.holder,
       onRole: (place) => this.#setRole(place),
       log: (level, message, fields) => this.#log(level, message, fields),
+    });
+  }
+
+  #newAppender(applicationName: string): Appender | OwnerAppender {
+    const { databaseUrl: url, holder, writeTo } = this.#settings;
+    const options = { url, applicationName, holder };
+    if (writeTo !== 'owner') return new Appender(options);
+    return new OwnerAppender({
+      ...options,
+      findUrl: (channelId) => findOwnerUrl(this.#database, url, channelId),
+      nowMs: monotonicMs,
     });
   }
 
@@ -174,6 +191,7 @@ export class Shard {
         head,
         sessions,
         findSessions: (asked) => findSessions(this.#database, channelId, asked),
+        findLosses: (session, count) => readLastLosses(this.#database, channelId, session, count),
         recentBytesMax: () => RECENT_BYTES_MAX / Math.max(1, this.#recorders.size),
         builders: this.#builders,
         keys: this.#keySource,

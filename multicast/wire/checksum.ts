@@ -41,8 +41,8 @@ export function replaceWord(packet: Uint8Array, at: number, word: number): void 
 
 /**
  * 32 bits that tell contents apart: the sum and the length of the bytes from `start` to `end` of a
- * packet whose checksum is valid. Where they are the rest of it, only what lies before is summed up:
- * all of it together is 0.
+ * packet whose checksum is valid. Where they are the rest of it, only what lies before is summed
+ * up, since all of it together is 0.
  */
 export function contentDigest(packet: Uint8Array, start: number, end: number): number {
   const isRest = end === packet.length && (start & 1) === 0;

@@ -1,6 +1,7 @@
 // Floor 1: bytes ↔ packets ↔ messages, pure and total. Touches no clock, socket or randomness.
 
 export * from './address.ts';
+export * from './archived-option.ts';
 export * from './authentication.ts';
 export * from './block-reader.ts';
 export { contentDigest, onesSum } from './checksum.ts';

@@ -206,10 +206,10 @@ class Filling {
 }
 
 const BOUNDS = `INSERT INTO partition_bounds (channel_id, partition_start, first_position,
-    last_position, min_published_at, max_published_at)
+    last_position, min_published_at, max_published_at, message_count, payload_bytes)
   SELECT channel_id, date_trunc('day', archived_at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC',
     min(first_position), max(first_position + message_count - 1),
-    min(min_published_at), max(max_published_at)
+    min(min_published_at), max(max_published_at), sum(message_count), sum(payload_bytes)
   FROM segments WHERE channel_id = $1 GROUP BY 1, 2`;
 
 /** Runs of messages of one session with consecutive sequences. */
@@ -227,7 +227,7 @@ function runsOf(messages: readonly SentMessage[]): SentMessage[][] {
   return runs;
 }
 
-/** The messages of one session, cut where sequences are missing or where healed ones begin or end. */
+/** The messages of one session, cut where sequences are missing and at the edges of healed ones. */
 function stretchesOf(messages: readonly SentMessage[]): SentMessage[][] {
   const stretches: SentMessage[][] = [];
   for (const message of messages.toSorted((one, other) => one.sequence - other.sequence)) {

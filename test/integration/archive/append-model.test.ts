@@ -153,7 +153,7 @@ async function readSequences(opened: OpenDatabase, session: SessionId): Promise<
   for (;;) {
     const page = await reading.nextPage(3);
     for (const entry of page.entries) {
-      if (entry.kind === 'loss') continue;
+      if (entry.kind !== 'messages') continue;
       for (let index = 0; index < entry.messageCount; index += 1) {
         sequences.push(entry.firstSequence + index);
       }

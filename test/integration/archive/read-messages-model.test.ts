@@ -319,6 +319,10 @@ async function actual(
         texts.push(lossText(entry));
         continue;
       }
+      if (entry.kind === 'deletion') {
+        texts.push(`deleted ${entry.session} ${entry.first}–${entry.last}`);
+        continue;
+      }
       for (let count = 0; count < entry.messageCount; count += 1) {
         const index = wanted.order === 'asc' ? count : entry.messageCount - 1 - count;
         const position = firstPositionOf(entry) + index;

@@ -3,7 +3,6 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setImmediate } from 'node:timers/promises';
 import { type ArchiveBatch, toDatabaseError } from '#archive/mod.ts';
 import { BackcastError } from '#base/mod.ts';
 import { type BatchSource, ShardWriter } from '#ingest/shard-writer.ts';
@@ -182,8 +181,8 @@ test('a refusal is told once, tried again, and its end is told', async () => {
 
 test('a refusal waits for seconds, and a stop does not', async () => {
   let isMended = false;
-  const { writer, attempts, refusals } = stage(() => {
-    if (!isMended) throw failure('42501');
+  const { writer, attempts, refusals } = stage(({ channelId }) => {
+    if (channelId === 1 && !isMended) throw failure('42501');
     return 'committed';
   });
   const source = new ListedSource(1, 1);
@@ -191,9 +190,9 @@ test('a refusal waits for seconds, and a stop does not', async () => {
   writer.add(source);
   await until('it is refused', () => refusals.length > 0);
   assert.ok(writer.isRefused(source));
-  writer.wake();
-  await setImmediate();
-  assert.deepEqual(attempts, ['1/1']);
+  writer.add(new ListedSource(2, 1));
+  await until('another is committed', () => writer.commits === 1);
+  assert.deepEqual(attempts, ['1/1', '2/1']);
   isMended = true;
   writer.drain();
   assert.equal(await run, true);
@@ -296,4 +295,90 @@ test('the deadline ends a draining run while the database is away, and says so',
   assert.equal(await writer.run(deadline.signal), false);
   assert.deepEqual([attempts, source.told], [['1/1', '1/1'], []]);
   assert.deepEqual(database, ['away']);
+});
+
+const QUIET = {
+  nowMs: () => performance.now(),
+  random: () => 0.5,
+  onDatabase: () => undefined,
+  onRefusal: () => undefined,
+};
+
+/** A writer of two lanes whose attempts stay open until the test settles them, by channel. */
+function openStage() {
+  const open = new Map<number, { lane: number; settle: () => void }>();
+  const news: (() => void)[] = [];
+  let isWaiting = true;
+  const writer = new ShardWriter({
+    ...QUIET,
+    append: async ({ channelId }, lane) => {
+      assert.ok(!open.has(channelId), 'a channel has one batch under way');
+      const { promise, resolve } = Promise.withResolvers<void>();
+      open.set(channelId, { lane, settle: resolve });
+      for (const tell of news.splice(0)) tell();
+      if (isWaiting) await promise;
+      open.delete(channelId);
+      return { outcome: 'committed', head: 0, archivedAtUs: 0 };
+    },
+    laneCount: 2,
+  });
+  const nextAttempt = (): Promise<void> => new Promise((resolve) => void news.push(resolve));
+  const letGo = (): void => {
+    isWaiting = false;
+    for (const { settle } of open.values()) settle();
+  };
+  return { writer, open, nextAttempt, letGo };
+}
+
+test('as many channels as there are lanes commit at once, each one batch at a time', async () => {
+  const { writer, open, nextAttempt, letGo } = openStage();
+  for (const channelId of [1, 2, 3]) writer.add(new ListedSource(channelId, 2));
+  writer.drain();
+  const run = writer.run(never);
+  const lanes = [...open].map(([channelId, { lane }]) => `${channelId} on ${lane}`);
+  assert.deepEqual(lanes, ['1 on 0', '2 on 1']);
+  const third = nextAttempt();
+  open.get(2)?.settle();
+  await third;
+  assert.deepEqual([...open.keys()], [1, 3]);
+  assert.equal(open.get(3)?.lane, 1, 'the lane that became free');
+  letGo();
+  assert.equal(await run, true);
+  assert.equal(writer.commits, 6);
+});
+
+test('one channel alone uses one lane', async () => {
+  const lanes = new Set<number>();
+  const writer = new ShardWriter({
+    ...QUIET,
+    append: async (_, lane) => {
+      lanes.add(lane);
+      return { outcome: 'committed', head: 0, archivedAtUs: 0 };
+    },
+    laneCount: 4,
+  });
+  writer.add(new ListedSource(1, 5));
+  writer.drain();
+  await writer.run(never);
+  assert.deepEqual([...lanes], [0]);
+});
+
+test('a bug in one lane ends the run when the other lanes are done', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const other = new ListedSource(2, 1);
+  const writer = new ShardWriter({
+    ...QUIET,
+    append: async ({ channelId }) => {
+      if (channelId === 1) throw new TypeError('a bug');
+      await promise;
+      return { outcome: 'committed', head: 0, archivedAtUs: 0 };
+    },
+    laneCount: 2,
+  });
+  writer.add(new ListedSource(1, 1));
+  writer.add(other);
+  const run = writer.run(never);
+  resolve();
+  await assert.rejects(run, TypeError);
+  assert.deepEqual(other.told, ['committed 1']);
 });
