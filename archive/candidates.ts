@@ -33,13 +33,13 @@ export async function announceCandidate(
 ): Promise<void> {
   if (own.length === 0) return;
   const channelIds = own.map(({ channelId }) => channelId);
+  const silences = own.map(({ silentMs }) => Math.round(silentMs));
   try {
     await sql`
       INSERT INTO candidates (channel_id, holder, seen_at, heard_at)
       SELECT candidate.channel_id, ${holder}, now(),
              now() - candidate.silent_ms * interval '1 millisecond'
-      FROM unnest(${channelIds}::int[], ${own.map(({ silentMs }) => Math.round(silentMs))}::bigint[])
-             AS candidate (channel_id, silent_ms)
+      FROM unnest(${channelIds}::int[], ${silences}::bigint[]) AS candidate (channel_id, silent_ms)
       ON CONFLICT (channel_id, holder) DO UPDATE
         SET seen_at = excluded.seen_at, heard_at = excluded.heard_at`.execute(database);
     await sql`

@@ -65,7 +65,7 @@ export interface Place {
   leadingSinceMs: number;
 }
 
-/** A place for a channel that is heard from position `head` on, and written under `epoch`, if any. */
+/** A place for a channel that is heard from `head` on, and written under `epoch`, if any. */
 export function newPlace({
   head,
   epoch,

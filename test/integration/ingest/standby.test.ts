@@ -72,7 +72,7 @@ test('a leader that stops gives the channel to the other at once', async () => {
   await settle(scene, traffic, 500);
 });
 
-test('a leader cut off from the database is replaced, and comes back as standby', async (context) => {
+test('a leader cut off from the database is replaced, and stands by', async (context) => {
   await using scene = await setScene();
   await using relay = await startSeverableRelay(scene.databaseUrl);
   const databaseUrl = relay.url;
@@ -112,7 +112,7 @@ test('what the leader missed for good comes from the other, and the loss says so
   assert.equal(second.leading.count, 0);
 });
 
-test('a leader that hears nothing lets the other write, and declares nothing lost', async (context) => {
+test('a leader that hears nothing lets the other write', async (context) => {
   await using scene = await setScene();
   await using publisher = await scene.openPublisher({ ...TINY_WINDOW, lingerMs: 1_000 });
   const args = ['--fault', 'receive-loss=1,seed=7'];

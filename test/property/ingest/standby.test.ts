@@ -1,7 +1,7 @@
 // Two archivers of one channel against an archive that is a list: whatever they hear, miss, write,
 // take over from each other and lose in crashes, in any order, and wherever the archive goes back
-// to, every sequence is stored once or declared lost. And while neither crashes nor the archive goes
-// back, nothing counts as lost in the end that one of them has heard.
+// to, every sequence is stored once or declared lost. And while neither crashes nor the archive
+// goes back, nothing counts as lost in the end that one of them has heard.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
