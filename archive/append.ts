@@ -250,8 +250,8 @@ interface LeaseRow {
 }
 
 /**
- * Epochs, heads and the number of batches only grow. So a lease that is ours and older than the batch, or whose head is,
- * is that of a server which lacks what it had committed.
+ * Epochs, heads and the number of batches only grow. So a lease that is ours and older than the
+ * batch, or whose head is, is that of a server which lacks what it had committed.
  */
 function outcomeOf(
   batch: ArchiveBatch,

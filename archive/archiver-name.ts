@@ -1,9 +1,9 @@
 // Keeps two archivers of one name apart, and tells whether one is still there. A restarted archiver
-// takes its own leases back at once, by name; so two that run under one name would take the channels
-// from each other for ever. While an archiver runs, it holds a lock of its name in the database,
-// which ends with its connection: at once when its process is killed. A hint, not the truth: a lock
-// also ends when the server restarts, and is then taken again. What protects the archive is the
-// fence.
+// takes its own leases back at once, by name; so two that run under one name would take the
+// channels from each other for ever. While an archiver runs, it holds a lock of its name in the
+// database, which ends with its connection: at once when its process is killed. A hint, not the
+// truth: a lock also ends when the server restarts, and is then taken again. What protects the
+// archive is the fence.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';

@@ -115,9 +115,8 @@ export async function renewLeases(
   try {
     const kept = await sql<{ channel_id: number; head: number; commits: number }>`
       UPDATE leases SET expires_at = ${expiry(ttlMs)}
-      WHERE channel_id = ANY (${channelIds}::int[])
+      WHERE channel_id = ANY (${channelIds}::int[]) AND holder = ${holder}
         AND epoch = (${epochs}::bigint[])[array_position(${channelIds}::int[], channel_id)]
-        AND holder = ${holder}
       RETURNING channel_id, head, commits`.execute(database);
     return kept.rows.map(({ channel_id, ...rest }) => ({ channelId: channel_id, ...rest }));
   } catch (error) {

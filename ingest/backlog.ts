@@ -15,7 +15,7 @@ import type { SessionId } from '#base/mod.ts';
 import type { SessionProgress } from '#archive/mod.ts';
 import type { ReceiverEvent } from '#multicast/core/mod.ts';
 import { ArchivedTrim } from './archived-trim.ts';
-import type { ArchivedState, BacklogOptions } from './backlog-options.ts';
+import type { ArchivedState, BacklogOptions, HeardSessions } from './backlog-options.ts';
 import type { Batcher } from './batcher.ts';
 import { HeardQueue } from './heard-queue.ts';
 import { type KeptEvent, messagesIn } from './kept-events.ts';
@@ -71,10 +71,7 @@ export class Backlog {
   }
 
   /** What is known of the channel's sessions, to the last thing heard. */
-  get sessions(): Pick<
-    SessionLedger,
-    'hasForgotten' | 'recall' | 'recallForeign' | 'openSessions'
-  > {
+  get sessions(): HeardSessions {
     return this.#front ?? this.#teller?.batcher.sessions ?? this.#heard;
   }
 
@@ -96,6 +93,7 @@ export class Backlog {
   get isSpooling(): boolean {
     return this.#queue.isSpooling;
   }
+
   /** Whether there is a spool and it can be written. */
   get isSpoolUsable(): boolean {
     return this.#queue.spool !== undefined;
@@ -147,8 +145,8 @@ export class Backlog {
 
   /**
    * From now on `batcher` is told: first what is kept, of which only what it does not know. It has
-   * to know all `rememberedSessions` that the archive has. `isOpening`: it was made from the same state
-   * of the archive as this backlog, and nothing has happened since.
+   * to know all `rememberedSessions` that the archive has. `isOpening`: nothing has happened since
+   * this backlog was opened, with what the batcher knows.
    */
   lead(batcher: Batcher, isOpening = false): void {
     const { framing, directBytesMax, spool } = this.#options;

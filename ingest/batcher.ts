@@ -19,7 +19,7 @@ import type {
   ResumePoint,
 } from '#multicast/core/mod.ts';
 import { type BlockReader, newBlockReader, NO_PUBLISH_TIME } from '#multicast/wire/mod.ts';
-import { conflictOf } from './content-conflict.ts';
+import { conflictOf } from './batcher-conflict.ts';
 import type { HealedBlock } from './healing.ts';
 import { SessionLedger } from './session-ledger.ts';
 
@@ -197,7 +197,7 @@ export class Batcher {
     else if (this.#open.heldBytes >= batchBytesMax) this.#close();
   }
 
-  /** Whether messages that were lost are on their way: until then, losses are not what they seem. */
+  /** Whether messages that were lost are on their way into the archive. */
   get isHealing(): boolean {
     return this.#closed.some(isHealing) || (this.#inFlight && isHealing(this.#inFlight)) === true;
   }

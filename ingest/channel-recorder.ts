@@ -44,6 +44,9 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   #commits = 0;
   #archivedCommits = 0;
   #takeovers = 0;
+  #handovers = 0;
+  #heardCount = 0;
+  #heardAtMs = monotonicMs();
   #rollbacks = 0;
   #healedMessages = 0;
 
@@ -132,6 +135,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
       followedSessions: this.#ears.sessionCount,
       leading: this.#batcher !== undefined,
       takeovers: this.#takeovers,
+      handovers: this.#handovers,
       rollbacks: this.#rollbacks,
       healedMessages: this.#healedMessages,
       unofferedMessages: this.#offering.droppedMessages,
@@ -185,6 +189,16 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     this.#backlog.stand();
   }
 
+  /** The channel is given to another archiver that is to write it. */
+  handedOver(): void {
+    this.#handovers += 1;
+  }
+
+  /** How long nothing of the channel was heard; about. */
+  silentMs(): number {
+    return monotonicMs() - this.#heardAtMs;
+  }
+
   /** On standby: another has archived this much. */
   handleArchived(state: ArchivedState): void {
     this.#backlog.handleArchived(state);
@@ -222,6 +236,10 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
 
   /** Lets time pass; to be called a few times a second. */
   handleTimeout(nowMs: number): void {
+    const { packetsReceived, spmsReceived, duplicates } = this.#ears.counters.receiver;
+    const heardCount = packetsReceived + spmsReceived + duplicates;
+    if (heardCount !== this.#heardCount) this.#heardAtMs = nowMs;
+    this.#heardCount = heardCount;
     this.#backlog.handleTimeout(nowMs);
     this.#archived?.handleTimeout();
     this.#ears.handleTimeout(nowMs);

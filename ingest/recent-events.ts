@@ -44,7 +44,7 @@ export class RecentEvents {
     return this.#events.slice(this.#head).filter((it) => it !== undefined);
   }
 
-  /** Takes what was kept, if it is a range; `spoolBefore`: the last entry of the spool before it. */
+  /** Takes what was kept, if it is a range; `spoolBefore`: the spool's last entry before it. */
   push({ event, heardAtUs, spoolNumber }: KeptEvent, spoolBefore: number, nowMs: number): void {
     if (event.kind !== 'messages' && event.kind !== 'lost') return;
     const before = spoolNumber === 0 ? spoolBefore : spoolNumber - 1;

@@ -113,6 +113,8 @@ export interface RecorderCounters {
   readonly leading: boolean;
   /** Times that it began to. */
   readonly takeovers: number;
+  /** Times that it gave the channel to another archiver. */
+  readonly handovers: number;
   /** Times that the archive was found to have gone back. */
   readonly rollbacks: number;
   /** Messages that others had and that this archiver stored after they were declared lost. */

@@ -217,7 +217,16 @@ export class Shard {
     );
     this.#recorders.set(channel, recorder);
     const { group, port, dport, framing } = address;
-    const place = newPlace({ channel, channelId, framing, recorder, epoch: won?.epoch, head });
+    const leader = won === undefined && 'holder' in lease ? lease.holder : holder;
+    const place = newPlace({
+      channel,
+      channelId,
+      framing,
+      recorder,
+      epoch: won?.epoch,
+      head,
+      leader,
+    });
     this.#leadership.add(place);
     this.#setRole(place);
     const at = { channel, group, port, dport, head };

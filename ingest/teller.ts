@@ -1,7 +1,7 @@
 // Tells one batcher what was heard, in order: what was committed once and may not be any more, what
-// lies in the spool, what is kept in memory. Serves for as long as this archiver writes the channel;
-// the next time, another one begins at the start again. Decides nothing about time or room on the
-// disk (backlog).
+// lies in the spool, what is kept in memory. Serves for as long as this archiver writes the
+// channel; the next time, another one begins at the start again. Decides nothing about time or room
+// on the disk (backlog).
 
 import type { Framing } from '#base/mod.ts';
 import type { ReceiverEvent } from '#multicast/core/mod.ts';

@@ -7,8 +7,8 @@ import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import { LOSS_CAUSES, SEGMENT_MESSAGES_MAX } from '#base/mod.ts';
 import { CONFLICTS } from './conflict-tables.ts';
-import { CANDIDATES, HEAL_OFFERS } from './standby-tables.ts';
 import { DELETIONS, DELETIONS_INDEX, HOLDS } from './retention-tables.ts';
+import { CANDIDATES, HEAL_OFFERS } from './standby-tables.ts';
 
 /** How the arrays of a segment are compressed; `none` keeps them outside the row as they are. */
 export type StoredCompression = 'lz4' | 'pglz' | 'none';

@@ -114,7 +114,11 @@ class Filling {
     }
     for (const [session, range] of this.#sessions) await this.#session(session, range);
     await this.#insert('leases', {
-      commits: 0, epoch: 1, head: this.#head, expires_at: instant(instantAt(0)) });
+      commits: 0,
+      epoch: 1,
+      head: this.#head,
+      expires_at: instant(instantAt(0)),
+    });
     await this.#client.query(BOUNDS, [this.#channelId]);
   }
 

@@ -20,7 +20,10 @@ export async function startSeverableRelay(url: string): Promise<SeverableRelay> 
   const sockets = new Set<Socket>();
   let isSevered = false;
   const server = createServer((near) => {
-    if (isSevered) return void near.destroy();
+    if (isSevered) {
+      near.destroy();
+      return;
+    }
     const far = connect(Number(target.port), target.hostname);
     for (const socket of [near, far]) {
       sockets.add(socket);

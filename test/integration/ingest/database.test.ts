@@ -61,7 +61,7 @@ test('a database that hangs does not keep an archiver from stopping', async () =
   assert.ok(performance.now() - startedAtMs < 5_000);
 });
 
-test('an archiver whose channel another has taken commits nothing more until it is given back', async () => {
+test('an archiver commits nothing while another has the channel, and all afterwards', async () => {
   await using scene = await setScene();
   await using archiver = await scene.startArchiver();
   await using publisher = await scene.openPublisher({ lingerMs: 100 });

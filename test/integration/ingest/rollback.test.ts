@@ -23,20 +23,20 @@ async function setForgetfulServer() {
   let server = await startEmbeddedPostgres({ homeDir });
   resources.defer(() => server.stop());
   await migrateToLatest({ url: server.url });
-  const data = join(homeDir, 'postgres', 'data');
+  const files = join(homeDir, 'postgres', 'data');
   const copy = join(homeDir, 'copy');
   return {
     url: server.url,
     path: homeDir,
     remember: async () => {
       await server.stop();
-      await cp(data, copy, { recursive: true });
+      await cp(files, copy, { recursive: true });
       server = await startEmbeddedPostgres({ homeDir });
     },
     goBack: async () => {
       await crashServer(server, homeDir);
-      await rm(data, { recursive: true });
-      await rename(copy, data);
+      await rm(files, { recursive: true });
+      await rename(copy, files);
       server = await startEmbeddedPostgres({ homeDir });
     },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
