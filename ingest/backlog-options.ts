@@ -11,6 +11,8 @@ export interface BacklogOptions {
   readonly batcher: Batcher;
   /** Owned from here on; undefined for none. */
   readonly spool: Spool | undefined;
+  /** Opens it later, if it could not be opened; undefined if none is wanted. */
+  readonly openSpool: (() => Promise<Spool>) | undefined;
   /** What the archive has of these sessions. */
   readonly findSessions: (sessions: readonly SessionId[]) => Promise<readonly SessionProgress[]>;
   /** How long what was told may wait for its commit before it is spooled. */
@@ -20,10 +22,10 @@ export interface BacklogOptions {
   /** What may be held in memory altogether before `hasRoom` is false. */
   readonly memoryBytesMax: number;
   readonly nowMs: () => number;
-  /** The spool had no room for these messages. */
-  readonly onFull: (loss: MessagesLost) => void;
-  /** The spool cannot be used any more; told once. */
-  readonly onProblem: (error: BackcastError) => void;
+  /** These messages are lost: the spool had no room for them, or they were damaged in it. */
+  readonly onLoss: (loss: MessagesLost) => void;
+  /** The spool cannot be used; undefined: it can be again. Told once per change. */
+  readonly onSpool: (problem: BackcastError | undefined) => void;
   /** The batcher may have a batch. */
   readonly onWork: () => void;
 }

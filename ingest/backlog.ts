@@ -6,50 +6,50 @@
 //              spool, and from there, durable and in order, to the batcher as it has room
 //
 // From spooling back to direct when all has been told and the database keeps up. Without a spool,
-// or after it failed, everything is direct, and the owner must not listen while there is no room.
-// What a spool has no room for is lost, cause `spool_full`, declared through room kept for it.
+// or while it fails, everything is direct, and the owner must not listen while there is no room.
+// What a spool has no room for is lost, cause `spool_full`, declared through room kept for it. Where
+// that is used up as well, nothing more is heard than that messages are lost, which takes no room.
 
-import { BackcastError, type SessionId } from '#base/mod.ts';
+import type { SessionId } from '#base/mod.ts';
 import type { SessionProgress } from '#archive/mod.ts';
 import type { ReceiverEvent } from '#multicast/core/mod.ts';
+import { BacklogFront } from './backlog-front.ts';
 import type { BacklogOptions } from './backlog-options.ts';
+import { BacklogSpool } from './backlog-spool.ts';
 import type { Batcher, BatchMark } from './batcher.ts';
 import { FullLosses } from './full-losses.ts';
-import { type KeptEvent, KeptEvents, messagesIn } from './kept-events.ts';
-import type { SessionLedger } from './session-ledger.ts';
-import { type Spool, writeSpooledEvent } from './spool/mod.ts';
-import { follow, newsOf } from './spooled-history.ts';
-import { type FoundEvent, SpoolDrain } from './spool-drain.ts';
+import { type KeptEvent, KeptEvents } from './kept-events.ts';
+import { type Spool, type SpooledEvent, writeSpooledEvent } from './spool/mod.ts';
+import { newsOf } from './spooled-history.ts';
+import type { FoundEvent, SpoolDrain } from './spool-drain.ts';
 
 /** A loss for want of room is on its way to the disk after this long. */
 const DECLARE_AFTER_MS = 500;
+/** Of the memory; the rest is for what is heard beside messages. */
+const FULL_MEMORY_SHARE = 0.75;
 
 /** The backlog of one channel. */
 export class Backlog {
   readonly #options: BacklogOptions;
   readonly #batcher: Batcher;
   readonly #kept = new KeptEvents();
-  readonly #full = new FullLosses();
-  readonly #drain: SpoolDrain | undefined;
-  /** Usable for writing. */
-  #spool: Spool | undefined;
-  /** What the sessions are like where the batcher has not been told everything. */
-  #front: SessionLedger | undefined;
+  readonly #full: FullLosses;
+  readonly #front: BacklogFront;
+  readonly #spool: BacklogSpool;
   #isSpooling = false;
   #isClosing = false;
   #told: BatchMark = { ordinal: 0, spoolNumber: 0 };
-  #ordinal = 0;
   /** Untold entries of the spool end here. */
   #onDiskThrough = 0;
-  #untoldMessages = 0;
   #working: Promise<void> | undefined;
   #hasMoreWork = false;
 
   private constructor(options: BacklogOptions) {
     this.#options = options;
     this.#batcher = options.batcher;
-    this.#spool = options.spool;
-    this.#drain = options.spool && new SpoolDrain(options.spool, options.findSessions);
+    this.#front = new BacklogFront(options.batcher);
+    this.#full = new FullLosses(options.onLoss);
+    this.#spool = new BacklogSpool(options);
   }
 
   /**
@@ -58,23 +58,20 @@ export class Backlog {
    */
   static async open(options: BacklogOptions): Promise<Backlog> {
     const backlog = new Backlog(options);
-    const { spool } = options;
-    if (spool && backlog.#drain) await backlog.#recover(spool, backlog.#drain);
+    const { usable, drain } = backlog.#spool;
+    if (usable && drain) await backlog.#recover(usable, drain);
     backlog.#work();
     return backlog;
   }
 
   /** What is known of the channel's sessions, to the last thing heard. */
-  get sessions(): Pick<
-    SessionLedger,
-    'hasForgotten' | 'recall' | 'recallForeign' | 'openSessions'
-  > {
-    return this.#front ?? this.#batcher.sessions;
+  get sessions(): BacklogFront['sessions'] {
+    return this.#front.sessions;
   }
 
   /** Whether more may be heard. */
   get hasRoom(): boolean {
-    return this.heldBytes < this.#options.memoryBytesMax && !this.#isOverflowing;
+    return this.heldBytes < this.#options.memoryBytesMax;
   }
 
   /** Memory held for what is not committed. */
@@ -84,7 +81,7 @@ export class Backlog {
 
   /** Bytes that the spool takes from the disk. */
   get diskBytes(): number {
-    return this.#options.spool?.diskBytes ?? 0;
+    return this.#spool.diskBytes;
   }
 
   get isSpooling(): boolean {
@@ -92,7 +89,7 @@ export class Backlog {
   }
   /** Whether there is a spool and it can be written. */
   get isSpoolUsable(): boolean {
-    return this.#spool !== undefined;
+    return this.#spool.usable !== undefined;
   }
 
   /** Messages lost because the spool was full. */
@@ -102,34 +99,32 @@ export class Backlog {
 
   /** The position that the last message heard has or will have. */
   get receivedPosition(): number {
-    return this.#batcher.lastPosition + this.#untoldMessages;
+    return this.#batcher.lastPosition + this.#front.untoldMessages;
   }
 
   /** Messages up to here are in the archive or on the disk. */
   get durablePosition(): number {
     const { committedPosition } = this.#batcher;
-    if (this.#spool === undefined) return committedPosition;
+    if (this.#spool.usable === undefined) return committedPosition;
     return Math.max(committedPosition, this.receivedPosition - this.#kept.messageCount);
   }
 
   /** The archive knows this session. */
   learn(progress: SessionProgress): void {
-    this.#batcher.sessions.learn(progress);
-    this.#front?.learn(progress);
+    this.#front.learn(progress);
   }
 
   /** Takes what a receiver tells. Message bytes must not change any more. */
   handleEvent(event: ReceiverEvent, nowMs: number, wallClockUs: number): void {
-    const kept = this.#newKept(event, wallClockUs);
-    if (this.#isSpooling || this.#hasUntold) {
-      this.#front ??= this.#batcher.sessions.copy();
-      follow(this.#front, event, wallClockUs);
-      this.#untoldMessages += messagesIn(event);
-      this.#keepUntold(kept, nowMs);
+    const spooled = this.#front.identify(event, wallClockUs);
+    if (this.#mustWait) {
+      this.#front.hear(spooled);
+      this.#keepUntold(spooled, nowMs);
       return this.#work();
     }
+    const kept = this.#kept.next(spooled);
     this.#tell(kept, nowMs);
-    if (this.#spool === undefined) return;
+    if (!this.#spool.isWanted) return;
     this.#kept.push(kept);
     this.#kept.markTold();
     if (this.#isLate(nowMs)) this.#startSpooling();
@@ -139,7 +134,7 @@ export class Backlog {
   handleTimeout(nowMs: number): void {
     this.#declareFullSince(nowMs - DECLARE_AFTER_MS);
     if (!this.#isSpooling && !this.#hasUntold && this.#isLate(nowMs)) this.#startSpooling();
-    if (this.#isSpooling || this.#hasUntold) this.#work();
+    if (this.#isSpooling || this.#hasUntold || this.#spool.isRetryDue) this.#work();
   }
 
   /** The batcher's batch was committed. */
@@ -166,7 +161,7 @@ export class Backlog {
     this.#declareFullSince(Number.POSITIVE_INFINITY);
     if (this.#kept.first !== undefined) this.#startSpooling();
     await this.settled();
-    await this.#options.spool?.[Symbol.asyncDispose]();
+    await this.#spool[Symbol.asyncDispose]();
   }
 
   get #hasUntold(): boolean {
@@ -178,6 +173,17 @@ export class Backlog {
     return this.#isSpooling && this.#kept.last?.spoolNumber === 0;
   }
 
+  /** Whether what comes has to wait behind something, or for room in the batcher. */
+  get #mustWait(): boolean {
+    const hasOnlyMemory = this.#spool.isWanted && this.#spool.usable === undefined;
+    return this.#isSpooling || this.#hasUntold || (hasOnlyMemory && !this.#hasBatcherRoom);
+  }
+
+  /** What a full spool leaves in memory has a bound of its own, so that more can still be heard. */
+  get #hasMemory(): boolean {
+    return !this.#isSpooling || this.heldBytes < this.#options.memoryBytesMax * FULL_MEMORY_SHARE;
+  }
+
   get #hasBatcherRoom(): boolean {
     return this.#batcher.pendingBytes < this.#options.directBytesMax;
   }
@@ -187,82 +193,81 @@ export class Backlog {
     return !this.#hasBatcherRoom || waitedMs >= this.#options.waitMsMax;
   }
 
-  #newKept(event: ReceiverEvent, heardAtUs: number): KeptEvent {
-    this.#ordinal += 1;
-    return { event, heardAtUs, ordinal: this.#ordinal, spoolNumber: 0 };
-  }
-
   async #recover(spool: Spool, drain: SpoolDrain): Promise<void> {
     const front = this.#batcher.sessions.copy();
-    const { messageCount, hasNews } = await drain.recover(this.#batcher.sessions, front);
+    const { messageCount, hasNews, heardAtUs } = await drain.recover(this.#batcher.sessions, front);
     this.#onDiskThrough = spool.durableThrough;
     this.#told = { ordinal: 0, spoolNumber: hasNews ? spool.firstNumber - 1 : this.#onDiskThrough };
     if (!hasNews) return;
-    this.#front = front;
-    this.#untoldMessages = messageCount;
+    this.#front.beginWith(front, messageCount, heardAtUs);
     this.#isSpooling = true;
   }
 
   #startSpooling(): void {
-    if (this.#spool === undefined) return;
+    const { usable } = this.#spool;
+    if (usable === undefined) return;
     this.#isSpooling = true;
-    this.#spoolKept(this.#spool);
+    this.#spoolKept(usable);
     this.#work();
   }
 
   /** To the spool, or to memory if that is all there is. */
-  #keepUntold(kept: KeptEvent, nowMs: number): void {
-    const spool = this.#isSpooling ? this.#spool : undefined;
-    if (spool === undefined || this.#isOverflowing) return this.#kept.push(kept);
-    const { event } = kept;
-    const content = writeSpooledEvent(kept);
-    if (event.kind !== 'messages') {
-      this.#declareFull(event.session);
-      kept.spoolNumber = this.#isOverflowing ? 0 : (spool.append(content, true) ?? 0);
-      return this.#kept.push(kept);
+  #keepUntold(spooled: SpooledEvent, nowMs: number): void {
+    const { event, heardAtUs } = spooled;
+    const spool = this.#isSpooling && !this.#isOverflowing ? this.#spool.usable : undefined;
+    const isUrgent = event.kind !== 'messages';
+    const content = spool && writeSpooledEvent(spooled);
+    const isFull = content ? !spool.hasRoom(content.length, isUrgent) : !this.#hasMemory;
+    if (!isUrgent && isFull) {
+      this.#front.letGo(event);
+      return this.#full.add(event, heardAtUs, nowMs);
     }
-    if (spool.hasRoom(content.length)) this.#declareFull(event.session);
-    const number = this.#isOverflowing ? 0 : spool.append(content);
-    if (number === undefined) {
-      this.#untoldMessages -= event.messageCount;
-      return this.#full.add(event, kept.heardAtUs, nowMs);
-    }
-    kept.spoolNumber = number;
+    this.#declareFull(event.session);
+    const kept = this.#kept.next(spooled);
+    // The declaration may have taken the room.
+    if (content && !this.#isOverflowing) kept.spoolNumber = spool.append(content, isUrgent) ?? 0;
     this.#kept.push(kept);
   }
 
+  /** While nothing finds room on the disk, losses grow in memory, and are only said. */
   #declareFullSince(sinceMs: number): void {
+    this.#full.saySince(sinceMs);
+    if (this.#isOverflowing) return;
     for (const session of this.#full.since(sinceMs)) this.#declareFull(session);
   }
 
   #declareFull(session: SessionId): void {
     const full = this.#full.take(session);
     if (full === undefined) return;
-    const kept = this.#newKept(full.loss, full.heardAtUs);
+    const kept = this.#kept.next(this.#front.identify(full.loss, full.heardAtUs));
     if (this.#isSpooling && !this.#isOverflowing)
-      kept.spoolNumber = this.#spool?.append(writeSpooledEvent(kept), true) ?? 0;
+      kept.spoolNumber = this.#spool.usable?.append(writeSpooledEvent(kept), true) ?? 0;
     this.#kept.push(kept);
-    this.#options.onFull(full.loss);
   }
 
-  #tell({ event, heardAtUs, ordinal, spoolNumber }: KeptEvent, nowMs: number): void {
-    const mark = { ordinal, spoolNumber: Math.max(spoolNumber, this.#told.spoolNumber) };
-    this.#told = mark;
-    this.#hand(event, nowMs, heardAtUs);
+  #tell(kept: KeptEvent, nowMs: number): void {
+    const { ordinal, spoolNumber } = kept;
+    this.#told = { ordinal, spoolNumber: Math.max(spoolNumber, this.#told.spoolNumber) };
+    this.#hand(kept, nowMs);
   }
 
   #tellFirstUntold(nowMs: number): void {
     const kept = this.#kept.firstUntold;
     if (kept === undefined) return;
     this.#kept.markTold();
-    this.#untoldMessages -= messagesIn(kept.event);
+    this.#front.letGo(kept.event);
     this.#tell(kept, nowMs);
   }
 
   /** After damage, what the batcher was told need not be all that the receiver told. */
-  #hand(event: ReceiverEvent, nowMs: number, heardAtUs: number): void {
-    const news = this.#drain?.isDamaged === true ? newsOf(this.#batcher.sessions, event) : [event];
-    for (const one of news) this.#batcher.handleEvent(one, nowMs, heardAtUs, this.#told);
+  #hand(spooled: SpooledEvent, nowMs: number): void {
+    const { event, heardAtUs } = spooled;
+    const isDamaged = this.#spool.drain?.isDamaged === true;
+    const news = isDamaged ? newsOf(this.#batcher.sessions, spooled) : [event];
+    for (const one of news) {
+      this.#batcher.handleEvent(one, nowMs, heardAtUs, this.#told);
+      if (one.kind === 'lost' && one.cause === 'corrupt') this.#options.onLoss(one);
+    }
   }
 
   /** The first thing kept is committed or durable. */
@@ -282,6 +287,7 @@ export class Backlog {
   async #run(): Promise<void> {
     while (this.#hasMoreWork) {
       this.#hasMoreWork = false;
+      await this.#mend();
       await this.#flush();
       if (this.#isClosing) continue;
       await this.#drainSome();
@@ -290,14 +296,36 @@ export class Backlog {
     }
   }
 
+  async #mend(): Promise<void> {
+    if (this.#isClosing || !(await this.#spool.mend((spool) => this.#takeUp(spool)))) return;
+    this.#isSpooling ||= this.#hasUntold;
+  }
+
+  /**
+   * Begins with a spool that could not be opened before. What an earlier process has left there is
+   * told before what is to come, so it waits until what was told is committed.
+   */
+  #takeUp(spool: Spool): boolean {
+    const hasOld = spool.firstNumber <= spool.durableThrough;
+    if (hasOld && this.#kept.first !== undefined) return false;
+    this.#onDiskThrough = spool.durableThrough;
+    this.#told = { ...this.#told, spoolNumber: spool.firstNumber - 1 };
+    if (hasOld) this.#front.begin();
+    return true;
+  }
+
   async #flush(): Promise<void> {
-    const spool = this.#spool;
+    const { usable: spool } = this.#spool;
     if (spool === undefined) return;
     if (this.#isSpooling) this.#spoolKept(spool);
-    if (spool.durableThrough < spool.lastNumber) {
-      await spool.flush().catch((error: unknown) => this.#abandonSpool(spool, error));
-    }
+    const hasNew = spool.durableThrough < spool.lastNumber;
+    const outcome = hasNew ? await this.#spool.flush() : 'durable';
     this.#settleFlushed(spool.durableThrough);
+    if (outcome === 'durable') return;
+    this.#kept.forgetNumbers();
+    if (outcome === 'full') return;
+    this.#isSpooling = false;
+    this.#declareFullSince(Number.POSITIVE_INFINITY);
   }
 
   /** What was told before there was need to spool it, and what found no room, in order. */
@@ -323,18 +351,8 @@ export class Backlog {
     this.#options.onWork();
   }
 
-  #abandonSpool(spool: Spool, error: unknown): void {
-    this.#settleFlushed(spool.durableThrough);
-    this.#spool = undefined;
-    this.#isSpooling = false;
-    this.#kept.forgetNumbers();
-    this.#declareFullSince(Number.POSITIVE_INFINITY);
-    if (!(error instanceof BackcastError)) throw error;
-    this.#options.onProblem(error);
-  }
-
   async #drainSome(): Promise<void> {
-    const drain = this.#drain;
+    const { drain } = this.#spool;
     const isBehind = this.#told.spoolNumber < this.#onDiskThrough;
     if (isBehind && this.#hasBatcherRoom && drain !== undefined) {
       const found = await drain.next(this.#told.spoolNumber, this.#batcher.sessions);
@@ -352,8 +370,8 @@ export class Backlog {
       if (!this.#hasBatcherRoom) break;
       drain.take(number);
       this.#told = { ...this.#told, spoolNumber: number };
-      this.#untoldMessages = Math.max(0, this.#untoldMessages - messagesIn(spooled.event));
-      this.#hand(spooled.event, nowMs, spooled.heardAtUs);
+      this.#front.letGo(spooled.event);
+      this.#hand(spooled, nowMs);
     }
     this.#options.onWork();
   }
@@ -365,18 +383,20 @@ export class Backlog {
       if (this.#kept.firstUntold === undefined) break;
       this.#tellFirstUntold(nowMs);
     }
-    if (this.#spool === undefined) {
-      while (this.#kept.isFirstTold && this.#kept.first !== undefined)
-        this.#release(this.#kept.first);
-    }
-    if (!this.#hasUntold && this.#full.isEmpty) this.#forgetFront();
+    if (!this.#hasUntold && this.#full.isEmpty) this.#endFront();
     this.#options.onWork();
+  }
+
+  /** All is told. What was heard all the same and is not among it was damaged on the disk. */
+  #endFront(): void {
+    for (const missing of this.#front.missing()) this.#hand(missing, this.#options.nowMs());
+    this.#front.end();
   }
 
   async #trim(): Promise<void> {
     const isAll = this.#batcher.waitingSinceMs === Number.POSITIVE_INFINITY;
     const { spoolNumber } = isAll ? this.#told : this.#batcher.committedMark;
-    if (spoolNumber > 0) await this.#options.spool?.trim(spoolNumber).catch(() => undefined);
+    if (spoolNumber > 0) await this.#spool.trim(spoolNumber);
   }
 
   /** Back to direct, if all but the last few has been told and the database keeps up. */
@@ -389,12 +409,7 @@ export class Backlog {
     if (!isKeepingUp || !hasRoom || !this.#full.isEmpty) return;
     while (this.#kept.firstUntold !== undefined) this.#tellFirstUntold(nowMs);
     this.#isSpooling = false;
-    this.#forgetFront();
+    this.#endFront();
     this.#options.onWork();
-  }
-
-  #forgetFront(): void {
-    this.#front = undefined;
-    this.#untoldMessages = 0;
   }
 }

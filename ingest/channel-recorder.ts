@@ -76,8 +76,8 @@ export interface ChannelRecorderOptions extends RecordingSettings {
   /** The state of a session changed: heard, lost something, ended. */
   readonly onSession: (event: Exclude<ReceiverEvent, { kind: 'messages' }>) => void;
   readonly onFenced: () => void;
-  /** The spool cannot be used; told once. */
-  readonly onSpoolProblem: (error: BackcastError) => void;
+  /** The spool cannot be used; undefined: it can be again. Told once per change. */
+  readonly onSpool: (problem: BackcastError | undefined) => void;
 }
 
 /** What a recorder has counted. */
@@ -163,8 +163,8 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
       ...options,
       batcher,
       nowMs: monotonicMs,
-      onFull: (loss) => options.onSession(loss),
-      onProblem: (error) => options.onSpoolProblem(error),
+      onLoss: (loss) => options.onSession(loss),
+      onSpool: (problem) => options.onSpool(problem),
     });
     await using opened = new AsyncDisposableStack();
     opened.defer(() => backlog.close());

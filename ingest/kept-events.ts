@@ -3,11 +3,10 @@
 
 import { assert } from '#base/mod.ts';
 import type { ReceiverEvent } from '#multicast/core/mod.ts';
+import type { SpooledEvent } from './spool/mod.ts';
 
 /** One thing heard. */
-export interface KeptEvent {
-  readonly event: ReceiverEvent;
-  readonly heardAtUs: number;
+export interface KeptEvent extends SpooledEvent {
   /** 1, 2, 3 … over everything heard. */
   readonly ordinal: number;
   /** Its number in the spool; 0 while it is not there. */
@@ -23,6 +22,7 @@ export class KeptEvents {
   #events: KeptEvent[] = [];
   #head = 0;
   #toldCount = 0;
+  #lastOrdinal = 0;
   #bytes = 0;
   #messageCount = 0;
 
@@ -59,6 +59,13 @@ export class KeptEvents {
     let start = this.#events.length;
     while (start > this.#head && this.#events[start - 1]?.spoolNumber === 0) start -= 1;
     return this.#events.slice(start);
+  }
+
+  /** What was heard now, to be told and pushed. */
+  next(spooled: SpooledEvent): KeptEvent {
+    this.#lastOrdinal += 1;
+    const { event, heardAtUs, identity } = spooled;
+    return { event, heardAtUs, identity, ordinal: this.#lastOrdinal, spoolNumber: 0 };
   }
 
   push(kept: KeptEvent): void {

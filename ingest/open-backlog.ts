@@ -17,7 +17,10 @@ export interface SpoolSettings {
 
 /** A backlog's options, and what its spool is made of. */
 export interface OpenBacklogOptions
-  extends Omit<BacklogOptions, 'spool' | 'waitMsMax' | 'directBytesMax' | 'memoryBytesMax'> {
+  extends Omit<
+    BacklogOptions,
+    'spool' | 'openSpool' | 'waitMsMax' | 'directBytesMax' | 'memoryBytesMax'
+  > {
   readonly channel: string;
   readonly spool?: SpoolSettings | undefined;
   readonly messageBytesMax: number;
@@ -33,11 +36,17 @@ const FILE_BYTES_MIN = 16 * 1_048_576;
 
 /** Opens the backlog of `channel`. Rejects if the archive does not answer. */
 export async function openBacklog(options: OpenBacklogOptions): Promise<Backlog> {
-  const spool = await openSpool(options);
+  const openSpool = spoolOpener(options);
+  const spool = await openSpool?.().catch((error: unknown) => {
+    if (!(error instanceof BackcastError)) throw error;
+    options.onSpool(error);
+    return undefined;
+  });
   try {
     return await Backlog.open({
       ...options,
       spool,
+      openSpool: spool === undefined ? openSpool : undefined,
       waitMsMax: options.batchAgeMs + WAIT_MS,
       directBytesMax: DIRECT_BYTES_MAX,
       memoryBytesMax: MEMORY_BYTES_MAX,
@@ -48,19 +57,13 @@ export async function openBacklog(options: OpenBacklogOptions): Promise<Backlog>
   }
 }
 
-async function openSpool(options: OpenBacklogOptions): Promise<Spool | undefined> {
+function spoolOpener(options: OpenBacklogOptions): (() => Promise<Spool>) | undefined {
   const { spool, channel, messageBytesMax } = options;
   if (spool === undefined) return undefined;
   const fileBytes = Math.max(FILE_BYTES_MIN, 2 * messageBytesMax);
   const filesMax = Math.max(2, Math.floor(spool.bytesMax / fileBytes));
   const storage = diskStorage(join(spool.path, folderOf(channel)));
-  try {
-    return await Spool.open({ storage, fileBytes, filesMax });
-  } catch (error) {
-    if (!(error instanceof BackcastError)) throw error;
-    options.onProblem(error);
-    return undefined;
-  }
+  return () => Spool.open({ storage, fileBytes, filesMax });
 }
 
 /** A channel may be called `..`, and a folder of it may not. */

@@ -62,6 +62,11 @@ export class SessionLedger {
     return open.map(([session]) => session);
   }
 
+  /** What is known of every session. */
+  all(): SessionProgress[] {
+    return [...this.#sessions.values()].map(({ progress }) => progress);
+  }
+
   /** What is known of a session; undefined if nothing is. */
   find(session: SessionId): SessionProgress | undefined {
     return this.#sessions.get(session)?.progress;

@@ -184,8 +184,9 @@ export class Shard {
       onWork: () => this.#writer.wake(),
       onSession: (event) => this.#logSession(channel, event),
       onFenced: () => this.#lose(channel),
-      onSpoolProblem: ({ message }) => {
-        this.#log('warn', 'the spool cannot be used', { channel, reason: message });
+      onSpool: (problem) => {
+        if (problem === undefined) this.#log('info', 'the spool can be used again', { channel });
+        else this.#log('warn', 'the spool cannot be used', { channel, reason: problem.message });
       },
     });
     this.#recorders.set(channel, recorder);

@@ -42,6 +42,12 @@ export class SpoolDrain {
     return this.#isDamaged;
   }
 
+  /** What the spool holds is an earlier process's, and may be in the archive already. */
+  expectOld(): void {
+    this.#isDamaged = true;
+    this.#recoveredThrough = this.#spool.durableThrough;
+  }
+
   /**
    * Reads all that an earlier process left: `front` follows it, from what the archive has, and both
    * learn what the archive has of sessions that they do not know. Rejects if it does not answer.
@@ -49,7 +55,11 @@ export class SpoolDrain {
   async recover(
     archived: Pick<SessionLedger, 'find' | 'learn'>,
     front: SessionLedger,
-  ): Promise<{ readonly messageCount: number; readonly hasNews: boolean }> {
+  ): Promise<{
+    readonly messageCount: number;
+    readonly hasNews: boolean;
+    readonly heardAtUs: number;
+  }> {
     const touched = new Set<SessionId>();
     const learn = (progress: SessionProgress): void => {
       archived.learn(progress);
@@ -57,15 +67,17 @@ export class SpoolDrain {
     };
     let messageCount = 0;
     let hasNews = false;
+    let heardAtUs = 0;
     this.#isDamaged = this.#spool.durableThrough >= this.#spool.firstNumber;
     this.#recoveredThrough = this.#spool.durableThrough;
     for (let last = this.#spool.firstNumber - 1; ; ) {
-      const found = await this.#read(last);
+      const found = await this.#read(last, true);
       if (found.length === 0) break;
       await this.#learn(found, front, learn);
       for (const { number, spooled } of found) {
         last = number;
-        for (const news of newsOf(front, spooled.event)) {
+        heardAtUs = spooled.heardAtUs;
+        for (const news of newsOf(front, spooled)) {
           follow(front, news, spooled.heardAtUs);
           touched.add(news.session);
           messageCount += messagesIn(news);
@@ -76,7 +88,7 @@ export class SpoolDrain {
     hasNews ||= [...touched].some(
       (session) => !isSame(archived.find(session), front.find(session)),
     );
-    return { messageCount, hasNews };
+    return { messageCount, hasNews, heardAtUs };
   }
 
   /**
@@ -85,7 +97,7 @@ export class SpoolDrain {
    */
   async next(number: number, sessions: Sessions): Promise<readonly FoundEvent[] | 'unanswered'> {
     if (this.#ready.length === 0) {
-      const found = await this.#read(number).catch(() => this.#failedRead());
+      const found = await this.#read(number).catch(() => this.#failedRead(number));
       if (found === 'unanswered') return found;
       const isDense = found.every((it, index) => it.number === number + 1 + index);
       if (!isDense || found.length === 0) this.#isDamaged = true;
@@ -107,13 +119,14 @@ export class SpoolDrain {
   }
 
   /** A disk that does not answer may do so later, but not all is to wait for it for ever. */
-  #failedRead(): 'unanswered' | [] {
+  async #failedRead(number: number): Promise<'unanswered' | FoundEvent[]> {
     this.#failedReads += 1;
-    return this.#failedReads % FAILED_READS_MAX === 0 ? [] : 'unanswered';
+    if (this.#failedReads % FAILED_READS_MAX !== 0) return 'unanswered';
+    return await this.#read(number, true);
   }
 
-  async #read(after: number): Promise<FoundEvent[]> {
-    const entries = await this.#spool.read(after);
+  async #read(after: number, skipUnreadable = false): Promise<FoundEvent[]> {
+    const entries = await this.#spool.read(after, { skipUnreadable });
     return entries.map(({ number, content }) => ({ number, spooled: readSpooledEvent(content) }));
   }
 

@@ -6,20 +6,19 @@ import type { SessionId } from '#base/mod.ts';
 import type { SessionProgress } from '#archive/mod.ts';
 import type { MessagesDelivered, MessagesLost, ReceiverEvent } from '#multicast/core/mod.ts';
 import type { SessionLedger } from './session-ledger.ts';
+import type { SessionIdentity, SpooledEvent } from './spool/mod.ts';
 
 /** Where a session is looked up. */
 type Sessions = Pick<SessionLedger, 'find'>;
-
-/** Stands for the transport of a session whose opening is damaged. */
-const UNKNOWN_TSI = '000000000000.0';
-/** Numbers of a foreign session are made of packet numbers, and those begin here. */
-const FOREIGN_SEQUENCE_MIN = 2 ** 32;
 
 /**
  * What of `event` is news to `sessions`, in order: nothing, the event, or also what it shows to be
  * missing before it, as a loss with cause `corrupt`.
  */
-export function newsOf(sessions: Sessions, event: ReceiverEvent): ReceiverEvent[] {
+export function newsOf(
+  sessions: Sessions,
+  { event, identity }: Pick<SpooledEvent, 'event' | 'identity'>,
+): ReceiverEvent[] {
   const known = sessions.find(event.session);
   switch (event.kind) {
     case 'opened':
@@ -31,7 +30,7 @@ export function newsOf(sessions: Sessions, event: ReceiverEvent): ReceiverEvent[
     case 'messages':
     case 'lost':
       if (known !== undefined) return newsOfRange(known, event);
-      return [reopened(event), ...newsOfRange(undefined, event)];
+      return [reopened(event, identity), ...newsOfRange(identity, event)];
     default:
       return event satisfies never;
   }
@@ -78,12 +77,11 @@ function closeSession(
 }
 
 function newsOfRange(
-  known: SessionProgress | undefined,
+  known: Pick<SessionProgress, 'isForeign'> & Partial<SessionProgress>,
   event: MessagesDelivered | MessagesLost,
 ): ReceiverEvent[] {
-  const isForeign = known?.isForeign ?? isForeignRange(event);
-  const watermark = known?.watermark ?? 0;
-  const hasNothing = watermark < (known?.firstArchived ?? 1);
+  const { isForeign, watermark = 0, firstArchived = 1 } = known;
+  const hasNothing = watermark < firstArchived;
   const { firstSequence, lastSequence, nextSqn } = event;
   if (lastSequence <= watermark) return [];
   if ((isForeign && hasNothing) || firstSequence === watermark + 1) return [event];
@@ -102,11 +100,7 @@ function corrupt(
   return { kind: 'lost', session, firstSequence, lastSequence, cause: 'corrupt', nextSqn };
 }
 
-function reopened(event: MessagesDelivered | MessagesLost): ReceiverEvent {
-  const isForeign = isForeignRange(event);
-  return { kind: 'opened', session: event.session, tsi: UNKNOWN_TSI, isForeign };
-}
-
-function isForeignRange({ firstSequence }: MessagesDelivered | MessagesLost): boolean {
-  return firstSequence >= FOREIGN_SEQUENCE_MIN;
+/** The opening was damaged, and every entry tells what it said. */
+function reopened({ session }: ReceiverEvent, { tsi, isForeign }: SessionIdentity): ReceiverEvent {
+  return { kind: 'opened', session, tsi, isForeign };
 }

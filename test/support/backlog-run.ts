@@ -34,8 +34,10 @@ export class BacklogRun {
   readonly disk = new SimulatedDisk();
   readonly stored: PlacedMessage[] = [];
   readonly losses: DeclaredLoss[] = [];
-  readonly full: MessagesLost[] = [];
-  readonly problems: BackcastError[] = [];
+  /** Losses that the backlog has told of. */
+  readonly said: MessagesLost[] = [];
+  /** What was told of the spool: what is wrong, and undefined when it no longer is. */
+  readonly problems: (BackcastError | undefined)[] = [];
   readonly #limits: RunLimits;
   readonly #archived = new Map<SessionId, SessionProgress>();
   readonly #heard = new Map<SessionId, number>();
@@ -209,8 +211,9 @@ export class BacklogRun {
         sessions.flatMap((session) => this.#archived.get(session) ?? []),
       memoryBytesMax: 20_000,
       nowMs: () => this.#nowMs,
-      onFull: (loss) => this.full.push(loss),
-      onProblem: (problem) => this.problems.push(problem),
+      openSpool: undefined,
+      onLoss: (loss) => this.said.push(loss),
+      onSpool: (problem) => this.problems.push(problem),
       onWork: () => undefined,
     });
     this.#rejoin();

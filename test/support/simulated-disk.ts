@@ -18,6 +18,10 @@ export interface DiskFaults {
   /** The next write or sync fails. */
   failWrite: boolean;
   failSync: boolean;
+  /** Every write and every sync fails. */
+  failAll: boolean;
+  /** A file that cannot be read, of which nothing is given. */
+  unreadable: string | undefined;
   /** Bytes that files may take together. */
   bytesMax: number;
 }
@@ -27,6 +31,8 @@ export class SimulatedDisk {
   readonly faults: DiskFaults = {
     failWrite: false,
     failSync: false,
+    failAll: false,
+    unreadable: undefined,
     bytesMax: Number.POSITIVE_INFINITY,
   };
   readonly #files = new Map<string, StoredFile>();
@@ -83,9 +89,10 @@ export class SimulatedDisk {
     };
     return {
       prepare: () => now(() => undefined),
+      lock: () => now(() => new AsyncDisposableStack()),
       list: () => now(() => this.names),
       read: (name, start, bytesMax) => {
-        return now(() => Buffer.from(this.#get(name).written.subarray(start, start + bytesMax)));
+        return now(() => this.#read(name, start, bytesMax));
       },
       create: async (name, fileBytes) => {
         await now(() => this.#create(name, fileBytes));
@@ -98,14 +105,20 @@ export class SimulatedDisk {
     };
   }
 
+  #read(name: string, start: number, bytesMax: number): Buffer {
+    if (name === this.faults.unreadable) throw diskError('EIO');
+    return Buffer.from(this.#get(name).written.subarray(start, start + bytesMax));
+  }
+
   #create(name: string, fileBytes: number): void {
     const usedBytes = [...this.#files.values()].reduce((sum, it) => sum + it.written.length, 0);
+    if (this.faults.failAll) throw diskError('EIO');
     if (usedBytes + fileBytes > this.faults.bytesMax) throw diskError('ENOSPC');
     this.#files.set(name, { written: Buffer.alloc(fileBytes), synced: Buffer.alloc(fileBytes) });
   }
 
   #write(file: StoredFile, bytes: Uint8Array, start: number): void {
-    const hasFailed = this.faults.failWrite;
+    const hasFailed = this.faults.failWrite || this.faults.failAll;
     this.faults.failWrite = false;
     const done = hasFailed ? bytes.subarray(0, bytes.length >> 1) : bytes;
     file.written.set(done, start);
@@ -113,7 +126,7 @@ export class SimulatedDisk {
   }
 
   #persist(file: StoredFile): void {
-    const hasFailed = this.faults.failSync;
+    const hasFailed = this.faults.failSync || this.faults.failAll;
     this.faults.failSync = false;
     if (hasFailed) throw diskError('EIO');
     file.synced = Buffer.from(file.written);
