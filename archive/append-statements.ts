@@ -3,10 +3,10 @@
 // function in ON CONFLICT: a distributed PostgreSQL evaluates that clause on another node and
 // refuses.
 
+import { escapeLiteral } from 'pg';
 import { assert, formatInstant } from '#base/mod.ts';
-import type { SessionId } from '#base/mod.ts';
-import type { Segment } from '#archive/segment/mod.ts';
 import { sessionParameter } from './database-types.ts';
+import { sessionStretches } from './session-stretches.ts';
 import type { ArchiveBatch } from './types.ts';
 
 /** A statement and its parameters. */
@@ -24,14 +24,20 @@ export interface TransactionLimits {
 
 const DAY_US = 86_400_000_000;
 
+/** Who takes the fence, and where it leaves the head. */
+export interface FenceOptions {
+  readonly holder: string;
+  readonly newHead: number;
+  readonly limits: TransactionLimits;
+}
+
 /**
  * Opens the transaction and takes the fence, in one round trip: the last result has one row if the
  * lease is still ours and the head is where we left it, and none otherwise.
  */
 export function beginAndFence(
   batch: ArchiveBatch,
-  newHead: number,
-  limits: TransactionLimits,
+  { holder, newHead, limits }: FenceOptions,
 ): string {
   const numbers = [batch.channelId, batch.epoch, batch.expectedHead, newHead];
   assert(numbers.every(Number.isSafeInteger), 'what is written into the text is a number');
@@ -42,12 +48,17 @@ export function beginAndFence(
     `SET LOCAL lock_timeout = ${limits.lockMs}`,
     `SET LOCAL idle_in_transaction_session_timeout = ${limits.idleMs}`,
     `UPDATE leases SET head = ${newHead} WHERE channel_id = ${batch.channelId} ` +
-      `AND epoch = ${batch.epoch} AND head = ${batch.expectedHead} RETURNING now() AS archived_at`,
+      `AND epoch = ${batch.epoch} AND head = ${batch.expectedHead} ` +
+      `AND holder = ${escapeLiteral(holder)} RETURNING now() AS archived_at`,
   ].join(';\n');
 }
 
-/** What is to run between the COPY and the COMMIT. */
-export function batchStatements(batch: ArchiveBatch, archivedAtUs: number): Statement[] {
+/** What is to run between the COPY and the COMMIT; heals follow. */
+export function batchStatements(
+  batch: ArchiveBatch,
+  holder: string,
+  archivedAtUs: number,
+): Statement[] {
   const statements: Statement[] = [];
   if (batch.segments.length > 0) {
     statements.push(insertSegmentSessions(batch, archivedAtUs));
@@ -55,52 +66,33 @@ export function batchStatements(batch: ArchiveBatch, archivedAtUs: number): Stat
   }
   if (batch.sessions.length > 0) statements.push(upsertSessions(batch, archivedAtUs));
   if (batch.losses.length > 0) statements.push(insertLosses(batch, archivedAtUs));
+  if (batch.conflicts.length > 0) statements.push(insertConflicts(batch, holder));
   return statements;
 }
 
 function insertSegmentSessions(batch: ArchiveBatch, archivedAtUs: number): Statement {
-  const rows = batch.segments.flatMap(sequenceSpans);
+  const healed = batch.heals.map(({ session, firstSequence, lastSequence }) => {
+    return { session, first: firstSequence, last: lastSequence };
+  });
+  const rows = batch.segments.flatMap(({ firstPosition, runs }) => {
+    return sessionStretches(runs, healed).map((stretch) => ({ ...stretch, firstPosition }));
+  });
   return {
     text: `
 INSERT INTO segment_sessions
-  (channel_id, session_id, first_sequence, last_sequence, first_position, archived_at)
-SELECT $1::int, span.*, $6::timestamptz
-FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS span`,
+  (channel_id, session_id, first_sequence, last_sequence, first_position, is_healed, archived_at)
+SELECT $1::int, stretch.*, $7::timestamptz
+FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::boolean[]) AS stretch`,
     values: [
       batch.channelId,
       rows.map((row) => sessionParameter(row.session)),
-      rows.map((row) => row.firstSequence),
-      rows.map((row) => row.lastSequence),
+      rows.map((row) => row.first),
+      rows.map((row) => row.last),
       rows.map((row) => row.firstPosition),
+      rows.map((row) => row.isHealed),
       formatInstant(archivedAtUs),
     ],
   };
-}
-
-interface SequenceSpan {
-  readonly session: SessionId;
-  readonly firstPosition: number;
-  readonly firstSequence: number;
-  lastSequence: number;
-}
-
-/**
- * Per session the first and last number that a segment accounts for; delivery is in order, so runs
- * only grow.
- */
-function sequenceSpans(segment: Segment): SequenceSpan[] {
-  const spans = new Map<SessionId, SequenceSpan>();
-  for (const { session, firstSequence, lastSequence } of segment.runs) {
-    const known = spans.get(session);
-    if (known === undefined) {
-      const firstPosition = segment.firstPosition;
-      spans.set(session, { session, firstPosition, firstSequence, lastSequence });
-    } else {
-      assert(firstSequence > known.lastSequence, 'the sequences of a session ascend');
-      known.lastSequence = lastSequence;
-    }
-  }
-  return [...spans.values()];
 }
 
 /**
@@ -207,4 +199,33 @@ ON CONFLICT (channel_id, session_id, first_sequence) DO NOTHING`,
       losses.map((loss) => loss.packetCount),
     ],
   };
+}
+
+/** Repeated, like a loss, it stays as it is. */
+function insertConflicts({ channelId, conflicts }: ArchiveBatch, holder: string): Statement {
+  return {
+    text: `
+INSERT INTO conflicts
+  (channel_id, archiver, session_id, first_sequence, last_sequence, detected_at, evidence,
+   stored_sha256, heard_sha256)
+SELECT $1::int, $2::text, conflict.*
+FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[], $7::text[],
+            $8::bytea[], $9::bytea[]) AS conflict
+ON CONFLICT (channel_id, session_id, first_sequence, detected_at) DO NOTHING`,
+    values: [
+      channelId,
+      holder,
+      conflicts.map((conflict) => sessionParameter(conflict.session)),
+      conflicts.map((conflict) => conflict.firstSequence),
+      conflicts.map((conflict) => conflict.lastSequence),
+      conflicts.map((conflict) => formatInstant(conflict.detectedAtUs)),
+      conflicts.map((conflict) => conflict.evidence),
+      conflicts.map((conflict) => bytesParameter(conflict.storedSha256)),
+      conflicts.map((conflict) => bytesParameter(conflict.heardSha256)),
+    ],
+  };
+}
+
+function bytesParameter(bytes: Uint8Array | null): Buffer | null {
+  return bytes === null ? null : Buffer.from(bytes);
 }

@@ -2,7 +2,7 @@
 //
 //   BEGIN, fence        UPDATE leases … WHERE epoch = mine AND head = expected: one row, or stop
 //   COPY                the segments, archived_at = the transaction's time
-//   index and state     segment_sessions, partition_bounds, sessions, losses
+//   index and state     segment_sessions, partition_bounds, sessions, losses, conflicts, heals
 //   COMMIT              acknowledged: archived
 //
 // The fence is the serialisation (the row is locked until COMMIT), the idempotence (a batch that is
@@ -14,7 +14,9 @@ import { finished } from 'node:stream/promises';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { Client, QueryResult } from 'pg';
 import { assert, BackcastError } from '#base/mod.ts';
+import { healLosses } from './append-heals.ts';
 import { batchStatements, beginAndFence } from './append-statements.ts';
+import type { FenceOptions } from './append-statements.ts';
 import { connectDedicated } from './connect.ts';
 import type { DedicatedConnection } from './connect.ts';
 import { copySegmentRows, copySegmentsStatement } from './copy-binary.ts';
@@ -26,6 +28,8 @@ export interface AppenderOptions {
   /** postgres://user:password@host:port/database */
   readonly url: string;
   readonly applicationName: string;
+  /** Who holds the leases: the name of this archiver. */
+  readonly holder: string;
   /** After this long an append fails, whatever the connection does. */
   readonly deadlineMs?: number;
 }
@@ -58,7 +62,7 @@ export class Appender implements AsyncDisposable {
     assertBatch(batch);
     this.#isBusy = true;
     try {
-      return await this.#beforeDeadline(this.#attempt(batch));
+      return await this.#beforeDeadline((late) => this.#attempt(batch, late));
     } catch (error) {
       this.#cut();
       throw toDatabaseError(error, `archiving a batch of channel ${batch.channelId}`);
@@ -78,34 +82,43 @@ export class Appender implements AsyncDisposable {
     return this.close();
   }
 
-  async #attempt(batch: ArchiveBatch): Promise<AppendResult> {
-    const client = await this.#connect();
+  async #attempt(batch: ArchiveBatch, late: AbortSignal): Promise<AppendResult> {
+    const { holder } = this.#options;
+    const client = await this.#connect(late);
     const newHead = headAfter(batch);
-    const archivedAtUs = await fence(client, batch, newHead);
+    const archivedAtUs = await fence(client, batch, { holder, newHead, limits: LIMITS });
     if (archivedAtUs === undefined) {
       await client.query('ROLLBACK');
-      return findOutcome(client, batch);
+      return findOutcome(client, batch, holder);
     }
     if (batch.segments.length > 0) await copySegments(client, batch, archivedAtUs);
-    for (const { text, values } of batchStatements(batch, archivedAtUs)) {
+    for (const { text, values } of batchStatements(batch, holder, archivedAtUs)) {
       await client.query(text, [...values]);
     }
+    await healLosses(client, batch, archivedAtUs);
     try {
       await client.query('COMMIT');
     } catch {
       this.#cut();
-      return findOutcome(await this.#connect(), batch);
+      return findOutcome(await this.#connect(late), batch, holder);
     }
     return { outcome: 'committed', head: newHead, archivedAtUs };
   }
 
-  async #connect(): Promise<Client> {
-    this.#connection ??= await connectDedicated({
-      url: this.#options.url,
-      applicationName: this.#options.applicationName,
-      statementTimeoutMs: LIMITS.statementMs,
-    });
-    return this.#connection.client;
+  /** An attempt that is late must not leave a connection behind it. */
+  async #connect(late: AbortSignal): Promise<Client> {
+    late.throwIfAborted();
+    if (this.#connection !== undefined) return this.#connection.client;
+    const connection = await connectDedicated(
+      {
+        url: this.#options.url,
+        applicationName: this.#options.applicationName,
+        statementTimeoutMs: LIMITS.statementMs,
+      },
+      late,
+    );
+    this.#connection = connection;
+    return connection.client;
   }
 
   #cut(): void {
@@ -113,17 +126,21 @@ export class Appender implements AsyncDisposable {
     this.#connection = undefined;
   }
 
-  async #beforeDeadline<Value>(work: Promise<Value>): Promise<Value> {
+  async #beforeDeadline<Value>(work: (late: AbortSignal) => Promise<Value>): Promise<Value> {
     const deadlineMs = this.#options.deadlineMs ?? DEADLINE_MS_DEFAULT;
-    const late = Promise.withResolvers<never>();
+    const late = new AbortController();
+    const message = `no answer from the database within ${deadlineMs} ms.`;
+    const error = new BackcastError('BACKCAST_DATABASE_UNREACHABLE', message);
+    const overdue = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
-      const message = `no answer from the database within ${deadlineMs} ms.`;
-      late.reject(new BackcastError('BACKCAST_DATABASE_UNREACHABLE', message));
+      late.abort(error);
+      overdue.reject(error);
     }, deadlineMs);
+    const working = work(late.signal);
     // When the deadline wins, the work fails later on the connection that is cut then.
-    work.catch(() => undefined);
+    working.catch(() => undefined);
     try {
-      return await Promise.race([work, late.promise]);
+      return await Promise.race([working, overdue.promise]);
     } finally {
       clearTimeout(timer);
     }
@@ -142,16 +159,18 @@ function assertBatch(batch: ArchiveBatch): void {
     assert(segment.firstPosition === positionNext, 'the segments of a batch are consecutive');
     positionNext += segment.messageCount;
   }
+  const isEmpty = batch.heals.length > 0 && batch.segments.length === 0;
+  assert(!isEmpty, 'what a batch heals, it stores');
 }
 
 /** The transaction's time if the batch may be written, else undefined. */
 async function fence(
   client: Client,
   batch: ArchiveBatch,
-  newHead: number,
+  options: FenceOptions,
 ): Promise<number | undefined> {
   // Several statements in one text give an array of results, which the types do not say.
-  const results = (await client.query(beginAndFence(batch, newHead, LIMITS))) as unknown;
+  const results = (await client.query(beginAndFence(batch, options))) as unknown;
   assert(Array.isArray(results), 'several statements give several results');
   const update = results[results.length - 1] as QueryResult<{ archived_at: number }>;
   return update.rows[0]?.archived_at;
@@ -175,19 +194,46 @@ async function copySegments(
 }
 
 /** What became of a batch whose fence missed or whose COMMIT went unanswered. */
-async function findOutcome(client: Client, batch: ArchiveBatch): Promise<AppendResult> {
-  const lease = await client.query<{ epoch: number; head: number }>(
-    'SELECT epoch, head FROM leases WHERE channel_id = $1',
+async function findOutcome(
+  client: Client,
+  batch: ArchiveBatch,
+  holder: string,
+): Promise<AppendResult> {
+  const found = await client.query<LeaseRow>(
+    'SELECT epoch, head, holder FROM leases WHERE channel_id = $1',
     [batch.channelId],
   );
-  const { epoch, head } = lease.rows[0] ?? { epoch: -1, head: -1 };
-  if (epoch !== batch.epoch) return { outcome: 'fenced' };
-  if (head === batch.expectedHead) {
+  const lease = found.rows[0] ?? { epoch: 0, head: 0, holder };
+  const outcome = outcomeOf(batch, holder, lease);
+  if (outcome === 'unknown') {
     const message = `a batch of channel ${batch.channelId} is not known to be committed yet.`;
     throw new BackcastError('BACKCAST_DATABASE_UNREACHABLE', message);
   }
-  if (head !== headAfter(batch)) return { outcome: 'fenced' };
-  return { outcome: 'committed', head, archivedAtUs: await findArchivedAt(client, batch) };
+  const { epoch, head } = lease;
+  if (outcome === 'fenced') return { outcome };
+  if (outcome === 'rolled_back') return { outcome, head, epoch };
+  return { outcome, head, archivedAtUs: await findArchivedAt(client, batch) };
+}
+
+interface LeaseRow {
+  readonly epoch: number;
+  readonly head: number;
+  readonly holder: string | null;
+}
+
+/**
+ * Epochs and heads only grow. So a lease that is ours and older than the batch, or whose head is,
+ * is that of a server which lacks what it had committed.
+ */
+function outcomeOf(
+  batch: ArchiveBatch,
+  holder: string,
+  lease: LeaseRow,
+): AppendResult['outcome'] | 'unknown' {
+  if (lease.holder !== holder || lease.epoch > batch.epoch) return 'fenced';
+  if (lease.epoch < batch.epoch || lease.head < batch.expectedHead) return 'rolled_back';
+  if (lease.head === batch.expectedHead) return 'unknown';
+  return lease.head === headAfter(batch) ? 'committed' : 'fenced';
 }
 
 async function findArchivedAt(client: Client, batch: ArchiveBatch): Promise<number> {

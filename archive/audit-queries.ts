@@ -200,17 +200,29 @@ function segmentArrays(channelId: number): RawBuilder<ProblemRow> {
 }
 
 /**
- * The sparse index has exactly one row per segment and session, with its first and last sequence.
+ * The sparse index has, for each segment, exactly the stretches of consecutive sequences of each
+ * session, those of healed losses apart from the others.
  */
 function sessionIndex(channelId: number): RawBuilder<ProblemRow> {
   return sql<ProblemRow>`
     WITH run AS (${runs(channelId)}),
-    should AS (
-      SELECT session_id, min(first_sequence) AS first_sequence, max(last_sequence) AS last_sequence,
-             first_position, archived_at
+    healed AS (
+      SELECT session_id, range_agg(int8range(first_sequence, last_sequence, '[]')) AS healed
+      FROM losses
+      WHERE channel_id = ${channelId} AND healed_at IS NOT NULL GROUP BY session_id),
+    held AS (
+      SELECT session_id, first_position, archived_at,
+             range_agg(int8range(first_sequence, last_sequence, '[]')) AS held
       FROM run GROUP BY session_id, first_position, archived_at),
+    should AS (
+      SELECT session_id, lower(stretch) AS first_sequence, upper(stretch) - 1 AS last_sequence,
+             first_position, archived_at, is_healed
+      FROM held LEFT JOIN healed USING (session_id),
+           LATERAL (
+             SELECT unnest(held - coalesce(healed, '{}')) AS stretch, false AS is_healed
+             UNION ALL SELECT unnest(held * healed), true) AS cut),
     has AS (
-      SELECT session_id, first_sequence, last_sequence, first_position, archived_at
+      SELECT session_id, first_sequence, last_sequence, first_position, archived_at, is_healed
       FROM segment_sessions WHERE channel_id = ${channelId}),
     problem AS (
       (SELECT * FROM should EXCEPT ALL SELECT * FROM has)

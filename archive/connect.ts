@@ -105,18 +105,29 @@ export interface DedicatedConnection {
   end(): Promise<void>;
 }
 
-/** Connects a connection for a writer. Errors as openDatabase. */
-export async function connectDedicated(options: ConnectionOptions): Promise<DedicatedConnection> {
+/**
+ * Connects a connection for a writer. Errors as openDatabase. Given up when `late` fires; what is
+ * connected by then is the caller's to end.
+ */
+export async function connectDedicated(
+  options: ConnectionOptions,
+  late?: AbortSignal,
+): Promise<DedicatedConnection> {
   const where = describeUrl(options.url);
   const socket = new Socket();
+  const giveUp = (): void => void socket.destroy();
   const client = new Client({ ...connectionConfig(options), stream: () => socket });
   // Whatever runs when the connection dies is rejected; the notice itself has no other reader.
   client.on('error', () => undefined);
   try {
+    late?.addEventListener('abort', giveUp, { once: true });
     await client.connect();
+    late?.throwIfAborted();
   } catch (error) {
     socket.destroy();
     throw unreachableError(where, error);
+  } finally {
+    late?.removeEventListener('abort', giveUp);
   }
   const end = (): Promise<void> => endInTime(client.end(), [socket]);
   return { client, destroy: () => void socket.destroy(), end };

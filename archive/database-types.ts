@@ -82,6 +82,8 @@ export interface SegmentSessionsTable {
   /** First position of the segment that holds these sequences. */
   readonly first_position: number;
   readonly archived_at: Instant;
+  /** Whether a loss was declared of these sequences before they were stored. */
+  readonly is_healed: boolean;
 }
 
 /** Sequences that were declared lost, and those of them that were healed since. */
@@ -102,6 +104,42 @@ export interface LossesTable {
   readonly declared_at: Instant;
   healed_at: ColumnType<number | null, string | null, string | null>;
   healed_by: string | null;
+}
+
+/** Sequences that were told twice with different bytes; what is stored came first. */
+export interface ConflictsTable {
+  readonly channel_id: number;
+  readonly session_id: SessionColumn;
+  readonly first_sequence: number;
+  readonly last_sequence: number;
+  readonly detected_at: Instant;
+  /** Who noticed. */
+  readonly archiver: string;
+  readonly evidence: string;
+  /** SHA-256 of the payload as stored, and as told the other time; null if not known. */
+  readonly stored_sha256: Buffer | null;
+  readonly heard_sha256: Buffer | null;
+}
+
+/** Which archivers could write a channel. */
+export interface CandidatesTable {
+  readonly channel_id: number;
+  readonly holder: string;
+  seen_at: Instant;
+  /** When it last heard a datagram of the channel. */
+  heard_at: Instant;
+}
+
+/** Messages that were declared lost and that another archiver than the writing one has. */
+export interface HealOffersTable {
+  readonly channel_id: number;
+  readonly session_id: SessionColumn;
+  readonly first_sequence: number;
+  readonly last_sequence: number;
+  readonly offered_at: Instant;
+  readonly offered_by: string;
+  /** An entry of a spool. */
+  readonly content: Buffer;
 }
 
 /** What each day of a channel holds, so that a read touches only the days it needs. */
@@ -136,7 +174,10 @@ export interface ArchiveTables {
   segments: SegmentsTable;
   segment_sessions: SegmentSessionsTable;
   losses: LossesTable;
+  conflicts: ConflictsTable;
   partition_bounds: PartitionBoundsTable;
+  candidates: CandidatesTable;
+  heal_offers: HealOffersTable;
   messages: MessagesView;
 }
 

@@ -16,6 +16,21 @@ CREATE TABLE channels (
   CONSTRAINT channels_port_check CHECK (((port >= 1) AND (port <= 65535)))
 );
 
+CREATE TABLE conflicts (
+  session_id bigint NOT NULL,
+  first_sequence bigint NOT NULL,
+  last_sequence bigint NOT NULL,
+  detected_at timestamp with time zone NOT NULL,
+  channel_id integer NOT NULL,
+  archiver text NOT NULL,
+  evidence text NOT NULL,
+  stored_sha256 bytea,
+  heard_sha256 bytea,
+  CONSTRAINT conflicts_pk PRIMARY KEY (channel_id, session_id, first_sequence, detected_at),
+  CONSTRAINT conflicts_channel_fk FOREIGN KEY (channel_id) REFERENCES channels(channel_id),
+  CONSTRAINT conflicts_range_check CHECK (((first_sequence >= 1) AND (last_sequence >= first_sequence)))
+);
+
 CREATE TABLE leases (
   epoch bigint NOT NULL,
   head bigint NOT NULL,
@@ -65,6 +80,7 @@ CREATE TABLE segment_sessions (
   first_position bigint NOT NULL,
   archived_at timestamp with time zone NOT NULL,
   channel_id integer NOT NULL,
+  is_healed boolean NOT NULL,
   CONSTRAINT segment_sessions_pk PRIMARY KEY (channel_id, session_id, first_sequence, archived_at),
   CONSTRAINT segment_sessions_range_check CHECK (((first_sequence >= 1) AND (last_sequence >= first_sequence)))
 ) PARTITION BY RANGE (archived_at);

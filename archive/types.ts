@@ -54,6 +54,34 @@ export interface DeclaredLoss {
   readonly packetCount: number | null;
 }
 
+/**
+ * Sequences that were declared lost, and that the batch it belongs to stores after all: somebody
+ * else had heard them. What of them is not declared lost stays as it is.
+ */
+export interface Heal {
+  readonly session: SessionId;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+  /** Who had heard them: the name of an archiver. */
+  readonly by: string;
+}
+
+/**
+ * Sequences that were told twice with different bytes. What is stored stays; what the other telling
+ * said is kept as a hash, if anybody had all of it.
+ */
+export interface Conflict {
+  readonly session: SessionId;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+  /** SHA-256 of the payload as stored, and as it was told the other time. Null if not known. */
+  readonly storedSha256: Uint8Array | null;
+  readonly heardSha256: Uint8Array | null;
+  readonly detectedAtUs: number;
+  /** How it showed, in words. */
+  readonly evidence: string;
+}
+
 /** Everything that one transaction makes durable for one channel. */
 export interface ArchiveBatch {
   readonly channelId: number;
@@ -67,12 +95,19 @@ export interface ArchiveBatch {
   readonly segments: readonly Segment[];
   readonly sessions: readonly SessionProgress[];
   readonly losses: readonly DeclaredLoss[];
+  /** Apart from each other. The segments hold every message of theirs. */
+  readonly heals: readonly Heal[];
+  readonly conflicts: readonly Conflict[];
 }
 
 /**
  * What became of a batch. `committed`: durable, and `head` is the last position. `fenced`: nothing
- * was written, another archiver has the channel now.
+ * was written, another archiver has the channel now. `rolled_back`: nothing was written, and the
+ * server lacks what it had committed before, so that `head` lies before where the batch begins, or
+ * `epoch` before that of the batch; a failover to a server that was behind does that. Both are 0 if
+ * the server does not know the lease at all.
  */
 export type AppendResult =
   | { readonly outcome: 'committed'; readonly head: number; readonly archivedAtUs: number }
-  | { readonly outcome: 'fenced' };
+  | { readonly outcome: 'fenced' }
+  | { readonly outcome: 'rolled_back'; readonly head: number; readonly epoch: number };

@@ -83,7 +83,7 @@ async function appendFor(url: string, channel: string, endMs: number): Promise<P
   const channelId = await ensureChannel(opened.database, channel, address);
   const lease = await acquireLease(opened.database, channelId, 'bench', 60_000);
   if (lease.outcome !== 'acquired') throw new Error('the lease is held');
-  await using appender = new Appender({ url, applicationName: 'bench' });
+  await using appender = new Appender({ url, applicationName: 'bench', holder: 'bench' });
   const publishers = new Publishers();
   const builders = Array.from({ length: 2 * SEGMENTS_PER_BATCH }, () => new SegmentBuilder());
   const progress: Progress = { messages: 0, buildMs: 0, batches: 0 };
@@ -121,7 +121,7 @@ function buildBatch(
     firstPosition += segment.messageCount;
     return segment;
   });
-  return { ...place, segments, sessions: [], losses: [] };
+  return { ...place, segments, sessions: [], losses: [], heals: [], conflicts: [] };
 }
 
 async function storedBytes(url: string): Promise<number> {

@@ -68,7 +68,11 @@ async function fill(opened: OpenDatabase, channel: string): Promise<void> {
   const lease = await acquireLease(opened.database, channelId, 'bench', 600_000);
   assert(lease.outcome === 'acquired', 'a channel of its own is free');
   const session = randomSessionId(seededRandom(Date.now()));
-  await using appender = new Appender({ url, applicationName: 'backcast bench replay' });
+  await using appender = new Appender({
+    url,
+    applicationName: 'backcast bench replay',
+    holder: 'bench',
+  });
   let sequence = 0;
   while (sequence < MESSAGE_COUNT) {
     const expectedHead = sequence;
@@ -98,6 +102,8 @@ async function fill(opened: OpenDatabase, channel: string): Promise<void> {
       segments,
       sessions: [{ ...progress, ...sequences }],
       losses: [],
+      heals: [],
+      conflicts: [],
     });
   }
 }

@@ -21,7 +21,7 @@ import {
 import { BackcastError, type ChannelAddress, matchesChannelPattern, toError } from '#base/mod.ts';
 import { authenticatorOf, KeyRing, type KeySettings, monotonicMs } from '#multicast/udp/mod.ts';
 import type { Registry } from '#registry/mod.ts';
-import type { RecorderCounters } from './channel-recorder.ts';
+import type { RecorderCounters } from './recorder-options.ts';
 import { type JoinChannel, Memberships } from './memberships.ts';
 import { RejectionLog } from './rejection-log.ts';
 import type { ShardCommand, ShardReport, ShardSettings, ShardStart } from './shard-messages.ts';

@@ -1,58 +1,40 @@
-// The spool of a backlog, as long as it lives: usable, failed, or not opened yet. A disk that was
+// The spool of a backlog, as long as it lives: usable, failed, or not open yet. A disk that was
 // full or away may be mended by somebody, so a spool that failed is tried again, less and less
 // often, since each attempt writes. What is put into it and what is told of it is the backlog's.
 
 import { BackcastError, toError } from '#base/mod.ts';
 import type { BacklogOptions } from './backlog-options.ts';
 import type { Spool } from './spool/mod.ts';
-import { SpoolDrain } from './spool-drain.ts';
+
+/** What it needs of a backlog's options. */
+export type BacklogSpoolOptions = Pick<BacklogOptions, 'spool' | 'nowMs' | 'onSpool'>;
 
 /** Between two attempts: doubling, so that a disk that stays away costs nothing. */
 const RETRY_MS_MIN = 10_000;
 const RETRY_MS_MAX = 300_000;
 
-/** What it needs of a backlog's options. */
-type Options = Pick<BacklogOptions, 'spool' | 'openSpool' | 'findSessions' | 'nowMs' | 'onSpool'>;
-
 /** One backlog's spool. */
 export class BacklogSpool implements AsyncDisposable {
-  readonly #options: Options;
-  /** Open, and perhaps failed. */
-  #open: Spool | undefined;
-  #drain: SpoolDrain | undefined;
+  readonly #options: BacklogSpoolOptions;
   #isUsable: boolean;
   #hasProblem = false;
-  /** Opened late, and not begun with yet. */
-  #late: Spool | undefined;
   #retryMs = RETRY_MS_MIN;
   #retryAtMs = Number.POSITIVE_INFINITY;
 
-  constructor(options: Options) {
+  constructor(options: BacklogSpoolOptions) {
     this.#options = options;
-    this.#open = options.spool;
-    this.#isUsable = options.spool !== undefined;
-    this.#drain = options.spool && new SpoolDrain(options.spool, options.findSessions);
-    if (options.openSpool !== undefined) this.#tryLater();
+    this.#isUsable = options.spool?.isOpen === true;
+    if (options.spool?.isOpen === false) this.#tryLater();
   }
 
-  /** Whether there is one, or will be. */
+  /** Whether there is one, be it usable. */
   get isWanted(): boolean {
-    return this.#open !== undefined || this.#options.openSpool !== undefined;
+    return this.#options.spool !== undefined;
   }
 
   /** What can be written to. */
   get usable(): Spool | undefined {
-    return this.#isUsable ? this.#open : undefined;
-  }
-
-  /** What reads it, also after it failed. */
-  get drain(): SpoolDrain | undefined {
-    return this.#drain;
-  }
-
-  /** Bytes that it takes from the disk. */
-  get diskBytes(): number {
-    return this.#open?.diskBytes ?? 0;
+    return this.#isUsable ? this.#options.spool : undefined;
   }
 
   /** Whether it is time to try what failed. */
@@ -68,7 +50,7 @@ export class BacklogSpool implements AsyncDisposable {
     const spool = this.usable;
     if (spool === undefined) return 'failed';
     try {
-      await spool.flush();
+      if (spool.durableThrough < spool.lastNumber) await spool.flush();
       if (spool.isDiskFull) this.#noteProblem(diskFull());
       return 'durable';
     } catch (error) {
@@ -81,30 +63,24 @@ export class BacklogSpool implements AsyncDisposable {
 
   /** Gives back the disk that entries through `number` take, as far as the disk answers. */
   async trim(number: number): Promise<void> {
-    await this.#open?.trim(number).catch(() => undefined);
+    await this.#options.spool?.trim(number).catch(() => undefined);
   }
 
   /**
-   * Tries what failed. What could not be opened before is begun with if `mayBegin` says so of it,
-   * else at the next call. True if it is usable now, and was not.
+   * Tries what failed, if it is time. With what it then holds is begun if `mayBegin` says so, else
+   * at a later call. True if it is usable now, and was not, or not wholly.
    */
-  async mend(mayBegin: (spool: Spool) => boolean): Promise<boolean> {
-    if (!this.isRetryDue) return false;
+  async mend(mayBegin: (spool: Spool) => Promise<boolean>): Promise<boolean> {
+    const { spool } = this.#options;
+    if (spool === undefined || !this.isRetryDue) return false;
     try {
-      if (this.#open !== undefined) await this.#open.revive();
-      else this.#late ??= await this.#options.openSpool?.();
+      await spool.revive();
     } catch (error) {
       if (!(error instanceof BackcastError)) throw toError(error);
       this.#tryLater();
       return false;
     }
-    if (this.#late !== undefined) {
-      if (!mayBegin(this.#late)) return false;
-      this.#open = this.#late;
-      this.#late = undefined;
-      this.#drain = new SpoolDrain(this.#open, this.#options.findSessions);
-      this.#drain.expectOld();
-    }
+    if (!(await mayBegin(spool))) return false;
     this.#isUsable = true;
     this.#hasProblem = false;
     this.#retryMs = RETRY_MS_MIN;
@@ -115,8 +91,7 @@ export class BacklogSpool implements AsyncDisposable {
 
   /** Closes it. Idempotent. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#open?.[Symbol.asyncDispose]();
-    await this.#late?.[Symbol.asyncDispose]();
+    await this.#options.spool?.[Symbol.asyncDispose]();
   }
 
   #noteProblem(error: BackcastError): void {

@@ -1,72 +1,77 @@
 // Between a channel's receiver and its batcher: everything that was heard and is not committed is
 // here, in order, in memory that is bounded whatever the database does.
 //
+//   standby    no batcher: somebody else writes. What is heard is kept, until the archive has it
 //   direct     events go to the batcher at once, and are kept until they are committed
 //   spooling   the batcher is full, or waits too long: what is kept and what comes goes to the
 //              spool, and from there, durable and in order, to the batcher as it has room
 //
-// From spooling back to direct when all has been told and the database keeps up. Without a spool,
-// or while it fails, everything is direct, and the owner must not listen while there is no room.
-// What a spool has no room for is lost, cause `spool_full`, declared through room kept for it. Where
-// that is used up as well, nothing more is heard than that messages are lost, which takes no room.
+// Standby to the others by `lead`, with a batcher that begins where the archive ends: all that is
+// here is told again, and of it what is news. Back by `stand`, at any time. From spooling to direct
+// when all has been told and the database keeps up. Without room, the owner must not listen.
 
 import type { SessionId } from '#base/mod.ts';
 import type { SessionProgress } from '#archive/mod.ts';
 import type { ReceiverEvent } from '#multicast/core/mod.ts';
-import { BacklogFront } from './backlog-front.ts';
-import type { BacklogOptions } from './backlog-options.ts';
-import { BacklogSpool } from './backlog-spool.ts';
-import type { Batcher, BatchMark } from './batcher.ts';
-import { FullLosses } from './full-losses.ts';
-import { type KeptEvent, KeptEvents } from './kept-events.ts';
-import { type Spool, type SpooledEvent, writeSpooledEvent } from './spool/mod.ts';
-import { newsOf } from './spooled-history.ts';
-import type { FoundEvent, SpoolDrain } from './spool-drain.ts';
+import { ArchivedTrim } from './archived-trim.ts';
+import type { ArchivedState, BacklogOptions } from './backlog-options.ts';
+import type { Batcher } from './batcher.ts';
+import { HeardQueue } from './heard-queue.ts';
+import { type KeptEvent, messagesIn } from './kept-events.ts';
+import { RecentEvents } from './recent-events.ts';
+import { missing, reconcile } from './reconcile.ts';
+import { SessionLedger } from './session-ledger.ts';
+import type { SpooledEvent } from './spool/mod.ts';
+import { SpoolDrain } from './spool-drain.ts';
+import { follow, newsOf } from './spooled-history.ts';
+import { Teller } from './teller.ts';
 
 /** A loss for want of room is on its way to the disk after this long. */
 const DECLARE_AFTER_MS = 500;
-/** Of the memory; the rest is for what is heard beside messages. */
-const FULL_MEMORY_SHARE = 0.75;
 
 /** The backlog of one channel. */
 export class Backlog {
   readonly #options: BacklogOptions;
-  readonly #batcher: Batcher;
-  readonly #kept = new KeptEvents();
-  readonly #full: FullLosses;
-  readonly #front: BacklogFront;
-  readonly #spool: BacklogSpool;
-  #isSpooling = false;
+  readonly #queue: HeardQueue;
+  readonly #recent = new RecentEvents();
+  readonly #drain: SpoolDrain | undefined;
+  readonly #trimming: ArchivedTrim;
+  /** Who tells the batcher; undefined on standby. */
+  #teller: Teller | undefined;
+  /** What the sessions are like where the batcher has not been told everything. */
+  #front: SessionLedger | undefined;
   #isClosing = false;
-  #told: BatchMark = { ordinal: 0, spoolNumber: 0 };
-  /** Untold entries of the spool end here. */
-  #onDiskThrough = 0;
+  /** On standby: entries of the spool through this number are archived. */
+  #archivedThrough = 0;
+  #recoveredMessages = 0;
+  #heardAtUs = 0;
   #working: Promise<void> | undefined;
   #hasMoreWork = false;
 
   private constructor(options: BacklogOptions) {
     this.#options = options;
-    this.#batcher = options.batcher;
-    this.#front = new BacklogFront(options.batcher);
-    this.#full = new FullLosses(options.onLoss);
-    this.#spool = new BacklogSpool(options);
+    this.#queue = new HeardQueue(options);
+    this.#drain =
+      options.spool && new SpoolDrain(options.spool, options.framing, options.findSessions);
+    this.#trimming = new ArchivedTrim(this.#queue, this.#drain, options);
   }
 
   /**
-   * Opens a backlog on what an earlier process has spooled: its sessions are known at once, and
-   * what is not archived goes to the batcher. Rejects if the archive does not answer.
+   * Opens a backlog, on standby, on what an earlier process has spooled: its sessions are known at
+   * once. Rejects if the archive does not answer.
    */
   static async open(options: BacklogOptions): Promise<Backlog> {
     const backlog = new Backlog(options);
-    const { usable, drain } = backlog.#spool;
-    if (usable && drain) await backlog.#recover(usable, drain);
-    backlog.#work();
+    await backlog.#recover();
     return backlog;
   }
 
   /** What is known of the channel's sessions, to the last thing heard. */
-  get sessions(): BacklogFront['sessions'] {
-    return this.#front.sessions;
+  get sessions(): Pick<
+    SessionLedger,
+    'hasForgotten' | 'recall' | 'recallForeign' | 'openSessions' | 'find'
+  > {
+    return this.#front ?? this.#teller?.batcher.sessions ?? this.#heard;
   }
 
   /** Whether more may be heard. */
@@ -76,75 +81,136 @@ export class Backlog {
 
   /** Memory held for what is not committed. */
   get heldBytes(): number {
-    return this.#batcher.pendingBytes + this.#kept.bytes;
+    return (this.#teller?.batcher.pendingBytes ?? 0) + this.#queue.kept.bytes;
   }
 
   /** Bytes that the spool takes from the disk. */
   get diskBytes(): number {
-    return this.#spool.diskBytes;
+    return this.#options.spool?.diskBytes ?? 0;
   }
 
   get isSpooling(): boolean {
-    return this.#isSpooling;
+    return this.#queue.isSpooling;
   }
   /** Whether there is a spool and it can be written. */
   get isSpoolUsable(): boolean {
-    return this.#spool.usable !== undefined;
+    return this.#queue.spool !== undefined;
   }
 
   /** Messages lost because the spool was full. */
   get spoolFullMessages(): number {
-    return this.#full.messageCount;
+    return this.#queue.spoolFullMessages;
+  }
+
+  /** The last position that the archive is known to have. */
+  get archivedPosition(): number {
+    return this.#teller?.batcher.committedPosition ?? this.#trimming.head;
   }
 
   /** The position that the last message heard has or will have. */
   get receivedPosition(): number {
-    return this.#batcher.lastPosition + this.#front.untoldMessages;
+    if (this.#teller === undefined) return this.#trimming.head + this.#queue.messageCount;
+    return this.#teller.batcher.lastPosition + this.#teller.untoldMessages;
   }
 
   /** Messages up to here are in the archive or on the disk. */
   get durablePosition(): number {
-    const { committedPosition } = this.#batcher;
-    if (this.#spool.usable === undefined) return committedPosition;
-    return Math.max(committedPosition, this.receivedPosition - this.#kept.messageCount);
+    const { archivedPosition, receivedPosition } = this;
+    if (!this.isSpoolUsable) return archivedPosition;
+    return Math.max(archivedPosition, receivedPosition - this.#queue.kept.messageCount);
+  }
+
+  /** The sessions of which something is kept. */
+  keptSessions(): ReadonlySet<SessionId> {
+    return this.#queue.sessions();
+  }
+
+  /** Those, and the ones of which something would be told again if the archive went back. */
+  rememberedSessions(): ReadonlySet<SessionId> {
+    const recent = this.#recent.all().map(({ event }) => event.session);
+    return this.#queue.sessions().union(new Set(recent));
   }
 
   /** The archive knows this session. */
   learn(progress: SessionProgress): void {
-    this.#front.learn(progress);
+    this.#teller?.batcher.sessions.learn(progress);
+    this.#front?.learn(progress);
+  }
+
+  /**
+   * From now on `batcher` is told: first what is kept, of which only what it does not know. It has
+   * to know all `rememberedSessions` that the archive has. `isOpening`: it was made from the same state
+   * of the archive as this backlog, and nothing has happened since.
+   */
+  lead(batcher: Batcher, isOpening = false): void {
+    const { framing, directBytesMax, spool } = this.#options;
+    const drain = this.#drain;
+    if (!isOpening) drain?.rewind();
+    this.#queue.kept.markUntold();
+    const teller = new Teller({
+      batcher,
+      queue: this.#queue,
+      drain,
+      framing,
+      directBytesMax,
+      isRebased: !isOpening,
+      recent: isOpening ? [] : this.#recent.all(),
+      spoolNumber: isOpening ? this.#archivedThrough : (spool?.firstNumber ?? 1) - 1,
+      untoldMessages: isOpening ? this.#recoveredMessages : this.#queue.messageCount,
+      onLoss: this.#options.onLoss,
+    });
+    teller.heard = this.#front;
+    this.#teller = teller;
+    if (!this.#queue.isSpooling && !teller.hasUntold) this.#forgetFront(teller);
+    this.#work();
+  }
+
+  /** From now on nobody is told: what is not committed is kept until somebody has archived it. */
+  stand(): void {
+    const teller = this.#teller;
+    if (teller === undefined) return;
+    this.#front ??= teller.batcher.sessions.copy();
+    this.#trimming.head = teller.batcher.committedPosition;
+    this.#archivedThrough = (this.#options.spool?.firstNumber ?? 1) - 1;
+    this.#teller = undefined;
+    this.#queue.kept.markUntold();
   }
 
   /** Takes what a receiver tells. Message bytes must not change any more. */
   handleEvent(event: ReceiverEvent, nowMs: number, wallClockUs: number): void {
-    const spooled = this.#front.identify(event, wallClockUs);
-    if (this.#mustWait) {
-      this.#front.hear(spooled);
-      this.#keepUntold(spooled, nowMs);
-      return this.#work();
-    }
-    const kept = this.#kept.next(spooled);
-    this.#tell(kept, nowMs);
-    if (!this.#spool.isWanted) return;
-    this.#kept.push(kept);
-    this.#kept.markTold();
-    if (this.#isLate(nowMs)) this.#startSpooling();
+    this.#heardAtUs = wallClockUs;
+    const identity = event.kind === 'opened' ? event : this.sessions.find(event.session);
+    const heard = { event, heardAtUs: wallClockUs, identity };
+    const teller = this.#teller;
+    if (teller === undefined || this.#isBusy(teller)) return this.#keepUntold(heard, nowMs);
+    teller.tellAtOnce(this.#queue.number(heard), nowMs);
+    if (this.isSpoolUsable && this.#isLate(teller, nowMs)) this.#startSpooling();
   }
 
   /** Lets time pass; to be called a few times a second. */
   handleTimeout(nowMs: number): void {
-    this.#declareFullSince(nowMs - DECLARE_AFTER_MS);
-    if (!this.#isSpooling && !this.#hasUntold && this.#isLate(nowMs)) this.#startSpooling();
-    if (this.#isSpooling || this.#hasUntold || this.#spool.isRetryDue) this.#work();
+    this.#queue.declareFullSince(nowMs - DECLARE_AFTER_MS);
+    this.#recent.trim(nowMs, this.#options.recentBytesMax());
+    const teller = this.#teller;
+    if (teller === undefined ? this.#queue.isSpooling : this.#isBusy(teller)) this.#work();
+    else if (this.#queue.isRetryDue) this.#work();
+    else if (teller !== undefined && this.#isLate(teller, nowMs)) this.#startSpooling();
   }
 
   /** The batcher's batch was committed. */
   handleCommitted(): void {
-    const { ordinal } = this.#batcher.committedMark;
-    for (let { first } = this.#kept; first !== undefined; { first } = this.#kept) {
-      if (!this.#kept.isFirstTold || first.ordinal > ordinal) break;
-      this.#release(first);
-    }
-    if (this.#isSpooling || this.#hasUntold || this.#told.spoolNumber > 0) this.#work();
+    const teller = this.#teller;
+    if (teller === undefined) return;
+    this.#releaseCommitted(teller);
+    if (this.#isBusy(teller) || teller.toldNumber > 0) this.#work();
+  }
+
+  /** On standby: somebody else has archived this much. */
+  handleArchived(state: ArchivedState): void {
+    if (this.#teller !== undefined) return;
+    for (const kept of this.#trimming.handleArchived(state, this.#heard)) this.#remember(kept);
+    this.#recent.trim(this.#options.nowMs(), this.#options.recentBytesMax());
+    this.#work();
   }
 
   /** Resolves when nothing is being written or read. */
@@ -158,122 +224,77 @@ export class Backlog {
    */
   async close(): Promise<void> {
     this.#isClosing = true;
-    this.#declareFullSince(Number.POSITIVE_INFINITY);
-    if (this.#kept.first !== undefined) this.#startSpooling();
+    this.#queue.declareFullSince(Number.POSITIVE_INFINITY);
+    if (this.#queue.kept.first !== undefined) this.#startSpooling();
     await this.settled();
-    await this.#spool[Symbol.asyncDispose]();
+    await this.#queue.close();
   }
 
-  get #hasUntold(): boolean {
-    return this.#told.spoolNumber < this.#onDiskThrough || this.#kept.firstUntold !== undefined;
+  get #heard(): SessionLedger {
+    this.#front ??= new SessionLedger(this.#options.sessions);
+    return this.#front;
   }
 
-  /** Something that must be kept had no room in the spool: all that comes waits behind it. */
-  get #isOverflowing(): boolean {
-    return this.#isSpooling && this.#kept.last?.spoolNumber === 0;
+  /** Whether what comes has to wait, behind something or for room in the batcher. */
+  #isBusy(teller: Teller): boolean {
+    const hasOnlyMemory = this.#queue.waitsForSpool && !teller.hasRoom;
+    return this.#queue.isSpooling || teller.hasUntold || hasOnlyMemory;
   }
 
-  /** Whether what comes has to wait behind something, or for room in the batcher. */
-  get #mustWait(): boolean {
-    const hasOnlyMemory = this.#spool.isWanted && this.#spool.usable === undefined;
-    return this.#isSpooling || this.#hasUntold || (hasOnlyMemory && !this.#hasBatcherRoom);
+  #isLate({ batcher, hasRoom }: Teller, nowMs: number): boolean {
+    return !hasRoom || nowMs - batcher.waitingSinceMs >= this.#options.waitMsMax;
   }
 
-  /** What a full spool leaves in memory has a bound of its own, so that more can still be heard. */
-  get #hasMemory(): boolean {
-    return !this.#isSpooling || this.heldBytes < this.#options.memoryBytesMax * FULL_MEMORY_SHARE;
-  }
-
-  get #hasBatcherRoom(): boolean {
-    return this.#batcher.pendingBytes < this.#options.directBytesMax;
-  }
-
-  #isLate(nowMs: number): boolean {
-    const waitedMs = nowMs - this.#batcher.waitingSinceMs;
-    return !this.#hasBatcherRoom || waitedMs >= this.#options.waitMsMax;
-  }
-
-  async #recover(spool: Spool, drain: SpoolDrain): Promise<void> {
-    const front = this.#batcher.sessions.copy();
-    const { messageCount, hasNews, heardAtUs } = await drain.recover(this.#batcher.sessions, front);
-    this.#onDiskThrough = spool.durableThrough;
-    this.#told = { ordinal: 0, spoolNumber: hasNews ? spool.firstNumber - 1 : this.#onDiskThrough };
+  async #recover(): Promise<void> {
+    const { spool, sessions } = this.#options;
+    if (spool?.isOpen !== true || this.#drain === undefined) return;
+    const { messageCount, hasNews } = await this.#drain.recover(
+      new SessionLedger(sessions),
+      this.#heard,
+      ({ number, spooled }) => {
+        this.#heardAtUs = spooled.heardAtUs;
+        this.#queue.spans.note(number, spooled.event);
+      },
+    );
+    this.#queue.recovered(spool.durableThrough);
+    this.#archivedThrough = hasNews ? spool.firstNumber - 1 : spool.durableThrough;
     if (!hasNews) return;
-    this.#front.beginWith(front, messageCount, heardAtUs);
-    this.#isSpooling = true;
+    this.#recoveredMessages = messageCount;
+    this.#queue.startSpooling();
   }
 
   #startSpooling(): void {
-    const { usable } = this.#spool;
-    if (usable === undefined) return;
-    this.#isSpooling = true;
-    this.#spoolKept(usable);
+    this.#queue.startSpooling();
+    this.#place();
     this.#work();
   }
 
-  /** To the spool, or to memory if that is all there is. */
-  #keepUntold(spooled: SpooledEvent, nowMs: number): void {
-    const { event, heardAtUs } = spooled;
-    const spool = this.#isSpooling && !this.#isOverflowing ? this.#spool.usable : undefined;
-    const isUrgent = event.kind !== 'messages';
-    const content = spool && writeSpooledEvent(spooled);
-    const isFull = content ? !spool.hasRoom(content.length, isUrgent) : !this.#hasMemory;
-    if (!isUrgent && isFull) {
-      this.#front.letGo(event);
-      return this.#full.add(event, heardAtUs, nowMs);
+  #keepUntold(heard: SpooledEvent, nowMs: number): void {
+    const teller = this.#teller;
+    const front = (this.#front ??= teller?.batcher.sessions.copy() ?? this.#heard);
+    if (teller !== undefined) teller.heard = front;
+    const retelling = { framing: this.#options.framing, missing: 'corrupt' } as const;
+    for (const news of newsOf(front, heard.event, retelling)) follow(front, news, heard.heardAtUs);
+    if (this.#queue.keep(heard, nowMs, this.heldBytes)) teller?.addUntold(messagesIn(heard.event));
+    const isMuch = this.#queue.kept.bytes >= this.#options.directBytesMax;
+    if (teller !== undefined || this.#queue.isSpooling) this.#work();
+    else if (isMuch && this.isSpoolUsable) this.#startSpooling();
+  }
+
+  /** It is in the archive: now, and after the server fails perhaps not. */
+  #remember(kept: KeptEvent): void {
+    this.#recent.push(kept, this.#options.spool?.lastNumber ?? 0, this.#options.nowMs());
+  }
+
+  #releaseCommitted({ batcher }: Teller): void {
+    const { kept } = this.#queue;
+    const { ordinal } = batcher.committedMark;
+    for (let { first } = kept; first !== undefined; { first } = kept) {
+      if (!kept.isFirstTold || first.ordinal > ordinal) break;
+      this.#remember(first);
+      this.#queue.release();
     }
-    this.#declareFull(event.session);
-    const kept = this.#kept.next(spooled);
-    // The declaration may have taken the room.
-    if (content && !this.#isOverflowing) kept.spoolNumber = spool.append(content, isUrgent) ?? 0;
-    this.#kept.push(kept);
-  }
-
-  /** While nothing finds room on the disk, losses grow in memory, and are only said. */
-  #declareFullSince(sinceMs: number): void {
-    this.#full.saySince(sinceMs);
-    if (this.#isOverflowing) return;
-    for (const session of this.#full.since(sinceMs)) this.#declareFull(session);
-  }
-
-  #declareFull(session: SessionId): void {
-    const full = this.#full.take(session);
-    if (full === undefined) return;
-    const kept = this.#kept.next(this.#front.identify(full.loss, full.heardAtUs));
-    if (this.#isSpooling && !this.#isOverflowing)
-      kept.spoolNumber = this.#spool.usable?.append(writeSpooledEvent(kept), true) ?? 0;
-    this.#kept.push(kept);
-  }
-
-  #tell(kept: KeptEvent, nowMs: number): void {
-    const { ordinal, spoolNumber } = kept;
-    this.#told = { ordinal, spoolNumber: Math.max(spoolNumber, this.#told.spoolNumber) };
-    this.#hand(kept, nowMs);
-  }
-
-  #tellFirstUntold(nowMs: number): void {
-    const kept = this.#kept.firstUntold;
-    if (kept === undefined) return;
-    this.#kept.markTold();
-    this.#front.letGo(kept.event);
-    this.#tell(kept, nowMs);
-  }
-
-  /** After damage, what the batcher was told need not be all that the receiver told. */
-  #hand(spooled: SpooledEvent, nowMs: number): void {
-    const { event, heardAtUs } = spooled;
-    const isDamaged = this.#spool.drain?.isDamaged === true;
-    const news = isDamaged ? newsOf(this.#batcher.sessions, spooled) : [event];
-    for (const one of news) {
-      this.#batcher.handleEvent(one, nowMs, heardAtUs, this.#told);
-      if (one.kind === 'lost' && one.cause === 'corrupt') this.#options.onLoss(one);
-    }
-  }
-
-  /** The first thing kept is committed or durable. */
-  #release(first: KeptEvent): void {
-    this.#kept.shift();
-    this.#onDiskThrough = Math.max(this.#onDiskThrough, first.spoolNumber);
+    this.#recent.trim(this.#options.nowMs(), this.#options.recentBytesMax());
   }
 
   #work(): void {
@@ -288,128 +309,92 @@ export class Backlog {
     while (this.#hasMoreWork) {
       this.#hasMoreWork = false;
       await this.#mend();
-      await this.#flush();
+      this.#place();
+      await this.#queue.flush((durableThrough) => this.#settleFlushed(durableThrough));
       if (this.#isClosing) continue;
-      await this.#drainSome();
+      if (this.#teller !== undefined) await this.#tellSome(this.#teller);
       await this.#trim();
       this.#goDirect();
     }
   }
 
   async #mend(): Promise<void> {
-    if (this.#isClosing || !(await this.#spool.mend((spool) => this.#takeUp(spool)))) return;
-    this.#isSpooling ||= this.#hasUntold;
-  }
-
-  /**
-   * Begins with a spool that could not be opened before. What an earlier process has left there is
-   * told before what is to come, so it waits until what was told is committed.
-   */
-  #takeUp(spool: Spool): boolean {
-    const hasOld = spool.firstNumber <= spool.durableThrough;
-    if (hasOld && this.#kept.first !== undefined) return false;
-    this.#onDiskThrough = spool.durableThrough;
-    this.#told = { ...this.#told, spoolNumber: spool.firstNumber - 1 };
-    if (hasOld) this.#front.begin();
-    return true;
-  }
-
-  async #flush(): Promise<void> {
-    const { usable: spool } = this.#spool;
-    if (spool === undefined) return;
-    if (this.#isSpooling) this.#spoolKept(spool);
-    const hasNew = spool.durableThrough < spool.lastNumber;
-    const outcome = hasNew ? await this.#spool.flush() : 'durable';
-    this.#settleFlushed(spool.durableThrough);
-    if (outcome === 'durable') return;
-    this.#kept.forgetNumbers();
-    if (outcome === 'full') return;
-    this.#isSpooling = false;
-    this.#declareFullSince(Number.POSITIVE_INFINITY);
+    const firstNumber = this.#isClosing ? undefined : await this.#queue.mend(this.#drain);
+    if (firstNumber === undefined) return;
+    this.#archivedThrough = Math.max(this.#archivedThrough, firstNumber - 1);
+    this.#teller?.beginAt(firstNumber);
+    if (this.#teller?.hasUntold === true) this.#queue.startSpooling();
   }
 
   /** What was told before there was need to spool it, and what found no room, in order. */
-  #spoolKept(spool: Spool): void {
-    for (const kept of this.#kept.unspooled()) {
-      const isUrgent = this.#isClosing || kept.event.kind !== 'messages';
-      const number = spool.append(writeSpooledEvent(kept), isUrgent);
-      if (number === undefined) return;
-      kept.spoolNumber = number;
-      if (kept.ordinal <= this.#told.ordinal) this.#told = { ...this.#told, spoolNumber: number };
-    }
+  #place(): void {
+    this.#queue.place(this.#isClosing, (kept) => this.#teller?.placed(kept));
   }
 
   /** What is durable need not be kept: it is told now, or read back when there is room. */
   #settleFlushed(durableThrough: number): void {
     const nowMs = this.#options.nowMs();
-    for (let { first } = this.#kept; first !== undefined; { first } = this.#kept) {
+    const teller = this.#isClosing ? undefined : this.#teller;
+    const { kept } = this.#queue;
+    for (let { first } = kept; first !== undefined; { first } = kept) {
       if (first.spoolNumber === 0 || first.spoolNumber > durableThrough) break;
-      const isNext = this.#told.spoolNumber >= this.#onDiskThrough && this.#hasBatcherRoom;
-      if (!this.#kept.isFirstTold && isNext && !this.#isClosing) this.#tellFirstUntold(nowMs);
-      this.#release(first);
+      if (!kept.isFirstTold && teller?.isMemoryNext === true) teller.tellFirstUntold(nowMs);
+      this.#queue.release();
     }
     this.#options.onWork();
   }
 
-  async #drainSome(): Promise<void> {
-    const { drain } = this.#spool;
-    const isBehind = this.#told.spoolNumber < this.#onDiskThrough;
-    if (isBehind && this.#hasBatcherRoom && drain !== undefined) {
-      const found = await drain.next(this.#told.spoolNumber, this.#batcher.sessions);
-      if (found === 'unanswered') return;
-      if (found.length === 0) this.#told = { ...this.#told, spoolNumber: this.#onDiskThrough };
-      this.#tellFound(drain, found);
-      this.#hasMoreWork ||= this.#hasBatcherRoom;
+  async #tellSome(teller: Teller): Promise<void> {
+    const isWanted = (): boolean => this.#teller === teller;
+    const hasMore = await teller.tellSpooled(isWanted, this.#options.nowMs);
+    if (!isWanted()) return;
+    this.#hasMoreWork ||= hasMore;
+    if (!this.#queue.isSpooling || this.#queue.isOverflowing) {
+      teller.tellFromMemory(this.#options.nowMs());
+      if (!teller.hasUntold && this.#queue.hasDeclaredAll) this.#forgetFront(teller);
     }
-    if (!this.#isSpooling || this.#isOverflowing) this.#tellFromMemory();
-  }
-
-  #tellFound(drain: SpoolDrain, found: readonly FoundEvent[]): void {
-    const nowMs = this.#options.nowMs();
-    for (const { number, spooled } of found) {
-      if (!this.#hasBatcherRoom) break;
-      drain.take(number);
-      this.#told = { ...this.#told, spoolNumber: number };
-      this.#front.letGo(spooled.event);
-      this.#hand(spooled, nowMs);
-    }
+    this.#releaseCommitted(teller);
     this.#options.onWork();
-  }
-
-  /** The spool failed or is full, and what waits in memory is next. */
-  #tellFromMemory(): void {
-    const nowMs = this.#options.nowMs();
-    while (this.#told.spoolNumber >= this.#onDiskThrough && this.#hasBatcherRoom) {
-      if (this.#kept.firstUntold === undefined) break;
-      this.#tellFirstUntold(nowMs);
-    }
-    if (!this.#hasUntold && this.#full.isEmpty) this.#endFront();
-    this.#options.onWork();
-  }
-
-  /** All is told. What was heard all the same and is not among it was damaged on the disk. */
-  #endFront(): void {
-    for (const missing of this.#front.missing()) this.#hand(missing, this.#options.nowMs());
-    this.#front.end();
   }
 
   async #trim(): Promise<void> {
-    const isAll = this.#batcher.waitingSinceMs === Number.POSITIVE_INFINITY;
-    const { spoolNumber } = isAll ? this.#told : this.#batcher.committedMark;
-    if (spoolNumber > 0) await this.#spool.trim(spoolNumber);
+    const teller = this.#teller;
+    const archivedThrough = await this.#trimming.work();
+    if (teller !== this.#teller) return;
+    if (!teller) this.#archivedThrough = Math.max(this.#archivedThrough, archivedThrough);
+    const through = teller?.committedNumber ?? this.#archivedThrough;
+    if (through > 0) await this.#queue.trim(through);
   }
 
   /** Back to direct, if all but the last few has been told and the database keeps up. */
   #goDirect(): void {
-    if (!this.#isSpooling || this.#told.spoolNumber < this.#onDiskThrough) return;
+    const teller = this.#teller;
+    const toldNumber = teller?.toldNumber ?? this.#archivedThrough;
+    if (!this.#queue.isSpooling || toldNumber < this.#queue.onDiskThrough) return;
     const { directBytesMax, waitMsMax } = this.#options;
     const nowMs = this.#options.nowMs();
-    const isKeepingUp = nowMs - this.#batcher.waitingSinceMs < waitMsMax / 2;
-    const hasRoom = this.#batcher.pendingBytes + this.#kept.bytes < directBytesMax / 2;
-    if (!isKeepingUp || !hasRoom || !this.#full.isEmpty) return;
-    while (this.#kept.firstUntold !== undefined) this.#tellFirstUntold(nowMs);
-    this.#isSpooling = false;
-    this.#endFront();
+    const hasRoom = this.heldBytes < directBytesMax / 2;
+    if (!hasRoom || !this.#queue.hasDeclaredAll) return;
+    if (teller === undefined) return this.#queue.stopSpooling();
+    if (nowMs - teller.batcher.waitingSinceMs >= waitMsMax / 2) return;
+    teller.tellFromMemory(nowMs);
+    if (teller.hasUntold) return;
+    this.#queue.stopSpooling();
+    this.#forgetFront(teller);
     this.#options.onWork();
+  }
+
+  /** The batcher has been told everything, and knows of each session what was heard of it. */
+  #forgetFront(teller: Teller): void {
+    const front = this.#front;
+    const { sessions } = teller.batcher;
+    const nowMs = this.#options.nowMs();
+    if (front !== undefined && this.#drain?.hasLost === true)
+      for (const lost of missing(front, sessions, this.#heardAtUs)) teller.hand(lost, nowMs);
+    if (front !== undefined && teller.isRebased)
+      for (const told of reconcile(front, sessions)) teller.hand(told, nowMs);
+    this.#front = undefined;
+    teller.heard = undefined;
+    teller.settle();
   }
 }

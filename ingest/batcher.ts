@@ -10,7 +10,7 @@
 // A batch ends between two packets, never inside one, so that a session's resume point is exact.
 
 import { assert, foreignPacketCount, type Framing, type SessionId } from '#base/mod.ts';
-import type { ArchiveBatch, DeclaredLoss, SessionProgress } from '#archive/mod.ts';
+import type { ArchiveBatch, DeclaredLoss, Heal, SessionProgress } from '#archive/mod.ts';
 import type { Segment, SegmentBuilder, SegmentBuilderPool } from '#archive/segment/mod.ts';
 import type {
   MessagesDelivered,
@@ -19,6 +19,7 @@ import type {
   ResumePoint,
 } from '#multicast/core/mod.ts';
 import { type BlockReader, newBlockReader, NO_PUBLISH_TIME } from '#multicast/wire/mod.ts';
+import type { HealedBlock } from './healing.ts';
 import { SessionLedger } from './session-ledger.ts';
 
 /** What a batcher is made of. */
@@ -189,6 +190,34 @@ export class Batcher {
     else if (this.#open.heldBytes >= batchBytesMax) this.#close();
   }
 
+  /** Whether messages that were lost are on their way: until then, losses are not what they seem. */
+  get isHealing(): boolean {
+    return this.#closed.some(isHealing) || (this.#inFlight && isHealing(this.#inFlight)) === true;
+  }
+
+  /**
+   * Stores what was declared lost and is not healed, each sequence once, as a batch of its own: a
+   * loss that is declared meanwhile keeps its place. At least one block.
+   */
+  heal(blocks: readonly HealedBlock[], nowMs: number): void {
+    assert(blocks.length > 0, 'there is something to heal');
+    if (!isEmpty(this.#open)) this.#close();
+    this.#open.openedAtMs = nowMs;
+    const heals = blocks.map(({ messages, heardAtUs, by }) => {
+      const { session, firstSequence, lastSequence } = messages;
+      const watermark = this.#sessions.find(session)?.watermark ?? lastSequence;
+      assert(lastSequence <= watermark, 'what was declared lost is accounted for');
+      this.#append(messages, heardAtUs);
+      return { session, firstSequence, lastSequence, by };
+    });
+    this.#close(heals);
+  }
+
+  /** What its owner came to last changes nothing. */
+  pass(mark: BatchMark): void {
+    this.#open.mark = mark;
+  }
+
   /**
    * The next batch to commit: a full one, or the open one when it is old enough or `force` is set.
    */
@@ -221,13 +250,19 @@ export class Batcher {
   }
 
   #store(event: MessagesDelivered, wallClockUs: number): void {
-    const reader = this.#reader;
-    const reason = reader.open(event.bytes, event.start, event.end);
-    assert(reason === undefined, 'a delivered block is well-formed');
     const { session, firstSequence: first, lastSequence: last, messageCount } = event;
     const { isForeign } = this.#advance(session, { first, last }, event.nextSqn);
     const isDense = last === first + messageCount - 1;
     assert(isDense || isForeign, 'a publisher of ours numbers its messages densely');
+    this.#append(event, wallClockUs);
+  }
+
+  #append(event: MessagesDelivered, wallClockUs: number): void {
+    const reader = this.#reader;
+    const reason = reader.open(event.bytes, event.start, event.end);
+    assert(reason === undefined, 'a delivered block is well-formed');
+    const { session, firstSequence: first, lastSequence: last, messageCount } = event;
+    const isDense = last === first + messageCount - 1;
     let sequence = first;
     while (reader.next()) {
       const builder = this.#builderWithRoom();
@@ -296,7 +331,7 @@ export class Batcher {
     this.#builder = undefined;
   }
 
-  #close(): void {
+  #close(heals: readonly Heal[] = []): void {
     if (this.#builder !== undefined) this.#finishSegment(this.#builder);
     const { number, firstPosition, segments, losses, builders, changed } = this.#open;
     const { heldBytes, openedAtMs, mark } = this.#open;
@@ -306,6 +341,8 @@ export class Batcher {
       expectedHead: firstPosition - 1,
       segments,
       losses,
+      heals,
+      conflicts: [],
       sessions: this.#snapshot(changed),
     };
     this.#closedBytes += heldBytes;
@@ -327,6 +364,10 @@ function newBatch(number: number, firstPosition: number, mark: BatchMark): OpenB
     heldBytes: 0,
     openedAtMs: 0,
   };
+}
+
+function isHealing({ batch }: ClosedBatch): boolean {
+  return batch.heals.length > 0;
 }
 
 function isEmpty(batch: OpenBatch): boolean {

@@ -1,117 +1,38 @@
-// One channel of a shard: its socket, its receiver, its backlog, its batcher. What the receiver
-// tells goes through the backlog, which may be on disk, into the batcher; the shard's writer
-// fetches batches from here. While the backlog has no room, which a spool prevents, datagrams are
+// One channel of a shard: its socket, its receiver, its backlog, and while this archiver writes the
+// channel, a batcher. What the receiver tells goes through the backlog, which may be on disk, into
+// the batcher; the shard's writer fetches batches from here.
+//
+//   standby    another archiver writes: what is heard is kept until that one has archived it
+//   leading    this one writes, under the epoch of its lease
+//
+// While the backlog has no room, which a spool prevents, datagrams are
 // dropped and counted as the recorder's own overrun, and what the publishers then no longer resend
 // is declared lost with that cause.
 
-import type { ArchiveBatch, SessionProgress } from '#archive/mod.ts';
-import type { SegmentBuilderPool } from '#archive/segment/mod.ts';
-import type { BackcastError, ChannelAddress, MemberAddress, SessionId } from '#base/mod.ts';
-import {
-  type LatencySnapshot,
-  Receiver,
-  type ReceiverCounters,
-  type ReceiverEvent,
-  type ResumePoint,
-} from '#multicast/core/mod.ts';
+import type { ArchiveBatch } from '#archive/mod.ts';
+import type { MemberAddress, SessionId } from '#base/mod.ts';
+import { Receiver, type ReceiverEvent, type ResumePoint } from '#multicast/core/mod.ts';
 import {
   authenticatorOf,
   Driver,
   GatedSocket,
-  type KeySource,
   monotonicMs,
   newTransportCounters,
   openReceiverTransport,
-  type PortRange,
   processRandom,
   type ReceiverTransport,
   type TransportCounters,
   wallClockUs,
 } from '#multicast/udp/mod.ts';
 import type { Backlog } from './backlog.ts';
+import type { ArchivedState } from './backlog-options.ts';
 import { Batcher } from './batcher.ts';
-import { openBacklog, type SpoolSettings } from './open-backlog.ts';
+import { HealOffering } from './heal-offering.ts';
+import type { HealedBlock } from './healing.ts';
+import { openBacklog } from './open-backlog.ts';
+import type { ChannelRecorderOptions, RecorderCounters, Term } from './recorder-options.ts';
 import { SessionLookup } from './session-lookup.ts';
 import type { BatchSource } from './shard-writer.ts';
-
-/** What every channel of an archiver has in common. */
-export interface RecordingSettings {
-  /** Address or name of the interface. */
-  readonly interfaceAddress: string;
-  /** Time-to-live of copies of NAKs to the group; 1 by default. */
-  readonly ttl?: number | undefined;
-  readonly receiveBufferBytes: number;
-  readonly messageBytesMax: number;
-  readonly repairTimeoutMs: number;
-  readonly sourceExpiryMs: number;
-  readonly batchMessagesMax: number;
-  readonly batchBytesMax: number;
-  readonly batchAgeMs: number;
-  /** Faults to inject, as the loss injector reads them; undefined for none. */
-  readonly faults: string | undefined;
-  /** First and last port on which channels of unicast delivery are heard; any if not given. */
-  readonly unicastPorts?: PortRange | undefined;
-  /** Start of the names of capture files: each channel has `capture`.CHANNEL.pcap. */
-  readonly capture?: string | undefined;
-  /** Where to put what waits for the database, and how much of it; nowhere if not given. */
-  readonly spool?: SpoolSettings | undefined;
-}
-
-/** What a recorder needs to know. */
-export interface ChannelRecorderOptions extends RecordingSettings {
-  readonly channel: string;
-  readonly address: ChannelAddress;
-  readonly channelId: number;
-  readonly epoch: number;
-  readonly head: number;
-  readonly sessions: readonly SessionProgress[];
-  /** What the archive has of these sessions. */
-  readonly findSessions: (sessions: readonly SessionId[]) => Promise<readonly SessionProgress[]>;
-  readonly builders: SegmentBuilderPool;
-  readonly keys: KeySource | undefined;
-  /** A channel of unicast delivery is heard at this place, of which its publishers must know. */
-  readonly onListening: (at: MemberAddress) => void;
-  /** A batch may be due. */
-  readonly onWork: () => void;
-  /** The state of a session changed: heard, lost something, ended. */
-  readonly onSession: (event: Exclude<ReceiverEvent, { kind: 'messages' }>) => void;
-  readonly onFenced: () => void;
-  /** The spool cannot be used; undefined: it can be again. Told once per change. */
-  readonly onSpool: (problem: BackcastError | undefined) => void;
-}
-
-/** What a recorder has counted. */
-export interface RecorderCounters {
-  readonly receiver: ReceiverCounters;
-  readonly transport: TransportCounters;
-  /** How long repairs took, over all sessions. */
-  readonly repairLatency: LatencySnapshot;
-  /** Datagrams dropped because too much waited for the database. */
-  readonly overrunDatagrams: number;
-  /** Memory held for what is not committed. */
-  readonly pendingBytes: number;
-  /** Position that the last message heard has or will have. */
-  readonly receivedPosition: number;
-  /** Messages up to this position are on the spool's disk or committed. */
-  readonly spooledPosition: number;
-  readonly archivedMessages: number;
-  /** Transactions committed. */
-  readonly commits: number;
-  /** Last committed position of the channel. */
-  readonly archivedPosition: number;
-  /** Bytes that the spool takes from the disk. */
-  readonly spoolBytes: number;
-  /** Whether what is heard goes to the spool now. */
-  readonly spooling: boolean;
-  /** Whether a spool is wanted and cannot be used. */
-  readonly spoolUnusable: boolean;
-  /** Messages that the spool had no room for. */
-  readonly spoolFullMessages: number;
-  /** Sessions being followed now. */
-  readonly followedSessions: number;
-  /** Whether the database was away when something was last to be committed. */
-  readonly databaseAway: boolean;
-}
 
 /** A hole found this long after an overrun is the overrun's. */
 const OVERRUN_MEMORY_MS = 30_000;
@@ -120,7 +41,9 @@ const OVERRUN_MEMORY_MS = 30_000;
 export class ChannelRecorder implements BatchSource, AsyncDisposable {
   readonly #options: ChannelRecorderOptions;
   readonly #receiver: Receiver;
-  readonly #batcher: Batcher;
+  readonly #offering: HealOffering;
+  #batcher: Batcher | undefined;
+  #epoch = 0;
   readonly #backlog: Backlog;
   readonly #lookup: SessionLookup;
   readonly #resources = new AsyncDisposableStack();
@@ -128,10 +51,13 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   #countTransport: () => TransportCounters = newTransportCounters;
   #archivedMessages = 0;
   #commits = 0;
+  #takeovers = 0;
+  #rollbacks = 0;
+  #healedMessages = 0;
 
-  private constructor(options: ChannelRecorderOptions, batcher: Batcher, backlog: Backlog) {
+  private constructor(options: ChannelRecorderOptions, backlog: Backlog, offering: HealOffering) {
     this.#options = options;
-    this.#batcher = batcher;
+    this.#offering = offering;
     this.#backlog = backlog;
     this.#lookup = new SessionLookup({
       find: options.findSessions,
@@ -153,22 +79,29 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   }
 
   /**
-   * Takes up what is spooled, opens the sockets and starts to record. Errors:
+   * Takes up what is spooled, opens the sockets and starts to record; leads at once if there is a
+   * term, which was given before `sessions` were read. Errors:
    * BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE, BACKCAST_KEYS_MISSING,
    * BACKCAST_DATABASE_UNREACHABLE.
    */
-  static async open(options: ChannelRecorderOptions): Promise<ChannelRecorder> {
-    const batcher = new Batcher({ ...options, framing: options.address.framing });
+  static async open(
+    options: ChannelRecorderOptions,
+    epoch: number | undefined,
+  ): Promise<ChannelRecorder> {
+    const { address, head, sessions } = options;
+    const offering = new HealOffering(options.holder);
     const backlog = await openBacklog({
       ...options,
-      batcher,
+      framing: address.framing,
+      onHealing: (messages, heardAtUs) => offering.add(messages, heardAtUs),
       nowMs: monotonicMs,
       onLoss: (loss) => options.onSession(loss),
       onSpool: (problem) => options.onSpool(problem),
     });
     await using opened = new AsyncDisposableStack();
     opened.defer(() => backlog.close());
-    const recorder = new ChannelRecorder(options, batcher, backlog);
+    const recorder = new ChannelRecorder(options, backlog, offering);
+    if (epoch !== undefined) recorder.#lead({ epoch, head, sessions }, true);
     await recorder.#listen();
     opened.move();
     return recorder;
@@ -206,24 +139,83 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
       spooledPosition: this.#backlog.durablePosition,
       archivedMessages: this.#archivedMessages,
       commits: this.#commits,
-      archivedPosition: this.#options.head + this.#archivedMessages,
+      archivedPosition: this.#backlog.archivedPosition,
       spoolBytes: this.#backlog.diskBytes,
       spooling: this.#backlog.isSpooling,
       spoolUnusable: this.#options.spool !== undefined && !this.#backlog.isSpoolUsable,
       spoolFullMessages: this.#backlog.spoolFullMessages,
       followedSessions: this.#receiver.sessionCount,
+      leading: this.#batcher !== undefined,
+      takeovers: this.#takeovers,
+      rollbacks: this.#rollbacks,
+      healedMessages: this.#healedMessages,
+      unofferedMessages: this.#offering.droppedMessages,
     };
   }
 
+  /** The last position that is known to be archived. */
+  get archivedPosition(): number {
+    return this.#backlog.archivedPosition;
+  }
+
+  /** The sessions of which something is kept. */
+  keptSessions(): ReadonlySet<SessionId> {
+    return this.#backlog.keptSessions();
+  }
+
+  /** Those, and the ones of which something would be told again if the archive went back. */
+  rememberedSessions(): ReadonlySet<SessionId> {
+    return this.#backlog.rememberedSessions();
+  }
+
+  /** What was declared lost and is here. */
+  get offering(): HealOffering {
+    return this.#offering;
+  }
+
+  /**
+   * From now on this archiver writes the channel. `sessions` are those that the archive has of the
+   * kept ones, and those that may be heard again.
+   */
+  lead(term: Term): void {
+    this.#takeovers += 1;
+    this.#lead(term, false);
+  }
+
+  /** From now on another archiver does, or nobody. Nothing that is not committed is let go of. */
+  stand(isRolledBack: boolean): void {
+    if (isRolledBack) this.#rollbacks += 1;
+    this.#batcher = undefined;
+    this.#backlog.stand();
+  }
+
+  /** On standby: another has archived this much. */
+  handleArchived(state: ArchivedState): void {
+    this.#backlog.handleArchived(state);
+  }
+
+  /** Whether offers may be looked at now: none is on its way into the archive. */
+  get mayHeal(): boolean {
+    return this.#batcher !== undefined && !this.#batcher.isHealing;
+  }
+
+  /** Stores what was lost and is offered; see Batcher. */
+  heal(blocks: readonly HealedBlock[]): void {
+    this.#batcher?.heal(blocks, monotonicMs());
+    for (const { messages } of blocks) this.#healedMessages += messages.messageCount;
+    this.#options.onWork();
+  }
+
   get nextDeadlineMs(): number {
-    return this.#batcher.nextDeadlineMs;
+    return this.#batcher?.nextDeadlineMs ?? Number.POSITIVE_INFINITY;
   }
 
   pollBatch(nowMs: number, force: boolean): ArchiveBatch | undefined {
-    return this.#batcher.pollBatch(nowMs, force);
+    return this.#batcher?.pollBatch(nowMs, force);
   }
 
   committed(batch: ArchiveBatch): void {
+    if (this.#batcher === undefined || batch.epoch !== this.#epoch) return;
     for (const { messageCount } of batch.segments) this.#archivedMessages += messageCount;
     this.#commits += 1;
     this.#batcher.committed();
@@ -235,8 +227,8 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     this.#backlog.handleTimeout(nowMs);
   }
 
-  fenced(): void {
-    this.#options.onFenced();
+  fenced(batch: ArchiveBatch, isRolledBack: boolean): void {
+    this.#options.onFenced(batch.epoch, isRolledBack);
   }
 
   /** Stops listening. What was heard, to the last datagram taken, stays to be committed. */
@@ -252,6 +244,14 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   async close(): Promise<void> {
     await this[Symbol.asyncDispose]();
     await this.#backlog.close();
+  }
+
+  #lead(term: Term, isOpening: boolean): void {
+    const { address } = this.#options;
+    const batcher = new Batcher({ ...this.#options, ...term, framing: address.framing });
+    this.#epoch = term.epoch;
+    this.#batcher = batcher;
+    this.#backlog.lead(batcher, isOpening);
   }
 
   /** A session that may be forgotten is let wait until the archive has said what it knows. */

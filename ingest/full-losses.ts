@@ -3,11 +3,11 @@
 
 import type { SessionId } from '#base/mod.ts';
 import type { MessagesDelivered, MessagesLost } from '#multicast/core/mod.ts';
+import type { SpooledEvent } from './spool/mod.ts';
 
-/** A loss, and when its first message was heard. */
-export interface FullLoss {
-  readonly loss: MessagesLost;
-  readonly heardAtUs: number;
+/** A loss, heard when its first message was. */
+export interface FullLoss extends SpooledEvent {
+  readonly event: MessagesLost;
 }
 
 /** A loss that still grows. */
@@ -39,14 +39,15 @@ export class FullLosses {
   }
 
   /** The messages of `event` are lost; they follow those lost of its session before. */
-  add(event: MessagesDelivered, heardAtUs: number, nowMs: number): void {
+  add(event: MessagesDelivered, heard: Omit<SpooledEvent, 'event'>, nowMs: number): void {
     const { session, firstSequence, lastSequence, nextSqn, messageCount } = event;
+    const { heardAtUs, identity } = heard;
     this.#messageCount += messageCount;
     const known = this.#losses.get(session);
     const loss: MessagesLost = {
       kind: 'lost',
       session,
-      firstSequence: known?.loss.firstSequence ?? firstSequence,
+      firstSequence: known?.event.firstSequence ?? firstSequence,
       lastSequence,
       cause: 'spool_full',
       nextSqn,
@@ -56,10 +57,11 @@ export class FullLosses {
     this.#losses.set(session, {
       sinceMs: nowMs,
       heardAtUs,
+      identity,
       saidThrough,
       ...known,
       unsaidSinceMs: unsaidSinceMs ?? nowMs,
-      loss,
+      event: loss,
     });
   }
 
@@ -84,7 +86,7 @@ export class FullLosses {
   }
 
   #sayRest(full: OpenLoss): void {
-    const { loss, saidThrough } = full;
+    const { event: loss, saidThrough } = full;
     if (saidThrough === loss.lastSequence) return;
     this.#losses.set(loss.session, { ...full, saidThrough: loss.lastSequence });
     this.#say({ ...loss, firstSequence: saidThrough + 1 });

@@ -1,7 +1,7 @@
 // What was heard and is neither on a disk nor in the archive yet, in order: the memory of a
 // backlog. The first of it may have been told to the batcher already. Pure.
 
-import { assert } from '#base/mod.ts';
+import { assert, type SessionId } from '#base/mod.ts';
 import type { ReceiverEvent } from '#multicast/core/mod.ts';
 import type { SpooledEvent } from './spool/mod.ts';
 
@@ -22,7 +22,6 @@ export class KeptEvents {
   #events: KeptEvent[] = [];
   #head = 0;
   #toldCount = 0;
-  #lastOrdinal = 0;
   #bytes = 0;
   #messageCount = 0;
 
@@ -61,13 +60,6 @@ export class KeptEvents {
     return this.#events.slice(start);
   }
 
-  /** What was heard now, to be told and pushed. */
-  next(spooled: SpooledEvent): KeptEvent {
-    this.#lastOrdinal += 1;
-    const { event, heardAtUs, identity } = spooled;
-    return { event, heardAtUs, identity, ordinal: this.#lastOrdinal, spoolNumber: 0 };
-  }
-
   push(kept: KeptEvent): void {
     this.#events.push(kept);
     this.#bytes += bytesOf(kept.event);
@@ -86,16 +78,43 @@ export class KeptEvents {
     assert(first !== undefined, 'one is left');
     this.#head += 1;
     this.#toldCount = Math.max(0, this.#toldCount - 1);
-    this.#bytes -= bytesOf(first.event);
-    this.#messageCount -= messagesIn(first.event);
+    this.#forget(first.event);
     if (this.#head < COMPACT_AT || this.#head * 2 < this.#events.length) return;
     this.#events = this.#events.slice(this.#head);
     this.#head = 0;
   }
 
+  /** None of them has been told. */
+  markUntold(): void {
+    this.#toldCount = 0;
+  }
+
+  /** The sessions that they are about. */
+  sessions(): Set<SessionId> {
+    return new Set(this.#events.slice(this.#head).map(({ event }) => event.session));
+  }
+
+  /** Takes out those that are in no spool and of which `isWanted` holds; none may have been told. */
+  take(isWanted: (event: ReceiverEvent) => boolean): KeptEvent[] {
+    assert(this.#toldCount === 0, 'what was told is let go of in order');
+    const taken: KeptEvent[] = [];
+    const left: KeptEvent[] = [];
+    for (const kept of this.#events.slice(this.#head))
+      (kept.spoolNumber === 0 && isWanted(kept.event) ? taken : left).push(kept);
+    this.#events = left;
+    this.#head = 0;
+    for (const { event } of taken) this.#forget(event);
+    return taken;
+  }
+
   /** None of them is in a spool. */
   forgetNumbers(): void {
     for (const kept of this.#events) kept.spoolNumber = 0;
+  }
+
+  #forget(event: ReceiverEvent): void {
+    this.#bytes -= bytesOf(event);
+    this.#messageCount -= messagesIn(event);
   }
 }
 

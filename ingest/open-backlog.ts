@@ -17,10 +17,7 @@ export interface SpoolSettings {
 
 /** A backlog's options, and what its spool is made of. */
 export interface OpenBacklogOptions
-  extends Omit<
-    BacklogOptions,
-    'spool' | 'openSpool' | 'waitMsMax' | 'directBytesMax' | 'memoryBytesMax'
-  > {
+  extends Omit<BacklogOptions, 'spool' | 'waitMsMax' | 'directBytesMax' | 'memoryBytesMax'> {
   readonly channel: string;
   readonly spool?: SpoolSettings | undefined;
   readonly messageBytesMax: number;
@@ -36,17 +33,11 @@ const FILE_BYTES_MIN = 16 * 1_048_576;
 
 /** Opens the backlog of `channel`. Rejects if the archive does not answer. */
 export async function openBacklog(options: OpenBacklogOptions): Promise<Backlog> {
-  const openSpool = spoolOpener(options);
-  const spool = await openSpool?.().catch((error: unknown) => {
-    if (!(error instanceof BackcastError)) throw error;
-    options.onSpool(error);
-    return undefined;
-  });
+  const spool = await openSpool(options);
   try {
     return await Backlog.open({
       ...options,
       spool,
-      openSpool: spool === undefined ? openSpool : undefined,
       waitMsMax: options.batchAgeMs + WAIT_MS,
       directBytesMax: DIRECT_BYTES_MAX,
       memoryBytesMax: MEMORY_BYTES_MAX,
@@ -57,13 +48,19 @@ export async function openBacklog(options: OpenBacklogOptions): Promise<Backlog>
   }
 }
 
-function spoolOpener(options: OpenBacklogOptions): (() => Promise<Spool>) | undefined {
+async function openSpool(options: OpenBacklogOptions): Promise<Spool | undefined> {
   const { spool, channel, messageBytesMax } = options;
   if (spool === undefined) return undefined;
   const fileBytes = Math.max(FILE_BYTES_MIN, 2 * messageBytesMax);
   const filesMax = Math.max(2, Math.floor(spool.bytesMax / fileBytes));
   const storage = diskStorage(join(spool.path, folderOf(channel)));
-  return () => Spool.open({ storage, fileBytes, filesMax });
+  try {
+    return await Spool.open({ storage, fileBytes, filesMax });
+  } catch (error) {
+    if (!(error instanceof BackcastError)) throw error;
+    options.onSpool(error);
+    return Spool.unopened({ storage, fileBytes, filesMax });
+  }
 }
 
 /** A channel may be called `..`, and a folder of it may not. */

@@ -15,8 +15,11 @@ export interface BatchSource {
   pollBatch(nowMs: number, force: boolean): ArchiveBatch | undefined;
   /** `batch`, the last one given out, is durable. */
   committed(batch: ArchiveBatch): void;
-  /** The batch was refused for good: another archiver writes this channel. */
-  fenced(): void;
+  /**
+   * The batch was refused for good: another archiver writes this channel, or the server has gone
+   * back behind it.
+   */
+  fenced(batch: ArchiveBatch, isRolledBack: boolean): void;
 }
 
 /** What the writer needs from outside. */
@@ -117,7 +120,7 @@ export class ShardWriter {
           source.committed(batch);
         } else {
           this.#sources.delete(source);
-          source.fenced();
+          source.fenced(batch, result.outcome === 'rolled_back');
         }
         return;
       } catch (error) {

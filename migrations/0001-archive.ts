@@ -6,6 +6,8 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import { LOSS_CAUSES, SEGMENT_MESSAGES_MAX } from '#base/mod.ts';
+import { CONFLICTS } from './conflict-tables.ts';
+import { CANDIDATES, HEAL_OFFERS } from './standby-tables.ts';
 
 /** How the arrays of a segment are compressed; `none` keeps them outside the row as they are. */
 export type StoredCompression = 'lz4' | 'pglz' | 'none';
@@ -91,6 +93,9 @@ CREATE TABLE segments (
   CONSTRAINT segments_position_check CHECK (first_position >= 1)
 ) PARTITION BY RANGE (archived_at)`;
 
+// A row is a stretch of consecutive sequences of one session in one segment, as long as it can be;
+// so the rows of a session never overlap. They rise with the days of archived_at, but for those of
+// healed losses, which have rows of their own.
 const SEGMENT_SESSIONS = `
 CREATE TABLE segment_sessions (
   session_id bigint NOT NULL,
@@ -99,6 +104,7 @@ CREATE TABLE segment_sessions (
   first_position bigint NOT NULL,
   archived_at timestamptz NOT NULL,
   channel_id int NOT NULL,
+  is_healed boolean NOT NULL,
   CONSTRAINT segment_sessions_pk
     PRIMARY KEY (channel_id, session_id, first_sequence, archived_at),
   CONSTRAINT segment_sessions_range_check
@@ -143,6 +149,9 @@ const TABLES = [
   SEGMENT_SESSIONS,
   LOSSES,
   PARTITION_BOUNDS,
+  CONFLICTS,
+  CANDIDATES,
+  HEAL_OFFERS,
   'CREATE INDEX losses_after_position ON losses (channel_id, after_position)',
 ];
 

@@ -32,9 +32,11 @@ export interface SessionIdentity {
 export interface SpooledEvent {
   readonly event: ReceiverEvent;
   readonly heardAtUs: number;
-  readonly identity: SessionIdentity;
+  /** Undefined where nobody will ask. */
+  readonly identity?: SessionIdentity | undefined;
 }
 
+const NO_IDENTITY: SessionIdentity = { tsi: '', isForeign: false };
 const KIND_MESSAGES = 1;
 const KIND_OTHER = 2;
 const WORD = 2 ** 32;
@@ -53,7 +55,7 @@ const BLOCK_AT = 36;
 
 /** The content of an entry. The bytes of a block are copied. */
 export function writeSpooledEvent({ event, heardAtUs, identity }: SpooledEvent): Buffer {
-  const { tsi } = identity;
+  const { tsi, isForeign } = identity ?? NO_IDENTITY;
   assert(tsi.length <= TSI_BYTES_MAX, 'the name of a transport is short');
   const start = TSI_AT + tsi.length;
   const json = event.kind === 'messages' ? undefined : JSON.stringify(event);
@@ -63,7 +65,7 @@ export function writeSpooledEvent({ event, heardAtUs, identity }: SpooledEvent):
   content[0] = event.kind === 'messages' ? KIND_MESSAGES : KIND_OTHER;
   writeNumber(content, HEARD_AT, heardAtUs);
   content[TSI_BYTES_AT] = tsi.length;
-  content[FOREIGN_AT] = Number(identity.isForeign);
+  content[FOREIGN_AT] = Number(isForeign);
   content.write(tsi, TSI_AT, 'latin1');
   if (event.kind === 'messages') writeBlock(content, start, event);
   else content.write(json ?? '', start, 'utf8');
@@ -76,7 +78,8 @@ export function readSpooledEvent(content: Uint8Array): SpooledEvent {
   const heardAtUs = readNumber(bytes, HEARD_AT);
   const start = TSI_AT + (bytes[TSI_BYTES_AT] ?? 0);
   const isForeign = bytes[FOREIGN_AT] === 1;
-  const identity = { tsi: bytes.toString('latin1', TSI_AT, start), isForeign };
+  const tsi = bytes.toString('latin1', TSI_AT, start);
+  const identity = tsi === '' ? undefined : { tsi, isForeign };
   if (bytes[0] === KIND_OTHER) {
     const event = JSON.parse(bytes.toString('utf8', start)) as ReceiverEvent;
     return { event, heardAtUs, identity };

@@ -48,6 +48,7 @@ export class Spool implements AsyncDisposable {
   #currentEnd = 0;
   #plannedEnd = Number.POSITIVE_INFINITY;
   #plannedFiles = 0;
+  #isOpen = false;
   #nextNumber = 1;
   #durableThrough = 0;
   #flushing: Promise<void> = Promise.resolve();
@@ -68,19 +69,28 @@ export class Spool implements AsyncDisposable {
     assert(options.filesMax >= 2, 'one file is kept for urgent entries');
     const spool = new Spool(options);
     try {
-      await options.storage.prepare();
-      spool.#resources.use(await options.storage.lock());
-      await spool.#recover();
+      await spool.#open();
     } catch (error) {
-      await spool.#resources.disposeAsync();
       throw unusable(error);
     }
+    return spool;
+  }
+
+  /** One that could not be opened: it holds and takes nothing until `revive`. */
+  static unopened(options: SpoolOptions): Spool {
+    const spool = new Spool(options);
+    spool.#failure = unusable(new Error('it is not open'));
     return spool;
   }
 
   /** The first number that is still there; one above `durableThrough` if there is none. */
   get firstNumber(): number {
     return this.#files[0]?.firstNumber ?? this.#durableThrough + 1;
+  }
+
+  /** Whether what it holds is known. */
+  get isOpen(): boolean {
+    return this.#isOpen;
   }
 
   /** Everything through this number survives a crash. */
@@ -179,11 +189,12 @@ export class Spool implements AsyncDisposable {
   }
 
   /**
-   * Tries the disk of a spool that failed or found no room, with a file that is kept for what must
-   * not wait. Errors: BACKCAST_SPOOL_UNUSABLE.
+   * Opens a spool that is not; tries the disk of one that failed or found no room, with a file that
+   * is kept for what must not wait. Errors: BACKCAST_SPOOL_UNUSABLE.
    */
   async revive(): Promise<void> {
     try {
+      if (!this.#isOpen) await this.#open();
       this.#pool.forgetFull();
       await this.#pool.reserve(this.#files.length);
       await this.#options.storage.persistNames();
@@ -219,8 +230,11 @@ export class Spool implements AsyncDisposable {
     await current?.close();
   }
 
-  async #recover(): Promise<void> {
+  async #open(): Promise<void> {
     const { storage, fileBytes } = this.#options;
+    await using opening = new AsyncDisposableStack();
+    await storage.prepare();
+    opening.use(await storage.lock());
     const { files, damaged, nextNumber, names } = await recover(storage, fileBytes);
     this.#files = files;
     this.#damaged = damaged;
@@ -228,6 +242,8 @@ export class Spool implements AsyncDisposable {
     this.#durableThrough = nextNumber - 1;
     this.#plannedFiles = files.length;
     this.#pool.takeOver(names);
+    this.#resources.use(opening.move());
+    this.#isOpen = true;
   }
 
   async #flushPending(): Promise<void> {

@@ -42,7 +42,7 @@ export function openTestDatabase(url: string): OpenDatabase {
 
 /** An appender on `url`. */
 export function testAppender(url: string): Appender {
-  return new Appender({ url, applicationName: 'test appender' });
+  return new Appender({ url, applicationName: 'test appender', holder: 'test' });
 }
 
 /** Makes a channel and takes its lease. */
@@ -94,7 +94,8 @@ export function batchOf(
     segments.push(segmentOf(firstPosition, list));
     firstPosition += list.length;
   }
-  return { ...place, segments, sessions: progressOf(lists.flat()), losses: [] };
+  const sessions = progressOf(lists.flat());
+  return { ...place, segments, sessions, losses: [], heals: [], conflicts: [] };
 }
 
 /** The sessions of `messages`, archived from sequence 1 through their last message. */

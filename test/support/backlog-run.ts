@@ -205,17 +205,21 @@ export class BacklogRun {
     const spool = await Spool.open({ storage: this.disk.mount(), fileBytes, filesMax });
     this.#backlog = await Backlog.open({
       ...this.#limits,
-      batcher: this.#batcher,
+      framing: 'native',
+      head: this.head,
+      sessions: [...this.#archived.values()],
       spool,
       findSessions: async (sessions) =>
         sessions.flatMap((session) => this.#archived.get(session) ?? []),
       memoryBytesMax: 20_000,
       nowMs: () => this.#nowMs,
-      openSpool: undefined,
       onLoss: (loss) => this.said.push(loss),
       onSpool: (problem) => this.problems.push(problem),
+      recentBytesMax: () => 2_000,
       onWork: () => undefined,
+      onHealing: () => assert.fail('nobody else writes'),
     });
+    this.#backlog.lead(this.#batcher, true);
     this.#rejoin();
   }
 

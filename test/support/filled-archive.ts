@@ -134,15 +134,17 @@ class Filling {
     });
     for (const session of new Set(messages.map((message) => message.session))) {
       const own = messages.filter((message) => message.session === session);
-      const range = { first: own[0].sequence, last: throughOf(own[own.length - 1]) };
-      this.#cover(session, range.first, range.last);
-      await this.#insert('segment_sessions', {
-        session_id: key(session),
-        first_sequence: range.first,
-        last_sequence: range.last,
-        first_position: firstPosition,
-        archived_at: instant(archivedAtUs),
-      });
+      this.#cover(session, own[0].sequence, throughOf(own[own.length - 1]));
+      for (const stretch of stretchesOf(own)) {
+        await this.#insert('segment_sessions', {
+          session_id: key(session),
+          first_sequence: stretch[0].sequence,
+          last_sequence: throughOf(stretch[stretch.length - 1]),
+          first_position: firstPosition,
+          archived_at: instant(archivedAtUs),
+          is_healed: false,
+        });
+      }
     }
     this.#head += messages.length;
   }
@@ -218,6 +220,19 @@ function runsOf(messages: readonly SentMessage[]): SentMessage[][] {
     else runs.push([message]);
   }
   return runs;
+}
+
+/** The messages of one session, cut where sequences are missing. */
+function stretchesOf(messages: readonly SentMessage[]): SentMessage[][] {
+  const stretches: SentMessage[][] = [];
+  for (const message of messages) {
+    const stretch = stretches.at(-1);
+    const previous = stretch?.at(-1);
+    const continues = previous !== undefined && throughOf(previous) + 1 === message.sequence;
+    if (continues) stretch?.push(message);
+    else stretches.push([message]);
+  }
+  return stretches;
 }
 
 function throughOf({ sequence, throughSequence = sequence }: SentMessage): number {

@@ -47,7 +47,7 @@ async function lossBatch(opened: OpenDatabase, channel: string): Promise<Archive
 }
 
 function appenderThrough(proxy: CuttingProxy, deadlineMs = 20_000): Appender {
-  return new Appender({ url: proxy.url, applicationName: 'test', deadlineMs });
+  return new Appender({ url: proxy.url, applicationName: 'test', holder: 'test', deadlineMs });
 }
 
 /** Appends as the archiver does: again after a retryable error. */

@@ -41,7 +41,7 @@ for (const [what, change] of Object.entries(WRONG)) {
     await using cloned = await createTestDatabase();
     const url = changed(cloned.url, change);
     const password = new URL(url).password;
-    const appender = new Appender({ url, applicationName: 'test' });
+    const appender = new Appender({ url, applicationName: 'test', holder: 'test' });
     const batch = batchOf({ channelId: 1, epoch: 1, expectedHead: 0 });
     const attempts = [
       () => query(url),
@@ -111,7 +111,7 @@ test('a statement that runs too long is ended by the server', async () => {
 
 test('an append to a database without schema says that it must be migrated', async () => {
   await using empty = await createEmptyDatabase();
-  await using appender = new Appender({ url: empty.url, applicationName: 'test' });
+  await using appender = new Appender({ url: empty.url, applicationName: 'test', holder: 'test' });
   const batch = batchOf({ channelId: 1, epoch: 1, expectedHead: 0 });
   const error = await errorOf(appender.append(batch));
   assert.equal(error.code, 'BACKCAST_SCHEMA_MISSING');

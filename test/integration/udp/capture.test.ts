@@ -229,8 +229,8 @@ async function captureAndDissect(authentication: Authentication): Promise<void> 
 }
 
 /**
- * Nothing is malformed, every checksum is right, and the times are those of the run. They need not be
- * in order: the clock follows the date, which may be set back in mid-run.
+ * Nothing is malformed, every checksum is right, and the times are those of the run. They need not
+ * be in order: the clock follows the date, which may be set back in mid-run.
  */
 function assertSound(packets: readonly DissectedPacket[], startedAtS: number): void {
   for (const packet of packets) {

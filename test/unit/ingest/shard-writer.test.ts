@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { AppendResult, ArchiveBatch } from '#archive/mod.ts';
+import type { ArchiveBatch } from '#archive/mod.ts';
 import { BackcastError } from '#base/mod.ts';
 import { type BatchSource, ShardWriter } from '#ingest/shard-writer.ts';
 
@@ -11,7 +11,16 @@ const AWAY = new BackcastError('BACKCAST_DATABASE_UNREACHABLE', 'away');
 
 /** A batch that is told apart by its channel and head. */
 function batchOf(channelId: number, expectedHead: number): ArchiveBatch {
-  return { channelId, epoch: 1, expectedHead, segments: [], sessions: [], losses: [] };
+  return {
+    channelId,
+    epoch: 1,
+    expectedHead,
+    segments: [],
+    sessions: [],
+    losses: [],
+    heals: [],
+    conflicts: [],
+  };
 }
 
 /** A source of `ready` full batches, and one young one that only `force` gets out. */
@@ -61,7 +70,7 @@ interface Stage {
 }
 
 /** A writer whose attempts `answer` decides. */
-function stage(answer: (batch: ArchiveBatch, attempt: number) => AppendResult['outcome']): Stage {
+function stage(answer: (batch: ArchiveBatch, attempt: number) => 'committed' | 'fenced'): Stage {
   const attempts: string[] = [];
   const database: string[] = [];
   const writer = new ShardWriter({
