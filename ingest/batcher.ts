@@ -10,7 +10,7 @@
 // A batch ends between two packets, never inside one, so that a session's resume point is exact.
 
 import { assert, foreignPacketCount, type Framing, type SessionId } from '#base/mod.ts';
-import type { ArchiveBatch, DeclaredLoss, Heal, SessionProgress } from '#archive/mod.ts';
+import type { ArchiveBatch, Heal, SessionProgress } from '#archive/mod.ts';
 import type { Segment, SegmentBuilder, SegmentBuilderPool } from '#archive/segment/mod.ts';
 import type {
   MessagesDelivered,
@@ -20,6 +20,7 @@ import type {
 } from '#multicast/core/mod.ts';
 import { type BlockReader, newBlockReader, NO_PUBLISH_TIME } from '#multicast/wire/mod.ts';
 import type { HealedBlock } from './healing.ts';
+import { BatchLosses } from './batch-losses.ts';
 import { SessionLedger } from './session-ledger.ts';
 
 /** What a batcher is made of. */
@@ -53,7 +54,7 @@ interface OpenBatch {
   readonly number: number;
   readonly firstPosition: number;
   readonly segments: Segment[];
-  readonly losses: DeclaredLoss[];
+  readonly losses: BatchLosses;
   readonly builders: SegmentBuilder[];
   readonly changed: Set<SessionId>;
   messageCount: number;
@@ -287,7 +288,7 @@ export class Batcher {
     const range = { first: firstSequence, last: lastSequence };
     const firstSqn = this.#sessions.resumeSqnOf(session);
     const { isForeign } = this.#advance(session, range, nextSqn);
-    this.#open.losses.push({
+    this.#open.losses.add({
       session,
       firstSequence,
       lastSequence,
@@ -340,7 +341,7 @@ export class Batcher {
       epoch: this.#options.epoch,
       expectedHead: firstPosition - 1,
       segments,
-      losses,
+      losses: losses.all,
       heals,
       conflicts: [],
       sessions: this.#snapshot(changed),
@@ -357,7 +358,7 @@ function newBatch(number: number, firstPosition: number, mark: BatchMark): OpenB
     firstPosition,
     mark,
     segments: [],
-    losses: [],
+    losses: new BatchLosses(),
     builders: [],
     changed: new Set(),
     messageCount: 0,

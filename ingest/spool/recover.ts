@@ -75,7 +75,8 @@ export async function recover(storage: SpoolStorage, fileBytes: number): Promise
     if (header === undefined) await setAside(storage, name);
     else {
       files.push({ ...header, name });
-      account.take(await contentsOf(storage, name, header, { fileBytes, provenThrough }));
+      const contents = await contentsOf(storage, name, header, { fileBytes, provenThrough });
+      account.take(contents, next === undefined ? Number.POSITIVE_INFINITY : provenThrough);
     }
     account.end(Math.min(provenThrough, (next?.first ?? Number.POSITIVE_INFINITY) - 1));
   }
@@ -103,8 +104,10 @@ class Account {
     this.nextNumber = Math.max(this.nextNumber, firstNumber);
   }
 
-  take({ entries, durableThrough }: FileContents): void {
+  /** What a file holds behind `last` was written again elsewhere. */
+  take({ entries, durableThrough }: FileContents, last: number): void {
     for (const { number } of entries) {
+      if (number > last) return;
       this.end(number - 1);
       this.nextNumber = number + 1;
     }

@@ -164,9 +164,11 @@ export class Spool implements AsyncDisposable {
   async read(afterNumber: number, { skipUnreadable = false } = {}): Promise<SpoolEntry[]> {
     for (const [index, file] of [...this.#files].entries()) {
       const durableThrough = this.#durableThrough;
-      const nextFirst = this.#files[index + 1]?.firstNumber ?? durableThrough + 1;
-      if (nextFirst <= afterNumber + 1) continue;
-      const range = { after: afterNumber, before: nextFirst, durableThrough };
+      const next = this.#files[index + 1];
+      if ((next?.firstNumber ?? durableThrough + 1) <= afterNumber + 1) continue;
+      // What a file holds beyond was written again elsewhere.
+      const before = (next?.durableThrough ?? durableThrough) + 1;
+      const range = { after: afterNumber, before, durableThrough };
       const reading = this.#reader.read(file, range);
       const entries = await (skipUnreadable ? reading.catch(() => []) : reading);
       if (entries.length > 0) return entries;

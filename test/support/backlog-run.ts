@@ -129,6 +129,13 @@ export class BacklogRun {
     await this.#boot();
   }
 
+  /** The process is killed; while none runs, `spoil` is done to the disk; another begins. */
+  async damage(spoil: (disk: SimulatedDisk) => void): Promise<void> {
+    this.disk.halt();
+    spoil(this.disk);
+    await this.#boot();
+  }
+
   /** A graceful stop without the database, and another process. */
   async restart(): Promise<void> {
     await this.#backlog.close();
@@ -202,7 +209,8 @@ export class BacklogRun {
     });
     const { fileBytes, filesMax } = this.#limits;
     Object.assign(this.disk.faults, { failWrite: false, failSync: false });
-    const spool = await Spool.open({ storage: this.disk.mount(), fileBytes, filesMax });
+    const options = { storage: this.disk.mount(), fileBytes, filesMax };
+    const spool = await Spool.open(options).catch(() => Spool.unopened(options));
     this.#backlog = await Backlog.open({
       ...this.#limits,
       framing: 'native',

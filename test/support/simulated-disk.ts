@@ -20,6 +20,8 @@ export interface DiskFaults {
   failSync: boolean;
   /** Every write and every sync fails. */
   failAll: boolean;
+  /** The folder cannot be listed. */
+  unlisted: boolean;
   /** A file that cannot be read, of which nothing is given. */
   unreadable: string | undefined;
   /** Bytes that files may take together. */
@@ -32,6 +34,7 @@ export class SimulatedDisk {
     failWrite: false,
     failSync: false,
     failAll: false,
+    unlisted: false,
     unreadable: undefined,
     bytesMax: Number.POSITIVE_INFINITY,
   };
@@ -55,6 +58,12 @@ export class SimulatedDisk {
       file.written = after;
       file.synced = Buffer.from(after);
     }
+  }
+
+  /** The process that uses the disk is killed, and what it wrote stays. */
+  halt(): void {
+    this.#bootCount += 1;
+    for (const file of this.#files.values()) file.synced = Buffer.from(file.written);
   }
 
   /** Turns one bit of a file that nobody writes at the moment. */
@@ -90,7 +99,7 @@ export class SimulatedDisk {
     return {
       prepare: () => now(() => undefined),
       lock: () => now(() => new AsyncDisposableStack()),
-      list: () => now(() => this.names),
+      list: () => now(() => this.#list()),
       read: (name, start, bytesMax) => {
         return now(() => this.#read(name, start, bytesMax));
       },
@@ -103,6 +112,11 @@ export class SimulatedDisk {
       remove: (name) => now(() => void this.#files.delete(name)),
       persistNames: () => now(() => undefined),
     };
+  }
+
+  #list(): string[] {
+    if (this.faults.unlisted) throw diskError('EACCES');
+    return this.names;
   }
 
   #read(name: string, start: number, bytesMax: number): Buffer {
