@@ -56,12 +56,16 @@ function logStream({ log }: Config): DestinationStream {
   });
 }
 
-/** Starts the archiver that `config` describes. Errors: those of Archiver.start. */
+/**
+ * Starts the archiver that `config` describes; a database that is away is waited for until
+ * `startSignal` fires, if there is one. Errors: those of Archiver.start.
+ */
 export function startArchiver(
   config: Config,
   databaseUrl: string,
   registry: Registry,
   log: Logger,
+  startSignal?: AbortSignal,
 ): Promise<Archiver> {
   const { archiver, receiver, publisher } = config;
   return Archiver.start({
@@ -87,6 +91,7 @@ export function startArchiver(
     spool: spoolOf(config),
     authentication: config.authentication,
     log: log.child({ part: 'archiver' }),
+    startSignal,
   });
 }
 

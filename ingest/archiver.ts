@@ -24,6 +24,8 @@ import type { Registry } from '#registry/mod.ts';
 import type { RecorderCounters } from './recorder-options.ts';
 import { type JoinChannel, Memberships } from './memberships.ts';
 import { RejectionLog } from './rejection-log.ts';
+import { SpoolLog } from './spool-log.ts';
+import { untilReachable } from './until-reachable.ts';
 import type { ShardCommand, ShardReport, ShardSettings, ShardStart } from './shard-messages.ts';
 
 /** Where log lines go: a pino logger, or anything with these two. */
@@ -45,6 +47,8 @@ export interface ArchiverOptions extends ShardSettings {
   /** Where the keys come from, for channels that require authentication. */
   readonly authentication?: KeySettings | undefined;
   readonly log: ArchiverLog;
+  /** A database that is away at the start is waited for until this fires; by default it is not. */
+  readonly startSignal?: AbortSignal | undefined;
 }
 
 const PARTITIONS_EVERY_MS = 3_600_000;
@@ -74,6 +78,7 @@ export class Archiver implements AsyncDisposable {
   readonly #stopping = new AbortController();
   readonly #loops: Promise<void>[] = [];
   readonly #rejections: RejectionLog;
+  readonly #spools: SpoolLog;
   #keyRing: KeyRing | undefined;
   #durability: Durability = { state: 'durable', reasons: [] };
   #database: OpenDatabase | undefined;
@@ -83,6 +88,7 @@ export class Archiver implements AsyncDisposable {
   private constructor(options: ArchiverOptions) {
     this.#options = options;
     this.#rejections = new RejectionLog(options.log);
+    this.#spools = new SpoolLog(options.log, options.spool?.bytesMax ?? 0);
     this.#memberships = new Memberships(options.join, options.log);
     this.#failed.promise.catch(() => undefined);
   }
@@ -171,10 +177,7 @@ export class Archiver implements AsyncDisposable {
       statementTimeoutMs: 10_000,
       poolConnectionsMax: 1,
     });
-    await ensureSchema(this.#database.database);
-    this.#name = await claimArchiverName(databaseUrl, holder);
-    await this.#makePartitions();
-    await this.#checkDurability();
+    await untilReachable(() => this.#prepare(), this.#options.startSignal, this.#options.log);
     for (let index = 0; index < shardCount; index += 1) this.#threads.push(this.#startThread());
     await this.#discover();
     this.#loops.push(
@@ -182,6 +185,14 @@ export class Archiver implements AsyncDisposable {
       this.#repeat(PARTITIONS_EVERY_MS, 'making partitions', () => this.#makePartitions()),
       this.#repeat(DURABILITY_EVERY_MS, 'checking durability', () => this.#checkDurability()),
     );
+  }
+
+  async #prepare(): Promise<void> {
+    const { databaseUrl, holder } = this.#options;
+    if (this.#database !== undefined) await ensureSchema(this.#database.database);
+    this.#name ??= await claimArchiverName(databaseUrl, holder);
+    await this.#makePartitions();
+    await this.#checkDurability();
   }
 
   #openKeyRing(): KeyRing | undefined {
@@ -261,6 +272,7 @@ export class Archiver implements AsyncDisposable {
       join: ___,
       log: ____,
       authentication: _____,
+      startSignal: ______,
       ...settings
     } = this.#options;
     const workerData: ShardStart = { ...settings, keys: this.#keyRing?.keys };
@@ -292,6 +304,7 @@ export class Archiver implements AsyncDisposable {
       case 'counters':
         thread.counters = report.channels;
         this.#rejections.handleCounters(report.channels, monotonicMs());
+        this.#spools.handleCounters(report.channels, monotonicMs());
         break;
       case 'failed':
         this.#fail(new BackcastError(report.code, report.message));
