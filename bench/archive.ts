@@ -19,7 +19,7 @@ import {
   TRANSMIT_WINDOW_PACKETS_DEFAULT,
 } from '#base/mod.ts';
 import { ChannelPublisher } from '#client/mod.ts';
-import { Archiver } from '#ingest/mod.ts';
+import { Archiver, type SpoolSettings } from '#ingest/mod.ts';
 import { monotonicMs, processRandom, wallClockUs } from '#multicast/udp/mod.ts';
 import { openStaticRegistry } from '#registry/mod.ts';
 import { benchmarkAddress, describeMachine, yieldTurn } from './machine.ts';
@@ -34,6 +34,8 @@ export interface ArchiveBenchmarkOptions {
   readonly packetBytesMax: number;
   /** Publishers that take turns, all in this process. */
   readonly publisherCount: number;
+  /** None if not given. */
+  readonly spool?: SpoolSettings | undefined;
   readonly signal?: AbortSignal;
   /** Called about four times a second. */
   readonly onProgress?: (archived: number, elapsedMs: number) => void;
@@ -232,6 +234,7 @@ function startArchiver(
     registry: openStaticRegistry(new Map([[channel, address]])),
     shardCount: 1,
     discoverEveryMs: 60_000,
+    spool: options.spool,
     log: { info: () => undefined, warn: () => undefined },
   });
 }

@@ -53,7 +53,12 @@ export class Backlog {
     this.#queue = new HeardQueue(options);
     this.#drain =
       options.spool && new SpoolDrain(options.spool, options.framing, options.findSessions);
-    this.#trimming = new ArchivedTrim(this.#queue, this.#drain, options);
+    this.#trimming = new ArchivedTrim({
+      ...options,
+      queue: this.#queue,
+      drain: this.#drain,
+      recent: this.#recent,
+    });
   }
 
   /**
@@ -156,6 +161,7 @@ export class Backlog {
       isRebased: !isOpening,
       recent: isOpening ? [] : this.#recent.all(),
       spoolNumber: isOpening ? this.#archivedThrough : (spool?.firstNumber ?? 1) - 1,
+      onKnown: (event, heardAtUs) => this.#trimming.offer(event, heardAtUs),
       untoldMessages: isOpening ? this.#recoveredMessages : this.#queue.messageCount,
       onLoss: this.#options.onLoss,
     });

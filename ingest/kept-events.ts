@@ -94,6 +94,16 @@ export class KeptEvents {
     return new Set(this.#events.slice(this.#head).map(({ event }) => event.session));
   }
 
+  /** Of each session the first sequence that they are about. */
+  firstSequences(): Map<SessionId, number> {
+    const firsts = new Map<SessionId, number>();
+    for (const { event } of this.#events.slice(this.#head)) {
+      if (event.kind !== 'messages' && event.kind !== 'lost') continue;
+      if (!firsts.has(event.session)) firsts.set(event.session, event.firstSequence);
+    }
+    return firsts;
+  }
+
   /** Takes out those that are in no spool and of which `isWanted` holds; none may have been told. */
   take(isWanted: (event: ReceiverEvent) => boolean): KeptEvent[] {
     assert(this.#toldCount === 0, 'what was told is let go of in order');

@@ -4,7 +4,7 @@
 // disk (backlog).
 
 import type { Framing } from '#base/mod.ts';
-import type { MessagesLost } from '#multicast/core/mod.ts';
+import type { MessagesLost, ReceiverEvent } from '#multicast/core/mod.ts';
 import type { Batcher, BatchMark } from './batcher.ts';
 import type { HeardQueue } from './heard-queue.ts';
 import { type KeptEvent, messagesIn } from './kept-events.ts';
@@ -34,6 +34,8 @@ export interface TellerOptions {
   readonly untoldMessages: number;
   /** These messages were damaged in the spool. */
   readonly onLoss: (loss: MessagesLost) => void;
+  /** The batcher knows it, or part of it, already; perhaps as lost. */
+  readonly onKnown: (event: ReceiverEvent, heardAtUs: number) => void;
 }
 
 /** What one batcher is told. */
@@ -151,6 +153,7 @@ export class Teller {
       if (one.kind === 'lost' && one.cause === 'corrupt') onLoss(one);
     }
     if (news.length === 0) this.batcher.pass(this.#told);
+    if (news.at(-1) !== event) this.#options.onKnown(event, heardAtUs);
   }
 
   /** Without a spool, now or later, memory is for what the batcher has not been told. */
