@@ -44,7 +44,6 @@ export class Backlog {
   /** On standby: entries of the spool through this number are archived. */
   #archivedThrough = 0;
   #recoveredMessages = 0;
-  #heardAtUs = 0;
   #working: Promise<void> | undefined;
   #hasMoreWork = false;
 
@@ -184,7 +183,6 @@ export class Backlog {
 
   /** Takes what a receiver tells. Message bytes must not change any more. */
   handleEvent(event: ReceiverEvent, nowMs: number, wallClockUs: number): void {
-    this.#heardAtUs = wallClockUs;
     const identity = event.kind === 'opened' ? event : this.sessions.find(event.session);
     const heard = { event, heardAtUs: wallClockUs, identity };
     const teller = this.#teller;
@@ -257,10 +255,7 @@ export class Backlog {
     const { messageCount, hasNews } = await this.#drain.recover(
       new SessionLedger(sessions),
       this.#heard,
-      ({ number, spooled }) => {
-        this.#heardAtUs = spooled.heardAtUs;
-        this.#queue.spans.note(number, spooled.event);
-      },
+      (found) => this.#queue.noteSpooled(found),
     );
     this.#queue.recovered(spool.durableThrough);
     this.#archivedThrough = hasNews ? spool.firstNumber - 1 : spool.durableThrough;
@@ -393,10 +388,10 @@ export class Backlog {
   /** The batcher has been told everything, and knows of each session what was heard of it. */
   #forgetFront(teller: Teller): void {
     const front = this.#front;
-    const { sessions } = teller.batcher;
-    const nowMs = this.#options.nowMs();
+    const [{ sessions }, nowMs] = [teller.batcher, this.#options.nowMs()];
     if (front !== undefined && this.#drain?.hasLost === true)
-      for (const lost of missing(front, sessions, this.#heardAtUs)) teller.hand(lost, nowMs);
+      for (const lost of missing(front, sessions, this.#queue.lastHeardAtUs))
+        teller.hand(lost, nowMs);
     if (front !== undefined && teller.isRebased)
       for (const told of reconcile(front, sessions)) teller.hand(told, nowMs);
     this.#front = undefined;

@@ -11,7 +11,7 @@ import type { MessagesLost } from '#multicast/core/mod.ts';
 import { BacklogSpool, type BacklogSpoolOptions } from './backlog-spool.ts';
 import { FullLosses } from './full-losses.ts';
 import { type KeptEvent, KeptEvents } from './kept-events.ts';
-import type { SpoolDrain } from './spool-drain.ts';
+import type { FoundEvent, SpoolDrain } from './spool-drain.ts';
 import { type Spool, type SpooledEvent, writeSpooledEvent } from './spool/mod.ts';
 import { SpooledSpans } from './spooled-spans.ts';
 
@@ -38,6 +38,7 @@ export class HeardQueue {
   #isSpooling = false;
   #ordinal = 0;
   #onDiskThrough = 0;
+  #lastHeardAtUs = 0;
 
   constructor(options: HeardQueueOptions) {
     this.#spool = new BacklogSpool(options);
@@ -90,6 +91,17 @@ export class HeardQueue {
     this.#onDiskThrough = number;
   }
 
+  /** An earlier process left this on the disk. */
+  noteSpooled({ number, spooled }: FoundEvent): void {
+    this.#lastHeardAtUs = Math.max(this.#lastHeardAtUs, spooled.heardAtUs);
+    this.spans.note(number, spooled.event);
+  }
+
+  /** When the last thing was heard. */
+  get lastHeardAtUs(): number {
+    return this.#lastHeardAtUs;
+  }
+
   /** Messages in memory and on the disk. */
   get messageCount(): number {
     return this.kept.messageCount + this.spans.messageCount;
@@ -103,6 +115,7 @@ export class HeardQueue {
   /** What was heard, ready to be kept. */
   number({ event, heardAtUs, identity }: SpooledEvent): KeptEvent {
     this.#ordinal += 1;
+    this.#lastHeardAtUs = Math.max(this.#lastHeardAtUs, heardAtUs);
     return { event, heardAtUs, identity, ordinal: this.#ordinal, spoolNumber: 0 };
   }
 
@@ -182,7 +195,7 @@ export class HeardQueue {
       const isNew = this.#onDiskThrough === 0 && spool.durableThrough >= spool.firstNumber;
       if (!isNew) return true;
       if (this.kept.first !== undefined) return false;
-      await drain?.takeUp(({ number, spooled }) => this.spans.note(number, spooled.event));
+      await drain?.takeUp((found) => this.noteSpooled(found));
       if (this.kept.first !== undefined) return false;
       this.#onDiskThrough = spool.durableThrough;
       ({ firstNumber } = spool);
