@@ -57,10 +57,10 @@ async function measureOutage(spool: SpoolSettings) {
   await using publisher = await openPublisher(address);
   const published = { count: 0 };
   const stopping = new AbortController();
-  const loopDelay = monitorEventLoopDelay({ resolution: 5 });
+  const loopDelayNs = monitorEventLoopDelay({ resolution: 5 });
   const publishing = publishSteadily(publisher, published, stopping.signal);
   await delay(2_000);
-  loopDelay.enable();
+  loopDelayNs.enable();
   await crash();
   await delay(outageMs);
   server = await startEmbeddedPostgres({ homeDir: home });
@@ -75,7 +75,7 @@ async function measureOutage(spool: SpoolSettings) {
     lost: receiver?.messagesLost,
     overrunDatagrams,
     peakMemoryMebibytes: Math.round(process.resourceUsage().maxRSS / 1_024),
-    mainLoopDelayMsMax: Math.round(loopDelay.max / 1e6),
+    mainLoopDelayMsMax: Math.round(loopDelayNs.max / 1e6),
   };
 }
 

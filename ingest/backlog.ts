@@ -142,9 +142,9 @@ export class Backlog {
   }
 
   /**
-   * From now on `batcher` is told: first what is kept, of which only what it does not know. It has
-   * to know all `rememberedSessions` that the archive has. `isOpening`: it was made from the same state
-   * of the archive as this backlog, and nothing has happened since.
+   * From now on `batcher` is told: first what is kept, of which only what it does not know. It
+   * has to know all `rememberedSessions` that the archive has. `isOpening`: it was made from the
+   * same state of the archive as this backlog, and nothing has happened since.
    */
   lead(batcher: Batcher, isOpening = false): void {
     const { framing, directBytesMax, spool } = this.#options;
@@ -390,8 +390,7 @@ export class Backlog {
     const front = this.#front;
     const [{ sessions }, nowMs] = [teller.batcher, this.#options.nowMs()];
     if (front !== undefined && this.#drain?.hasLost === true)
-      for (const lost of missing(front, sessions, this.#queue.lastHeardAtUs))
-        teller.hand(lost, nowMs);
+      for (const lost of missing(front, sessions, this.#queue)) teller.hand(lost, nowMs);
     if (front !== undefined && teller.isRebased)
       for (const told of reconcile(front, sessions)) teller.hand(told, nowMs);
     this.#front = undefined;

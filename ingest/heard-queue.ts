@@ -2,8 +2,8 @@
 // spool has room for and what it had none for. Does not know who is told, nor when (backlog).
 //
 // While the spool is in use, what comes goes to it and is kept in memory until it is durable. What
-// it has no room for is lost, cause `spool_full`, declared through room kept for that. Where that is
-// used up as well, some memory is left, and then nothing more is known than what is lost, which
+// it has no room for is lost, cause `spool_full`, declared through room kept for that. Where that
+// is used up as well, some memory is left, and then nothing more is known than what is lost, which
 // takes no room.
 
 import type { SessionId } from '#base/mod.ts';
@@ -23,7 +23,7 @@ export interface HeardQueueOptions extends BacklogSpoolOptions {
   readonly memoryBytesMax: number;
 }
 
-/** Of the memory, for messages that a full spool did not take; the rest is for what else is heard. */
+/** Of the memory, for messages that a full spool did not take; the rest is for all else. */
 const OVERFLOW_MEMORY_SHARE = 0.75;
 
 /** The queue of one channel. */

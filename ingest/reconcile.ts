@@ -20,18 +20,20 @@ export function reconcile(
 
 /**
  * What `heard` knows of messages and losses and `known`, which was told all that could be read,
- * does not: it was damaged in the spool, dated `nowUs` since nobody knows when it was heard.
+ * does not: it was damaged in the spool. It is dated `lastHeardAtUs`, which is not before it.
  */
 export function missing(
   heard: Pick<SessionLedger, 'all'>,
   known: Pick<SessionLedger, 'find' | 'hasForgotten'>,
-  nowUs: number,
+  { lastHeardAtUs }: { readonly lastHeardAtUs: number },
 ): SpooledEvent[] {
   return heard.all().flatMap((progress) => {
     const told = known.find(progress.session);
     if (told === undefined && known.hasForgotten) return [];
     const loss = lossBetween(told, progress);
-    return loss === undefined ? [] : [{ event: loss, heardAtUs: nowUs, identity: progress }];
+    return loss === undefined
+      ? []
+      : [{ event: loss, heardAtUs: lastHeardAtUs, identity: progress }];
   });
 }
 

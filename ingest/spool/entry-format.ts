@@ -149,12 +149,26 @@ export function scanFile(
     if (found === undefined) break;
     knownThrough = Math.max(knownThrough, found.durableThrough);
     const { place } = found;
-    if (place === undefined || (place.number > expected && knownThrough < expected)) break;
+    if (place === undefined) break;
     entries.push(place);
     expected = place.number + 1;
     at = place.start + entryBytes(place.contentBytes);
   }
-  return { entries, durableThrough: knownThrough };
+  return { entries: promised(entries, from.number, knownThrough), durableThrough: knownThrough };
+}
+
+/** The entries before the first hole of which nothing says that it was durable. */
+function promised(
+  entries: readonly EntryPlace[],
+  firstNumber: number,
+  durableThrough: number,
+): readonly EntryPlace[] {
+  let expected = firstNumber;
+  for (const [index, { number }] of entries.entries()) {
+    if (number > expected && durableThrough < expected) return entries.slice(0, index);
+    expected = number + 1;
+  }
+  return entries;
 }
 
 /** The next whole entry at or behind `from` whose number is at least `expected`, or a seal. */

@@ -153,7 +153,7 @@ test('a folder that could not be listed at the start is taken up later', async (
   );
 });
 
-test('a disk that is full when it is needed: what memory has no room for is spool_full', async () => {
+test('a disk that is full when needed: what memory has no room for is spool_full', async () => {
   const run = await BacklogRun.start({ ...LIMITS, directBytesMax: 4_000 });
   run.disk.faults.bytesMax = 0;
   while (run.said.length === 0) {

@@ -13,10 +13,11 @@ const QUIET = {
 /** A log that keeps what it is told. */
 function newLog() {
   const lines: string[] = [];
-  const info = (fields: Record<string, unknown>, message: string): void => {
-    lines.push(`${message} ${JSON.stringify(fields)}`);
+  const keep = (fields: Record<string, unknown>, message: string): void => {
+    const { channel, ...numbers } = fields;
+    lines.push(`${String(channel)}: ${message} ${Object.values(numbers).join(' ')}`);
   };
-  return { lines, info, warn: info };
+  return { lines, info: keep, warn: keep };
 }
 
 test('a spool that is used for long is told now and then, with what is left', () => {
@@ -35,10 +36,10 @@ test('a spool that is used for long is told now and then, with what is left', ()
   at(34, { receivedPosition: 900, archivedPosition: 900 });
   at(35, { receivedPosition: 900, archivedPosition: 900 });
   assert.deepEqual(log.lines, [
-    'spooling {"channel":"orders","waiting":100,"archivedPerSecond":0,"spoolBytes":200,"secondsLeft":8}',
-    'spooling {"channel":"orders","waiting":200,"archivedPerSecond":33,"spoolBytes":500,"secondsLeft":25}',
-    'archiving what was spooled {"channel":"orders","waiting":100,"archivedPerSecond":13,"spoolBytes":500,"secondsLeft":15}',
-    'nothing waits in the spool any more {"channel":"orders","seconds":33}',
+    'orders: spooling 100 0 200 8',
+    'orders: spooling 200 33 500 25',
+    'orders: archiving what was spooled 100 13 500 15',
+    'orders: nothing waits in the spool any more 33',
   ]);
 });
 

@@ -108,6 +108,17 @@ test('a file that is gone is damage, not an end', async () => {
   assert.deepEqual(await numbersOf(again), [1, 2, 3, 4, 9, 10, 11, 12]);
 });
 
+test('damage within what was written at once is damage, if more was written later', async () => {
+  const disk = new SimulatedDisk();
+  const spool = await openOn(disk);
+  await fill(spool, 3);
+  await fill(spool, 1);
+  disk.flip(filled(disk)[0] ?? '', contentBit(2) + 5);
+  const again = await openOn(disk);
+  assert.deepEqual(again.damaged, [{ first: 2, last: 2 }]);
+  assert.deepEqual(await numbersOf(again), [1, 3, 4]);
+});
+
 test('a header that is damaged is read from its copy', async () => {
   for (const index of [0, 1, 2]) {
     const disk = new SimulatedDisk();
@@ -199,7 +210,7 @@ test('a disk that is full in the middle still takes what is urgent', async () =>
   assert.equal(spool.append(content(11)), 11);
 });
 
-test('what was accepted and finds no room is forgotten, and its numbers are not damage', async () => {
+test('what was accepted and finds no room is forgotten, and is no damage', async () => {
   const disk = new SimulatedDisk();
   disk.faults.bytesMax = 2 * FILE_BYTES;
   const spool = await openOn(disk, 10);
