@@ -169,7 +169,8 @@ a run of its own at the steady rate, from the call of \`publish\` to the reader'
 the time for which a packet waits to be filled (\`publisher.flushMs\`, 1 ms at most). Packets per
 core are packets by the processor time of the thread that sends or receives them, with the kernel's.
 
-Other measurements, to be run by hand: \`node bench/spool.ts\` (an outage of PostgreSQL), \`node bench/protocol.ts\` (the protocol machines alone, in
+Other measurements, to be run by hand: \`node bench/spool.ts\` (an outage of PostgreSQL),
+\`node bench/protocol.ts\` (the protocol machines alone, in
 memory) and \`node bench/replay.ts postgres://…\` (NDJSON out of the replay API).
 `;
 }

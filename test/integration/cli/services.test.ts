@@ -31,7 +31,7 @@ async function refused(
   }
 }
 
-test('a database that is not there is told by who does not wait, without the password', async () => {
+test('a database that is not there is told by who does not wait, without password', async () => {
   await using folder = await createTestFolder();
   const DATABASE_URL = 'postgres://user:geheim@127.0.0.1:1/x';
   const line = /^backcast: (?!.*geheim).*127\.0\.0\.1:1\/x.*\(BACKCAST_DATABASE_UNREACHABLE\)\n$/;

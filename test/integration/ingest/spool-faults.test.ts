@@ -1,6 +1,6 @@
-// The archiver and its spool when more goes wrong than the database being away: the archiver is
-// killed while it archives what it spooled, its disk is spoilt while it is not there, and a database
-// hangs rather than being away.
+// The archiver and its spool when more goes wrong than the database being away: it is killed while
+// it archives what it spooled, its disk is spoilt while it is not there, and the database hangs
+// rather than being away.
 
 import assert from 'node:assert/strict';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
@@ -16,7 +16,12 @@ import { until } from '#test/support/until.ts';
 
 const PAYLOAD = Buffer.alloc(200, 'x');
 /** What is not lost afterwards can only have come from the spool. */
-const TINY_WINDOW = { windowPackets: 64, windowBytes: 131_072, messageBytesMax: 8_192 };
+const TINY_WINDOW = {
+  windowPackets: 1_024,
+  windowBytes: 1_048_576,
+  messageBytesMax: 8_192,
+  rateBytesPerSec: 4_000_000,
+};
 const SPOOLED_MS_MAX = 30_000;
 const RESIDENT_BYTES_MAX = 512 * 1_048_576;
 
@@ -44,7 +49,7 @@ test('an archiver killed again and again while it archives its spool loses nothi
   await using fragile = await setFragileScene();
   const { scene } = fragile;
   await using publisher = await scene.openPublisher({ ...TINY_WINDOW, lingerMs: 100 });
-  const first = await fragile.startArchiver();
+  await using first = await fragile.startArchiver();
   await publishMany(publisher, 1_000);
   await fragile.crash();
   await publishMany(publisher, 60_000);
@@ -73,7 +78,7 @@ test('damage on the disk of an archiver that is away is declared to the message'
   await using fragile = await setFragileScene();
   const { scene, homeDir } = fragile;
   await using publisher = await scene.openPublisher({ ...TINY_WINDOW, lingerMs: 100 });
-  const first = await fragile.startArchiver();
+  await using first = await fragile.startArchiver();
   await publishMany(publisher, 1_000);
   await fragile.crash();
   await publishMany(publisher, 30_000);
