@@ -1,10 +1,9 @@
 // The statements of an append, each with its parameters. Values travel as arrays that the server
 // unnests, so that a statement has the same text whatever the size of the batch. None calls a
-// function in ON CONFLICT: a distributed PostgreSQL evaluates that clause on another node and
-// refuses.
+// function in ON CONFLICT or RETURNING: a distributed PostgreSQL evaluates these on another node
+// and refuses; least() and greatest() are expressions of the language and pass.
 
-import { escapeLiteral } from 'pg';
-import { assert, formatInstant } from '#base/mod.ts';
+import { formatInstant } from '#base/mod.ts';
 import { sessionParameter } from './database-types.ts';
 import { sessionStretches } from './session-stretches.ts';
 import type { ArchiveBatch } from './types.ts';
@@ -24,36 +23,47 @@ export interface TransactionLimits {
 
 const DAY_US = 86_400_000_000;
 
-/** Who takes the fence, and where it leaves the head. */
-export interface FenceOptions {
-  readonly holder: string;
-  readonly newHead: number;
-  readonly limits: TransactionLimits;
-}
-
 /**
- * Opens the transaction and takes the fence, in one round trip: the last result has one row if the
- * lease is still ours and the head is where we left it, and none otherwise.
+ * How the server finds out that our host is gone, in whose name it holds locks: asks after 5 s, and
+ * gives up 6 s later. The defaults are hours.
  */
-export function beginAndFence(
-  batch: ArchiveBatch,
-  { holder, newHead, limits }: FenceOptions,
-): string {
-  const numbers = [batch.channelId, batch.epoch, batch.expectedHead, newHead];
-  assert(numbers.every(Number.isSafeInteger), 'what is written into the text is a number');
-  return [
-    'BEGIN',
-    'SET LOCAL synchronous_commit = on',
-    `SET LOCAL statement_timeout = ${limits.statementMs}`,
-    `SET LOCAL lock_timeout = ${limits.lockMs}`,
-    `SET LOCAL idle_in_transaction_session_timeout = ${limits.idleMs}`,
-    `UPDATE leases SET head = ${newHead} WHERE channel_id = ${batch.channelId} ` +
-      `AND epoch = ${batch.epoch} AND head = ${batch.expectedHead} ` +
-      `AND holder = ${escapeLiteral(holder)} RETURNING now() AS archived_at`,
-  ].join(';\n');
+const KEEPALIVE = { tcp_keepalives_idle: 5, tcp_keepalives_interval: 2, tcp_keepalives_count: 3 };
+
+/** Opens the transaction in one round trip; the last result is its time. */
+export function beginStatements({ statementMs, lockMs, idleMs }: TransactionLimits): string {
+  const settings = {
+    synchronous_commit: 'on',
+    statement_timeout: statementMs,
+    lock_timeout: lockMs,
+    idle_in_transaction_session_timeout: idleMs,
+    ...KEEPALIVE,
+  };
+  const set = Object.entries(settings).map(([name, value]) => `SET LOCAL ${name} = ${value}`);
+  return ['BEGIN', ...set, 'SELECT now() AS archived_at'].join(';\n');
 }
 
-/** What is to run between the COPY and the COMMIT; heals follow. */
+/** Moves the head: one row if the lease is still ours and the head where we left it, else none. */
+export function fence(
+  batch: ArchiveBatch,
+  { holder, newHead }: { readonly holder: string; readonly newHead: number },
+): Statement {
+  return {
+    text: `
+UPDATE leases SET head = $1, commits = commits + 1
+WHERE channel_id = $2 AND epoch = $3 AND head = $4 AND holder = $5
+  AND commits = coalesce($6, commits)`,
+    values: [
+      newHead,
+      batch.channelId,
+      batch.epoch,
+      batch.expectedHead,
+      holder,
+      batch.expectedCommits ?? null,
+    ],
+  };
+}
+
+/** What is to run between the fence and the COMMIT; heals follow. */
 export function batchStatements(
   batch: ArchiveBatch,
   holder: string,
@@ -95,41 +105,36 @@ FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::boolean[
   };
 }
 
-/**
- * Only the holder of the lease writes a channel's bounds: what it reads here cannot change under
- * it.
- */
+/** The day's bounds, made wider by the batch. */
 function upsertPartitionBounds(batch: ArchiveBatch, archivedAtUs: number): Statement {
   const day = Math.floor(archivedAtUs / DAY_US) * DAY_US;
   const last = batch.segments[batch.segments.length - 1];
   const lowest = Math.min(...batch.segments.map((segment) => segment.minPublishedAtUs));
   const highest = Math.max(...batch.segments.map((segment) => segment.maxPublishedAtUs));
+  const lastPosition = last.firstPosition + last.messageCount - 1;
+  const payloadBytes = batch.segments.reduce((sum, segment) => sum + segment.payloadBytes, 0);
   return {
     text: `
 INSERT INTO partition_bounds
-  (channel_id, partition_start, first_position, last_position, min_published_at, max_published_at)
-SELECT fresh.channel_id, fresh.partition_start,
-       least(fresh.first_position, known.first_position),
-       greatest(fresh.last_position, known.last_position),
-       least(fresh.min_published_at, known.min_published_at),
-       greatest(fresh.max_published_at, known.max_published_at)
-FROM (SELECT $1::int, $2::timestamptz, $3::bigint, $4::bigint, $5::timestamptz, $6::timestamptz)
-       AS fresh (channel_id, partition_start, first_position, last_position,
-                 min_published_at, max_published_at)
-LEFT JOIN partition_bounds known
-  ON known.channel_id = fresh.channel_id AND known.partition_start = fresh.partition_start
+  (channel_id, partition_start, first_position, last_position, min_published_at, max_published_at,
+   message_count, payload_bytes)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (channel_id, partition_start) DO UPDATE SET
-  first_position = excluded.first_position,
-  last_position = excluded.last_position,
-  min_published_at = excluded.min_published_at,
-  max_published_at = excluded.max_published_at`,
+  first_position = least(partition_bounds.first_position, excluded.first_position),
+  last_position = greatest(partition_bounds.last_position, excluded.last_position),
+  min_published_at = least(partition_bounds.min_published_at, excluded.min_published_at),
+  max_published_at = greatest(partition_bounds.max_published_at, excluded.max_published_at),
+  message_count = partition_bounds.message_count + excluded.message_count,
+  payload_bytes = partition_bounds.payload_bytes + excluded.payload_bytes`,
     values: [
       batch.channelId,
       formatInstant(day),
       batch.expectedHead + 1,
-      last.firstPosition + last.messageCount - 1,
+      lastPosition,
       formatInstant(lowest),
       formatInstant(highest),
+      lastPosition - batch.expectedHead,
+      payloadBytes,
     ],
   };
 }

@@ -1,22 +1,26 @@
 // Makes batches durable: one batch, one transaction, on one connection of its own.
 //
-//   BEGIN, fence        UPDATE leases … WHERE epoch = mine AND head = expected: one row, or stop
+//   BEGIN
 //   COPY                the segments, archived_at = the transaction's time
+//   fence               UPDATE leases … WHERE epoch = mine AND head = expected: one row, or stop
 //   index and state     segment_sessions, partition_bounds, sessions, losses, conflicts, heals
 //   COMMIT              acknowledged: archived
 //
 // The fence is the serialisation (the row is locked until COMMIT), the idempotence (a batch that is
-// in already finds another head) and the exclusion of an archiver that lost its lease. A connection
+// in already finds another head) and the exclusion of an archiver that lost its lease. It comes
+// after the COPY because no time limit of the server ends a COPY that waits for its client: of one
+// that froze in it, the row must be free. Between statements the server's limits hold. A connection
 // on which anything went wrong is cut, never repaired. When the answer to COMMIT is lost, the head
 // says on a new connection whether it happened.
 
+import { once } from 'node:events';
 import { finished } from 'node:stream/promises';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { Client, QueryResult } from 'pg';
-import { assert, BackcastError } from '#base/mod.ts';
+import { assert, AssertionError, BackcastError } from '#base/mod.ts';
 import { healLosses } from './append-heals.ts';
-import { batchStatements, beginAndFence } from './append-statements.ts';
-import type { FenceOptions } from './append-statements.ts';
+import { batchStatements, beginStatements, fence } from './append-statements.ts';
+import type { TransactionLimits } from './append-statements.ts';
 import { connectDedicated } from './connect.ts';
 import type { DedicatedConnection } from './connect.ts';
 import { copySegmentRows, copySegmentsStatement } from './copy-binary.ts';
@@ -32,6 +36,8 @@ export interface AppenderOptions {
   readonly holder: string;
   /** After this long an append fails, whatever the connection does. */
   readonly deadlineMs?: number;
+  /** What the server allows a transaction, where it differs from LIMITS. */
+  readonly limits?: Partial<TransactionLimits>;
 }
 
 /**
@@ -39,7 +45,12 @@ export interface AppenderOptions {
  * one.
  */
 const DEADLINE_MS_DEFAULT = 30_000;
-const LIMITS = { statementMs: 20_000, lockMs: 5_000, idleMs: 20_000 };
+/**
+ * A statement has as long as a slow disk may take. A lock is held by a dying transaction or for
+ * milliseconds. Between two statements we need no time: who does is frozen, and holds the row of
+ * the lease.
+ */
+const LIMITS: TransactionLimits = { statementMs: 20_000, lockMs: 2_000, idleMs: 5_000 };
 
 /** Writes the batches of any channels, one after the other. Not for concurrent calls. */
 export class Appender implements AsyncDisposable {
@@ -65,6 +76,7 @@ export class Appender implements AsyncDisposable {
       return await this.#beforeDeadline((late) => this.#attempt(batch, late));
     } catch (error) {
       this.#cut();
+      if (error instanceof AssertionError) throw error;
       throw toDatabaseError(error, `archiving a batch of channel ${batch.channelId}`);
     } finally {
       this.#isBusy = false;
@@ -83,21 +95,21 @@ export class Appender implements AsyncDisposable {
   }
 
   async #attempt(batch: ArchiveBatch, late: AbortSignal): Promise<AppendResult> {
-    const { holder } = this.#options;
+    const { holder, limits } = this.#options;
     const client = await this.#connect(late);
     const newHead = headAfter(batch);
-    const archivedAtUs = await fence(client, batch, { holder, newHead, limits: LIMITS });
-    if (archivedAtUs === undefined) {
+    const archivedAtUs = await begin(client, { ...LIMITS, ...limits });
+    if (batch.segments.length > 0) await copySegments(client, batch, archivedAtUs);
+    if (!(await takeFence(client, batch, { holder, newHead }))) {
       await client.query('ROLLBACK');
       return findOutcome(client, batch, holder);
     }
-    if (batch.segments.length > 0) await copySegments(client, batch, archivedAtUs);
     for (const { text, values } of batchStatements(batch, holder, archivedAtUs)) {
       await client.query(text, [...values]);
     }
     await healLosses(client, batch, archivedAtUs);
     try {
-      await client.query('COMMIT');
+      await commit(client);
     } catch {
       this.#cut();
       return findOutcome(await this.#connect(late), batch, holder);
@@ -163,21 +175,35 @@ function assertBatch(batch: ArchiveBatch): void {
   assert(!isEmpty, 'what a batch heals, it stores');
 }
 
-/** The transaction's time if the batch may be written, else undefined. */
-async function fence(
+/** Opens the transaction and gives its time. */
+async function begin(client: Client, limits: TransactionLimits): Promise<number> {
+  // Several statements in one text give an array of results, which the types do not say.
+  const results = (await client.query(beginStatements(limits))) as unknown;
+  assert(Array.isArray(results), 'several statements give several results');
+  const time = results[results.length - 1] as QueryResult<{ archived_at: number }>;
+  return time.rows[0].archived_at;
+}
+
+/** Whether the batch may be written: the lease is still ours and the head is where we left it. */
+async function takeFence(
   client: Client,
   batch: ArchiveBatch,
-  options: FenceOptions,
-): Promise<number | undefined> {
-  // Several statements in one text give an array of results, which the types do not say.
-  const results = (await client.query(beginAndFence(batch, options))) as unknown;
-  assert(Array.isArray(results), 'several statements give several results');
-  const update = results[results.length - 1] as QueryResult<{ archived_at: number }>;
-  return update.rows[0]?.archived_at;
+  options: { readonly holder: string; readonly newHead: number },
+): Promise<boolean> {
+  const { text, values } = fence(batch, options);
+  const { rowCount } = await client.query(text, [...values]);
+  return rowCount === 1;
+}
+
+/** A server may answer COMMIT with ROLLBACK, and no error. */
+async function commit(client: Client): Promise<void> {
+  const { command } = await client.query('COMMIT');
+  if (command !== 'COMMIT') throw new Error(`COMMIT was answered with ${command}`);
 }
 
 /**
- * Everything is handed to the socket at once: it lies in the segments already and is not copied.
+ * The pieces lie in the segments already and are not copied; no more of them is handed to the
+ * socket than it takes.
  */
 async function copySegments(
   client: Client,
@@ -186,8 +212,9 @@ async function copySegments(
 ): Promise<void> {
   const stream = client.query(copyFrom(copySegmentsStatement(batch.segments)));
   const done = finished(stream);
+  done.catch(() => undefined);
   for (const piece of copySegmentRows(batch.channelId, archivedAtUs, batch.segments)) {
-    stream.write(piece);
+    if (!stream.write(piece)) await Promise.race([once(stream, 'drain'), done]);
   }
   stream.end();
   await done;
@@ -200,10 +227,10 @@ async function findOutcome(
   holder: string,
 ): Promise<AppendResult> {
   const found = await client.query<LeaseRow>(
-    'SELECT epoch, head, holder FROM leases WHERE channel_id = $1',
+    'SELECT epoch, head, commits, holder FROM leases WHERE channel_id = $1',
     [batch.channelId],
   );
-  const lease = found.rows[0] ?? { epoch: 0, head: 0, holder };
+  const lease = found.rows[0] ?? { epoch: 0, head: 0, commits: 0, holder };
   const outcome = outcomeOf(batch, holder, lease);
   if (outcome === 'unknown') {
     const message = `a batch of channel ${batch.channelId} is not known to be committed yet.`;
@@ -218,12 +245,13 @@ async function findOutcome(
 interface LeaseRow {
   readonly epoch: number;
   readonly head: number;
+  readonly commits: number;
   readonly holder: string | null;
 }
 
 /**
- * Epochs and heads only grow. So a lease that is ours and older than the batch, or whose head is,
- * is that of a server which lacks what it had committed.
+ * Epochs, heads and the number of batches only grow. So a lease that is ours and older than the
+ * batch, or whose head is, is that of a server which lacks what it had committed.
  */
 function outcomeOf(
   batch: ArchiveBatch,
@@ -232,7 +260,9 @@ function outcomeOf(
 ): AppendResult['outcome'] | 'unknown' {
   if (lease.holder !== holder || lease.epoch > batch.epoch) return 'fenced';
   if (lease.epoch < batch.epoch || lease.head < batch.expectedHead) return 'rolled_back';
-  if (lease.head === batch.expectedHead) return 'unknown';
+  const { expectedCommits = lease.commits - Number(lease.head > batch.expectedHead) } = batch;
+  if (lease.commits < expectedCommits) return 'rolled_back';
+  if (lease.commits === expectedCommits) return 'unknown';
   return lease.head === headAfter(batch) ? 'committed' : 'fenced';
 }
 
@@ -241,7 +271,8 @@ async function findArchivedAt(client: Client, batch: ArchiveBatch): Promise<numb
     `SELECT archived_at FROM segments
      WHERE channel_id = $1 AND first_position = $2
        AND archived_at >=
-           (SELECT max(partition_start) FROM partition_bounds WHERE channel_id = $1)`,
+           (SELECT min(partition_start) FROM partition_bounds
+            WHERE channel_id = $1 AND $2 BETWEEN first_position AND last_position)`,
     [batch.channelId, batch.expectedHead + 1],
   );
   const [row] = found.rows;

@@ -1,9 +1,9 @@
 // Keeps two archivers of one name apart, and tells whether one is still there. A restarted archiver
-// takes its own leases back at once, by name; so two that run under one name would take the channels
-// from each other for ever. While an archiver runs, it holds a lock of its name in the database,
-// which ends with its connection: at once when its process is killed. A hint, not the truth: a lock
-// also ends when the server restarts, and is then taken again. What protects the archive is the
-// fence.
+// takes its own leases back at once, by name; so two that run under one name would take the
+// channels from each other for ever. While an archiver runs, it holds a lock of its name in the
+// database, which ends with its connection: at once when its process is killed. A hint, not the
+// truth: a lock also ends when the server restarts, and is then taken again. What protects the
+// archive is the fence.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
@@ -14,6 +14,8 @@ import { toDatabaseError } from './sqlstate.ts';
 /** The server needs a moment to notice that an archiver that was killed is gone. */
 const WAIT_MS_MAX = 3_000;
 const RETRY_MS = 100;
+/** Beyond the server's own limit, so that its answer comes first when there is one. */
+const ANSWER_MS_MAX = 12_000;
 
 /** The name under which an archiver's connections are known to the server. */
 export function archiverName(holder: string): string {
@@ -67,10 +69,11 @@ async function claimBefore(
   const connection = await connectDedicated({ url, applicationName, statementTimeoutMs: 10_000 });
   try {
     for (let waitedMs = 0; ; waitedMs += RETRY_MS) {
-      const answer = await connection.client.query<{ isOurs: boolean }>(
+      const asking = connection.client.query<{ isOurs: boolean }>(
         `SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS "isOurs"`,
         [applicationName],
       );
+      const answer = await connection.within(ANSWER_MS_MAX, asking);
       if (answer.rows[0]?.isOurs) return connection;
       if (waitedMs >= waitMsMax) throw nameTaken(holder);
       await delay(RETRY_MS);

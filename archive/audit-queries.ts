@@ -18,14 +18,18 @@ export interface ProblemRow {
 /** What can be wrong, with the sentence that explains it. */
 export const AUDIT_PROBLEMS = {
   hole:
-    'Sequences up to the watermark that are neither stored nor declared lost, nor belong to a ' +
-    'message of a foreign source.',
+    'Sequences up to the watermark that are neither stored nor declared lost nor deleted by a ' +
+    'policy, nor belong to a message of a foreign source.',
   stored_and_lost: 'Sequences that are stored and declared lost as well.',
   stored_twice: 'Sequences that are stored, or belong to a stored message, more than once.',
   lost_twice: 'Sequences that two unhealed losses declare.',
-  unaccounted: 'Sequences stored or lost outside [first_archived, watermark] of their session.',
-  position_hole: 'Positions up to the head that no segment holds.',
-  position_overlap: 'Positions that two segments hold.',
+  deleted_and_kept: 'Sequences that are deleted by a policy, and stored or declared lost as well.',
+  deleted_twice: 'Sequences that two deletions name.',
+  deletion_wrong: 'Positions of deletions that have not as many messages between them.',
+  unaccounted:
+    'Sequences stored, lost or deleted outside [first_archived, watermark] of their session.',
+  position_hole: 'Positions up to the head that no segment holds and no policy deleted.',
+  position_overlap: 'Positions that two segments hold, or a segment and a deletion.',
   beyond_head: 'Positions stored behind the head of the channel.',
   segment_damaged: 'Positions of a segment whose counts, sizes or times contradict its arrays.',
   index_wrong: 'Sequences for which segment_sessions and the segments disagree.',
@@ -47,6 +51,8 @@ export const AUDIT_QUESTIONS: readonly Question[] = [
   accounting,
   storedTwice,
   lostTwice,
+  deletedTwice,
+  deletedPositions,
   positions,
   segmentArrays,
   sessionIndex,
@@ -69,7 +75,7 @@ function runs(channelId: number): RawBuilder<unknown> {
 }
 
 /**
- * Stored and lost together are exactly what the session's row says, and are apart from each other.
+ * Stored, lost and deleted together are exactly what the session's row says, and are apart.
  * Only in a foreign session may a run account for more numbers than it has messages.
  */
 function accounting(channelId: number): RawBuilder<ProblemRow> {
@@ -87,6 +93,9 @@ function accounting(channelId: number): RawBuilder<ProblemRow> {
     lost AS (
       SELECT session_id, range_agg(int8range(first_sequence, last_sequence, '[]')) AS lost
       FROM losses WHERE channel_id = ${channelId} AND healed_at IS NULL GROUP BY session_id),
+    deleted AS (
+      SELECT session_id, range_agg(int8range(first_sequence, last_sequence, '[]')) AS deleted
+      FROM deletions WHERE channel_id = ${channelId} GROUP BY session_id),
     due AS (
       SELECT session_id,
              int8multirange(int8range(first_archived, watermark + 1)) AS due
@@ -95,14 +104,19 @@ function accounting(channelId: number): RawBuilder<ProblemRow> {
       SELECT session_id,
              coalesce(due, '{}') AS due,
              coalesce(stored, '{}') AS stored,
-             coalesce(lost, '{}') AS lost
-      FROM due FULL JOIN stored USING (session_id) FULL JOIN lost USING (session_id)),
+             coalesce(lost, '{}') AS lost,
+             coalesce(deleted, '{}') AS deleted
+      FROM due FULL JOIN stored USING (session_id) FULL JOIN lost USING (session_id)
+           FULL JOIN deleted USING (session_id)),
     problem AS (
-      SELECT 'hole' AS kind, session_id, unnest(due - (stored + lost)) AS range FROM account
+      SELECT 'hole' AS kind, session_id, unnest(due - (stored + lost + deleted)) AS range
+      FROM account
       UNION ALL
       SELECT 'stored_and_lost', session_id, unnest(stored * lost) FROM account
       UNION ALL
-      SELECT 'unaccounted', session_id, unnest((stored + lost) - due) FROM account)
+      SELECT 'deleted_and_kept', session_id, unnest(deleted * (stored + lost)) FROM account
+      UNION ALL
+      SELECT 'unaccounted', session_id, unnest((stored + lost + deleted) - due) FROM account)
     SELECT kind, ${SESSION} AS session, lower(range) AS first, upper(range) - 1 AS last
     FROM problem ORDER BY session_id, range ${LIMIT}`;
 }
@@ -117,6 +131,32 @@ function lostTwice(channelId: number): RawBuilder<ProblemRow> {
     sql`SELECT session_id, first_sequence, last_sequence FROM losses
         WHERE channel_id = ${channelId} AND healed_at IS NULL`,
   );
+}
+
+function deletedTwice(channelId: number): RawBuilder<ProblemRow> {
+  return repeated(
+    'deleted_twice',
+    sql`SELECT session_id, first_sequence, last_sequence FROM deletions
+        WHERE channel_id = ${channelId}`,
+  );
+}
+
+/** The positions that deletions cover together, where publishers interleaved. */
+function deletedStretches(channelId: number): RawBuilder<unknown> {
+  return sql`
+    SELECT unnest(range_agg(int8range(first_position, last_position, '[]'))) AS stretch
+    FROM deletions WHERE channel_id = ${channelId}`;
+}
+
+/** Each position of deletions is one message of one of them. */
+function deletedPositions(channelId: number): RawBuilder<ProblemRow> {
+  return sql<ProblemRow>`
+    WITH deleted AS (${deletedStretches(channelId)})
+    SELECT 'deletion_wrong' AS kind, NULL AS session,
+           lower(stretch) AS first, upper(stretch) - 1 AS last
+    FROM deleted JOIN deletions ON first_position <@ stretch AND channel_id = ${channelId}
+    GROUP BY stretch HAVING sum(message_count) <> upper(stretch) - lower(stretch)
+    ORDER BY stretch ${LIMIT}`;
 }
 
 /** The parts of ranges that an earlier range of the same session covers already. */
@@ -135,12 +175,14 @@ function repeated(kind: AuditProblemKind, ranges: RawBuilder<unknown>): RawBuild
     ORDER BY session_id, first_sequence ${LIMIT}`;
 }
 
-/** Segments follow each other without hole or overlap from 1 through the head. */
+/** Segments and deletions follow each other without hole or overlap from 1 through the head. */
 function positions(channelId: number): RawBuilder<ProblemRow> {
   return sql<ProblemRow>`
     WITH segment AS (
       SELECT first_position AS first, first_position + message_count - 1 AS last
       FROM segments WHERE channel_id = ${channelId}
+      UNION ALL
+      SELECT lower(stretch), upper(stretch) - 1 FROM (${deletedStretches(channelId)}) AS deleted
       UNION ALL
       SELECT head + 1, head FROM leases WHERE channel_id = ${channelId}),
     ordered AS (
@@ -240,16 +282,19 @@ function partitionBounds(channelId: number): RawBuilder<ProblemRow> {
       SELECT date_trunc('day', archived_at, 'UTC') AS partition_start,
              min(first_position) AS first_position,
              max(first_position + message_count - 1) AS last_position,
-             min(min_published_at) AS min_published_at, max(max_published_at) AS max_published_at
+             min(min_published_at) AS min_published_at, max(max_published_at) AS max_published_at,
+             sum(message_count)::bigint AS message_count,
+             sum(payload_bytes)::bigint AS payload_bytes
       FROM segments WHERE channel_id = ${channelId} GROUP BY 1),
     has AS (
-      SELECT partition_start, first_position, last_position, min_published_at, max_published_at
+      SELECT partition_start, first_position, last_position, min_published_at, max_published_at,
+             message_count, payload_bytes
       FROM partition_bounds WHERE channel_id = ${channelId}),
     problem AS (
       (SELECT * FROM should EXCEPT ALL SELECT * FROM has)
       UNION
       (SELECT * FROM has EXCEPT ALL SELECT * FROM should))
-    SELECT 'bounds_wrong' AS kind, NULL AS session,
+    SELECT DISTINCT 'bounds_wrong' AS kind, NULL AS session,
            first_position AS first, last_position AS last
     FROM problem ORDER BY first_position, last_position ${LIMIT}`;
 }

@@ -80,8 +80,7 @@ async function readSessions(
   const wanted = asked.flatMap(({ channelId, sessions }) =>
     [...sessions].map((session) => ({ channelId, session })),
   );
-  const found = await readProgress(database, wanted);
-  return Map.groupBy(found, ({ channelId }) => channelId) as Map<number, typeof found>;
+  return Map.groupBy(await readProgress(database, wanted), ({ channelId }) => channelId);
 }
 
 async function readLosses(

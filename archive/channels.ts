@@ -193,6 +193,7 @@ async function insertLease(database: ArchiveDatabase, channelId: number): Promis
       channel_id: channelId,
       epoch: 0,
       head: 0,
+      commits: 0,
       expires_at: '1970-01-01T00:00:00Z',
       holder: null,
     })

@@ -39,6 +39,12 @@ export interface ConnectionOptions {
 /** The same for a pool. */
 export interface DatabaseOptions extends ConnectionOptions {
   readonly poolConnectionsMax: number;
+  /**
+   * A connection on which nothing comes or goes for so long is cut, and what runs on it fails: a
+   * server that hangs keeps no time limit of its own. Longer than statementTimeoutMs; for ever if
+   * not given.
+   */
+  readonly silenceMsMax?: number;
 }
 
 const CONNECT_MS_MAX = 10_000;
@@ -57,7 +63,7 @@ export function openDatabase(options: DatabaseOptions): OpenDatabase {
   const sockets = new Set<Socket>();
   const pool = new Pool({
     ...connectionConfig(options),
-    stream: () => trackedSocket(sockets),
+    stream: () => trackedSocket(sockets, options.silenceMsMax ?? 0),
     min: 0,
     max: options.poolConnectionsMax,
     idleTimeoutMillis: IDLE_MS_MAX,
@@ -66,6 +72,8 @@ export function openDatabase(options: DatabaseOptions): OpenDatabase {
   // An idle connection that dies is replaced at the next statement: nothing to do, but unheard it
   // kills.
   pool.on('error', () => undefined);
+  // One that dies under a statement fails that, and tells whoever listens; the pool does not then.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   const database = new Kysely<ArchiveTables>({
     dialect: new PostgresDialect({ pool: explainedPool(pool, where) }),
   });
@@ -101,6 +109,8 @@ export interface DedicatedConnection {
    * Cuts it at once; whatever runs on it fails. For a connection that cannot be trusted any more.
    */
   destroy(): void;
+  /** What `work` on this connection gives; after `ms` the connection is cut, and it fails. */
+  within<Value>(ms: number, work: Promise<Value>): Promise<Value>;
   /** Says goodbye to the server and waits for it, GOODBYE_MS_MAX at most. */
   end(): Promise<void>;
 }
@@ -129,16 +139,26 @@ export async function connectDedicated(
   } finally {
     late?.removeEventListener('abort', giveUp);
   }
+  const destroy = giveUp;
   const end = (): Promise<void> => endInTime(client.end(), [socket]);
-  return { client, destroy: () => void socket.destroy(), end };
+  const within = async <Value>(ms: number, work: Promise<Value>): Promise<Value> => {
+    const timer = setTimeout(destroy, ms);
+    try {
+      return await work;
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+  return { client, destroy, end, within };
 }
 
 function closed(socket: Socket): Promise<void> {
   return new Promise((resolve) => socket.once('close', () => resolve()));
 }
 
-function trackedSocket(sockets: Set<Socket>): Socket {
+function trackedSocket(sockets: Set<Socket>, silenceMsMax: number): Socket {
   const socket = new Socket();
+  socket.setTimeout(silenceMsMax, () => socket.destroy());
   sockets.add(socket);
   socket.once('close', () => sockets.delete(socket));
   return socket;

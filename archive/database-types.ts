@@ -32,6 +32,8 @@ export interface LeasesTable {
   expires_at: Instant;
   /** The last archived position of the channel, 0 when it has none. */
   head: number;
+  /** Batches committed, also those that held no message. */
+  commits: number;
 }
 
 /** The account of each session: what the archive answers for. */
@@ -151,6 +153,36 @@ export interface PartitionBoundsTable {
   readonly last_position: number;
   readonly min_published_at: Instant;
   readonly max_published_at: Instant;
+  readonly message_count: number;
+  readonly payload_bytes: number;
+}
+
+/** Sequences that were archived and have been deleted by a policy: one row per stretch. */
+export interface DeletionsTable {
+  readonly channel_id: number;
+  readonly session_id: SessionColumn;
+  readonly first_sequence: number;
+  readonly last_sequence: number;
+  /** Every position in between was deleted with it, of whatever session. */
+  readonly first_position: number;
+  readonly last_position: number;
+  /** Less than the sequences where some of these name no message. */
+  readonly message_count: number;
+  /** Bounds of the publish times, of whole segments: never too narrow. */
+  readonly min_published_at: Instant;
+  readonly max_published_at: Instant;
+  readonly deleted_at: Instant;
+  readonly policy: string;
+}
+
+/** What retention must not touch; to_time is exclusive, null while the hold has no end. */
+export interface HoldsTable {
+  readonly channel_id: number;
+  readonly name: string;
+  readonly reason: string;
+  readonly from_time: Instant;
+  readonly to_time: ColumnType<number | null, string | null, never>;
+  readonly created_at: Instant;
 }
 
 /** One message per row: for SQL users; the replay reads segments. */
@@ -178,6 +210,8 @@ export interface ArchiveTables {
   partition_bounds: PartitionBoundsTable;
   candidates: CandidatesTable;
   heal_offers: HealOffersTable;
+  deletions: DeletionsTable;
+  holds: HoldsTable;
   messages: MessagesView;
 }
 

@@ -10,7 +10,12 @@ import { toDatabaseError } from './sqlstate.ts';
 
 /** The outcome of asking for a channel. */
 export type LeaseResult =
-  | { readonly outcome: 'acquired'; readonly epoch: number; readonly head: number }
+  | {
+      readonly outcome: 'acquired';
+      readonly epoch: number;
+      readonly head: number;
+      readonly commits: number;
+    }
   | {
       readonly outcome: 'held';
       readonly holder: string;
@@ -27,8 +32,9 @@ export interface HeldLease {
 /** A lease that still stands. */
 export interface RenewedLease {
   readonly channelId: number;
-  /** The last archived position: lower than before if the server has lost commits. */
+  /** The last archived position; and the batches. Less than before if the server forgot some. */
   readonly head: number;
+  readonly commits: number;
 }
 
 /** What makes a lease free beside its end. */
@@ -63,17 +69,17 @@ export async function acquireLease(
   try {
     const [row] = await database.transaction().execute(async (transaction) => {
       await sql.raw(`SET LOCAL statement_timeout = ${TAKE_MS_MAX}`).execute(transaction);
-      const taken = await sql<{ epoch: number; head: number }>`
+      const taken = await sql<{ epoch: number; head: number; commits: number }>`
         UPDATE leases
         SET epoch = greatest(epoch, ${usedEpoch}::bigint) + 1,
             holder = ${holder}, expires_at = ${expiry(ttlMs)}
         WHERE channel_id = ${channelId}
           AND (holder IS NULL OR holder = ${holder} OR expires_at <= now()
                OR (holder = ${overruledHolder}::text AND epoch = ${overruledEpoch}::bigint))
-        RETURNING epoch, head`.execute(transaction);
+        RETURNING epoch, head, commits`.execute(transaction);
       return taken.rows;
     });
-    if (row !== undefined) return { outcome: 'acquired', epoch: row.epoch, head: row.head };
+    if (row !== undefined) return { outcome: 'acquired', ...row };
     return await readHolder(database, channelId);
   } catch (error) {
     throw toDatabaseError(error, `taking the lease of channel ${channelId}`);
@@ -104,15 +110,15 @@ export async function renewLeases(
   ttlMs: number,
 ): Promise<RenewedLease[]> {
   if (leases.length === 0) return [];
+  const channelIds = leases.map((lease) => lease.channelId);
+  const epochs = leases.map((lease) => lease.epoch);
   try {
-    const kept = await sql<{ channel_id: number; head: number }>`
+    const kept = await sql<{ channel_id: number; head: number; commits: number }>`
       UPDATE leases SET expires_at = ${expiry(ttlMs)}
-      FROM unnest(${leases.map((lease) => lease.channelId)}::int[],
-                  ${leases.map((lease) => lease.epoch)}::bigint[]) AS mine (channel_id, epoch)
-      WHERE leases.channel_id = mine.channel_id AND leases.epoch = mine.epoch
-        AND leases.holder = ${holder}
-      RETURNING leases.channel_id, leases.head`.execute(database);
-    return kept.rows.map(({ channel_id, head }) => ({ channelId: channel_id, head }));
+      WHERE channel_id = ANY (${channelIds}::int[]) AND holder = ${holder}
+        AND epoch = (${epochs}::bigint[])[array_position(${channelIds}::int[], channel_id)]
+      RETURNING channel_id, head, commits`.execute(database);
+    return kept.rows.map(({ channel_id, ...rest }) => ({ channelId: channel_id, ...rest }));
   } catch (error) {
     throw toDatabaseError(error, 'renewing leases');
   }

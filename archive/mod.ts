@@ -7,23 +7,34 @@ export * from './archiver-name.ts';
 export * from './audit.ts';
 export { AUDIT_PROBLEMS } from './audit-queries.ts';
 export type { AuditProblemKind } from './audit-queries.ts';
+export * from './candidates.ts';
 export * from './channel-states.ts';
 export * from './channels.ts';
 export * from './connect.ts';
 export * from './database-types.ts';
 export * from './describe-schema.ts';
+export * from './distribute.ts';
+export { distributionPlan } from './distribution-plan.ts';
+export type { Catalogue, CataloguedTable } from './distribution-plan.ts';
 export * from './durability.ts';
 export * from './embedded/mod.ts';
+export * from './find-conflicts.ts';
 export * from './heal-offers.ts';
+export * from './holds.ts';
 export * from './leases.ts';
 export * from './migrate.ts';
+export * from './owner.ts';
 export * from './partitions.ts';
 export * from './read.ts';
 export * from './read-backlog.ts';
 export * from './read-completeness.ts';
+export * from './read-conflicts.ts';
+export { listDeletions } from './read-deletions.ts';
+export type { DeletionKeyset } from './read-deletions.ts';
 export type { ArchivedSegment } from './read-decode.ts';
 export { firstPositionOf } from './read-entries.ts';
-export type { Loss, MessageRun, PageEntry } from './read-entries.ts';
+export type { Deletion, Loss, MessageRun, PageEntry } from './read-entries.ts';
+export * from './read-last-losses.ts';
 export * from './read-messages.ts';
 export type {
   MessagePage,
@@ -33,5 +44,9 @@ export type {
   SequenceRequest,
   Unsettled,
 } from './read-page.ts';
+export * from './retention.ts';
+export * from './retention-plan.ts';
+export { deletePart } from './retention-steps.ts';
+export * from './session-tail.ts';
 export * from './sqlstate.ts';
 export * from './types.ts';

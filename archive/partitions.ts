@@ -55,6 +55,17 @@ export function partitionName(table: PartitionedTable, wallMs: number): string {
   return `${table}_p${new Date(wallMs).toISOString().slice(0, 10).replaceAll('-', '')}`;
 }
 
+/** The days that have a partition of `segments`, as midnights UTC in microseconds since 1970. */
+export async function partitionDays(database: ArchiveDatabase): Promise<number[]> {
+  const prefix = /^segments_p(\d{4})(\d{2})(\d{2})$/;
+  return [...(await existingPartitions(database))].flatMap((name) => {
+    const [, year, month, day] = prefix.exec(name) ?? [];
+    return year === undefined
+      ? []
+      : [Date.UTC(Number(year), Number(month) - 1, Number(day)) * 1000];
+  });
+}
+
 async function existingPartitions(database: ArchiveDatabase): Promise<Set<string>> {
   const found = await sql<{ name: string }>`
     SELECT inhrelid::regclass::text AS name FROM pg_inherits

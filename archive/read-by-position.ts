@@ -1,11 +1,14 @@
 // Reads messages in the order of the channel. Walks from day to day through the partition map, so
-// that a fetch touches one partition, and places the losses between the messages. A position is
-// never skipped: positions are dense, so a hole in what comes back means that history was dropped.
+// that a fetch touches one partition, and places losses and deletions between the messages. A
+// position is never skipped: positions are dense, so a hole in what comes back has been deleted by
+// a policy, which is told, or was dropped by hand, which is an error.
 
 import type { Pool } from 'pg';
 import type { SequenceRange } from '#base/mod.ts';
 import type { ArchiveDatabase } from './connect.ts';
+import { deletedStretch, deletionsByTime } from './read-deletions.ts';
 import {
+  type Deletion,
   firstPositionOf,
   interleave,
   lastPositionOf,
@@ -18,14 +21,23 @@ import { lossesByPlace } from './read-losses.ts';
 import {
   historyGone,
   makePage,
+  MISSING_ATTEMPTS_MAX,
   type MessagePage,
   type MessageReading,
   type PositionRequest,
   takeMessages,
   type Unsettled,
 } from './read-page.ts';
-import { nextStored, type PartitionBounds, partitionWindow } from './read-partitions.ts';
+import {
+  loadPartitionBounds,
+  nextStored,
+  type PartitionBounds,
+  partitionWindow,
+} from './read-partitions.ts';
 import { fetchSegments, type SegmentQuery } from './read-segments.ts';
+
+/** After so many deletions a page ends, also without a message. */
+const PAGE_DELETIONS_TARGET = 1_000;
 
 /** What a reading by position has settled before its first page. */
 export interface PositionPlan {
@@ -49,11 +61,16 @@ export class PositionReading implements MessageReading {
   readonly unsettled: Unsettled | undefined;
   readonly order: 'asc' | 'desc';
   readonly #plan: PositionPlan;
+  #partitions: readonly PartitionBounds[];
   /** What has not been read yet. */
   #rest: SequenceRange;
+  #missingAttempts = 0;
+  /** The deletions that were told already and reach beyond what has been read. */
+  #told: readonly Deletion[] = [];
 
   constructor(plan: PositionPlan) {
     this.#plan = plan;
+    this.#partitions = plan.partitions;
     this.#rest = plan.positions;
     this.archivedThrough = plan.archivedThrough;
     this.unsettled = plan.unsettled;
@@ -68,25 +85,35 @@ export class PositionReading implements MessageReading {
 
   async nextPage(messagesMax: number): Promise<MessagePage> {
     const before = this.#rest;
+    const deletions: Deletion[] = [];
     let runs: MessageRun[] = [];
-    while (runs.length === 0 && this.#rest.first <= this.#rest.last) {
-      runs = await this.#fetchRuns(messagesMax);
+    while (
+      runs.length === 0 &&
+      deletions.length < PAGE_DELETIONS_TARGET &&
+      this.#rest.first <= this.#rest.last
+    ) {
+      const rest = this.#rest;
+      const fetched = await this.#fetchRuns(messagesMax);
+      runs = fetched.runs;
+      deletions.push(...this.#untold(fetched.deletions ?? (await this.#deletionsSince(rest))));
     }
     const isLast = this.#rest.first > this.#rest.last;
     const losses = await this.#lossesOf(before, isLast);
-    return makePage(this.#interleave(runs, losses), this.order, isLast);
+    return makePage(this.#interleave(runs, [...losses, ...deletions]), this.order, isLast);
   }
 
   /**
-   * Reads on from one end of the rest, and takes what it has read, or found empty, off the rest.
+   * Reads on from one end of the rest, and takes what it has read, or found empty or deleted, off
+   * the rest.
    */
-  async #fetchRuns(messagesMax: number): Promise<MessageRun[]> {
-    const { pool, channelId, partitions, published, request } = this.#plan;
+  async #fetchRuns(messagesMax: number): Promise<Fetched> {
+    const { pool, channelId, published, request } = this.#plan;
     const { order } = request;
-    const window = partitionWindow(partitions, this.#rest, order);
+    const window = partitionWindow(this.#partitions, this.#rest, order);
     if (window === undefined) {
+      if (published === undefined) return this.#passDeleted();
       this.#skipUnstored();
-      return [];
+      return { runs: [], deletions: undefined };
     }
     const { archived, positions } = window;
     const query = { channelId, archived, positions, published, messagesMax, order };
@@ -95,11 +122,14 @@ export class PositionReading implements MessageReading {
       const runs = selectRuns(segment, { positions, published, sequences: undefined });
       return order === 'asc' ? runs : runs.toReversed();
     });
-    const { taken, isCut } = takeMessages(fetched, messagesMax, order);
-    this.#assertDense(taken, positions);
+    const found = takeMessages(fetched, messagesMax, order);
+    const taken = published === undefined ? densePart(found.taken, positions, order) : found.taken;
+    if (published === undefined && taken.length === 0) return this.#passDeleted();
+    const isCut = found.isCut || taken.length < found.taken.length;
     const end = isCut ? taken.at(-1) : segments.at(-1);
     this.#takeOff(end === undefined ? positions : reach(end, positions));
-    return order === 'asc' ? taken : taken.toReversed();
+    this.#missingAttempts = 0;
+    return { runs: order === 'asc' ? taken : taken.toReversed(), deletions: undefined };
   }
 
   #takeOff(read: SequenceRange): void {
@@ -112,25 +142,49 @@ export class PositionReading implements MessageReading {
    * out.
    */
   #skipUnstored(): void {
-    const { partitions, published } = this.#plan;
-    const next = nextStored(partitions, this.#rest, this.order);
-    if (published === undefined) throw this.#gone();
+    const next = nextStored(this.#partitions, this.#rest, this.order);
     if (next === undefined) this.#takeOff(this.#rest);
     else if (this.order === 'asc') this.#rest = { ...this.#rest, first: next };
     else this.#rest = { ...this.#rest, last: next };
   }
 
-  #assertDense(runs: readonly MessageRun[], positions: SequenceRange): void {
-    if (this.#plan.published !== undefined) return;
-    const isAscending = this.order === 'asc';
-    let next = isAscending ? positions.first : positions.last + 1;
-    for (const run of runs) {
-      const first = firstPositionOf(run);
-      const end = first + run.messageCount;
-      if ((isAscending ? first : end) !== next) throw this.#gone();
-      next = isAscending ? end : first;
+  /** The next position is not there: it has been deleted, or moves to another place just now. */
+  async #passDeleted(): Promise<Fetched> {
+    const { db, channelId } = this.#plan;
+    const found = await deletedStretch(db, channelId, this.#rest, this.order);
+    if (found !== undefined) {
+      this.#takeOff(found.positions);
+      this.#missingAttempts = 0;
+      return { runs: [], deletions: found.deletions };
     }
-    if (runs.length === 0) throw this.#gone();
+    this.#missingAttempts += 1;
+    if (this.#missingAttempts === MISSING_ATTEMPTS_MAX) throw this.#gone();
+    this.#partitions = await loadPartitionBounds(db, channelId);
+    return { runs: [], deletions: [] };
+  }
+
+  /**
+   * Of an interval of publish times nothing shows what is missing: what was passed since `before`
+   * is looked up, after it was read.
+   */
+  async #deletionsSince(before: SequenceRange): Promise<readonly Deletion[]> {
+    const { db, channelId, published } = this.#plan;
+    if (published === undefined) return [];
+    const passed =
+      this.order === 'asc'
+        ? { first: before.first, last: this.#rest.first - 1 }
+        : { first: this.#rest.last + 1, last: before.last };
+    return deletionsByTime(db, channelId, passed, published);
+  }
+
+  #untold(deletions: readonly Deletion[]): readonly Deletion[] {
+    const told = new Set(this.#told.map(keyOf));
+    const untold = deletions.filter((deletion) => !told.has(keyOf(deletion)));
+    const { first, last } = this.#rest;
+    this.#told = [...this.#told, ...untold].filter(
+      ({ firstPosition, lastPosition }) => lastPosition >= first && firstPosition <= last,
+    );
+    return untold;
   }
 
   #gone(): Error {
@@ -156,17 +210,50 @@ export class PositionReading implements MessageReading {
     });
   }
 
-  #interleave(runs: readonly MessageRun[], losses: readonly Loss[]): PageEntry[] {
-    return interleave(runs, losses, lastPositionOf, (loss) => this.#placeOf(loss));
+  #interleave(runs: readonly MessageRun[], missing: readonly (Loss | Deletion)[]): PageEntry[] {
+    const placed = missing
+      .map((one) => ({ one, place: this.#placeOf(one) }))
+      .toSorted((one, other) => one.place - other.place);
+    const places = new Map(placed.map(({ one, place }) => [one, place]));
+    return interleave(runs, [...places.keys()], lastPositionOf, (one) => places.get(one) ?? 0);
   }
 
   /**
    * Within an interval of publish times, a loss from outside its positions stands at their edge.
    */
-  #placeOf(loss: Loss): number {
+  #placeOf(one: Loss | Deletion): number {
     const { first, last } = this.#plan.positions;
-    return Math.max(first - 1, Math.min(loss.afterPosition, Math.max(first - 1, last)));
+    const place = one.kind === 'loss' ? one.afterPosition : one.firstPosition - 1;
+    return Math.max(first - 1, Math.min(place, Math.max(first - 1, last)));
   }
+}
+
+/** What one step of reading found; `deletions` is undefined where they are to be looked up. */
+interface Fetched {
+  readonly runs: MessageRun[];
+  readonly deletions: readonly Deletion[] | undefined;
+}
+
+function keyOf({ session, first }: Deletion): string {
+  return `${session}/${first}`;
+}
+
+/** Of `runs`, those that follow each other without a hole from the end of `positions` on. */
+function densePart(
+  runs: readonly MessageRun[],
+  positions: SequenceRange,
+  order: 'asc' | 'desc',
+): MessageRun[] {
+  const isAscending = order === 'asc';
+  let next = isAscending ? positions.first : positions.last + 1;
+  const count = runs.findIndex((run) => {
+    const first = firstPositionOf(run);
+    const end = first + run.messageCount;
+    const isBehindHole = (isAscending ? first : end) !== next;
+    next = isAscending ? end : first;
+    return isBehindHole;
+  });
+  return count === -1 ? [...runs] : runs.slice(0, count);
 }
 
 /** How far into `positions` a page reaches that ends with `end`. */

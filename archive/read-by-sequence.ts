@@ -1,32 +1,35 @@
 // Reads messages of one session in the order of their sequences, through the sparse index
 // `segment_sessions`. Every sequence that is asked for and settled comes as a message, belongs to
-// one as a number that names none itself, or lies inside a loss; one that is none of these means
-// that history was dropped.
+// one as a number that names none itself, or lies inside a loss or a deletion; one that is none of
+// these means that history was dropped by hand.
 
 import type { Pool } from 'pg';
-import { type Framing, SEQUENCE_MAX, type SequenceRange } from '#base/mod.ts';
+import { type Framing, SEQUENCE_MAX, type SequenceRange, type SessionId } from '#base/mod.ts';
 import type { ArchiveDatabase } from './connect.ts';
 import type { ArchivedSession } from './read.ts';
+import type { ArchivedSegment } from './read-decode.ts';
 import {
   coveredSequences,
+  type Deletion,
   interleave,
   lastSequenceOf,
-  type Loss,
   type MessageRun,
   selectRuns,
 } from './read-entries.ts';
-import { lossesBySequence } from './read-losses.ts';
+import { deletionsBySequence } from './read-deletions.ts';
+import { cutLosses, type HealedRange, lossesAndHeals } from './read-losses.ts';
 import {
   historyGone,
   makePage,
+  MISSING_ATTEMPTS_MAX,
   type MessagePage,
   type MessageReading,
   type SequenceRequest,
   takeMessages,
   type Unsettled,
 } from './read-page.ts';
-import type { PartitionBounds } from './read-partitions.ts';
-import { type ArchivedInterval, fetchSegmentsAt } from './read-segments.ts';
+import { loadPartitionBounds, type PartitionBounds } from './read-partitions.ts';
+import { fetchSegmentsAt } from './read-segments.ts';
 import { type IndexEntry, SessionIndex } from './read-session-index.ts';
 
 /** What a reading by sequence has settled before its first page. */
@@ -51,7 +54,7 @@ export class SequenceReading implements MessageReading {
   readonly unsettled: Unsettled | undefined;
   readonly order: 'asc' | 'desc';
   readonly #plan: SequencePlan;
-  readonly #index: SessionIndex;
+  #index: SessionIndex;
   #rest: SequenceRange;
 
   constructor(plan: SequencePlan) {
@@ -71,48 +74,85 @@ export class SequenceReading implements MessageReading {
 
   async nextPage(messagesMax: number): Promise<MessagePage> {
     const before = this.#rest;
-    const { db, session } = this.#plan;
-    const found = await this.#index.entries(before, this.order);
+    for (let attempt = 1; attempt <= MISSING_ATTEMPTS_MAX; attempt += 1) {
+      const page = await this.#readPage(messagesMax);
+      if (page !== undefined) return page;
+      this.#rest = before;
+      const { db, channelId } = this.#plan;
+      const partitions = await loadPartitionBounds(db, channelId);
+      this.#index = new SessionIndex({ ...this.#plan, partitions });
+    }
+    throw this.#gone();
+  }
+
+  /** Undefined if something was missing that is not known to be lost or deleted. */
+  async #readPage(messagesMax: number): Promise<MessagePage | undefined> {
+    const before = this.#rest;
+    const { db, framing, session } = this.#plan;
+    const straight = await this.#index.entries(before, this.order);
+    const within = reachOf(straight, before, this.order);
+    const { losses, healed } = await lossesAndHeals(db, this.#plan, session, within);
+    const found = await this.#withHealed(straight, healed);
     const entries = trimEntries(found, before, { messagesMax, isDense: !session.isForeign });
-    const { runs, covered } = await this.#fetchRuns(entries, messagesMax);
+    const fetched = await this.#fetchRuns(entries, messagesMax);
+    if (fetched === undefined) return undefined;
+    const { runs, covered } = fetched;
     const isLast = entries.length === 0 || this.#rest.first > this.#rest.last;
     const read = isLast ? before : difference(before, this.#rest, this.order);
-    const losses = await lossesBySequence(db, this.#plan, session, read);
-    this.#assertCovered([...covered, ...losses], read);
-    const page = interleave(runs, losses, lastSequenceOf, (loss) => loss.first - 1);
+    const lost = cutLosses(losses, read, session.isForeign ? framing : undefined);
+    const deletions = await this.#deletionsOf([...covered, ...lost], read);
+    if (deletions === undefined) return undefined;
+    const missing = [...lost, ...deletions].toSorted((one, other) => one.first - other.first);
+    const page = interleave(runs, missing, lastSequenceOf, ({ first }) => first - 1);
     return makePage(page, this.order, isLast);
   }
 
+  async #withHealed(
+    straight: readonly IndexEntry[],
+    healed: readonly HealedRange[],
+  ): Promise<readonly IndexEntry[]> {
+    if (healed.length === 0) return straight;
+    const { entries, isAll } = await this.#index.healedEntries(healed, this.order);
+    const all = [...straight, ...entries].toSorted((a, b) => a.firstSequence - b.firstSequence);
+    const ordered = this.order === 'asc' ? all : all.toReversed();
+    const end = isAll ? undefined : entries.at(-1);
+    return end === undefined ? ordered : ordered.slice(0, ordered.indexOf(end) + 1);
+  }
+
   /**
-   * The messages that `entries` point at, ascending, and the numbers that their segments account
-   * for; takes them, and what lies between, off the rest.
+   * The messages that `entries` point at, ascending, and the numbers that they account for; takes
+   * them, and what lies between, off the rest. Undefined if all of them are gone.
    */
   async #fetchRuns(
     entries: readonly IndexEntry[],
     messagesMax: number,
-  ): Promise<{ readonly runs: MessageRun[]; readonly covered: SequenceRange[] }> {
+  ): Promise<{ readonly runs: MessageRun[]; readonly covered: SequenceRange[] } | undefined> {
     if (entries.length === 0) return { runs: [], covered: [] };
-    const { pool, channelId, request } = this.#plan;
+    const { pool, channelId } = this.#plan;
     const segments = await fetchSegmentsAt(pool, {
       channelId,
-      archived: archivedOf(entries),
+      archived: this.#index.daysOf(entries),
       firstPositions: entries.map((entry) => entry.firstPosition),
-      order: this.order,
     });
-    const sequences = { session: request.session, ...this.#rest };
-    const positions = { first: 1, last: SEQUENCE_MAX };
-    const fetched = segments.flatMap((segment) => {
-      const runs = selectRuns(segment, { positions, published: undefined, sequences });
+    const held = heldEntries(entries, segments);
+    if (held.length === 0) return undefined;
+    const parts = held.map(({ entry, segment }) => {
+      const first = Math.max(entry.firstSequence, this.#rest.first);
+      const last = Math.min(entry.lastSequence, this.#rest.last);
+      return { segment, sequences: { session: this.#plan.request.session, first, last } };
+    });
+    const fetched = parts.flatMap(({ segment, sequences }) => {
+      const runs = runsBySequence(segment, sequences);
       return this.order === 'asc' ? runs : runs.toReversed();
     });
     const { taken, isCut } = takeMessages(fetched, messagesMax, this.order);
-    const held = new Set(segments.map(({ firstPosition }) => firstPosition));
-    const read = entries.filter(({ firstPosition }) => held.has(firstPosition));
-    if (read.length === 0) throw this.#gone();
-    this.#takeOff(isCut ? taken[taken.length - 1] : undefined, read);
+    this.#takeOff(
+      isCut ? taken[taken.length - 1] : undefined,
+      held.map(({ entry }) => entry),
+    );
     return {
       runs: this.order === 'asc' ? taken : taken.toReversed(),
-      covered: segments.flatMap((segment) => coveredSequences(segment, sequences)),
+      covered: parts.flatMap(({ segment, sequences }) => coveredSequences(segment, sequences)),
     };
   }
 
@@ -127,14 +167,18 @@ export class SequenceReading implements MessageReading {
     }
   }
 
-  /** Each number of `sequences` lies in one of `ranges`, which may reach beyond. */
-  #assertCovered(ranges: readonly (SequenceRange | Loss)[], sequences: SequenceRange): void {
-    let next = sequences.first;
-    for (const { first, last } of ranges.toSorted((one, other) => one.first - other.first)) {
-      if (first > next) break;
-      next = Math.max(next, last + 1);
-    }
-    if (next <= sequences.last) throw this.#gone();
+  /**
+   * The deletions among `sequences`, of which `ranges` account for what is stored or lost.
+   * Undefined if not everything is accounted for even so.
+   */
+  async #deletionsOf(
+    ranges: readonly SequenceRange[],
+    sequences: SequenceRange,
+  ): Promise<readonly Deletion[] | undefined> {
+    if (isCovered(ranges, sequences)) return [];
+    const { db, session } = this.#plan;
+    const deletions = await deletionsBySequence(db, this.#plan, session, sequences);
+    return isCovered([...ranges, ...deletions], sequences) ? deletions : undefined;
   }
 
   #gone(): Error {
@@ -144,6 +188,16 @@ export class SequenceReading implements MessageReading {
       'Ask for later sequences of this session, or read the channel by position.',
     );
   }
+}
+
+/** Whether each number of `sequences` lies in one of `ranges`, which may reach beyond. */
+function isCovered(ranges: readonly SequenceRange[], sequences: SequenceRange): boolean {
+  let next = sequences.first;
+  for (const { first, last } of ranges.toSorted((one, other) => one.first - other.first)) {
+    if (first > next) break;
+    next = Math.max(next, last + 1);
+  }
+  return next > sequences.last;
 }
 
 /**
@@ -165,9 +219,42 @@ function trimEntries(
   return end === -1 ? entries : entries.slice(0, end);
 }
 
-function archivedOf(entries: readonly IndexEntry[]): ArchivedInterval {
-  const instants = entries.map((entry) => entry.archivedAtUs);
-  return { startUs: Math.min(...instants), endUs: Math.max(...instants) + 1 };
+/** How far into `sequences` the index rows `entries` reach; without any, all is known. */
+function reachOf(
+  entries: readonly IndexEntry[],
+  sequences: SequenceRange,
+  order: 'asc' | 'desc',
+): SequenceRange {
+  const end = entries.at(-1);
+  if (end === undefined) return sequences;
+  const { first, last } = sequences;
+  if (order === 'asc') return { first, last: Math.min(last, end.lastSequence) };
+  return { first: Math.max(first, end.firstSequence), last };
+}
+
+/** Of `entries`, the ones before the first whose segment is not among `segments`. */
+function heldEntries(
+  entries: readonly IndexEntry[],
+  segments: readonly ArchivedSegment[],
+): { readonly entry: IndexEntry; readonly segment: ArchivedSegment }[] {
+  const found = new Map(segments.map((segment) => [segment.firstPosition, segment]));
+  const held: { readonly entry: IndexEntry; readonly segment: ArchivedSegment }[] = [];
+  for (const entry of entries) {
+    const segment = found.get(entry.firstPosition);
+    if (segment === undefined) break;
+    held.push({ entry, segment });
+  }
+  return held;
+}
+
+/** Healed messages may stand behind later ones in their segment. */
+function runsBySequence(
+  segment: ArchivedSegment,
+  sequences: SequenceRange & { readonly session: SessionId },
+): MessageRun[] {
+  const positions = { first: 1, last: SEQUENCE_MAX };
+  const runs = selectRuns(segment, { positions, published: undefined, sequences });
+  return runs.toSorted((one, other) => one.firstSequence - other.firstSequence);
 }
 
 /** What a page took that left `after` of `before`. */

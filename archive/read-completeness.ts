@@ -1,13 +1,17 @@
-// Answers whether a range of a session is all there. Three answers: complete; partial, with exactly
-// the ranges that are lost and why; unsettled, because the archive has not got that far. Rests on
-// what every committed transaction of the archiver keeps: from firstArchived to the watermark each
-// sequence is stored, belongs to a message as a number that names none, or is declared lost. The
-// audit proves that; this only reads it.
+// Answers whether a range of a session is all there, or, where its publisher fell silent before,
+// unknown. Four answers: complete; partial, with exactly the ranges that are lost and why; deleted,
+// with what a policy has deleted, and with what is lost besides; unsettled, because the archive has
+// not got that far. Rests on what every committed transaction keeps: from firstArchived to the
+// watermark each sequence is stored, belongs to a message as a number that names none, is declared
+// lost, or was deleted. The audit proves that; this only reads it.
 
 import type { LossCause, SequenceRange, SessionId } from '#base/mod.ts';
 import type { ArchiveDatabase } from './connect.ts';
 import { type ArchivedSession, type Channel, findSession } from './read.ts';
+import { deletionsBySequence } from './read-deletions.ts';
+import type { Deletion } from './read-entries.ts';
 import { lossesBySequence } from './read-losses.ts';
+import { beyondWatermark } from './session-tail.ts';
 
 /** Sequences that are not in the archive. */
 export interface LostRange extends SequenceRange {
@@ -19,17 +23,22 @@ export interface LostRange extends SequenceRange {
 /** What the archive has of a range. */
 export interface Completeness extends SequenceRange {
   readonly session: ArchivedSession;
-  readonly status: 'complete' | 'partial' | 'unsettled';
+  readonly status: 'complete' | 'partial' | 'deleted' | 'unsettled' | 'unknown';
   readonly lost: readonly LostRange[];
+  readonly deleted: readonly Deletion[];
   /**
-   * How many messages of the range are stored; the rest is lost or not settled. Null for a foreign
-   * source, whose messages only reading them counts.
+   * How many messages of the range are stored; the rest is lost, deleted or not settled. Null for
+   * a foreign source, whose messages only reading them counts.
    */
   readonly storedCount: number | null;
   /** How many messages are lost; of a foreign source, how many packets. */
   readonly lostCount: number;
+  /** How many messages are deleted; null where the range cuts those of a foreign source. */
+  readonly deletedCount: number | null;
   /** The first sequence of the range that is neither stored nor lost yet; null if there is none. */
   readonly unsettledFrom: number | null;
+  /** The first sequence of the range that nobody can say was published; null if there is none. */
+  readonly unknownFrom: number | null;
 }
 
 /**
@@ -61,15 +70,33 @@ export async function readCompleteness(
     (sum, { first, last, packetCount }) => sum + (packetCount ?? last - first + 1),
     0,
   );
+  const deleted = await deletionsBySequence(db, channel, session, settled);
+  const deletedCount = deleted.reduce<number | null>(
+    (sum, { messageCount }) => (sum === null || messageCount === null ? null : sum + messageCount),
+    0,
+  );
   const settledCount = Math.max(0, settled.last - settled.first + 1);
-  const isSettled = sequences.last <= watermark;
+  const beyond = sequences.last <= watermark ? 'none' : beyondWatermark(session);
+  const isSettled = beyond === 'none';
+  const firstBeyond = Math.max(sequences.first, watermark + 1);
   return {
     ...sequences,
     session,
-    status: !isSettled ? 'unsettled' : lostCount > 0 ? 'partial' : 'complete',
+    status: isSettled ? settledStatus(lost, deleted) : beyond,
     lost,
-    storedCount: isForeign ? null : settledCount - lostCount,
+    deleted,
+    storedCount: isForeign ? null : settledCount - lostCount - (deletedCount ?? 0),
     lostCount,
-    unsettledFrom: isSettled ? null : Math.max(sequences.first, watermark + 1),
+    deletedCount,
+    unsettledFrom: beyond === 'unsettled' ? firstBeyond : null,
+    unknownFrom: beyond === 'unknown' ? firstBeyond : null,
   };
+}
+
+function settledStatus(
+  lost: readonly LostRange[],
+  deleted: readonly Deletion[],
+): 'complete' | 'partial' | 'deleted' {
+  if (deleted.length > 0) return 'deleted';
+  return lost.length > 0 ? 'partial' : 'complete';
 }

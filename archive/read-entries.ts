@@ -1,6 +1,6 @@
-// What a page of messages is made of: runs of messages of one session, and losses where they lie
-// between them. Pure: cuts segments to what was asked for and puts the losses in their places.
-// Knows no SQL.
+// What a page of messages is made of: runs of messages of one session, and losses and deletions
+// where they lie between them. Pure: cuts segments to what was asked for and puts the others in
+// their places. Knows no SQL.
 
 import type { LossCause, SequenceRange, SessionId } from '#base/mod.ts';
 import type { SegmentRun } from '#archive/segment/mod.ts';
@@ -34,8 +34,27 @@ export interface Loss {
   readonly declaredAtUs: number;
 }
 
+/** Sequences of a session that were archived, and that a policy has deleted since. */
+export interface Deletion {
+  readonly kind: 'deletion';
+  readonly session: SessionId;
+  readonly first: number;
+  readonly last: number;
+  /** How many of the sequences were messages; null where a foreign source's are cut. */
+  readonly messageCount: number | null;
+  /** Every position from the first to the last was deleted, of this session or of others. */
+  readonly firstPosition: number;
+  readonly lastPosition: number;
+  /** The messages were published within these, both included. */
+  readonly minPublishedAtUs: number;
+  readonly maxPublishedAtUs: number;
+  readonly deletedAtUs: number;
+  /** By which policy, such as `age 30d`. */
+  readonly policy: string;
+}
+
 /** One thing in a page, in the order of the page. */
-export type PageEntry = MessageRun | Loss;
+export type PageEntry = MessageRun | Loss | Deletion;
 
 /** Which messages of a segment belong to the answer. */
 export interface Selector {
@@ -158,32 +177,32 @@ export function cutRun(run: MessageRun, count: number, from: 'start' | 'end'): M
 }
 
 /**
- * `runs` with `losses` between them, both in ascending order. `lastOf` gives the last place
- * (position or sequence) of a run, `placeOf` the place after which a loss comes; a run that spans
- * it is cut in two.
+ * `runs` with `missing` between them, both in ascending order. `lastOf` gives the last place
+ * (position or sequence) of a run, `placeOf` the place after which a loss or deletion comes; a run
+ * that spans it is cut in two.
  */
 export function interleave(
   runs: readonly MessageRun[],
-  losses: readonly Loss[],
+  missing: readonly (Loss | Deletion)[],
   lastOf: (run: MessageRun) => number,
-  placeOf: (loss: Loss) => number,
+  placeOf: (one: Loss | Deletion) => number,
 ): PageEntry[] {
   const entries: PageEntry[] = [];
   let next = 0;
   for (const whole of runs) {
     let run = whole;
-    while (next < losses.length && placeOf(losses[next]) < lastOf(run)) {
-      const after = lastOf(run) - placeOf(losses[next]);
+    while (next < missing.length && placeOf(missing[next]) < lastOf(run)) {
+      const after = lastOf(run) - placeOf(missing[next]);
       if (after < run.messageCount) {
         entries.push(cutRun(run, run.messageCount - after, 'start'));
         run = cutRun(run, after, 'end');
       }
-      entries.push(losses[next]);
+      entries.push(missing[next]);
       next += 1;
     }
     entries.push(run);
   }
-  return [...entries, ...losses.slice(next)];
+  return [...entries, ...missing.slice(next)];
 }
 
 /** The last position of `run`. */

@@ -12,10 +12,13 @@ import { rowsOf, sessionKey } from './read-sql.ts';
 
 /** All losses of a channel that are not healed, by place. */
 export function selectLosses(db: ArchiveDatabase, channelId: number) {
+  return selectDeclared(db, channelId).where('losses.healed_at', 'is', null);
+}
+
+function selectDeclared(db: ArchiveDatabase, channelId: number) {
   return db
     .selectFrom('losses')
     .where('losses.channel_id', '=', channelId)
-    .where('losses.healed_at', 'is', null)
     .select([
       sql<'loss'>`'loss'`.as('kind'),
       sessionText('losses.session_id').as('session'),
@@ -46,19 +49,44 @@ export function lossesByPlace(
   );
 }
 
+/** Sequences that were lost once and are stored now. */
+export interface HealedRange extends SequenceRange {
+  readonly healedAtUs: number;
+}
+
+/** What is known of missing sequences, as of one moment. */
+export interface LossesAndHeals {
+  readonly losses: readonly Loss[];
+  readonly healed: readonly HealedRange[];
+}
+
 /**
  * The losses of one session that touch `sequences`, cut to them, in order. What lies before the
  * first sequence that the archive accounts for counts as lost too: it came too late to hear it.
  */
 export async function lossesBySequence(
   db: ArchiveDatabase,
+  channel: { readonly channelId: number; readonly framing: Framing },
+  session: ArchivedSession,
+  sequences: SequenceRange,
+): Promise<readonly Loss[]> {
+  return (await lossesAndHeals(db, channel, session, sequences)).losses;
+}
+
+/**
+ * The same with what was healed, in one look: a loss that is healed meanwhile is either lost or
+ * healed, not both and not neither.
+ */
+export async function lossesAndHeals(
+  db: ArchiveDatabase,
   { channelId, framing }: { readonly channelId: number; readonly framing: Framing },
   session: ArchivedSession,
   sequences: SequenceRange,
-): Promise<Loss[]> {
-  if (sequences.first > sequences.last) return [];
+): Promise<LossesAndHeals> {
+  if (sequences.first > sequences.last) return { losses: [], healed: [] };
   const rows = await rowsOf(
-    selectLosses(db, channelId)
+    selectDeclared(db, channelId)
+      .select('losses.healed_at as healedAtUs')
       .where(sql<boolean>`losses.session_id = ${sessionKey(session.session)}`)
       .where('losses.first_sequence', '<=', sequences.last)
       .where('losses.last_sequence', '>=', sequences.first)
@@ -66,14 +94,33 @@ export async function lossesBySequence(
       .orderBy('losses.first_sequence')
       .execute(),
   );
-  const declared = rows.map((loss) => ({
-    ...loss,
-    first: Math.max(loss.first, sequences.first),
-    last: Math.min(loss.last, sequences.last),
-  }));
-  const losses = [...neverHeard(session, sequences), ...declared];
-  if (!session.isForeign) return losses;
-  return losses.map((loss) => ({ ...loss, packetCount: foreignPacketCount(framing, loss) }));
+  const losses = neverHeard(session, sequences);
+  const healed: HealedRange[] = [];
+  for (const { healedAtUs, ...loss } of rows) {
+    if (healedAtUs === null) losses.push(loss);
+    else healed.push({ first: loss.first, last: loss.last, healedAtUs });
+  }
+  const counted = session.isForeign ? framing : undefined;
+  return { losses: cutLosses(losses, sequences, counted), healed };
+}
+
+/**
+ * The parts of `losses` that lie in `sequences`; those of a foreign source count its packets, for
+ * which its framing is needed.
+ */
+export function cutLosses(
+  losses: readonly Loss[],
+  sequences: SequenceRange,
+  foreignFraming: Framing | undefined,
+): Loss[] {
+  return losses.flatMap((loss) => {
+    const first = Math.max(loss.first, sequences.first);
+    const last = Math.min(loss.last, sequences.last);
+    if (first > last) return [];
+    const cut = { ...loss, first, last };
+    if (foreignFraming === undefined) return [cut];
+    return [{ ...cut, packetCount: foreignPacketCount(foreignFraming, cut) }];
+  });
 }
 
 function neverHeard(session: ArchivedSession, sequences: SequenceRange): Loss[] {

@@ -3,11 +3,13 @@
 // the losses and watermarks that belong to it.
 
 import type { SequenceRange } from '#base/mod.ts';
-import type { OpenDatabase } from './connect.ts';
-import type { Channel } from './read.ts';
+import type { ArchiveDatabase, OpenDatabase } from './connect.ts';
+import type { ArchivedSession, Channel } from './read.ts';
 import { findSession } from './read.ts';
 import { PositionReading } from './read-by-position.ts';
 import { SequenceReading } from './read-by-sequence.ts';
+import { deletionsByTime, isDeletedBefore } from './read-deletions.ts';
+import type { Deletion } from './read-entries.ts';
 import { lossesByTime } from './read-losses-by-time.ts';
 import {
   historyGone,
@@ -15,6 +17,7 @@ import {
   type MessageRequest,
   type PositionRequest,
   type SequenceRequest,
+  type Unsettled,
 } from './read-page.ts';
 import { loadPartitionBounds, type PartitionBounds } from './read-partitions.ts';
 import { INSTANT_US_MAX, INSTANT_US_MIN } from './read-sql.ts';
@@ -24,6 +27,7 @@ import {
   positionsOfInterval,
   type PublishedInterval,
 } from './read-time.ts';
+import { beyondWatermark } from './session-tail.ts';
 
 /** What reading messages needs of an open database. */
 export type ReadDatabase = Pick<OpenDatabase, 'database' | 'pool'>;
@@ -66,8 +70,14 @@ async function openSequences(
     sequences: { first: request.first ?? earliest, last: Math.min(last, watermark) },
     session,
     partitions: await loadPartitionBounds(db, channel.channelId),
-    unsettled: last > watermark ? { fromSequence: watermark + 1 } : undefined,
+    unsettled: last > watermark ? unsettledBehind(session) : undefined,
   });
+}
+
+function unsettledBehind(session: ArchivedSession): Unsettled | undefined {
+  const beyond = beyondWatermark(session);
+  if (beyond === 'none') return undefined;
+  return { fromSequence: session.watermark + 1, isUnknown: beyond === 'unknown' };
 }
 
 async function openPositions(
@@ -78,7 +88,7 @@ async function openPositions(
   const { database: db, pool } = opened;
   const { channelId, archivedThrough } = channel;
   const partitions = await loadPartitionBounds(db, channelId);
-  const kept = partitions[0]?.firstPosition ?? archivedThrough + 1;
+  const kept = await firstAccounted(db, channelId, partitions, archivedThrough);
   const { after, before } = request;
   if (after !== undefined && after + 1 < kept) {
     throw historyGone(`Messages after position ${after}`, `Kept are those after ${kept - 1}.`);
@@ -107,8 +117,12 @@ async function openInterval(
   const { channelId, archivedThrough } = channel;
   const published = intervalOf(request);
   const partitions = await loadPartitionBounds(db, channelId);
-  assertKept(request, partitions);
-  const hull = await positionsOfInterval(db, channelId, partitions, archivedThrough, published);
+  const kept = await firstAccounted(db, channelId, partitions, archivedThrough);
+  assertKept(request, partitions, kept);
+  const stored = await positionsOfInterval(db, channelId, partitions, archivedThrough, published);
+  const everywhere = { first: 1, last: archivedThrough };
+  const deleted = await deletionsByTime(db, channelId, everywhere, published);
+  const hull = widen(stored, deleted);
   const positions = boundedPositions(request, hull);
   const mayReceive =
     request.publishedToUs !== undefined &&
@@ -142,9 +156,35 @@ function clampInstant(us: number): number {
   return Math.max(INSTANT_US_MIN, Math.min(us, INSTANT_US_MAX));
 }
 
-function assertKept(request: PositionRequest, partitions: readonly PartitionBounds[]): void {
+/** Where what the archive answers for begins: with what it has, or with what policies deleted. */
+async function firstAccounted(
+  db: ArchiveDatabase,
+  channelId: number,
+  partitions: readonly PartitionBounds[],
+  archivedThrough: number,
+): Promise<number> {
+  const kept = partitions[0]?.firstPosition ?? archivedThrough + 1;
+  return kept > 1 && (await isDeletedBefore(db, channelId, kept)) ? 1 : kept;
+}
+
+/** With the positions of `deletions`. */
+function widen(positions: SequenceRange, deletions: readonly Deletion[]): SequenceRange {
+  return deletions.reduce(
+    ({ first, last }, { firstPosition, lastPosition }) => ({
+      first: Math.min(first, firstPosition),
+      last: Math.max(last, lastPosition),
+    }),
+    positions,
+  );
+}
+
+function assertKept(
+  request: PositionRequest,
+  partitions: readonly PartitionBounds[],
+  first: number,
+): void {
   const kept = partitions[0];
-  if (kept === undefined || kept.firstPosition === 1) return;
+  if (kept === undefined || first === 1) return;
   const { after, publishedFromUs } = request;
   if (after !== undefined && after + 1 >= kept.firstPosition) return;
   if (publishedFromUs === undefined || publishedFromUs >= kept.minPublishedAtUs) return;

@@ -27,9 +27,10 @@ export interface MessageReading {
   readonly unsettled: Unsettled | undefined;
   readonly order: 'asc' | 'desc';
   /**
-   * The next at most `messagesMax` messages and the losses among them. Not to be called again after
-   * the last page. BACKCAST_HISTORY_GONE if stored messages of the answer have been dropped
-   * meanwhile.
+   * The next at most `messagesMax` messages, none perhaps, and the losses and deletions among them.
+   * A deletion that reaches over the end of a page comes once; a reading that goes on from `resume`
+   * names it again. Not to be called again after the last page. BACKCAST_HISTORY_GONE if messages
+   * are gone that no policy deleted.
    */
   nextPage(messagesMax: number): Promise<MessagePage>;
   /** The request that goes on behind the pages read so far. */
@@ -41,6 +42,8 @@ export interface MessageReading {
  */
 export interface Unsettled {
   readonly fromSequence: number | undefined;
+  /** Asking again is of no use: the publisher fell silent, and nobody knows what it published. */
+  readonly isUnknown?: boolean;
 }
 
 /** Messages in the order of the channel, all or those of an interval of publish times. */
@@ -98,7 +101,7 @@ export function makePage(
   let messageCount = 0;
   let payloadBytes = 0;
   for (const entry of entries) {
-    if (entry.kind === 'loss') continue;
+    if (entry.kind !== 'messages') continue;
     messageCount += entry.messageCount;
     payloadBytes += payloadBytesOf(entry);
   }
@@ -106,7 +109,10 @@ export function makePage(
   return { entries: ordered, messageCount, payloadBytes, isLast };
 }
 
-/** The error for messages that were archived once and are no longer kept. */
+/** How often it is looked again for what is neither there nor deleted: a move may be under way. */
+export const MISSING_ATTEMPTS_MAX = 3;
+
+/** The error for messages that were archived once and are gone without a note of why. */
 export function historyGone(what: string, available: string): BackcastError {
   return new BackcastError('BACKCAST_HISTORY_GONE', `${what} are no longer kept. ${available}`);
 }

@@ -59,7 +59,7 @@ export async function fetchSegments(pool: Pool, query: SegmentQuery): Promise<Ar
         ORDER BY first_position ${order} LIMIT ${FETCH_SEGMENTS_MAX}`,
       positions,
       messagesMax: query.messagesMax,
-      order,
+      order: `first_position ${order}`,
     }),
   );
 }
@@ -67,25 +67,25 @@ export async function fetchSegments(pool: Pool, query: SegmentQuery): Promise<Ar
 /** Segments to fetch by where they begin, which an index has told. */
 export interface SegmentsAtQuery {
   readonly channelId: number;
-  readonly archived: ArchivedInterval;
+  /** Where they are, between them. */
+  readonly archived: readonly ArchivedInterval[];
+  /** In the order in which they are wanted; may repeat. */
   readonly firstPositions: readonly number[];
-  readonly order: 'asc' | 'desc';
 }
 
-/**
- * The first of these segments in the order asked for: at least one if there is one, within the
- * limits.
- */
+/** The first of these segments: at least one if there is one, within the limits. */
 export async function fetchSegmentsAt(
   pool: Pool,
   query: SegmentsAtQuery,
 ): Promise<ArchivedSegment[]> {
-  const { channelId, archived, firstPositions, order } = query;
+  const { channelId, archived } = query;
+  const firstPositions = [...new Set(query.firstPositions)].map(integer).join(', ');
   const candidates = `SELECT * FROM segments
-    WHERE channel_id = ${integer(channelId)} AND ${whereArchived(archived)}
-      AND first_position IN (${firstPositions.map(integer).join(', ')})`;
+    WHERE channel_id = ${integer(channelId)} AND (${archived.map(whereArchived).join(' OR ')})
+      AND first_position IN (${firstPositions})`;
   const positions = { first: 1, last: SEQUENCE_MAX };
   const messagesMax = SEQUENCE_MAX;
+  const order = `array_position(ARRAY[${firstPositions}]::bigint[], first_position)`;
   return copySegments(pool, withinBudget({ candidates, positions, messagesMax, order }));
 }
 
@@ -94,10 +94,11 @@ function withinBudget(budget: {
   readonly candidates: string;
   readonly positions: SequenceRange;
   readonly messagesMax: number;
-  readonly order: 'asc' | 'desc';
+  /** What to order by. */
+  readonly order: string;
 }): string {
   const { candidates, positions, messagesMax, order } = budget;
-  const before = `OVER (ORDER BY first_position ${order}
+  const before = `OVER (ORDER BY ${order}
     ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)`;
   const wanted = `least(first_position + message_count - 1, ${integer(positions.last)})
     - greatest(first_position, ${integer(positions.first)}) + 1`;
@@ -107,7 +108,7 @@ function withinBudget(budget: {
     FROM (${candidates}) AS candidates
   ) AS measured
   WHERE bytes_before < ${FETCH_BYTES_TARGET} AND messages_before < ${integer(messagesMax)}
-  ORDER BY first_position ${order}`;
+  ORDER BY ${order}`;
 }
 
 function whereSegments({ channelId, archived, positions, published }: SegmentQuery): string {

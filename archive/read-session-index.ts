@@ -2,12 +2,13 @@
 // into days by `archived_at`, and nothing says which sequences lie in which day; but a session's
 // sequences rise with the days, so the day is found by bisection, each step a look into one day.
 // Asking all days at once costs a hundred milliseconds where a year is kept; this costs a handful
-// of lookups.
+// of lookups. Healed sequences came later than their neighbours: their losses say when.
 
 import { type RawBuilder, sql } from 'kysely';
 import type { SequenceRange } from '#base/mod.ts';
 import type { ArchiveDatabase } from './connect.ts';
 import type { ArchivedSession } from './read.ts';
+import type { HealedRange } from './read-losses.ts';
 import { archivedInterval, type PartitionBounds } from './read-partitions.ts';
 import type { ArchivedInterval } from './read-segments.ts';
 import { instantValue, rowsOf, sessionKey } from './read-sql.ts';
@@ -68,7 +69,42 @@ export class SessionIndex {
     return [];
   }
 
-  /** The last row of the session; undefined if it has none. */
+  /**
+   * The index rows of what was `healed`, in `order`: all, or as many as are returned at once. A row
+   * that touches what was healed was committed with it as a whole.
+   */
+  async healedEntries(
+    healed: readonly HealedRange[],
+    order: 'asc' | 'desc',
+  ): Promise<{ readonly entries: readonly IndexEntry[]; readonly isAll: boolean }> {
+    const days = this.#days.filter(({ startUs, endUs }) =>
+      healed.some(({ healedAtUs }) => healedAtUs >= startUs && healedAtUs < endUs),
+    );
+    if (days.length === 0) return { entries: [], isAll: true };
+    const first = Math.min(...healed.map((range) => range.first));
+    const last = Math.max(...healed.map((range) => range.last));
+    const edge = sql`first_sequence <= ${first} ORDER BY first_sequence DESC`;
+    const within = sql`is_healed AND first_sequence > ${first} AND first_sequence <= ${last}
+      ORDER BY first_sequence ${sql.raw(order)}`;
+    const atEdge = await this.#rows(this.#select(days, edge, 1));
+    const behind = await this.#rows(this.#select(days, within, ENTRIES_MAX));
+    const isAll = behind.length < ENTRIES_MAX;
+    const found =
+      order === 'asc' ? [...atEdge, ...behind] : isAll ? [...behind, ...atEdge] : behind;
+    const entries = found.filter(({ firstSequence, lastSequence }) =>
+      healed.some((range) => range.first <= lastSequence && range.last >= firstSequence),
+    );
+    return { entries, isAll };
+  }
+
+  /** The days in which `entries` lie. */
+  daysOf(entries: readonly IndexEntry[]): ArchivedInterval[] {
+    return this.#days.filter(({ startUs, endUs }) =>
+      entries.some(({ archivedAtUs }) => archivedAtUs >= startUs && archivedAtUs < endUs),
+    );
+  }
+
+  /** The last row of the session that is not of a heal; undefined if it has none. */
   async last(): Promise<IndexEntry | undefined> {
     return this.#nextDay(this.#days.length, 'desc');
   }
@@ -79,19 +115,19 @@ export class SessionIndex {
     order: 'asc' | 'desc',
   ): Promise<IndexEntry[]> {
     const { first, last } = sequences;
-    const before = sql`first_sequence <= ${first} ORDER BY first_sequence DESC`;
-    const within = sql`first_sequence > ${first} AND first_sequence <= ${last}
+    const before = sql`NOT is_healed AND first_sequence <= ${first} ORDER BY first_sequence DESC`;
+    const within = sql`NOT is_healed AND first_sequence > ${first} AND first_sequence <= ${last}
       ORDER BY first_sequence`;
     const rows =
       order === 'asc'
         ? await this.#rows(
-            sql`${this.#select(day, before, 1)}
-              UNION ALL ${this.#select(day, within, ENTRIES_MAX)}`,
+            sql`${this.#select([day], before, 1)}
+              UNION ALL ${this.#select([day], within, ENTRIES_MAX)}`,
           )
         : await this.#rows(
             this.#select(
-              day,
-              sql`first_sequence <= ${last} ORDER BY first_sequence DESC`,
+              [day],
+              sql`NOT is_healed AND first_sequence <= ${last} ORDER BY first_sequence DESC`,
               ENTRIES_MAX,
             ),
           );
@@ -138,8 +174,8 @@ export class SessionIndex {
   async #edge(start: number, end: number, order: 'asc' | 'desc'): Promise<IndexEntry | undefined> {
     if (start >= end) return undefined;
     const days = { startUs: this.#days[start].startUs, endUs: this.#days[end - 1].endUs };
-    const sorted = sql`true ORDER BY first_sequence ${sql.raw(order)}`;
-    const rows = await this.#rows(this.#select(days, sorted, 1));
+    const sorted = sql`NOT is_healed ORDER BY first_sequence ${sql.raw(order)}`;
+    const rows = await this.#rows(this.#select([days], sorted, 1));
     return rows.at(0);
   }
 
@@ -152,18 +188,21 @@ export class SessionIndex {
   }
 
   #select(
-    days: ArchivedInterval,
+    days: readonly ArchivedInterval[],
     whereAndOrder: RawBuilder<unknown>,
     entriesMax: number,
   ): RawBuilder<IndexEntry> {
     const { channelId, session } = this.#options;
+    const archived = days.map(
+      ({ startUs, endUs }) =>
+        sql`archived_at >= ${instantValue(startUs)} AND archived_at < ${instantValue(endUs)}`,
+    );
     return sql<IndexEntry>`(SELECT first_sequence AS "firstSequence",
         last_sequence AS "lastSequence", first_position AS "firstPosition",
         archived_at AS "archivedAtUs"
       FROM segment_sessions
       WHERE channel_id = ${channelId} AND session_id = ${sessionKey(session.session)}
-        AND archived_at >= ${instantValue(days.startUs)}
-        AND archived_at < ${instantValue(days.endUs)}
+        AND (${sql.join(archived, sql` OR `)})
         AND ${whereAndOrder} LIMIT ${entriesMax})`;
   }
 }

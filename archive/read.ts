@@ -18,6 +18,8 @@ export interface Channel extends ChannelAddress {
   readonly archivedThrough: number;
   /** The first position that is kept; null if none is. */
   readonly firstPosition: number | null;
+  /** No position from this one on has been deleted; behind the last one if all have been. */
+  readonly firstAvailable: number;
   /** The earliest and the latest publish time among what is kept; null if nothing is. */
   readonly publishedFromUs: number | null;
   readonly publishedThroughUs: number | null;
@@ -63,53 +65,97 @@ export interface ListedLoss {
 }
 
 function selectChannels(db: ArchiveDatabase) {
-  const kept = db
-    .selectFrom('partition_bounds')
-    .select(({ fn }) => [
-      'channel_id',
-      fn.min('first_position').as('first_position'),
-      fn.min('min_published_at').as('min_published_at'),
-      fn.max('max_published_at').as('max_published_at'),
-    ])
-    .groupBy('channel_id')
-    .as('kept');
   return db
     .selectFrom('channels')
-    .leftJoin('leases', 'leases.channel_id', 'channels.channel_id')
-    .leftJoin(kept, 'kept.channel_id', 'channels.channel_id')
     .select([
-      'channels.channel_id as channelId',
-      'channels.name',
-      'channels.framing',
-      'channels.group_address as group',
-      'channels.port',
-      'channels.dport',
-      'channels.created_at as createdAtUs',
-      sql<number>`coalesce(leases.head, 0)`.as('archivedThrough'),
-      'kept.first_position as firstPosition',
-      'kept.min_published_at as publishedFromUs',
-      'kept.max_published_at as publishedThroughUs',
+      'channel_id as channelId',
+      'name',
+      'framing',
+      'group_address as group',
+      'port',
+      'dport',
+      'created_at as createdAtUs',
     ]);
 }
 
+type ChannelPlace = Omit<Channel, keyof ChannelExtent>;
+type ChannelExtent = Pick<
+  Channel,
+  'archivedThrough' | 'firstPosition' | 'firstAvailable' | 'publishedFromUs' | 'publishedThroughUs'
+>;
+
+const NOTHING_ARCHIVED: ChannelExtent = {
+  archivedThrough: 0,
+  firstPosition: null,
+  firstAvailable: 1,
+  publishedFromUs: null,
+  publishedThroughUs: null,
+};
+
+/**
+ * Adds what is archived of each, in statements of their own: they read these channels' rows alone,
+ * and a distributed server can send them to where those lie, which a join with `channels` prevents.
+ */
+async function withExtents(
+  db: ArchiveDatabase,
+  channels: readonly ChannelPlace[],
+): Promise<Channel[]> {
+  if (channels.length === 0) return [];
+  const ids = channels.map((channel) => channel.channelId);
+  const rows = await rowsOf(
+    db
+      .selectFrom('leases')
+      .leftJoin('partition_bounds as kept', 'kept.channel_id', 'leases.channel_id')
+      .where('leases.channel_id', 'in', ids)
+      .select(({ fn }) => [
+        'leases.channel_id as channelId',
+        'leases.head as archivedThrough',
+        fn.min('kept.first_position').as('firstPosition'),
+        fn.min('kept.min_published_at').as('publishedFromUs'),
+        fn.max('kept.max_published_at').as('publishedThroughUs'),
+      ])
+      .groupBy(['leases.channel_id', 'leases.head'])
+      .execute(),
+  );
+  const deleted = await rowsOf(
+    db
+      .selectFrom('deletions')
+      .where('channel_id', 'in', ids)
+      .select(({ fn }) => ['channel_id as channelId', fn.max('last_position').as('through')])
+      .groupBy('channel_id')
+      .execute(),
+  );
+  const deletedThrough = new Map(deleted.map(({ channelId, through }) => [channelId, through]));
+  const extents = new Map(
+    rows.map(({ channelId, ...extent }) => {
+      const firstAvailable = 1 + (deletedThrough.get(channelId) ?? 0);
+      return [channelId, { ...extent, firstAvailable }];
+    }),
+  );
+  return channels.map((channel) => {
+    return { ...channel, ...(extents.get(channel.channelId) ?? NOTHING_ARCHIVED) };
+  });
+}
+
 /** At most `limit` channels by name, those after `after`. */
-export function listChannels(
+export async function listChannels(
   db: ArchiveDatabase,
   page: { readonly after: string | undefined; readonly limit: number },
 ): Promise<Channel[]> {
-  return rowsOf(
+  const rows = await rowsOf(
     selectChannels(db)
-      .where(sql`channels.name COLLATE "C"`, '>', page.after ?? '')
-      .orderBy(sql`channels.name COLLATE "C"`)
+      .where(sql`name COLLATE "C"`, '>', page.after ?? '')
+      .orderBy(sql`name COLLATE "C"`)
       .limit(page.limit)
       .execute(),
   );
+  return withExtents(db, rows);
 }
 
 /** The channel called `name`; BACKCAST_CHANNEL_UNKNOWN if there is none. */
 export async function findChannel(db: ArchiveDatabase, name: string): Promise<Channel> {
-  const rows = await rowsOf(selectChannels(db).where('channels.name', '=', name).execute());
-  const channel = rows.at(0);
+  const rows = await rowsOf(selectChannels(db).where('name', '=', name).execute());
+  const [channel] = await withExtents(db, rows);
   if (channel !== undefined) return channel;
   throw new BackcastError(
     'BACKCAST_CHANNEL_UNKNOWN',

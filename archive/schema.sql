@@ -1,6 +1,15 @@
 -- What all migrations together make, in a database with compression 'none'.
 -- Written by archive/dump-schema.ts; do not edit.
 
+CREATE TABLE candidates (
+  seen_at timestamp with time zone NOT NULL,
+  heard_at timestamp with time zone NOT NULL,
+  channel_id integer NOT NULL,
+  holder text NOT NULL,
+  CONSTRAINT candidates_pk PRIMARY KEY (channel_id, holder),
+  CONSTRAINT candidates_channel_fk FOREIGN KEY (channel_id) REFERENCES channels(channel_id)
+);
+
 CREATE TABLE channels (
   channel_id integer NOT NULL GENERATED ALWAYS AS IDENTITY,
   port integer NOT NULL,
@@ -31,9 +40,54 @@ CREATE TABLE conflicts (
   CONSTRAINT conflicts_range_check CHECK (((first_sequence >= 1) AND (last_sequence >= first_sequence)))
 );
 
+CREATE TABLE deletions (
+  session_id bigint NOT NULL,
+  first_sequence bigint NOT NULL,
+  last_sequence bigint NOT NULL,
+  first_position bigint NOT NULL,
+  last_position bigint NOT NULL,
+  message_count bigint NOT NULL,
+  min_published_at timestamp with time zone NOT NULL,
+  max_published_at timestamp with time zone NOT NULL,
+  deleted_at timestamp with time zone NOT NULL,
+  channel_id integer NOT NULL,
+  policy text NOT NULL,
+  CONSTRAINT deletions_pk PRIMARY KEY (channel_id, session_id, first_sequence),
+  CONSTRAINT deletions_channel_fk FOREIGN KEY (channel_id) REFERENCES channels(channel_id),
+  CONSTRAINT deletions_count_check CHECK (((message_count >= 1) AND (message_count <= (LEAST((last_sequence - first_sequence), (last_position - first_position)) + 1)))),
+  CONSTRAINT deletions_position_check CHECK (((first_position >= 1) AND (last_position >= first_position))),
+  CONSTRAINT deletions_range_check CHECK (((first_sequence >= 1) AND (last_sequence >= first_sequence)))
+);
+
+CREATE TABLE heal_offers (
+  session_id bigint NOT NULL,
+  first_sequence bigint NOT NULL,
+  last_sequence bigint NOT NULL,
+  offered_at timestamp with time zone NOT NULL,
+  channel_id integer NOT NULL,
+  offered_by text NOT NULL,
+  content bytea NOT NULL,
+  CONSTRAINT heal_offers_pk PRIMARY KEY (channel_id, session_id, first_sequence, offered_by),
+  CONSTRAINT heal_offers_channel_fk FOREIGN KEY (channel_id) REFERENCES channels(channel_id),
+  CONSTRAINT heal_offers_range_check CHECK (((first_sequence >= 1) AND (last_sequence >= first_sequence)))
+);
+
+CREATE TABLE holds (
+  from_time timestamp with time zone NOT NULL,
+  to_time timestamp with time zone,
+  created_at timestamp with time zone NOT NULL,
+  channel_id integer NOT NULL,
+  name text NOT NULL,
+  reason text NOT NULL,
+  CONSTRAINT holds_pk PRIMARY KEY (channel_id, name),
+  CONSTRAINT holds_channel_fk FOREIGN KEY (channel_id) REFERENCES channels(channel_id),
+  CONSTRAINT holds_interval_check CHECK ((to_time > from_time))
+);
+
 CREATE TABLE leases (
   epoch bigint NOT NULL,
   head bigint NOT NULL,
+  commits bigint NOT NULL,
   expires_at timestamp with time zone NOT NULL,
   channel_id integer NOT NULL,
   holder text,
@@ -68,6 +122,8 @@ CREATE TABLE partition_bounds (
   last_position bigint NOT NULL,
   min_published_at timestamp with time zone NOT NULL,
   max_published_at timestamp with time zone NOT NULL,
+  message_count bigint NOT NULL,
+  payload_bytes bigint NOT NULL,
   channel_id integer NOT NULL,
   CONSTRAINT partition_bounds_pk PRIMARY KEY (channel_id, partition_start),
   CONSTRAINT partition_bounds_channel_fk FOREIGN KEY (channel_id) REFERENCES channels(channel_id)
@@ -124,6 +180,8 @@ CREATE TABLE sessions (
   CONSTRAINT sessions_state_check CHECK ((state = ANY (ARRAY['open'::text, 'closed'::text, 'expired'::text]))),
   CONSTRAINT sessions_watermark_check CHECK (((first_archived >= 1) AND (watermark >= (first_archived - 1))))
 );
+
+CREATE INDEX deletions_last_position ON public.deletions USING btree (channel_id, last_position);
 
 CREATE INDEX losses_after_position ON public.losses USING btree (channel_id, after_position);
 

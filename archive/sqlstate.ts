@@ -1,6 +1,7 @@
 // What an error of PostgreSQL means for us: may the same statement succeed later, is the schema
-// missing, or is something wrong for good. SQLSTATEs: PostgreSQL 18, appendix A. Nothing here
-// decides by the code of a duplicate key, which a distributed server does not pass on.
+// missing, or is something wrong until somebody mends it; and is it about this statement, or about
+// the server. SQLSTATEs: PostgreSQL 18, appendix A. Nothing here decides by the code of a duplicate
+// key, which a distributed server does not pass on.
 
 import { BackcastError, rootMessage, toError } from '#base/mod.ts';
 import type { ErrorCode } from '#base/mod.ts';
@@ -14,10 +15,13 @@ const TRANSIENT_CLASSES = new Set([
   '53', // disk full, out of memory, too many connections
   '57', // cancelled, shut down, starting up
   '58', // input/output error of the server
+  '72', // snapshot too old
 ]);
 
 const TRANSIENT_STATES = new Set([
   '25006', // read-only: this server is not the primary any more, or not yet
+  '55000', // the server, or the database, does not take this now: it recovers, or is closed
+  '55006', // in use by somebody else
   '55P03', // lock_timeout
   '25P03', // idle_in_transaction_session_timeout
   '25P04', // transaction_timeout
@@ -30,7 +34,22 @@ const SCHEMA_STATES = new Set([
   '42P01', // table unknown
   '42703', // column unknown
   '42883', // function unknown
+  '42704', // type or other thing unknown
+  '42804', // a column has another type
+  '42P10', // no such key to conflict with
   '3F000', // schema unknown
+]);
+
+const SERVER_CLASSES = new Set(['08', '28', '3D', '53', '58']);
+const SERVER_STATES = new Set([
+  '25006',
+  '55000',
+  '55006',
+  '57P01',
+  '57P02',
+  '57P03',
+  '57P04',
+  '57P05',
 ]);
 
 /** The SQLSTATE of `error`, if the server sent one. */
@@ -49,6 +68,17 @@ export function failureKind(error: unknown): FailureKind {
   if (state === undefined) return 'transient';
   if (TRANSIENT_CLASSES.has(state.slice(0, 2)) || TRANSIENT_STATES.has(state)) return 'transient';
   return SCHEMA_STATES.has(state) ? 'schema' : 'fatal';
+}
+
+/**
+ * Whether the failure, or what caused it, is one of the connection or of the whole server, which
+ * any other statement would meet as well. Else it is this statement's: what it writes, which rows
+ * it must wait for, how long it takes.
+ */
+export function isOfServer(error: unknown): boolean {
+  const state = sqlStateOf(error instanceof BackcastError ? (error.cause ?? error) : error);
+  if (state === undefined) return true;
+  return SERVER_CLASSES.has(state.slice(0, 2)) || SERVER_STATES.has(state);
 }
 
 /**

@@ -107,6 +107,12 @@ export const NCF_BYTES_PER_SEC_MAX = 160_000;
  */
 export const NAKS_PER_SEC_MAX = 2_000;
 
+/**
+ * Acknowledgements per second of one archiver and channel, over all sessions: every 10 ms for
+ * fifty busy publishers. Of more, each learns a little later what is archived.
+ */
+export const ACKS_PER_SEC_MAX = 5_000;
+
 /** Messages in one segment; bounds the search for a position to one index range. */
 export const SEGMENT_MESSAGES_MAX = 4_096;
 /**

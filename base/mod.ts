@@ -9,6 +9,7 @@ export * from './ip-address.ts';
 export * from './limits.ts';
 export * from './loss.ts';
 export * from './member.ts';
+export * from './quantity.ts';
 export * from './random.ts';
 export * from './sequence.ts';
 export * from './session.ts';

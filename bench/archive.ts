@@ -1,287 +1,211 @@
 // Measures the whole path on one host: publish → multicast on the loopback interface → archiver →
-// COMMIT, and says how many messages per second became durable. Closed loop: the publisher runs at
-// most OUTSTANDING_MESSAGES_MAX ahead of the archive, so that the slowest part sets the pace and
-// nothing is lost on the way; the run fails if anything was.
+// COMMIT, on one or several channels with a thread each, and says how many messages per second
+// became durable and how many a COPY alone of the same rows brings in. Closed loop: a publisher
+// runs at most OUTSTANDING_MESSAGES_MAX ahead of the archive, so that the slowest part sets the
+// pace and nothing is lost on the way; the run fails if anything was.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
-import { type ArchiveDatabase, audit, ensureChannel, openDatabase } from '#archive/mod.ts';
+import { type ArchiveDatabase, audit, type OpenDatabase } from '#archive/mod.ts';
+import { assert, BackcastError } from '#base/mod.ts';
+import { monotonicMs } from '#multicast/udp/mod.ts';
+import { PROGRESS } from './archive-messages.ts';
 import {
-  assert,
-  BackcastError,
-  BATCH_AGE_MS_DEFAULT,
-  BATCH_BYTES_MAX,
-  BATCH_MESSAGES_MAX,
-  type ChannelAddress,
-  MESSAGE_BYTES_DEFAULT_MAX,
-  randomBelow,
-  TRANSMIT_WINDOW_BYTES_DEFAULT,
-  TRANSMIT_WINDOW_PACKETS_DEFAULT,
-} from '#base/mod.ts';
-import { ChannelPublisher } from '#client/mod.ts';
-import { Archiver, type SpoolSettings } from '#ingest/mod.ts';
-import { monotonicMs, processRandom, wallClockUs } from '#multicast/udp/mod.ts';
-import { openStaticRegistry } from '#registry/mod.ts';
-import { benchmarkAddress, describeMachine, yieldTurn } from './machine.ts';
+  type ArchiveBenchmarkPlace,
+  headsOf,
+  type StagedChannel,
+  stageChannels,
+} from './archive-stage.ts';
+import { measureCopyLimit } from './copy-limit.ts';
 
 /** What to run. */
-export interface ArchiveBenchmarkOptions {
-  /** A migrated database; its channel `bench-…` is new for every run. */
-  readonly databaseUrl: string;
-  readonly interfaceAddress: string;
+export interface ThroughputOptions extends ArchiveBenchmarkPlace {
+  /** Messages over all channels. */
   readonly messages: number;
-  readonly payloadBytes: number;
-  readonly packetBytesMax: number;
-  /** Publishers that take turns, all in this process. */
+  /** Channels, each with a publishing and an archiving thread. */
+  readonly shards: number;
+  /** Publishers of each channel, which take turns. */
   readonly publisherCount: number;
-  /** None if not given. */
-  readonly spool?: SpoolSettings | undefined;
-  readonly signal?: AbortSignal;
   /** Called about four times a second. */
-  readonly onProgress?: (archived: number, elapsedMs: number) => void;
+  readonly onProgress?: ((archived: number, elapsedMs: number) => void) | undefined;
 }
 
 /** What was measured. */
-export interface ArchiveBenchmarkResult {
+export interface ArchiveThroughput {
+  readonly shards: number;
   readonly messagesPerSecond: number;
+  /** The same rows by COPY alone, on as many connections as there are shards. */
+  readonly copyMessagesPerSecond: number;
+  /** The first by the second, in percent. */
+  readonly copySharePercent: number;
   readonly megabytesPerSecond: number;
   readonly elapsedMs: number;
   readonly messages: number;
   readonly payloadBytes: number;
   readonly packetBytesMax: number;
   readonly storedBytesPerMessage: number;
+  readonly messagesPerTransaction: number;
   readonly publisherCount: number;
   readonly packetsSent: number;
   readonly repairsSent: number;
   readonly messagesLost: number;
-  /** Largest resident memory of the process that publishes and archives. */
+  /** Largest resident memory so far of the process that publishes and archives. */
   readonly peakMemoryBytes: number;
   readonly cpuSeconds: number;
   /** Whether every sequence is accounted for in the database. */
   readonly isComplete: boolean;
-  readonly server: string;
-  readonly machine: string;
-  readonly node: string;
 }
 
 /** Enough to keep every part busy, little enough for socket buffers and memory to stay flat. */
 const OUTSTANDING_MESSAGES_MAX = 131_072;
-/** Messages handed over between two looks at the clock. */
-const BURST_MESSAGES = 512;
 const STALL_MS_MAX = 30_000;
 /** Between two looks at the head of the archive. */
 const POLL_MS = 5;
 const PROGRESS_EVERY_MS = 250;
-/** Far above what one host moves: the archive sets the pace here, not the publisher's own limit. */
-const RATE_BYTES_PER_SEC = 4_000_000_000;
 
 /**
- * Runs the benchmark once. Errors: those of the archiver; BACKCAST_AUDIT_FAILED if anything is
- * missing.
+ * Runs once. Errors: those of the archiver; BACKCAST_AUDIT_FAILED if nothing is archived any more.
  */
-export async function benchmarkArchive(
-  options: ArchiveBenchmarkOptions,
-): Promise<ArchiveBenchmarkResult> {
-  const channel = `bench-${Date.now()}`;
-  const address = benchmarkAddress();
-  await using resources = new AsyncDisposableStack();
-  const { database } = resources.use(
-    openDatabase({
-      url: options.databaseUrl,
-      applicationName: 'backcast bench',
-      statementTimeoutMs: 60_000,
-      poolConnectionsMax: 2,
-    }),
-  );
-  const archiver = resources.use(await startArchiver(options, channel, address));
-  await archiver.recording(channel);
-  const channelId = await ensureChannel(database, channel, address);
-  const publishers: ChannelPublisher[] = [];
-  for (let index = 0; index < options.publisherCount; index += 1) {
-    publishers.push(resources.use(await openPublisher(options, address)));
-  }
-  const archived = async (): Promise<number> => {
-    const lease = await database
-      .selectFrom('leases')
-      .select('head')
-      .where('channel_id', '=', channelId)
-      .executeTakeFirstOrThrow();
-    return lease.head;
-  };
-  const before = process.cpuUsage();
-  const elapsedMs = await publishAll(options, publishers, archived);
-  const cpu = process.cpuUsage(before);
-  const [verdict] = await audit(database, { channel });
-  assert(verdict !== undefined, 'the audit of a channel has a verdict');
-  const stored = await storedBytes(database, channelId);
+export async function measureThroughput(
+  options: ThroughputOptions,
+  { database, pool }: OpenDatabase,
+): Promise<ArchiveThroughput> {
+  const measured = await publishAndArchive(options, database);
+  const { channels, elapsedMs, sent, cpuSeconds } = measured;
+  const messages = sent.messages;
+  const stored = await readStored(database, channels);
+  const copyMessagesPerSecond = await measureCopyLimit({
+    databaseUrl: options.databaseUrl,
+    pool,
+    channelId: channels[0].channelId,
+    rowsPerTransaction: Math.max(1, Math.round(stored.rows / stored.transactions)),
+    connections: options.shards,
+  });
+  const messagesPerSecond = Math.round((messages * 1000) / elapsedMs);
   return {
-    messagesPerSecond: Math.round((options.messages * 1000) / elapsedMs),
-    megabytesPerSecond: Math.round((options.messages * options.payloadBytes) / elapsedMs / 1000),
+    shards: options.shards,
+    messagesPerSecond,
+    copyMessagesPerSecond,
+    copySharePercent: Math.round((messagesPerSecond * 100) / copyMessagesPerSecond),
+    megabytesPerSecond: Math.round((messages * options.payloadBytes) / elapsedMs / 1000),
     elapsedMs: Math.round(elapsedMs),
-    messages: options.messages,
+    messages,
     payloadBytes: options.payloadBytes,
     packetBytesMax: options.packetBytesMax,
-    storedBytesPerMessage: Math.round(stored / options.messages),
+    storedBytesPerMessage: Math.round(stored.bytes / messages),
+    messagesPerTransaction: Math.round(messages / stored.transactions),
     publisherCount: options.publisherCount,
-    packetsSent: publishers.reduce((sum, it) => sum + it.counters.packetsSent, 0),
-    repairsSent: publishers.reduce((sum, it) => sum + it.counters.repairsSent, 0),
-    messagesLost: verdict.lostCount,
+    packetsSent: sent.packets,
+    repairsSent: sent.repairs,
+    ...(await verdictOn(database, channels)),
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
-    cpuSeconds: Math.round((cpu.user + cpu.system) / 10_000) / 100,
-    isComplete: verdict.problems.length === 0,
-    server: await serverVersion(database),
-    machine: describeMachine(),
-    node: process.version,
+    cpuSeconds,
   };
 }
 
-/**
- * Publishes everything and waits until it is committed; milliseconds from the first to the last.
- */
-async function publishAll(
-  options: ArchiveBenchmarkOptions,
-  publishers: readonly ChannelPublisher[],
-  archivedHead: () => Promise<number>,
-): Promise<number> {
-  const payloads = samplePayloads(options.payloadBytes);
+interface Published {
+  readonly channels: readonly StagedChannel[];
+  readonly elapsedMs: number;
+  readonly sent: { readonly messages: number; readonly packets: number; readonly repairs: number };
+  readonly cpuSeconds: number;
+}
+
+/** Publishes everything and waits until it is committed; the clock stops with the last message. */
+async function publishAndArchive(
+  options: ThroughputOptions,
+  database: ArchiveDatabase,
+): Promise<Published> {
+  await using resources = new AsyncDisposableStack();
+  const messageCount = Math.ceil(options.messages / options.shards);
+  const channels = await stageChannels(options, database, resources, options.shards, {
+    messageCount,
+    publisherCount: options.publisherCount,
+    rate: Number.POSITIVE_INFINITY,
+    outstandingMax: OUTSTANDING_MESSAGES_MAX,
+    stride: messageCount,
+  });
+  const before = process.cpuUsage();
   const startedAtMs = monotonicMs();
-  let published = 0;
+  for (const { begin } of channels) begin();
+  await archiveAll(options, database, channels, messageCount);
+  const elapsedMs = monotonicMs() - startedAtMs;
+  const cpu = process.cpuUsage(before);
+  const reports = await Promise.all(channels.map(({ done }) => done));
+  return {
+    channels,
+    elapsedMs,
+    sent: {
+      messages: messageCount * channels.length,
+      packets: reports.reduce((sum, it) => sum + it.packetsSent, 0),
+      repairs: reports.reduce((sum, it) => sum + it.repairsSent, 0),
+    },
+    cpuSeconds: Math.round((cpu.user + cpu.system) / 10_000) / 100,
+  };
+}
+
+/** Tells the publishers how far the archive is until each channel has `messageCount`. */
+async function archiveAll(
+  { signal, onProgress }: ThroughputOptions,
+  database: ArchiveDatabase,
+  channels: readonly StagedChannel[],
+  messageCount: number,
+): Promise<void> {
+  const startedAtMs = monotonicMs();
   let archived = 0;
   let movedAtMs = startedAtMs;
   let shownAtMs = startedAtMs;
-  while (archived < options.messages) {
-    options.signal?.throwIfAborted();
-    const until = Math.min(options.messages, archived + OUTSTANDING_MESSAGES_MAX);
-    published = await publishUntil(publishers, payloads, published, until);
-    const head = await archivedHead();
+  while (archived < messageCount * channels.length) {
+    signal?.throwIfAborted();
+    const heads = await headsOf(database, channels);
+    for (const [index, { progress }] of channels.entries()) {
+      Atomics.store(progress, PROGRESS.archived, heads[index]);
+    }
+    const sum = heads.reduce((total, head) => total + head, 0);
     const nowMs = monotonicMs();
-    if (head > archived) movedAtMs = nowMs;
-    archived = head;
+    if (sum > archived) movedAtMs = nowMs;
+    archived = sum;
     if (nowMs - shownAtMs > PROGRESS_EVERY_MS) {
       shownAtMs = nowMs;
-      options.onProgress?.(archived, nowMs - startedAtMs);
+      onProgress?.(archived, nowMs - startedAtMs);
     }
-    if (nowMs - movedAtMs > STALL_MS_MAX) throw stalled(archived, published);
+    if (nowMs - movedAtMs > STALL_MS_MAX) throw stalled(archived, messageCount * channels.length);
+    await delay(POLL_MS);
   }
-  return monotonicMs() - startedAtMs;
 }
 
-/** Publishes up to message `until` or for POLL_MS, whichever ends first. */
-async function publishUntil(
-  publishers: readonly ChannelPublisher[],
-  payloads: readonly Uint8Array[],
-  published: number,
-  until: number,
-): Promise<number> {
-  const endMs = monotonicMs() + POLL_MS;
-  let count = published;
-  while (count < until && monotonicMs() < endMs) {
-    const publishedAtUs = wallClockUs();
-    const turn = Math.floor(count / BURST_MESSAGES) % publishers.length;
-    const publisher = publishers[turn];
-    assert(publisher !== undefined, 'there is a publisher for every turn');
-    const burstEnd = Math.min(until, count + BURST_MESSAGES);
-    while (count < burstEnd) {
-      const payload = payloads[count % payloads.length];
-      if (payload === undefined || !publisher.tryPublish(payload, publishedAtUs)) break;
-      count += 1;
-    }
-    await (count < burstEnd ? publisher.writable() : yieldTurn());
+async function verdictOn(
+  database: ArchiveDatabase,
+  channels: readonly StagedChannel[],
+): Promise<{ messagesLost: number; isComplete: boolean }> {
+  let messagesLost = 0;
+  let isComplete = true;
+  for (const { name } of channels) {
+    const [verdict] = await audit(database, { channel: name });
+    assert(verdict !== undefined, 'the audit of a channel has a verdict');
+    messagesLost += verdict.lostCount;
+    isComplete &&= verdict.problems.length === 0;
   }
-  if (count >= until) await delay(1);
-  return count;
+  return { messagesLost, isComplete };
 }
 
-/**
- * JSON messages of exactly `payloadBytes` bytes, as an application would send; different, so that
- * they compress as such do.
- */
-function samplePayloads(payloadBytes: number): Uint8Array[] {
-  const random = processRandom();
-  return Array.from({ length: 1_024 }, (_, index) => {
-    const symbol = ['ACME', 'GLOBEX', 'INITECH', 'HOOLI'][randomBelow(random, 4)];
-    const text = JSON.stringify({
-      type: 'trade',
-      id: index * 7_919,
-      symbol,
-      price: randomBelow(random, 1_000_000) / 100,
-      quantity: randomBelow(random, 1_000),
-      trader: `desk-${randomBelow(random, 50)}`,
-      note: 'settled at venue',
-    });
-    return new TextEncoder().encode(text.padEnd(payloadBytes, ' ').slice(0, payloadBytes));
-  });
-}
-
-function startArchiver(
-  options: ArchiveBenchmarkOptions,
-  channel: string,
-  address: ChannelAddress,
-): Promise<Archiver> {
-  return Archiver.start({
-    databaseUrl: options.databaseUrl,
-    holder: `bench-${process.pid}`,
-    interfaceAddress: options.interfaceAddress,
-    receiveBufferBytes: 8 * 1_048_576,
-    messageBytesMax: MESSAGE_BYTES_DEFAULT_MAX,
-    repairTimeoutMs: 10_000,
-    sourceExpiryMs: 30_000,
-    batchMessagesMax: BATCH_MESSAGES_MAX,
-    batchBytesMax: BATCH_BYTES_MAX,
-    batchAgeMs: BATCH_AGE_MS_DEFAULT,
-    faults: undefined,
-    channels: [channel],
-    registry: openStaticRegistry(new Map([[channel, address]])),
-    shardCount: 1,
-    discoverEveryMs: 60_000,
-    spool: options.spool,
-    log: { info: () => undefined, warn: () => undefined },
-  });
-}
-
-function openPublisher(
-  options: ArchiveBenchmarkOptions,
-  address: ChannelAddress,
-): Promise<ChannelPublisher> {
-  return ChannelPublisher.open({
-    address,
-    source: 'bench',
-    interfaceAddress: options.interfaceAddress,
-    packetBytesMax: options.packetBytesMax,
-    messageBytesMax: 65_536,
-    windowPackets: TRANSMIT_WINDOW_PACKETS_DEFAULT,
-    windowBytes: TRANSMIT_WINDOW_BYTES_DEFAULT,
-    rateBytesPerSec: RATE_BYTES_PER_SEC,
-    flushMs: 1,
-    lingerMs: 100,
-  });
-}
-
-async function storedBytes(database: ArchiveDatabase, channelId: number): Promise<number> {
-  const sizes = await sql<{ bytes: number }>`
+/** Rows of a transaction have one archive time, and no two transactions of a channel the same. */
+async function readStored(
+  database: ArchiveDatabase,
+  channels: readonly StagedChannel[],
+): Promise<{ readonly bytes: number; readonly rows: number; readonly transactions: number }> {
+  const ids = channels.map(({ channelId }) => channelId);
+  const { rows } = await sql<{ bytes: number; rows: number; transactions: number }>`
     SELECT coalesce(sum(pg_column_size(payload) + pg_column_size(published_at)
-      + pg_column_size(run_session) + pg_column_size(run_first) + pg_column_size(run_length)),
-      0)::bigint AS bytes
-    FROM segments WHERE channel_id = ${channelId}`.execute(database);
-  return sizes.rows[0]?.bytes ?? 0;
+             + pg_column_size(run_session) + pg_column_size(run_first)
+             + pg_column_size(run_length)), 0)::bigint AS bytes,
+           count(*) AS rows, count(DISTINCT (channel_id, archived_at)) AS transactions
+    FROM segments WHERE channel_id = ANY (${ids})`.execute(database);
+  return rows[0];
 }
 
-async function serverVersion(database: ArchiveDatabase): Promise<string> {
-  const found = await sql<{ server: string }>`
-    SELECT 'PostgreSQL ' || current_setting('server_version') || ', payload '
-      || CASE attstorage WHEN 'e' THEN 'uncompressed' ELSE
-           CASE attcompression WHEN 'l' THEN 'lz4' WHEN 'p' THEN 'pglz'
-             ELSE current_setting('default_toast_compression') END END
-      || ', fsync ' || current_setting('fsync') AS server
-    FROM pg_attribute WHERE attrelid = 'segments'::regclass AND attname = 'payload'`.execute(
-    database,
-  );
-  return found.rows[0]?.server ?? 'unknown';
-}
-
-function stalled(archived: number, published: number): BackcastError {
+function stalled(archived: number, messages: number): BackcastError {
   const message =
-    `Nothing was archived for ${STALL_MS_MAX / 1000} s; ${archived} of ${published} published ` +
-    "messages are. Look at the database's log.";
+    `Nothing was archived for ${STALL_MS_MAX / 1000} s; ${archived} of ${messages} messages are. ` +
+    "Look at the database's log.";
   return new BackcastError('BACKCAST_AUDIT_FAILED', message);
 }

@@ -27,3 +27,8 @@ export function benchmarkAddress(): ChannelAddress {
 export function yieldTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
+
+/** A clock that all threads of a process share, in milliseconds with fractions. */
+export function absoluteMs(): number {
+  return performance.timeOrigin + performance.now();
+}

@@ -18,7 +18,8 @@ import { BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, type ChannelAddress } from '#base/
 import { ChannelPublisher } from '#client/mod.ts';
 import { Archiver, type SpoolSettings } from '#ingest/mod.ts';
 import { openStaticRegistry } from '#registry/mod.ts';
-import { benchmarkArchive } from './archive.ts';
+import { measureThroughput } from './archive.ts';
+import { openBenchmarkDatabase } from './archive-stage.ts';
 import { benchmarkAddress } from './machine.ts';
 
 const MEBIBYTE = 1_048_576;
@@ -98,18 +99,21 @@ async function measureDrain(archiver: Archiver, publishedCount: () => number) {
 
 /** Messages per second without an outage, medians of runs that take turns. */
 async function measureDirect(spool: SpoolSettings) {
+  await using opened = openBenchmarkDatabase(server.url);
   const rates: Record<'with' | 'without', number[]> = { with: [], without: [] };
   for (let round = 0; round < Number(values.rounds); round += 1) {
     for (const kind of ['without', 'with'] as const) {
-      const { messagesPerSecond } = await benchmarkArchive({
+      const options = {
         databaseUrl: server.url,
         interfaceAddress: '127.0.0.1',
         messages: DIRECT_MESSAGES,
         payloadBytes,
         packetBytesMax: 8_972,
+        shards: 1,
         publisherCount: 1,
         spool: kind === 'with' ? spool : undefined,
-      });
+      };
+      const { messagesPerSecond } = await measureThroughput(options, opened);
       rates[kind].push(messagesPerSecond);
     }
   }

@@ -9,8 +9,14 @@ import pretty from 'pino-pretty';
 import { ensureSchema, openDatabase } from '#archive/mod.ts';
 import { BATCH_BYTES_MAX, type ChannelAddress } from '#base/mod.ts';
 import { ChannelPublisher, ChannelSubscriber } from '#client/mod.ts';
-import { redact, type Config } from '#config/mod.ts';
-import { Archiver, archiverFamilies, type SpoolSettings } from '#ingest/mod.ts';
+import { hasRetention, redact, retentionOf, type Config } from '#config/mod.ts';
+import {
+  Archiver,
+  archiverFamilies,
+  retentionFamilies,
+  type ArchiverOptions,
+  type SpoolSettings,
+} from '#ingest/mod.ts';
 import {
   listenForMetrics,
   type MetricFamily,
@@ -32,6 +38,8 @@ const SOURCE_EXPIRY_MS = 30_000;
 const GROUP_OF_IPV4 = '239.192.0.0';
 const API_CONNECTIONS_MAX = 8;
 const API_STATEMENT_MS_MAX = 15_000;
+/** The server's own limit comes first. */
+const API_SILENCE_MS_MAX = 20_000;
 /** More threads than this do not help one channel, and few hosts have so many busy ones. */
 const SHARDS_AUTO_MAX = 4;
 
@@ -70,6 +78,7 @@ export function startArchiver(
   const { archiver, receiver, publisher } = config;
   return Archiver.start({
     databaseUrl,
+    writeTo: archiver.writeTo,
     holder: archiver.name ?? hostname(),
     interfaceAddress: config.interface,
     ttl: config.multicast.ttl,
@@ -80,6 +89,7 @@ export function startArchiver(
     batchMessagesMax: archiver.batchMessagesMax,
     batchBytesMax: BATCH_BYTES_MAX,
     batchAgeMs: archiver.batchAgeMs,
+    acknowledge: acknowledgedBy(config),
     faults: faultsOf(config),
     capture: captureOf(config),
     channels: archiver.channels,
@@ -90,9 +100,21 @@ export function startArchiver(
     discoverEveryMs: archiver.discoverEveryMs,
     spool: spoolOf(config),
     authentication: config.authentication,
+    retention: retentionSettings(config),
     log: log.child({ part: 'archiver' }),
     startSignal,
   });
+}
+
+function retentionSettings({ retention }: Config): ArchiverOptions['retention'] {
+  if (!hasRetention(retention)) return undefined;
+  const { everyMs } = retention;
+  return { everyMs, policyOf: (channel) => retentionOf(retention, channel) };
+}
+
+function acknowledgedBy({ archiver: { acknowledge } }: Config): readonly string[] {
+  if (typeof acknowledge !== 'boolean') return acknowledge;
+  return acknowledge ? ['*'] : [];
 }
 
 /** Where the archiver spools. A relative folder is one of `home`. */
@@ -115,6 +137,7 @@ export async function startApi(
     url: databaseUrl,
     applicationName: 'backcast replay API',
     statementTimeoutMs: API_STATEMENT_MS_MAX,
+    silenceMsMax: API_SILENCE_MS_MAX,
     poolConnectionsMax: API_CONNECTIONS_MAX,
   });
   try {
@@ -150,7 +173,8 @@ export async function startMetrics(
   const { host, port } = config.metrics;
   if (port === undefined) return undefined;
   const collect = (): MetricFamily[] => {
-    return archiverFamilies(archiver.counters, archiver.durability.state);
+    const { counters, durability, retention } = archiver;
+    return [...archiverFamilies(counters, durability.state), ...retentionFamilies(retention)];
   };
   const listener = await listenForMetrics({ host, port, collect });
   log.info({ url: listener.url }, 'metrics are served');
@@ -164,8 +188,10 @@ export function openPublisher(
   { source, unicast, keys }: EndOptions & { readonly source?: string | undefined },
 ): Promise<ChannelPublisher> {
   const faults = faultsOf(config);
+  const { unarchivedBytesMax } = config.publisher;
   return ChannelPublisher.open({
     ...config.publisher,
+    unarchivedBytesMax: unarchivedBytesMax === 0 ? undefined : unarchivedBytesMax,
     packetBytesMax: packetBytesMaxOf(config, address.group),
     address,
     interfaceAddress: config.interface,

@@ -2,3 +2,4 @@
 
 export * from './publisher.ts';
 export * from './subscriber.ts';
+export type { WaitOptions } from './time-limit.ts';

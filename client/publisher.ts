@@ -1,7 +1,7 @@
 // A publisher for applications: the protocol machine, a socket and the clocks behind three calls.
 // Awaiting `publish` is the back-pressure: it resolves when the message is in the window, at once
-// unless as much waits to be sent as half the window holds. Knows no registry: the caller brings
-// the address.
+// unless as much waits to be sent as half the window holds, or too much is not archived. Knows no
+// registry: the caller brings the address.
 
 import { hostname } from 'node:os';
 import {
@@ -19,6 +19,7 @@ import {
   largestMessageBytes,
   Publisher,
   type PublisherCounters,
+  type PublisherEvent,
   type PublisherOptions,
   type PublisherSnapshot,
   smallestWindow,
@@ -39,6 +40,8 @@ import {
   ZMQ_FRAME_HEADER_BYTES_MAX,
   zmqMessage,
 } from '#multicast/wire/mod.ts';
+import { ArchiveWaits } from './archive-waits.ts';
+import { TimeLimit, type WaitOptions } from './time-limit.ts';
 
 /** What a publisher is opened with. */
 export interface OpenPublisherOptions
@@ -52,10 +55,17 @@ export interface OpenPublisherOptions
       | 'pace'
       | 'flushMs'
       | 'lingerMs'
+      | 'unarchivedBytesMax'
     >,
     TransportOptions {
   /** Name of the publisher across restarts; the host's name by default. */
   readonly source?: string;
+}
+
+/** How far `publish` goes, and how long that may take. */
+export interface PublishOptions extends WaitOptions {
+  /** `accepted`, the default: into the stream. `archived`: until the archive has committed it. */
+  readonly until?: 'accepted' | 'archived';
 }
 
 /** The header of IPv6 has 40 bytes, that of IPv4 20. */
@@ -76,6 +86,7 @@ export class ChannelPublisher implements AsyncDisposable {
   readonly #driver: Driver;
   readonly #countTransport: () => TransportCounters;
   readonly #closed = Promise.withResolvers<void>();
+  readonly #waits: ArchiveWaits;
   #writable: PromiseWithResolvers<void> | undefined;
 
   private constructor(parts: {
@@ -89,6 +100,7 @@ export class ChannelPublisher implements AsyncDisposable {
     this.source = parts.options.source;
     this.address = parts.options.nla;
     this.#machine = parts.machine;
+    this.#waits = new ArchiveWaits((sequence) => parts.machine.archiveStateOf(sequence));
     this.#framing = parts.options.address.framing;
     const headerBytes = this.#framing === 'zmq' ? ZMQ_FRAME_HEADER_BYTES_MAX : 0;
     this.messageBytesMax = parts.options.messageBytesMax - headerBytes;
@@ -104,6 +116,7 @@ export class ChannelPublisher implements AsyncDisposable {
   static async open(options: OpenPublisherOptions): Promise<ChannelPublisher> {
     const fitted = fitToFraming(options);
     checkWindow(fitted);
+    checkUnarchived(fitted);
     const authenticator = authenticatorOf(options.address, options.keys);
     const resources = new AsyncDisposableStack();
     try {
@@ -159,10 +172,36 @@ export class ChannelPublisher implements AsyncDisposable {
     return this.#tryMessage(message, payload.length, publishedAtUs);
   }
 
-  /** Takes the message, waiting for room; resolves with its sequence. Errors as tryPublish. */
-  async publish(payload: Uint8Array): Promise<number> {
+  /**
+   * Takes the message, waiting for room, and with `until: 'archived'` until an archiver that
+   * acknowledges has committed it; resolves with its sequence. Errors: those of tryPublish;
+   * BACKCAST_PUBLISH_TIMEOUT if there was no room in time, and it is not published; the reason of
+   * `signal` at any time; and those of `archived`, when it is published.
+   */
+  async publish(payload: Uint8Array, options?: PublishOptions): Promise<number> {
+    if (options !== undefined) return this.#publishWithin(payload, options);
     while (!this.tryPublish(payload)) await this.writable();
     return this.lastSequence;
+  }
+
+  /** Through which sequence the archive has accounted for everything, as a message or as lost. */
+  get archivedThrough(): number {
+    return this.#machine.archivedThrough;
+  }
+
+  /**
+   * Resolves when the message `sequence`, which was published, is archived. Errors:
+   * BACKCAST_MESSAGE_LOST: the archive has declared it lost; BACKCAST_ARCHIVE_TIMEOUT: nothing is
+   * known in time, and it may be archived all the same; BACKCAST_ARCHIVE_UNKNOWN: nobody can tell;
+   * BACKCAST_USAGE where nobody acknowledges, or there is no such message; the reason of `signal`.
+   */
+  async archived(sequence: number, options: WaitOptions = {}): Promise<void> {
+    requireNative(this.#framing);
+    if (!Number.isInteger(sequence) || sequence < 1 || sequence > this.lastSequence) {
+      const problem = `There is no message ${sequence}: ${this.lastSequence} were published.`;
+      throw new BackcastError('BACKCAST_USAGE', problem);
+    }
+    await this.#waits.wait(sequence, new TimeLimit(options));
   }
 
   /**
@@ -177,6 +216,19 @@ export class ChannelPublisher implements AsyncDisposable {
     const message = zmqMessage(parts);
     while (!this.#tryMessage(message, message.length, wallClockUs())) await this.writable();
     return this.lastSequence;
+  }
+
+  async #publishWithin(payload: Uint8Array, options: PublishOptions): Promise<number> {
+    const isDurable = options.until === 'archived';
+    if (isDurable) requireNative(this.#framing);
+    options.signal?.throwIfAborted();
+    const limit = new TimeLimit(options);
+    while (!this.tryPublish(payload)) {
+      await limit.bound(this.writable(), () => noRoom(limit.timeoutMs, this.snapshot()));
+    }
+    const sequence = this.lastSequence;
+    if (isDurable) await this.#waits.wait(sequence, limit);
+    return sequence;
   }
 
   #tryMessage(message: Uint8Array, messageBytes: number, publishedAtUs: number): boolean {
@@ -207,7 +259,7 @@ export class ChannelPublisher implements AsyncDisposable {
 
   /**
    * Sends what was accepted, marks the end, answers repairs for the linger, then lets go of
-   * everything.
+   * everything. Who then still waits for a message to be archived is told that nobody will know.
    */
   async close(): Promise<void> {
     this.#machine.close(monotonicMs());
@@ -230,14 +282,50 @@ export class ChannelPublisher implements AsyncDisposable {
     this.#resources.use(watch);
   }
 
+  #takeEvent(event: PublisherEvent): void {
+    if (event.kind === 'archived') return this.#waits.archived(event.through);
+    if (event.kind === 'archive_went_back') return this.#waits.wentBack(event.through);
+    if (event.kind === 'closed') {
+      this.#waits.close();
+      this.#closed.resolve();
+    }
+    this.#writable?.resolve();
+    this.#writable = undefined;
+  }
+
   #takeEvents(): void {
     for (let event = this.#machine.pollEvent(); event !== undefined; ) {
-      if (event.kind === 'closed') this.#closed.resolve();
-      this.#writable?.resolve();
-      this.#writable = undefined;
+      this.#takeEvent(event);
       event = this.#machine.pollEvent();
     }
   }
+}
+
+/** Only our own publishers are told what is archived, and only where all of them are ours. */
+function requireNative(framing: Framing): void {
+  if (framing === 'native') return;
+  throw new BackcastError(
+    'BACKCAST_USAGE',
+    `On a channel of framing ${framing}, publishers are not told what is archived. Use framing ` +
+      'native, or publish without waiting for the archive.',
+  );
+}
+
+function checkUnarchived({ address: { framing }, unarchivedBytesMax }: OpenPublisherOptions): void {
+  if (unarchivedBytesMax === undefined || framing === 'native') return;
+  throw new BackcastError(
+    'BACKCAST_CONFIG_INVALID',
+    `A channel of framing ${framing} cannot bound what is not archived ` +
+      '(publisher.unarchivedBytesMax): its publishers are not told what is.',
+  );
+}
+
+function noRoom(timeoutMs: number, { unarchivedBytes }: PublisherSnapshot): BackcastError {
+  return new BackcastError(
+    'BACKCAST_PUBLISH_TIMEOUT',
+    `There was no room for the message within ${timeoutMs} ms; it is not published. ` +
+      `${unarchivedBytes} bytes are not known to be archived (publisher.unarchivedBytesMax).`,
+  );
 }
 
 /**

@@ -193,6 +193,7 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
           this.#unpack(event);
           break;
         case 'lead':
+        case 'conflict':
           break;
         default:
           event satisfies never;

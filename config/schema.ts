@@ -6,17 +6,16 @@ import { Type, type Static } from 'typebox';
 import {
   BATCH_AGE_MS_DEFAULT,
   BATCH_MESSAGES_MAX,
-  FANOUT_MEMBERS_DEFAULT_MAX,
-  FANOUT_MEMBERS_MAX,
   MESSAGE_BYTES_DEFAULT_MAX,
   PACKET_BYTES_MAX,
   PACKET_BYTES_MIN,
   PUBLISH_BYTES_PER_SEC_DEFAULT,
   RECEIVE_WINDOW_PACKETS_MAX,
-  SESSION_LEASE_MS_DEFAULT,
   TRANSMIT_WINDOW_BYTES_DEFAULT,
   TRANSMIT_WINDOW_PACKETS_DEFAULT,
 } from '#base/mod.ts';
+import { AUTHENTICATION, REGISTRY, UNICAST } from './network-schema.ts';
+import { RETENTION } from './retention.ts';
 import { choice, integer } from './setting-types.ts';
 
 const GIBIBYTE = 1_073_741_824;
@@ -80,72 +79,6 @@ const LOG = Type.Object({
   }),
 });
 
-const REGISTRY = Type.Object({
-  kind: choice(['auto', 'file', 'redis'], {
-    description: 'Where channels get their address; `auto`: Redis if there is one, or file.',
-    default: 'auto',
-    env: 'BACKCAST_REGISTRY',
-  }),
-  prefix: Type.String({
-    maxLength: 64,
-    description: 'Start of every Redis key; installations that share a Redis take different ones.',
-    default: 'backcast:',
-  }),
-  leaseMs: integer({
-    description: 'How long an announced session stands without renewal.',
-    range: [1_000, DAY_MS],
-    default: SESSION_LEASE_MS_DEFAULT,
-  }),
-  delivery: choice(['multicast', 'unicast'], {
-    description:
-      'Delivery of channels that are given an address; `unicast` where the network carries no ' +
-      'multicast.',
-    default: 'multicast',
-    env: 'BACKCAST_DELIVERY',
-  }),
-  pool: Type.Object({
-    groups: Type.Array(Type.String(), {
-      minItems: 1,
-      description:
-        'Multicast groups to hand out, IPv4 or IPv6: CIDR blocks, ranges or single groups.',
-      default: ['239.192.0.0/20'],
-    }),
-    ports: Type.Tuple([Type.Integer({ minimum: 1 }), Type.Integer({ maximum: 65_535 })], {
-      description: 'First and last UDP port to hand out; every channel has its own.',
-      default: [20_000, 24_095],
-    }),
-    dport: integer({
-      description: 'PGM data-destination port of the channels handed out.',
-      range: [1, 65_535],
-      default: 7_500,
-    }),
-  }),
-});
-
-const AUTHENTICATION = Type.Object({
-  keysFile: Type.Optional(
-    Type.String({
-      minLength: 1,
-      description:
-        'File with the keys of channels that require authentication; read again when it changes.',
-      env: 'BACKCAST_AUTH_KEYS_FILE',
-    }),
-  ),
-  keys: Type.Optional(
-    Type.String({
-      minLength: 1,
-      description: 'The keys themselves instead of a file: `ID:KEY`, or two separated by a comma.',
-      env: 'BACKCAST_AUTH_KEYS',
-      secret: true,
-    }),
-  ),
-  newChannels: choice(['off', 'required'], {
-    description: 'Whether channels that are given an address from now on require authentication.',
-    default: 'off',
-    env: 'BACKCAST_AUTH_NEW_CHANNELS',
-  }),
-});
-
 const PUBLISHER = Type.Object({
   rateBytesPerSec: integer({
     description: 'Most bytes of data sent per second; repairs may take a quarter on top.',
@@ -183,6 +116,14 @@ const PUBLISHER = Type.Object({
     range: [1, 64 * 1_048_576],
     default: MESSAGE_BYTES_DEFAULT_MAX,
   }),
+  unarchivedBytesMax: integer({
+    description:
+      'Most bytes of packets that may be published and not archived; more have to wait. 0: no ' +
+      'bound. Needs an archiver that acknowledges.',
+    range: [0, 16 * GIBIBYTE],
+    default: 0,
+    env: 'BACKCAST_UNARCHIVED_BYTES',
+  }),
   lingerMs: integer({
     description: 'How long a publisher that ends goes on answering requests for repair.',
     range: [0, 600_000],
@@ -208,22 +149,6 @@ const RECEIVER = Type.Object({
   }),
 });
 
-const UNICAST = Type.Object({
-  ports: Type.Optional(
-    Type.Tuple([Type.Integer({ minimum: 1 }), Type.Integer({ maximum: 65_535 })], {
-      description:
-        'First and last UDP port on which channels of unicast delivery are heard, and requests ' +
-        'for repair by their publishers; any free port if not given.',
-    }),
-  ),
-  membersMax: integer({
-    description:
-      'Most members of a channel of unicast delivery; each packet is sent once to each of them.',
-    range: [1, FANOUT_MEMBERS_MAX],
-    default: FANOUT_MEMBERS_DEFAULT_MAX,
-  }),
-});
-
 const ARCHIVER = Type.Object({
   name: Type.Optional(
     Type.String({
@@ -239,10 +164,27 @@ const ARCHIVER = Type.Object({
     default: ['*'],
     env: 'BACKCAST_CHANNELS',
   }),
+  acknowledge: Type.Union(
+    [Type.Boolean(), Type.Array(Type.String({ pattern: '^[A-Za-z0-9._*-]{1,128}$' }))],
+    {
+      description:
+        'Whether publishers are told what is archived: of all channels, or of those that these ' +
+        'names and patterns name.',
+      default: false,
+      env: 'BACKCAST_ACKNOWLEDGE',
+    },
+  ),
   shards: Type.Union([Type.Literal('auto'), Type.Integer({ minimum: 1, maximum: 256 })], {
     description: 'Worker threads; `auto`: one less than processors, from 1 to 4.',
     default: 'auto',
     env: 'BACKCAST_SHARDS',
+  }),
+  writeTo: choice(['database', 'owner'], {
+    description:
+      'Where batches are sent: through `databaseUrl`; or, of tables that are spread over a Citus ' +
+      'cluster, to the node that owns the channel.',
+    default: 'database',
+    env: 'BACKCAST_WRITE_TO',
   }),
   batchAgeMs: integer({
     description: 'How long the oldest message of a batch waits before the batch is committed.',
@@ -365,6 +307,7 @@ export const CONFIG_SCHEMA = Type.Object({
   receiver: RECEIVER,
   unicast: UNICAST,
   archiver: ARCHIVER,
+  retention: RETENTION,
   api: API,
   metrics: METRICS,
   channels: Type.Array(CHANNEL, {

@@ -92,6 +92,12 @@ const DESCRIPTIONS: Readonly<Record<keyof Numbers, Description>> = {
     unit: 'takeovers',
     sentence: 'Times that this archiver, having stood by, began to write the channel.',
   },
+  handovers: {
+    name: 'backcast_archiver_handovers_total',
+    type: 'counter',
+    unit: 'handovers',
+    sentence: 'Times that this archiver gave the channel to another that was to write it.',
+  },
   rollbacks: {
     name: 'backcast_archiver_rollbacks_total',
     type: 'counter',
@@ -121,6 +127,12 @@ const DESCRIPTIONS: Readonly<Record<keyof Numbers, Description>> = {
     type: 'gauge',
     unit: 'boolean',
     sentence: '1 while the last attempt to commit failed for want of the database, else 0.',
+  },
+  refused: {
+    name: 'backcast_archiver_refused',
+    type: 'gauge',
+    unit: 'boolean',
+    sentence: '1 while the database refuses what there is to be committed, else 0.',
   },
 };
 

@@ -26,6 +26,12 @@ import { type JoinChannel, Memberships } from './memberships.ts';
 import { RejectionLog } from './rejection-log.ts';
 import { SpoolLog } from './spool-log.ts';
 import { untilReachable } from './until-reachable.ts';
+import {
+  keepRetention,
+  newRetentionCounters,
+  type RetentionCounters,
+  type RetentionSettings,
+} from './retention-keeper.ts';
 import type { ShardCommand, ShardReport, ShardSettings, ShardStart } from './shard-messages.ts';
 
 /** Where log lines go: a pino logger, or anything with these two. */
@@ -46,6 +52,8 @@ export interface ArchiverOptions extends ShardSettings {
   readonly discoverEveryMs: number;
   /** Where the keys come from, for channels that require authentication. */
   readonly authentication?: KeySettings | undefined;
+  /** What to delete in the background; nothing if not given. */
+  readonly retention?: RetentionSettings | undefined;
   readonly log: ArchiverLog;
   /** A database that is away at the start is waited for until this fires; by default it is not. */
   readonly startSignal?: AbortSignal | undefined;
@@ -79,6 +87,7 @@ export class Archiver implements AsyncDisposable {
   readonly #loops: Promise<void>[] = [];
   readonly #rejections: RejectionLog;
   readonly #spools: SpoolLog;
+  readonly #retention: RetentionCounters = newRetentionCounters();
   #keyRing: KeyRing | undefined;
   #durability: Durability = { state: 'durable', reasons: [] };
   #database: OpenDatabase | undefined;
@@ -117,6 +126,11 @@ export class Archiver implements AsyncDisposable {
   /** Whether the database keeps what it commits; up to a minute old. */
   get durability(): Durability {
     return this.#durability;
+  }
+
+  /** Numbers of what was deleted in the background. */
+  get retention(): Readonly<RetentionCounters> {
+    return this.#retention;
   }
 
   /** Numbers per channel, at most half a second old. */
@@ -175,6 +189,7 @@ export class Archiver implements AsyncDisposable {
       url: databaseUrl,
       applicationName: `backcast archiver ${holder}`,
       statementTimeoutMs: 10_000,
+      silenceMsMax: 12_000,
       poolConnectionsMax: 1,
     });
     await untilReachable(() => this.#prepare(), this.#options.startSignal, this.#options.log);
@@ -184,6 +199,7 @@ export class Archiver implements AsyncDisposable {
       this.#repeat(discoverEveryMs, 'discovering channels', () => this.#discover()),
       this.#repeat(PARTITIONS_EVERY_MS, 'making partitions', () => this.#makePartitions()),
       this.#repeat(DURABILITY_EVERY_MS, 'checking durability', () => this.#checkDurability()),
+      this.#keepRetention(),
     );
   }
 
@@ -193,6 +209,13 @@ export class Archiver implements AsyncDisposable {
     this.#name ??= await claimArchiverName(databaseUrl, holder);
     await this.#makePartitions();
     await this.#checkDurability();
+  }
+
+  async #keepRetention(): Promise<void> {
+    const { retention, databaseUrl, holder, log } = this.#options;
+    if (retention === undefined) return;
+    const options = { ...retention, databaseUrl, holder, log };
+    await keepRetention(options, this.#retention, this.#stopping.signal);
   }
 
   #openKeyRing(): KeyRing | undefined {
@@ -273,6 +296,7 @@ export class Archiver implements AsyncDisposable {
       log: ____,
       authentication: _____,
       startSignal: ______,
+      retention: _______,
       ...settings
     } = this.#options;
     const workerData: ShardStart = { ...settings, keys: this.#keyRing?.keys };

@@ -3,6 +3,7 @@
 import type { BackcastError, Framing, SessionId } from '#base/mod.ts';
 import type { SessionProgress } from '#archive/mod.ts';
 import type { MessagesDelivered, MessagesLost } from '#multicast/core/mod.ts';
+import type { SessionLedger } from './session-ledger.ts';
 import type { Spool } from './spool/mod.ts';
 
 /** What a backlog is made of. */
@@ -34,6 +35,12 @@ export interface BacklogOptions {
   /** The archive has declared lost what is here. */
   readonly onHealing: (messages: MessagesDelivered, heardAtUs: number) => void;
 }
+
+/** What is known of sessions, for who follows them. */
+export type HeardSessions = Pick<
+  SessionLedger,
+  'hasForgotten' | 'find' | 'recall' | 'recallForeign' | 'openSessions'
+>;
 
 /** Sequences that the archive has declared lost, both ends included. */
 export interface ArchivedLoss {

@@ -14,7 +14,7 @@ import type { SessionId } from '#base/mod.ts';
 import type { SessionProgress } from '#archive/mod.ts';
 import type { ReceiverEvent } from '#multicast/core/mod.ts';
 import { ArchivedTrim } from './archived-trim.ts';
-import type { ArchivedState, BacklogOptions } from './backlog-options.ts';
+import type { ArchivedState, BacklogOptions, HeardSessions } from './backlog-options.ts';
 import type { Batcher } from './batcher.ts';
 import { HeardQueue } from './heard-queue.ts';
 import { type KeptEvent, messagesIn } from './kept-events.ts';
@@ -71,10 +71,7 @@ export class Backlog {
   }
 
   /** What is known of the channel's sessions, to the last thing heard. */
-  get sessions(): Pick<
-    SessionLedger,
-    'hasForgotten' | 'recall' | 'recallForeign' | 'openSessions' | 'find'
-  > {
+  get sessions(): HeardSessions {
     return this.#front ?? this.#teller?.batcher.sessions ?? this.#heard;
   }
 
@@ -96,6 +93,7 @@ export class Backlog {
   get isSpooling(): boolean {
     return this.#queue.isSpooling;
   }
+
   /** Whether there is a spool and it can be written. */
   get isSpoolUsable(): boolean {
     return this.#queue.spool !== undefined;
@@ -111,6 +109,11 @@ export class Backlog {
     return this.#teller?.batcher.committedPosition ?? this.#trimming.head;
   }
 
+  /** What is archived through here would not be written again if the archive went back. */
+  get settledPosition(): number {
+    return Math.max(0, this.archivedPosition - this.#recent.messageCount);
+  }
+
   /** The position that the last message heard has or will have. */
   get receivedPosition(): number {
     if (this.#teller === undefined) return this.#trimming.head + this.#queue.messageCount;
@@ -119,20 +122,18 @@ export class Backlog {
 
   /** Messages up to here are in the archive or on the disk. */
   get durablePosition(): number {
-    const { archivedPosition, receivedPosition } = this;
-    if (!this.isSpoolUsable) return archivedPosition;
-    return Math.max(archivedPosition, receivedPosition - this.#queue.kept.messageCount);
+    const durable = this.receivedPosition - this.#queue.kept.messageCount;
+    return Math.max(this.archivedPosition, this.isSpoolUsable ? durable : 0);
   }
 
-  /** The sessions of which something is kept. */
+  /** The sessions of which something is kept that is not archived yet, as far as is known. */
   keptSessions(): ReadonlySet<SessionId> {
     return this.#queue.sessions();
   }
 
   /** Those, and the ones of which something would be told again if the archive went back. */
   rememberedSessions(): ReadonlySet<SessionId> {
-    const recent = this.#recent.all().map(({ event }) => event.session);
-    return this.#queue.sessions().union(new Set(recent));
+    return this.keptSessions().union(this.#recent.sessions());
   }
 
   /** The archive knows this session. */
@@ -142,9 +143,9 @@ export class Backlog {
   }
 
   /**
-   * From now on `batcher` is told: first what is kept, of which only what it does not know. It
-   * has to know all `rememberedSessions` that the archive has. `isOpening`: it was made from the
-   * same state of the archive as this backlog, and nothing has happened since.
+   * From now on `batcher` is told: first what is kept, of which only what it does not know. It has
+   * to know all `rememberedSessions` that the archive has. `isOpening`: nothing has happened since
+   * this backlog was opened, with what the batcher knows.
    */
   lead(batcher: Batcher, isOpening = false): void {
     const { framing, directBytesMax, spool } = this.#options;
@@ -161,6 +162,7 @@ export class Backlog {
       recent: isOpening ? [] : this.#recent.all(),
       spoolNumber: isOpening ? this.#archivedThrough : (spool?.firstNumber ?? 1) - 1,
       onKnown: (event, heardAtUs) => this.#trimming.offer(event, heardAtUs),
+      onRead: (kept) => this.#remember(kept),
       untoldMessages: isOpening ? this.#recoveredMessages : this.#queue.messageCount,
       onLoss: this.#options.onLoss,
     });
@@ -239,7 +241,6 @@ export class Backlog {
     return this.#front;
   }
 
-  /** Whether what comes has to wait, behind something or for room in the batcher. */
   #isBusy(teller: Teller): boolean {
     const hasOnlyMemory = this.#queue.waitsForSpool && !teller.hasRoom;
     return this.#queue.isSpooling || teller.hasUntold || hasOnlyMemory;
@@ -252,16 +253,14 @@ export class Backlog {
   async #recover(): Promise<void> {
     const { spool, sessions } = this.#options;
     if (spool?.isOpen !== true || this.#drain === undefined) return;
-    const { messageCount, hasNews } = await this.#drain.recover(
-      new SessionLedger(sessions),
-      this.#heard,
-      (found) => this.#queue.noteSpooled(found),
+    const archived = new SessionLedger(sessions);
+    const { messageCount, hasNews } = await this.#drain.recover(archived, this.#heard, (found) =>
+      this.#queue.noteSpooled(found),
     );
     this.#queue.recovered(spool.durableThrough);
     this.#archivedThrough = hasNews ? spool.firstNumber - 1 : spool.durableThrough;
-    if (!hasNews) return;
     this.#recoveredMessages = messageCount;
-    this.#queue.startSpooling();
+    if (hasNews) this.#queue.startSpooling();
   }
 
   #startSpooling(): void {
@@ -277,9 +276,9 @@ export class Backlog {
     const retelling = { framing: this.#options.framing, missing: 'corrupt' } as const;
     for (const news of newsOf(front, heard.event, retelling)) follow(front, news, heard.heardAtUs);
     if (this.#queue.keep(heard, nowMs, this.heldBytes)) teller?.addUntold(messagesIn(heard.event));
+    if (teller !== undefined || this.#queue.isSpooling) return this.#work();
     const isMuch = this.#queue.kept.bytes >= this.#options.directBytesMax;
-    if (teller !== undefined || this.#queue.isSpooling) this.#work();
-    else if (isMuch && this.isSpoolUsable) this.#startSpooling();
+    if (isMuch && this.isSpoolUsable) this.#startSpooling();
   }
 
   /** It is in the archive: now, and after the server fails perhaps not. */
@@ -340,6 +339,7 @@ export class Backlog {
     for (let { first } = kept; first !== undefined; { first } = kept) {
       if (first.spoolNumber === 0 || first.spoolNumber > durableThrough) break;
       if (!kept.isFirstTold && teller?.isMemoryNext === true) teller.tellFirstUntold(nowMs);
+      if (kept.isFirstTold) this.#remember(first);
       this.#queue.release();
     }
     this.#options.onWork();

@@ -10,7 +10,7 @@
 // A batch ends between two packets, never inside one, so that a session's resume point is exact.
 
 import { assert, foreignPacketCount, type Framing, type SessionId } from '#base/mod.ts';
-import type { ArchiveBatch, Heal, SessionProgress } from '#archive/mod.ts';
+import type { ArchiveBatch, Conflict, Heal, SessionProgress } from '#archive/mod.ts';
 import type { Segment, SegmentBuilder, SegmentBuilderPool } from '#archive/segment/mod.ts';
 import type {
   MessagesDelivered,
@@ -19,6 +19,7 @@ import type {
   ResumePoint,
 } from '#multicast/core/mod.ts';
 import { type BlockReader, newBlockReader, NO_PUBLISH_TIME } from '#multicast/wire/mod.ts';
+import { conflictOf } from './batcher-conflict.ts';
 import type { HealedBlock } from './healing.ts';
 import { BatchLosses } from './batch-losses.ts';
 import { SessionLedger } from './session-ledger.ts';
@@ -29,6 +30,8 @@ export interface BatcherOptions {
   readonly epoch: number;
   /** Last archived position of the channel. */
   readonly head: number;
+  /** Batches that the channel's archive is made of. */
+  readonly commits: number;
   /** How the channel's packets are cut into messages. */
   readonly framing: Framing;
   /** What the archive knows of the channel's sessions, those opened last at the end. */
@@ -55,6 +58,7 @@ interface OpenBatch {
   readonly firstPosition: number;
   readonly segments: Segment[];
   readonly losses: BatchLosses;
+  readonly conflicts: Conflict[];
   readonly builders: SegmentBuilder[];
   readonly changed: Set<SessionId>;
   messageCount: number;
@@ -180,6 +184,9 @@ export class Batcher {
       case 'lost':
         this.#declare(event, wallClockUs);
         break;
+      case 'conflict':
+        this.#open.conflicts.push(conflictOf(event, wallClockUs));
+        break;
       case 'closed':
         this.#closeSession(event.session, event.cause, wallClockUs);
         break;
@@ -191,7 +198,7 @@ export class Batcher {
     else if (this.#open.heldBytes >= batchBytesMax) this.#close();
   }
 
-  /** Whether messages that were lost are on their way: until then, losses are not what they seem. */
+  /** Whether messages that were lost are on their way into the archive. */
   get isHealing(): boolean {
     return this.#closed.some(isHealing) || (this.#inFlight && isHealing(this.#inFlight)) === true;
   }
@@ -335,15 +342,16 @@ export class Batcher {
   #close(heals: readonly Heal[] = []): void {
     if (this.#builder !== undefined) this.#finishSegment(this.#builder);
     const { number, firstPosition, segments, losses, builders, changed } = this.#open;
-    const { heldBytes, openedAtMs, mark } = this.#open;
+    const { conflicts, heldBytes, openedAtMs, mark } = this.#open;
     const batch: ArchiveBatch = {
       channelId: this.#options.channelId,
       epoch: this.#options.epoch,
       expectedHead: firstPosition - 1,
+      expectedCommits: this.#options.commits + number - 1,
       segments,
       losses: losses.all,
       heals,
-      conflicts: [],
+      conflicts,
       sessions: this.#snapshot(changed),
     };
     this.#closedBytes += heldBytes;
@@ -359,6 +367,7 @@ function newBatch(number: number, firstPosition: number, mark: BatchMark): OpenB
     mark,
     segments: [],
     losses: new BatchLosses(),
+    conflicts: [],
     builders: [],
     changed: new Set(),
     messageCount: 0,
@@ -372,7 +381,8 @@ function isHealing({ batch }: ClosedBatch): boolean {
 }
 
 function isEmpty(batch: OpenBatch): boolean {
-  return batch.messageCount === 0 && batch.changed.size === 0;
+  const isUnchanged = batch.changed.size === 0 && batch.conflicts.length === 0;
+  return batch.messageCount === 0 && isUnchanged;
 }
 
 function nextPosition(batch: OpenBatch): number {

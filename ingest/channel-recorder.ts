@@ -10,7 +10,7 @@
 // is declared lost with that cause.
 
 import type { ArchiveBatch } from '#archive/mod.ts';
-import type { MemberAddress, SessionId } from '#base/mod.ts';
+import { matchesChannelPattern, type MemberAddress, type SessionId } from '#base/mod.ts';
 import { Receiver, type ReceiverEvent, type ResumePoint } from '#multicast/core/mod.ts';
 import {
   authenticatorOf,
@@ -29,10 +29,11 @@ import type { ArchivedState } from './backlog-options.ts';
 import { Batcher } from './batcher.ts';
 import { HealOffering } from './heal-offering.ts';
 import type { HealedBlock } from './healing.ts';
+import { LossLookup } from './loss-lookup.ts';
 import { openBacklog } from './open-backlog.ts';
 import type { ChannelRecorderOptions, RecorderCounters, Term } from './recorder-options.ts';
 import { SessionLookup } from './session-lookup.ts';
-import type { BatchSource } from './shard-writer.ts';
+import type { BatchSource, Refusal } from './shard-writer.ts';
 
 /** A hole found this long after an overrun is the overrun's. */
 const OVERRUN_MEMORY_MS = 30_000;
@@ -46,12 +47,18 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   #epoch = 0;
   readonly #backlog: Backlog;
   readonly #lookup: SessionLookup;
+  readonly #archived: LossLookup | undefined;
+  #driver: Driver | undefined;
   readonly #resources = new AsyncDisposableStack();
   #gate: GatedSocket | undefined;
   #countTransport: () => TransportCounters = newTransportCounters;
   #archivedMessages = 0;
   #commits = 0;
+  #archivedCommits = 0;
   #takeovers = 0;
+  #handovers = 0;
+  #heardCount = 0;
+  #heardAtMs = monotonicMs();
   #rollbacks = 0;
   #healedMessages = 0;
 
@@ -64,8 +71,10 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
       onFound: (progress) => backlog.learn(progress),
       nowMs: monotonicMs,
     });
+    this.#archived = acknowledges(options) ? this.#newArchived() : undefined;
     this.#receiver = new Receiver({
       ...options,
+      acknowledges: this.#archived !== undefined,
       join: 'window',
       random: processRandom(),
       authenticator: authenticatorOf(options.address, options.keys),
@@ -86,7 +95,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
    */
   static async open(
     options: ChannelRecorderOptions,
-    epoch: number | undefined,
+    won: Pick<Term, 'epoch' | 'commits'> | undefined,
   ): Promise<ChannelRecorder> {
     const { address, head, sessions } = options;
     const offering = new HealOffering(options.holder);
@@ -101,7 +110,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     await using opened = new AsyncDisposableStack();
     opened.defer(() => backlog.close());
     const recorder = new ChannelRecorder(options, backlog, offering);
-    if (epoch !== undefined) recorder.#lead({ epoch, head, sessions }, true);
+    if (won !== undefined) recorder.#lead({ ...won, head, sessions }, true);
     await recorder.#listen();
     opened.move();
     return recorder;
@@ -128,7 +137,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   }
 
   /** Numbers for the status line and metrics. */
-  get counters(): Omit<RecorderCounters, 'databaseAway'> {
+  get counters(): Omit<RecorderCounters, 'databaseAway' | 'refused'> {
     return {
       receiver: this.#receiver.counters,
       transport: this.#countTransport(),
@@ -147,6 +156,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
       followedSessions: this.#receiver.sessionCount,
       leading: this.#batcher !== undefined,
       takeovers: this.#takeovers,
+      handovers: this.#handovers,
       rollbacks: this.#rollbacks,
       healedMessages: this.#healedMessages,
       unofferedMessages: this.#offering.droppedMessages,
@@ -156,6 +166,16 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   /** The last position that is known to be archived. */
   get archivedPosition(): number {
     return this.#backlog.archivedPosition;
+  }
+
+  /** What is archived through here would not be written again if the archive went back. */
+  get settledPosition(): number {
+    return this.#backlog.settledPosition;
+  }
+
+  /** The batches that the archive is known to have, while this archiver writes. */
+  get archivedCommits(): number {
+    return this.#archivedCommits;
   }
 
   /** The sessions of which something is kept. */
@@ -189,6 +209,16 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     this.#backlog.stand();
   }
 
+  /** The channel is given to another archiver that is to write it. */
+  handedOver(): void {
+    this.#handovers += 1;
+  }
+
+  /** How long nothing of the channel was heard; about. */
+  silentMs(): number {
+    return monotonicMs() - this.#heardAtMs;
+  }
+
   /** On standby: another has archived this much. */
   handleArchived(state: ArchivedState): void {
     this.#backlog.handleArchived(state);
@@ -218,17 +248,24 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     if (this.#batcher === undefined || batch.epoch !== this.#epoch) return;
     for (const { messageCount } of batch.segments) this.#archivedMessages += messageCount;
     this.#commits += 1;
+    this.#archivedCommits += 1;
     this.#batcher.committed();
     this.#backlog.handleCommitted();
+    this.#archived?.committed(batch);
   }
 
   /** Lets time pass; to be called a few times a second. */
   handleTimeout(nowMs: number): void {
+    const { packetsReceived, spmsReceived, duplicates } = this.#receiver.counters;
+    const heardCount = packetsReceived + spmsReceived + duplicates;
+    if (heardCount !== this.#heardCount) this.#heardAtMs = nowMs;
+    this.#heardCount = heardCount;
     this.#backlog.handleTimeout(nowMs);
+    this.#archived?.handleTimeout();
   }
 
-  fenced(batch: ArchiveBatch, isRolledBack: boolean): void {
-    this.#options.onFenced(batch.epoch, isRolledBack);
+  fenced(refusal: Refusal, batch: ArchiveBatch): void {
+    this.#options.onFenced(batch.epoch, refusal);
   }
 
   /** Stops listening. What was heard, to the last datagram taken, stays to be committed. */
@@ -250,6 +287,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     const { address } = this.#options;
     const batcher = new Batcher({ ...this.#options, ...term, framing: address.framing });
     this.#epoch = term.epoch;
+    this.#archivedCommits = term.commits;
     this.#batcher = batcher;
     this.#backlog.lead(batcher, isOpening);
   }
@@ -269,7 +307,18 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
       sendThrough: send,
       onEvents: () => this.#takeEvents(),
     });
-    this.#resources.use(driver);
+    this.#driver = this.#resources.use(driver);
+  }
+
+  #newArchived(): LossLookup {
+    return new LossLookup({
+      findLosses: this.#options.findLosses,
+      nowMs: monotonicMs,
+      onArchived: (session, archived) => {
+        this.#receiver.acknowledge(session, archived, monotonicMs());
+        this.#driver?.schedule();
+      },
+    });
   }
 
   #takeEvents(): void {
@@ -295,4 +344,10 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
       nowMs - (this.#gate?.overranAtMs ?? Number.NEGATIVE_INFINITY) < OVERRUN_MEMORY_MS;
     return isOurs ? { ...event, cause: 'recorder_overrun' } : event;
   }
+}
+
+/** Publishers of other implementations would not understand. */
+function acknowledges({ acknowledge = [], channel, address }: ChannelRecorderOptions): boolean {
+  const isNamed = acknowledge.some((pattern) => matchesChannelPattern(pattern, channel));
+  return isNamed && address.framing === 'native';
 }

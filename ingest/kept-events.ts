@@ -104,7 +104,7 @@ export class KeptEvents {
     return firsts;
   }
 
-  /** Takes out those that are in no spool and of which `isWanted` holds; none may have been told. */
+  /** Takes out those of which `isWanted` holds and that are in no spool; none may be told. */
   take(isWanted: (event: ReceiverEvent) => boolean): KeptEvent[] {
     assert(this.#toldCount === 0, 'what was told is let go of in order');
     const taken: KeptEvent[] = [];

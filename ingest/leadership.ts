@@ -30,6 +30,7 @@ import {
 } from '#archive/mod.ts';
 import type { Framing } from '#base/mod.ts';
 import { monotonicMs } from '#multicast/udp/mod.ts';
+import { Candidacies } from './candidacy.ts';
 import type { ChannelRecorder } from './channel-recorder.ts';
 import { OFFERED_BYTES_MAX } from './heal-offering.ts';
 import { planHeals } from './healing.ts';
@@ -59,14 +60,17 @@ export interface Place {
   /** Who writes, as far as is known, and since when that one's name is not claimed. */
   leader: string | undefined;
   unclaimedSinceMs: number;
+  /** Since when the channel could be taken, or this archiver writes it; Infinity if neither. */
+  freeSinceMs: number;
+  leadingSinceMs: number;
 }
 
-/** A place for a channel that is heard from position `head` on, and written under `epoch`, if any. */
+/** A place for a channel that is heard from `head` on, and written under `epoch`, if any. */
 export function newPlace({
   head,
   epoch,
   ...rest
-}: Pick<Place, 'channel' | 'channelId' | 'framing' | 'recorder' | 'epoch'> & {
+}: Pick<Place, 'channel' | 'channelId' | 'framing' | 'recorder' | 'epoch' | 'leader'> & {
   readonly head: number;
 }): Place {
   return {
@@ -74,8 +78,9 @@ export function newPlace({
     epoch,
     usedEpoch: epoch ?? 0,
     seenPosition: head,
-    leader: undefined,
     unclaimedSinceMs: Number.POSITIVE_INFINITY,
+    freeSinceMs: Number.POSITIVE_INFINITY,
+    leadingSinceMs: monotonicMs(),
   };
 }
 
@@ -84,17 +89,25 @@ export const LEASE_MS = 8_000;
 const WATCH_MS = 400;
 /** A name that is claimed again within this was never gone: the server may have been restarted. */
 const UNCLAIMED_MS = 900;
+const REFRESH_MS = 2_000;
 const OFFERS_AT_ONCE = 512;
+/** Who is preferred has so long to take a channel that is free before another does. */
+const PREFERENCE_MS = 1_200;
+/** A channel is not handed on more often: each time costs its readers a moment. */
+const HANDOVER_MS_MIN = 30_000;
 
 /** The leases of one shard. */
 export class Leadership {
   readonly #options: LeadershipOptions;
   readonly #places = new Map<string, Place>();
+  readonly #candidacies: Candidacies;
   readonly #stopping = new AbortController();
+  #refreshedAtMs = Number.NEGATIVE_INFINITY;
   #isRenewing = false;
 
   constructor(options: LeadershipOptions) {
     this.#options = options;
+    this.#candidacies = new Candidacies(options.database, options.holder);
   }
 
   /** Takes in a channel that is heard from now on. */
@@ -118,8 +131,9 @@ export class Leadership {
     this.#stopping.abort();
   }
 
-  /** Gives back what is held. */
+  /** Gives back what is held, and is no candidate any more. */
   async release(): Promise<void> {
+    await this.#candidacies.withdraw([...this.#places.values()]).catch(() => undefined);
     for (const { channelId, epoch } of this.#places.values()) {
       if (epoch === undefined) continue;
       await releaseLease(this.#options.database, { channelId, epoch }).catch(() => undefined);
@@ -129,11 +143,13 @@ export class Leadership {
   /** A batch of this epoch was refused. */
   fenced(channel: string, epoch: number, isRolledBack: boolean): void {
     const place = this.#places.get(channel);
-    if (place?.epoch === epoch) this.#stand(place, isRolledBack);
+    if (place?.epoch === epoch) this.#stand(place, isRolledBack ? 'rolled_back' : 'taken');
+    else if (place !== undefined) this.#options.onRole(place);
   }
 
   async #look(): Promise<void> {
     await this.#watch();
+    await this.#refresh();
     await this.#takeOffers();
     await this.#makeOffers();
   }
@@ -160,22 +176,35 @@ export class Leadership {
     await Promise.allSettled(takes);
   }
 
-  /** Whether the channel is to be taken; undefined if not. */
-  #judge(
+  /** How the channel is to be taken; undefined if not, or not yet. */
+  #judge(place: Place, state: ChannelState, unclaimed: ReadonlySet<string>): Takeover | undefined {
+    const { holder } = state;
+    if (holder !== null && holder !== place.leader && holder !== this.#options.holder)
+      this.#options.log('info', 'standing by', { channel: place.channel, holder });
+    place.leader = holder ?? place.leader;
+    const takeover = this.#freedom(place, state, unclaimed);
+    const nowMs = monotonicMs();
+    if (takeover === undefined) place.freeSinceMs = Number.POSITIVE_INFINITY;
+    else place.freeSinceMs = Math.min(place.freeSinceMs, nowMs);
+    const gone = holder === this.#options.holder ? undefined : place.leader;
+    const isPreferred = this.#candidacies.preferred(place, gone) === this.#options.holder;
+    return isPreferred || nowMs - place.freeSinceMs >= PREFERENCE_MS ? takeover : undefined;
+  }
+
+  /** Whether and how the channel could be taken. */
+  #freedom(
     place: Place,
     { holder, epoch, isExpired }: ChannelState,
     unclaimed: ReadonlySet<string>,
   ): Takeover | undefined {
     const nowMs = monotonicMs();
     const { usedEpoch } = place;
-    if (holder !== null && holder !== place.leader && holder !== this.#options.holder)
-      this.#options.log('info', 'standing by', { channel: place.channel, holder });
-    place.leader = holder ?? undefined;
     if (holder === null || isExpired || holder === this.#options.holder) return { usedEpoch };
     if (!unclaimed.has(holder)) place.unclaimedSinceMs = Number.POSITIVE_INFINITY;
     else place.unclaimedSinceMs = Math.min(place.unclaimedSinceMs, nowMs);
-    if (nowMs - place.unclaimedSinceMs < UNCLAIMED_MS) return undefined;
-    return { usedEpoch, overruled: { holder, epoch } };
+    const isGone = nowMs - place.unclaimedSinceMs >= UNCLAIMED_MS;
+    const isFree = isGone || this.#candidacies.isOverruled(place, holder);
+    return isFree ? { usedEpoch, overruled: { holder, epoch } } : undefined;
   }
 
   async #take(place: Place, state: ChannelState, takeover: Takeover): Promise<void> {
@@ -188,7 +217,7 @@ export class Leadership {
       },
     );
     if (result.outcome === 'held') return;
-    const { epoch, head } = result;
+    const { epoch, head, commits } = result;
     place.usedEpoch = epoch;
     place.seenPosition = Math.min(place.seenPosition, head);
     await this.#catchUp(place);
@@ -196,7 +225,9 @@ export class Leadership {
     if (this.#stopping.signal.aborted) return;
     place.epoch = epoch;
     place.leader = holder;
-    recorder.lead({ epoch, head, sessions });
+    place.leadingSinceMs = monotonicMs();
+    place.freeSinceMs = Number.POSITIVE_INFINITY;
+    recorder.lead({ epoch, head, commits, sessions });
     this.#options.onRole(place);
     log('info', 'recording', { channel, head, epoch, after: state.holder ?? undefined });
   }
@@ -216,14 +247,16 @@ export class Leadership {
     return [...(await findSessions(database, channelId, others)), ...sessions];
   }
 
-  #stand(place: Place, isRolledBack: boolean): void {
+  #stand(place: Place, reason: 'taken' | 'rolled_back' | 'given'): void {
+    const isRolledBack = reason === 'rolled_back';
     const { channel, recorder } = place;
     place.epoch = undefined;
     place.unclaimedSinceMs = Number.POSITIVE_INFINITY;
     recorder.stand(isRolledBack);
-    place.seenPosition = recorder.archivedPosition;
+    place.seenPosition = recorder.settledPosition;
     this.#options.onRole(place);
     const { log } = this.#options;
+    if (reason === 'given') return;
     if (isRolledBack) {
       const hint =
         'another server has taken over that lacks the last commits; what is kept here is written ' +
@@ -238,7 +271,8 @@ export class Leadership {
     this.#isRenewing = true;
     const { database, holder } = this.#options;
     const held = this.#leading().map((place) => {
-      return { place, epoch: place.epoch, archived: place.recorder.archivedPosition };
+      const { archivedPosition, archivedCommits } = place.recorder;
+      return { place, epoch: place.epoch, archivedPosition, archivedCommits };
     });
     try {
       const leases = held.map(({ place: { channelId }, epoch }) => ({
@@ -246,12 +280,13 @@ export class Leadership {
         epoch: epoch ?? 0,
       }));
       const renewed = await renewLeases(database, leases, holder, LEASE_MS);
-      const heads = new Map(renewed.map(({ channelId, head }) => [channelId, head]));
-      for (const { place, epoch, archived } of held) {
-        const head = heads.get(place.channelId);
-        const isRolledBack = head !== undefined && head < archived;
-        if (place.epoch === epoch && (head === undefined || isRolledBack))
-          this.#stand(place, isRolledBack);
+      const byId = new Map(renewed.map((lease) => [lease.channelId, lease]));
+      for (const { place, epoch, archivedPosition, archivedCommits } of held) {
+        const lease = byId.get(place.channelId);
+        const isBehind = (lease?.head ?? 0) < archivedPosition;
+        const isRolledBack = isBehind || (lease?.commits ?? 0) < archivedCommits;
+        if (place.epoch === epoch && (lease === undefined || isRolledBack))
+          this.#stand(place, lease === undefined ? 'taken' : 'rolled_back');
       }
     } catch {
       // The writer notices and reports a database that is away; the epoch protects the archive
@@ -259,6 +294,32 @@ export class Leadership {
     } finally {
       this.#isRenewing = false;
     }
+  }
+
+  /** Says that this archiver is there, and gives away what another is to write. */
+  async #refresh(): Promise<void> {
+    const nowMs = monotonicMs();
+    if (nowMs - this.#refreshedAtMs < REFRESH_MS) return;
+    this.#refreshedAtMs = nowMs;
+    await this.#candidacies.refresh([...this.#places.values()]);
+    for (const place of this.#leading()) await this.#considerHandover(place);
+  }
+
+  /** Lets go of a channel that another is to write, if that one is there and hears. */
+  async #considerHandover(place: Place): Promise<void> {
+    const { database, holder, log } = this.#options;
+    const { channel, channelId, epoch, recorder } = place;
+    const to = this.#candidacies.preferred(place);
+    const isDeaf = this.#candidacies.isDeaf(place);
+    const isSettled = monotonicMs() - place.leadingSinceMs >= HANDOVER_MS_MIN;
+    if (to === undefined || to === holder || epoch === undefined) return;
+    if (!isDeaf && !isSettled) return;
+    await releaseLease(database, { channelId, epoch });
+    if (place.epoch !== epoch) return;
+    recorder.handedOver();
+    this.#stand(place, 'given');
+    const message = isDeaf ? 'nothing is heard here: handed over' : 'handed over';
+    log(isDeaf ? 'warn' : 'info', message, { channel, to });
   }
 
   async #takeOffers(): Promise<void> {

@@ -1,8 +1,9 @@
 // What was kept and is committed now, for some seconds more: a server that takes over from one that
 // failed may lack the last commits, and then only those who heard the messages have them. Pure.
 
+import type { SessionId } from '#base/mod.ts';
 import type { MessagesDelivered, MessagesLost, ReceiverEvent } from '#multicast/core/mod.ts';
-import type { KeptEvent } from './kept-events.ts';
+import { type KeptEvent, messagesIn } from './kept-events.ts';
 
 /** A range that was heard, and behind which entry of the spool it lies. */
 export interface RecentEvent {
@@ -26,10 +27,16 @@ export class RecentEvents {
   #events: (Dated | undefined)[] = [];
   #head = 0;
   #bytes = 0;
+  #messageCount = 0;
 
-  /** Memory that they hold. */
-  get bytes(): number {
-    return this.#bytes;
+  /** Messages in them. */
+  get messageCount(): number {
+    return this.#messageCount;
+  }
+
+  /** The sessions that they are about. */
+  sessions(): Set<SessionId> {
+    return new Set(this.all().map(({ event }) => event.session));
   }
 
   /** All of them, the oldest first. */
@@ -37,12 +44,13 @@ export class RecentEvents {
     return this.#events.slice(this.#head).filter((it) => it !== undefined);
   }
 
-  /** Takes what was kept, if it is a range; `spoolBefore`: the last entry of the spool before it. */
+  /** Takes what was kept, if it is a range; `spoolBefore`: the spool's last entry before it. */
   push({ event, heardAtUs, spoolNumber }: KeptEvent, spoolBefore: number, nowMs: number): void {
     if (event.kind !== 'messages' && event.kind !== 'lost') return;
     const before = spoolNumber === 0 ? spoolBefore : spoolNumber - 1;
     this.#events.push({ event, heardAtUs, spoolBefore: before, atMs: nowMs });
     this.#bytes += bytesOf(event);
+    this.#messageCount += messagesIn(event);
   }
 
   /** Lets go of what is old, and of the oldest beyond `bytesMax`. */
@@ -50,6 +58,7 @@ export class RecentEvents {
     for (let oldest = this.#events[this.#head]; oldest; oldest = this.#events[this.#head]) {
       if (nowMs - oldest.atMs < RECENT_MS_MAX && this.#bytes <= bytesMax) break;
       this.#bytes -= bytesOf(oldest.event);
+      this.#messageCount -= messagesIn(oldest.event);
       this.#events[this.#head] = undefined;
       this.#head += 1;
     }

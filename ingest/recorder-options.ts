@@ -2,10 +2,17 @@
 
 import type { SessionProgress } from '#archive/mod.ts';
 import type { SegmentBuilderPool } from '#archive/segment/mod.ts';
-import type { BackcastError, ChannelAddress, MemberAddress, SessionId } from '#base/mod.ts';
+import type {
+  BackcastError,
+  ChannelAddress,
+  MemberAddress,
+  SequenceRange,
+  SessionId,
+} from '#base/mod.ts';
 import type { LatencySnapshot, ReceiverCounters, ReceiverEvent } from '#multicast/core/mod.ts';
 import type { KeySource, PortRange, TransportCounters } from '#multicast/udp/mod.ts';
 import type { SpoolSettings } from './open-backlog.ts';
+import type { Refusal } from './shard-writer.ts';
 
 /** What every channel of an archiver has in common. */
 export interface RecordingSettings {
@@ -20,6 +27,8 @@ export interface RecordingSettings {
   readonly batchMessagesMax: number;
   readonly batchBytesMax: number;
   readonly batchAgeMs: number;
+  /** Names and patterns of channels whose publishers are told what is archived; none by default. */
+  readonly acknowledge?: readonly string[] | undefined;
   /** Faults to inject, as the loss injector reads them; undefined for none. */
   readonly faults: string | undefined;
   /** First and last port on which channels of unicast delivery are heard; any if not given. */
@@ -44,6 +53,8 @@ export interface ChannelRecorderOptions extends RecordingSettings {
   readonly recentBytesMax: () => number;
   /** What the archive has of these sessions. */
   readonly findSessions: (sessions: readonly SessionId[]) => Promise<readonly SessionProgress[]>;
+  /** The last losses of a session in the archive. */
+  readonly findLosses: (session: SessionId, count: number) => Promise<readonly SequenceRange[]>;
   readonly builders: SegmentBuilderPool;
   readonly keys: KeySource | undefined;
   /** A channel of unicast delivery is heard at this place, of which its publishers must know. */
@@ -56,7 +67,7 @@ export interface ChannelRecorderOptions extends RecordingSettings {
    * Nothing more can be written under this epoch: somebody else writes, or the archive has gone
    * back.
    */
-  readonly onFenced: (epoch: number, isRolledBack: boolean) => void;
+  readonly onFenced: (epoch: number, refusal: Refusal) => void;
   /** The spool cannot be used; undefined: it can be again. Told once per change. */
   readonly onSpool: (problem: BackcastError | undefined) => void;
 }
@@ -65,6 +76,7 @@ export interface ChannelRecorderOptions extends RecordingSettings {
 export interface Term {
   readonly epoch: number;
   readonly head: number;
+  readonly commits: number;
   readonly sessions: readonly SessionProgress[];
 }
 
@@ -101,6 +113,8 @@ export interface RecorderCounters {
   readonly leading: boolean;
   /** Times that it began to. */
   readonly takeovers: number;
+  /** Times that it gave the channel to another archiver. */
+  readonly handovers: number;
   /** Times that the archive was found to have gone back. */
   readonly rollbacks: number;
   /** Messages that others had and that this archiver stored after they were declared lost. */
@@ -109,4 +123,6 @@ export interface RecorderCounters {
   readonly unofferedMessages: number;
   /** Whether the database was away when something was last to be committed. */
   readonly databaseAway: boolean;
+  /** Whether the database refuses what there is to be committed. */
+  readonly refused: boolean;
 }

@@ -8,6 +8,8 @@ import type { RecorderCounters, RecordingSettings } from './recorder-options.ts'
 /** What a shard is started with. */
 export interface ShardSettings extends RecordingSettings {
   readonly databaseUrl: string;
+  /** Whether batches go to `databaseUrl`, the default, or to the node that owns the channel. */
+  readonly writeTo?: 'database' | 'owner' | undefined;
   /** Name of this archiver in leases. */
   readonly holder: string;
 }

@@ -1,5 +1,5 @@
-// A share of the archiver's channels: for each a recorder, for all of them one writer and one
-// connection to PostgreSQL. Runs in a worker thread (shard-worker.ts), shares nothing with other
+// A share of the archiver's channels: for each a recorder, for all of them one writer and a few
+// connections to PostgreSQL. Runs in a worker thread (shard-worker.ts), shares nothing with other
 // shards. Hears every channel, from where the archive ends; who of several archivers writes it is
 // decided next door (leadership).
 
@@ -8,26 +8,33 @@ import {
   Appender,
   type ArchiveDatabase,
   ensureChannel,
+  findOwnerUrl,
   findSessions,
   loadSessions,
   openDatabase,
+  OwnerAppender,
+  readLastLosses,
 } from '#archive/mod.ts';
 import { SegmentBuilderPool } from '#archive/segment/mod.ts';
 import { BackcastError, type ChannelAddress } from '#base/mod.ts';
 import type { ReceiverEvent } from '#multicast/core/mod.ts';
-import { type AuthenticationKey, monotonicMs } from '#multicast/udp/mod.ts';
+import { type AuthenticationKey, monotonicMs, processRandom } from '#multicast/udp/mod.ts';
 import { ChannelRecorder } from './channel-recorder.ts';
 import { LEASE_MS, Leadership, newPlace, type Place } from './leadership.ts';
 import type { RecorderCounters } from './recorder-options.ts';
 import type { ShardReport, ShardStart } from './shard-messages.ts';
-import { ShardWriter } from './shard-writer.ts';
+import { type BatchSource, ShardWriter } from './shard-writer.ts';
 
 /** Between two attempts to take up a channel while the database is away. */
 const RETRY_MS = 1_000;
+/** Connections on which a shard commits; each is opened when channels first wait for each other. */
+const COMMITS_AT_ONCE_MAX = 4;
 /** How often the channels look at what waits for the database. */
 const TICK_MS = 250;
 /** What all channels together may hold of what is committed, in case that the archive goes back. */
 const RECENT_BYTES_MAX = 16 * 1_048_576;
+/** Of the small statements; the server's own limit comes first. */
+const STATEMENTS = { statementTimeoutMs: 10_000, silenceMsMax: 12_000 };
 /** After a stop, how long what was heard may take to be committed. */
 const DRAIN_MS_MAX = 3_000;
 
@@ -53,15 +60,18 @@ export class Shard {
     const applicationName = `backcast archiver ${settings.holder}`;
     const url = settings.databaseUrl;
     const open = this.#resources.use(
-      openDatabase({ url, applicationName, statementTimeoutMs: 10_000, poolConnectionsMax: 2 }),
-    );
-    const appender = this.#resources.use(
-      new Appender({ url, applicationName, holder: settings.holder }),
+      openDatabase({ url, applicationName, ...STATEMENTS, poolConnectionsMax: 2 }),
     );
     this.#database = open.database;
+    const appenders = Array.from({ length: COMMITS_AT_ONCE_MAX }, () =>
+      this.#resources.use(this.#newAppender(applicationName)),
+    );
     this.#writer = new ShardWriter({
-      append: (batch) => appender.append(batch),
+      append: (batch, lane) => appenders[lane].append(batch),
+      laneCount: COMMITS_AT_ONCE_MAX,
       nowMs: monotonicMs,
+      random: processRandom(),
+      onRefusal: (source, state, error) => this.#logRefusal(source, state, error),
       onDatabase: (state, error) => {
         if (state === 'back') this.#log('info', 'database is back', {});
         else this.#log('warn', 'database is away', { reason: error?.message });
@@ -72,6 +82,17 @@ export class Shard {
       holder: settings.holder,
       onRole: (place) => this.#setRole(place),
       log: (level, message, fields) => this.#log(level, message, fields),
+    });
+  }
+
+  #newAppender(applicationName: string): Appender | OwnerAppender {
+    const { databaseUrl: url, holder, writeTo } = this.#settings;
+    const options = { url, applicationName, holder };
+    if (writeTo !== 'owner') return new Appender(options);
+    return new OwnerAppender({
+      ...options,
+      findUrl: (channelId) => findOwnerUrl(this.#database, url, channelId),
+      nowMs: monotonicMs,
     });
   }
 
@@ -125,8 +146,9 @@ export class Shard {
   /** Numbers per channel. */
   counters(): Record<string, RecorderCounters> {
     const databaseAway = this.#writer.isAway;
-    const numbers = [...this.#recorders].map(([name, { counters }]) => {
-      return [name, { ...counters, databaseAway }] as const;
+    const numbers = [...this.#recorders].map(([name, recorder]) => {
+      const refused = this.#writer.isRefused(recorder);
+      return [name, { ...recorder.counters, databaseAway, refused }] as const;
     });
     return Object.fromEntries(numbers);
   }
@@ -158,7 +180,7 @@ export class Shard {
     const channelId = await ensureChannel(this.#database, channel, address);
     const lease = await acquireLease(this.#database, channelId, holder, LEASE_MS);
     const sessions = await loadSessions(this.#database, channelId);
-    const epoch = lease.outcome === 'acquired' ? lease.epoch : undefined;
+    const won = lease.outcome === 'acquired' ? lease : undefined;
     const { head } = lease;
     const recorder = await ChannelRecorder.open(
       {
@@ -169,28 +191,38 @@ export class Shard {
         head,
         sessions,
         findSessions: (asked) => findSessions(this.#database, channelId, asked),
+        findLosses: (session, count) => readLastLosses(this.#database, channelId, session, count),
         recentBytesMax: () => RECENT_BYTES_MAX / Math.max(1, this.#recorders.size),
         builders: this.#builders,
         keys: this.#keySource,
         onListening: (at) => this.#report({ kind: 'listening', channel, at }),
         onWork: () => this.#writer.wake(),
         onSession: (event) => this.#logSession(channel, event),
-        onFenced: (ofEpoch, isRolledBack) =>
-          this.#leadership.fenced(channel, ofEpoch, isRolledBack),
+        onFenced: (epoch, { outcome }) =>
+          this.#leadership.fenced(channel, epoch, outcome === 'rolled_back'),
         onSpool: (problem) => {
           if (problem === undefined) this.#log('info', 'the spool can be used again', { channel });
           else this.#log('warn', 'the spool cannot be used', { channel, reason: problem.message });
         },
       },
-      epoch,
+      won && { epoch: won.epoch, commits: won.commits },
     );
     this.#recorders.set(channel, recorder);
     const { group, port, dport, framing } = address;
-    const place = newPlace({ channel, channelId, framing, recorder, epoch, head });
+    const leader = won === undefined && 'holder' in lease ? lease.holder : holder;
+    const place = newPlace({
+      channel,
+      channelId,
+      framing,
+      recorder,
+      epoch: won?.epoch,
+      head,
+      leader,
+    });
     this.#leadership.add(place);
     this.#setRole(place);
     const at = { channel, group, port, dport, head };
-    if (lease.outcome === 'acquired') this.#log('info', 'recording', { ...at, epoch });
+    if (lease.outcome === 'acquired') this.#log('info', 'recording', { ...at, epoch: lease.epoch });
     else this.#log('info', 'standing by', { ...at, holder: lease.holder });
     this.#report({ kind: 'recording', channel });
   }
@@ -204,9 +236,24 @@ export class Shard {
   #logSession(channel: string, event: Exclude<ReceiverEvent, { kind: 'messages' }>): void {
     const { kind, ...rest } = event;
     if (kind === 'source' || kind === 'lead') return;
-    const level = kind === 'lost' ? 'warn' : 'info';
-    const what = { opened: 'session heard', lost: 'messages lost', closed: 'session over' }[kind];
+    const level = kind === 'lost' || kind === 'conflict' ? 'warn' : 'info';
+    const what = {
+      opened: 'session heard',
+      lost: 'messages lost',
+      conflict: 'messages came twice with different content',
+      closed: 'session over',
+    }[kind];
     this.#log(level, what, { channel, ...rest });
+  }
+
+  #logRefusal(
+    source: BatchSource,
+    state: 'refused' | 'taken',
+    error: BackcastError | undefined,
+  ): void {
+    const channel = [...this.#recorders].find(([, recorder]) => recorder === source)?.[0];
+    if (state === 'taken') this.#log('info', 'the database takes the channel again', { channel });
+    else this.#log('warn', 'the database refuses the channel', { channel, reason: error?.message });
   }
 
   #fail(error: unknown): void {

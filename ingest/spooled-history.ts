@@ -44,6 +44,7 @@ export function newsOf(
       return known?.state === 'closed' ? [] : [event];
     case 'source':
     case 'lead':
+    case 'conflict':
     case 'closed':
       return known === undefined || known.state === 'closed' ? [] : [event];
     case 'messages':
@@ -74,6 +75,8 @@ export function follow(ledger: SessionLedger, event: ReceiverEvent, wallClockUs:
     case 'lead':
       if (event.sequence > ledger.progressOf(session).lead)
         ledger.change(session, 0).lead = event.sequence;
+      break;
+    case 'conflict':
       break;
     case 'closed':
       closeSession(ledger, session, event.cause === 'fin' ? 'closed' : 'expired', wallClockUs);

@@ -1,7 +1,7 @@
 // Tells one batcher what was heard, in order: what was committed once and may not be any more, what
-// lies in the spool, what is kept in memory. Serves for as long as this archiver writes the channel;
-// the next time, another one begins at the start again. Decides nothing about time or room on the
-// disk (backlog).
+// lies in the spool, what is kept in memory. Serves for as long as this archiver writes the
+// channel; the next time, another one begins at the start again. Decides nothing about time or room
+// on the disk (backlog).
 
 import type { Framing } from '#base/mod.ts';
 import type { MessagesLost, ReceiverEvent } from '#multicast/core/mod.ts';
@@ -34,6 +34,8 @@ export interface TellerOptions {
   readonly untoldMessages: number;
   /** These messages were damaged in the spool. */
   readonly onLoss: (loss: MessagesLost) => void;
+  /** It was read from the spool, and has been told. */
+  readonly onRead: (kept: KeptEvent) => void;
   /** The batcher knows it, or part of it, already; perhaps as lost. */
   readonly onKnown: (event: ReceiverEvent, heardAtUs: number) => void;
 }
@@ -209,6 +211,7 @@ export class Teller {
       this.#passThrough(number);
       this.#untold(-messagesIn(spooled.event));
       this.hand(spooled, nowMs);
+      this.#options.onRead({ ...spooled, ordinal: 0, spoolNumber: number });
     }
   }
 

@@ -7,6 +7,7 @@ import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import { LOSS_CAUSES, SEGMENT_MESSAGES_MAX } from '#base/mod.ts';
 import { CONFLICTS } from './conflict-tables.ts';
+import { DELETIONS, DELETIONS_INDEX, HOLDS } from './retention-tables.ts';
 import { CANDIDATES, HEAL_OFFERS } from './standby-tables.ts';
 
 /** How the arrays of a segment are compressed; `none` keeps them outside the row as they are. */
@@ -42,6 +43,7 @@ const LEASES = `
 CREATE TABLE leases (
   epoch bigint NOT NULL,
   head bigint NOT NULL CONSTRAINT leases_head_check CHECK (head >= 0),
+  commits bigint NOT NULL,
   expires_at timestamptz NOT NULL,
   channel_id int NOT NULL CONSTRAINT leases_channel_fk REFERENCES channels,
   holder text,
@@ -137,6 +139,8 @@ CREATE TABLE partition_bounds (
   last_position bigint NOT NULL,
   min_published_at timestamptz NOT NULL,
   max_published_at timestamptz NOT NULL,
+  message_count bigint NOT NULL,
+  payload_bytes bigint NOT NULL,
   channel_id int NOT NULL CONSTRAINT partition_bounds_channel_fk REFERENCES channels,
   CONSTRAINT partition_bounds_pk PRIMARY KEY (channel_id, partition_start)
 )`;
@@ -153,6 +157,9 @@ const TABLES = [
   CANDIDATES,
   HEAL_OFFERS,
   'CREATE INDEX losses_after_position ON losses (channel_id, after_position)',
+  DELETIONS,
+  DELETIONS_INDEX,
+  HOLDS,
 ];
 
 function storage(compression: StoredCompression): string[] {

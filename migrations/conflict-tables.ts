@@ -1,6 +1,6 @@
 // The table of what was told twice with different bytes.
 
-/** Kept for ever: a conflict says that a publisher, a network or an archive is not to be trusted. */
+/** A conflict says that a publisher, a network or an archive is not to be trusted. */
 export const CONFLICTS = `
 CREATE TABLE conflicts (
   session_id bigint NOT NULL,

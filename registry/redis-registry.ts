@@ -3,8 +3,9 @@
 // running while Redis is away, and so that everybody together can rebuild what Redis has lost
 // (`reconcile`). Holds no truth of the archive: losing all of it loses no message.
 
+import { setTimeout as delay } from 'node:timers/promises';
 import {
-  BackcastError,
+  type BackcastError,
   FANOUT_MEMBERS_DEFAULT_MAX,
   isChannelName,
   SESSION_LEASE_MS_DEFAULT,
@@ -34,16 +35,20 @@ import { byAge, requireRoom } from './members.ts';
 import { parsePool, POOL_DEFAULT, poolExhausted, preferredSlot, type AddressPool } from './pool.ts';
 import { RedisConnection, type ReachabilityChange } from './redis-connection.ts';
 import {
+  conflictText,
   formatAddress,
   formatProperties,
   LEASE,
   LEASED,
+  type LeasedText,
   LIST,
   LOOKUP,
   parseAddressText,
+  parseLeased,
   RESOLVE,
   RESTORE,
 } from './redis-scripts.ts';
+import { isAboutTheStore, whileAway } from './store-troubles.ts';
 import type {
   ChannelMember,
   InvalidEntry,
@@ -58,6 +63,9 @@ import type {
 /** Start of every key unless told otherwise. */
 export const REDIS_PREFIX_DEFAULT = 'backcast:';
 
+/** An archiver looks every second, unless told otherwise, and writes back what is missing. */
+const SETTLE_MS_DEFAULT = 2_000;
+
 /** What a Redis registry is told. */
 export interface RedisRegistryOptions extends RegistryOptions {
   /** redis://, rediss:// or unix:///path/to/socket. */
@@ -66,6 +74,11 @@ export interface RedisRegistryOptions extends RegistryOptions {
   readonly prefix?: string;
   /** File in which answers are remembered across restarts; none by default. */
   readonly cachePath?: string;
+  /**
+   * How long a Redis without any channel is given to be told what it has lost, before a new channel
+   * is given an address there.
+   */
+  readonly settleMs?: number;
   /** Called when Redis goes away and when it comes back. */
   readonly onReachability?: (change: ReachabilityChange) => void;
 }
@@ -85,13 +98,9 @@ export async function openRedisRegistry(options: RedisRegistryOptions): Promise<
 
 interface CheckedOptions extends RegistryOptions {
   readonly prefix?: string;
+  readonly settleMs?: number;
   readonly parsedPool: AddressPool;
   readonly onInvalid: (entry: InvalidEntry) => void;
-}
-
-interface LeasedText {
-  readonly value: unknown;
-  readonly remainingMs: number;
 }
 
 class RedisRegistry implements Registry {
@@ -100,6 +109,7 @@ class RedisRegistry implements Registry {
   readonly #pool: AddressPool;
   readonly #prefix: string;
   readonly #leaseMs: number;
+  readonly #settleMs: number;
   readonly #onInvalid: (entry: InvalidEntry) => void;
   /**
    * Addresses that `resolve` has given out in this process: they do not change under who uses them.
@@ -108,6 +118,8 @@ class RedisRegistry implements Registry {
   readonly #options: RegistryOptions;
   readonly #announced = new Map<string, SessionAnnouncement>();
   readonly #joined = new Map<string, ChannelMember>();
+  /** Channels written back that no reconciliation has told of yet. */
+  #restored: string[] = [];
 
   constructor(connection: RedisConnection, cache: AddressCache, options: CheckedOptions) {
     this.#connection = connection;
@@ -116,6 +128,7 @@ class RedisRegistry implements Registry {
     this.#pool = options.parsedPool;
     this.#prefix = options.prefix ?? REDIS_PREFIX_DEFAULT;
     this.#leaseMs = options.leaseMs ?? SESSION_LEASE_MS_DEFAULT;
+    this.#settleMs = options.settleMs ?? SETTLE_MS_DEFAULT;
     this.#onInvalid = options.onInvalid;
   }
 
@@ -140,12 +153,13 @@ class RedisRegistry implements Registry {
 
   async list(): Promise<ReadonlyMap<string, ChannelAddress>> {
     try {
-      const texts = await this.#evalTexts(LIST, this.#channelsKey);
-      const channels = this.#usable(texts);
-      await this.#cache.put(channels);
-      return channels;
+      const channels = await this.#listed();
+      if (!this.#isMissingIn(channels)) return channels;
+      await this.#restore();
+      return await this.#listed();
     } catch (error) {
       if (this.#cache.size === 0 || !isAboutTheStore(error)) throw error;
+      this.#tellNonsense(error);
       return this.#cache.all();
     }
   }
@@ -209,17 +223,21 @@ class RedisRegistry implements Registry {
   }
 
   async reconcile(): Promise<Reconciliation> {
+    const [announced, joined] = [[...this.#announced.values()], [...this.#joined.values()]];
+    const done = { renewedSessionCount: 0, renewedMemberCount: 0 };
     try {
-      const restoration = await this.#restore();
-      const [announced, joined] = [[...this.#announced.values()], [...this.#joined.values()]];
       for (const session of announced) await this.#lease(leasedSession(session));
+      done.renewedSessionCount = announced.length;
       for (const member of joined) await this.#lease(leasedMember(member));
-      const renewedSessionCount = announced.length;
-      return { ...restoration, renewedSessionCount, renewedMemberCount: joined.length };
+      done.renewedMemberCount = joined.length;
+      const conflicts = await this.#restore();
+      const restoredChannels = this.#restored;
+      this.#restored = [];
+      return { ...done, restoredChannels, conflicts };
     } catch (error) {
       if (!isAboutTheStore(error)) throw error;
-      const nothing = { restoredChannels: [], conflicts: [] };
-      return { ...nothing, renewedSessionCount: 0, renewedMemberCount: 0 };
+      this.#tellNonsense(error);
+      return { ...done, restoredChannels: [], conflicts: [] };
     }
   }
 
@@ -239,6 +257,7 @@ class RedisRegistry implements Registry {
   async #allocate(channel: string, options: ResolveOptions): Promise<ChannelAddress | undefined> {
     const known = await this.lookup(channel);
     if (known !== undefined) return known;
+    await this.#settle();
     const pool = this.#pool;
     const properties = newProperties(channel, options, this.#options);
     const [outcome, text = ''] = await this.#evalTexts(
@@ -254,6 +273,26 @@ class RedisRegistry implements Registry {
     );
     if (outcome === 'exhausted' || outcome === 'overfull') return undefined;
     return await this.#believe(channel, text);
+  }
+
+  /**
+   * A Redis without channels may be one that has lost them: whoever uses one puts it back first,
+   * and nobody else is given its address meanwhile.
+   */
+  async #settle(): Promise<void> {
+    await this.#restore();
+    const count = await this.#connection.run((redis) => redis.hlen(this.#channelsKey));
+    if (count === 0) await delay(this.#settleMs);
+  }
+
+  async #listed(): Promise<Map<string, ChannelAddress>> {
+    const channels = this.#usable(await this.#evalTexts(LIST, this.#channelsKey));
+    await this.#cache.put(channels);
+    return channels;
+  }
+
+  #isMissingIn(channels: ReadonlyMap<string, ChannelAddress>): boolean {
+    return [...this.#cache.all().keys(), ...this.#inUse.keys()].some((name) => !channels.has(name));
   }
 
   async #lease({ kind, channel, name, value }: Leased, news: 'news' | '' = ''): Promise<void> {
@@ -272,11 +311,8 @@ class RedisRegistry implements Registry {
 
   /** The entries of `channel` whose lease stands, unchecked. */
   async #leased(kind: LeaseKind, channel: string): Promise<LeasedText[]> {
-    const texts = await this.#evalTexts(LEASED, this.#leasesKey(kind, channel));
-    const found: LeasedText[] = [];
-    for (let index = 0; index + 1 < texts.length; index += 2)
-      found.push({ remainingMs: Number(texts[index]), value: parseJson(texts[index + 1]) });
-    return found;
+    const asked = this.#leasesKey(kind, channel);
+    return parseLeased(await this.#evalTexts(LEASED, asked, LEASES_MAX[kind]));
   }
 
   async #requireRoom(member: ChannelMember): Promise<void> {
@@ -285,23 +321,27 @@ class RedisRegistry implements Registry {
   }
 
   /**
-   * Writes back the channels that Redis does not have. Those in use here that it has elsewhere are
-   * conflicts.
+   * Writes back the channels that Redis does not have. Answers those in use here that it has
+   * elsewhere.
    */
-  async #restore(): Promise<Pick<Reconciliation, 'restoredChannels' | 'conflicts'>> {
-    const restoredChannels: string[] = [];
+  async #restore(): Promise<readonly InvalidEntry[]> {
     const conflicts: InvalidEntry[] = [];
     const known = new Map([...this.#cache.all(), ...this.#inUse]);
-    if (known.size === 0) return { restoredChannels, conflicts };
+    if (known.size === 0) return conflicts;
     const words = [...known].flatMap(([name, address]) => [name, formatAddress(address)]);
     const answer = await this.#evalTexts(RESTORE, this.#channelsKey, ...words);
     for (let index = 0; index + 2 < answer.length; index += 3) {
       const [channel, outcome, text] = answer.slice(index, index + 3);
-      if (outcome === 'restored') restoredChannels.push(channel);
+      if (outcome === 'restored') this.#restored.push(channel);
       else if (this.#inUse.has(channel))
         conflicts.push({ channel, problem: conflictText(outcome, text) });
     }
-    return { restoredChannels, conflicts };
+    return conflicts;
+  }
+
+  #tellNonsense(error: BackcastError, channel = ''): void {
+    if (error.code === 'BACKCAST_REGISTRY_INVALID')
+      this.#onInvalid({ channel, problem: error.message });
   }
 
   /**
@@ -316,8 +356,7 @@ class RedisRegistry implements Registry {
     } catch (error) {
       const remembered = this.#cache.get(channel);
       if (remembered === undefined || !isAboutTheStore(error)) throw error;
-      if (error.code === 'BACKCAST_REGISTRY_INVALID')
-        this.#onInvalid({ channel, problem: error.message });
+      this.#tellNonsense(error, channel);
       return remembered;
     }
   }
@@ -336,8 +375,9 @@ class RedisRegistry implements Registry {
       const checked = checkAddress(parseAddressText(text), this.#pool);
       if (!isChannelName(channel))
         this.#onInvalid({ channel, problem: 'the name cannot name a channel' });
-      else if (checked.ok) channels.set(channel, checked.value);
-      else this.#onInvalid({ channel, problem: checked.problem });
+      else if (!checked.ok) this.#onInvalid({ channel, problem: checked.problem });
+      const address = checked.ok ? checked.value : this.#cache.get(channel);
+      if (isChannelName(channel) && address !== undefined) channels.set(channel, address);
     }
     return channels;
   }
@@ -349,36 +389,5 @@ class RedisRegistry implements Registry {
   async #evalTexts(script: string, key: string, ...words: (string | number)[]): Promise<string[]> {
     const answer = await this.#eval(script, key, ...words);
     return Array.isArray(answer) ? answer.map(String) : [];
-  }
-}
-
-function isAboutTheStore(error: unknown): error is BackcastError {
-  return (
-    error instanceof BackcastError &&
-    (error.code === 'BACKCAST_REDIS_UNREACHABLE' || error.code === 'BACKCAST_REGISTRY_INVALID')
-  );
-}
-
-/** Lets an outage pass: leases are renewed when Redis is back, and run out by themselves. */
-async function whileAway(attempt: Promise<unknown>): Promise<void> {
-  try {
-    await attempt;
-  } catch (error) {
-    if (!(error instanceof BackcastError) || error.code !== 'BACKCAST_REDIS_UNREACHABLE')
-      throw error;
-  }
-}
-
-function conflictText(outcome: string, text: string): string {
-  if (outcome === 'moved')
-    return `the registry now has it at "${text}"; restart whoever still uses the address it had`;
-  return `its address was given to channel "${text}"; stop one of the two and remove its entry`;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

@@ -89,9 +89,11 @@ return answer`;
  * KEYS: channels. ARGV: name, text, name, text … Writes back what is missing. Answers {name,
  * outcome, text} one after the other: 'restored' with the text, 'moved' with the text that stands
  * there, 'taken' with the name of the channel that has the group or port; nothing for a channel
- * that stands there as it should.
+ * that stands there as it should. {'overfull', count} where there are too many to look through.
  */
 export const RESTORE = `${PRELUDE}
+local count = redis.call('HLEN', key)
+if count > ${REGISTRY_CHANNELS_MAX} then return redis.error_reply('OVERFULL ' .. count) end
 local groups, ports = addresses()
 local answer = {}
 local function report(name, outcome, text)
@@ -134,10 +136,13 @@ if is_new or ARGV[5] == 'news' then redis.pcall('PUBLISH', key, ARGV[1]) end
 return 1`;
 
 /**
- * KEYS: sessions or members of one channel. Answers {remaining ms, text, remaining ms, text …} of
- * those whose lease stands.
+ * KEYS: sessions or members of one channel. ARGV: how many there may be. Answers {remaining ms,
+ * text, remaining ms, text …} of those whose lease stands, or {'overfull', count} where there are
+ * too many.
  */
 export const LEASED = `${PRELUDE}
+local count = redis.call('HLEN', key)
+if count > tonumber(ARGV[1]) then return redis.error_reply('OVERFULL ' .. count) end
 local at = now()
 local answer = {}
 for _, field in ipairs(redis.call('HKEYS', key)) do
@@ -191,4 +196,33 @@ export function parseAddressText(text: string): unknown {
 /** Only the usual digits: 1e4 and 0x50 would be numbers too. */
 function toPort(text: string): number | string {
   return /^[1-9]\d{0,4}$/.test(text) ? Number(text) : text;
+}
+
+/** An entry on lease as Redis answers it, unchecked. */
+export interface LeasedText {
+  readonly value: unknown;
+  readonly remainingMs: number;
+}
+
+/** What LEASED has answered. */
+export function parseLeased(texts: readonly string[]): LeasedText[] {
+  const found: LeasedText[] = [];
+  for (let index = 0; index + 1 < texts.length; index += 2)
+    found.push({ remainingMs: Number(texts[index]), value: parseJson(texts[index + 1]) });
+  return found;
+}
+
+/** What is wrong with a channel that RESTORE could not write back. */
+export function conflictText(outcome: string, text: string): string {
+  if (outcome === 'moved')
+    return `the registry now has it at "${text}"; restart whoever still uses the address it had`;
+  return `its address was given to channel "${text}"; stop one of the two and remove its entry`;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -13,6 +13,7 @@ import { installOpenApi, serveOpenApi } from './plugins/openapi.ts';
 import { installProblems, sendProblem } from './plugins/problems.ts';
 import { createReaderGuard, type ReaderBounds, READERS_MAX, STALL_MS_MAX } from './reader-guard.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
+import { conflictRoutes } from './routes/conflicts.ts';
 import { messageRoutes } from './routes/messages.ts';
 import { operationRoutes } from './routes/operation.ts';
 import { strictValidatorCompiler } from './strict-query.ts';
@@ -75,6 +76,7 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   const { database: opened, readerBounds = DEFAULT_BOUNDS } = options;
   const admitReader = createReaderGuard(readerBounds);
   await app.register(catalogueRoutes, { opened });
+  await app.register(conflictRoutes, { opened });
   await app.register(messageRoutes, { opened, admitReader });
   const collectMetrics = (): readonly MetricFamily[] => [
     ...requestFamilies(),

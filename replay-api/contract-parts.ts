@@ -87,10 +87,12 @@ export const durability: TUnsafe<'durable' | 'degraded'> = oneOf(
 export const cause: TUnsafe<string> = oneOf(Object.keys(LOSS_CAUSES), describeCauses());
 
 /** Whether an answer has all that was asked for. */
-export const status: TUnsafe<'complete' | 'partial' | 'unsettled'> = oneOf(
-  ['complete', 'partial', 'unsettled'] as const,
+export const status: TUnsafe<'complete' | 'partial' | 'deleted' | 'unsettled' | 'unknown'> = oneOf(
+  ['complete', 'partial', 'deleted', 'unsettled', 'unknown'] as const,
   'complete: everything that was asked for is here. partial: what is missing is lost, and named. ' +
-    'unsettled: the archive has not got that far, ask again.',
+    'deleted: some of it was archived and has been deleted by a policy, which is named, as is ' +
+    'what is lost. unsettled: the archive has not got that far, ask again. unknown: the ' +
+    'publisher fell silent before the end of the range; whether it published more, nobody knows.',
 );
 
 function describeCauses(): string {

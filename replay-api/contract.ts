@@ -5,6 +5,8 @@
 
 import { Type, type Static, type TSchema } from 'typebox';
 import { ERRORS, SEQUENCE_MAX } from '#base/mod.ts';
+import { ConflictItem, ConflictPage } from './contract-conflicts.ts';
+import { DeletionItem, DeletionPage, deletedRanges } from './contract-deletions.ts';
 import { Health, Index, Readiness } from './contract-operation.ts';
 import {
   cause,
@@ -65,6 +67,7 @@ export const ChannelItem = Type.Object(
     archivedThrough,
     durability,
     firstPosition: nullable(position('The first position that is kept.')),
+    firstAvailable: position('From this position on nothing has been deleted.'),
     publishedFrom: nullable(instant('The earliest publish time that is kept.')),
     publishedThrough: nullable(instant('The latest publish time that is kept.')),
   },
@@ -91,6 +94,11 @@ export const SessionItem = Type.Object(
     ),
     watermark: position('Through here every sequence is stored or declared lost.', 0),
     lead: position('The highest sequence known to exist.', 0),
+    tail: oneOf(
+      ['open', 'complete', 'unknown'] as const,
+      'What is behind the lead. open: more may come. complete: nothing. unknown: the publisher ' +
+        'fell silent, and what it published last may have been heard by nobody.',
+    ),
     openedAt: instant('When the archiver first heard the session.'),
     seenAt: instant('When it last heard it.'),
     closedAt: nullable(instant('When it ended.')),
@@ -172,6 +180,11 @@ export const MessagePage = Type.Object(
     losses: Type.Array(Type.Ref('Loss#'), {
       description: 'What is lost among the items of this page, in their order.',
     }),
+    deletions: Type.Array(Type.Ref('Deletion#'), {
+      description:
+        'What a policy has deleted among them. One that reaches over the end of the page is ' +
+        'named on the next one again.',
+    }),
     next,
   },
   { $id: 'MessagePage', ...closed },
@@ -192,10 +205,14 @@ export const EndItem = Type.Object(
 );
 
 /** Any line of an NDJSON answer. */
-export const MessageLine = Type.Union([Type.Ref('Message#'), Type.Ref('Loss#'), Type.Ref('End#')], {
-  $id: 'MessageLine',
-  description: 'One JSON object per line: messages, losses where they lie, and an end.',
-});
+export const MessageLine = Type.Union(
+  [Type.Ref('Message#'), Type.Ref('Loss#'), Type.Ref('Deletion#'), Type.Ref('End#')],
+  {
+    $id: 'MessageLine',
+    description:
+      'One JSON object per line: messages, losses and deletions where they lie, and an end.',
+  },
+);
 
 /** How complete a range of a session is. */
 export const CompletenessAnswer = Type.Object(
@@ -218,6 +235,7 @@ export const CompletenessAnswer = Type.Object(
         closed,
       ),
     ),
+    deleted: deletedRanges,
     storedCount: nullable(
       Type.Integer({
         minimum: 0,
@@ -230,7 +248,18 @@ export const CompletenessAnswer = Type.Object(
       minimum: 0,
       description: 'Messages of the range that are lost; packets, for a foreign source.',
     }),
+    deletedCount: nullable(
+      Type.Integer({
+        minimum: 0,
+        description:
+          'Messages that are deleted; null where the range cuts those of a foreign source.',
+      }),
+    ),
     unsettledFrom: nullable(position('The first sequence of the range still to come.')),
+    unknownFrom: nullable(
+      position('The first sequence of the range that nobody can say was published.'),
+    ),
+    tail: Type.Index(SessionItem, ['tail']),
     watermark: position('Through here the archive accounts for the session.', 0),
   },
   { $id: 'Completeness', ...closed },
@@ -243,11 +272,15 @@ export const SHARED_SCHEMAS: readonly TSchema[] = [
   SessionItem,
   ListedLossItem,
   LossItem,
+  DeletionItem,
   MessageItem,
   EndItem,
   ChannelPage,
   SessionPage,
   LossPage,
+  DeletionPage,
+  ConflictItem,
+  ConflictPage,
   MessagePage,
   MessageLine,
   CompletenessAnswer,
@@ -291,7 +324,7 @@ export const SessionsQuery = Type.Object(
   { cursor: cursor('^[0-9]{1,16}~[0-7][0-9a-f]{15}$'), limit },
   closed,
 );
-/** Which losses. */
+/** Which losses, which deletions. */
 export const LossesQuery = Type.Object(
   {
     session: Type.Optional(Type.String(SESSION_TEXT)),

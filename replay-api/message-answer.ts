@@ -6,7 +6,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import {
   type Channel,
-  type Loss,
   loadSources,
   type MessagePage,
   type MessageReading,
@@ -16,7 +15,7 @@ import {
 import type { SessionId } from '#base/mod.ts';
 import { PAGE_ITEMS_DEFAULT } from './contract.ts';
 import { toQueryString } from './message-request.ts';
-import { lossText, type RunStyle, writeRun } from './message-text.ts';
+import { deletionText, lossText, type RunStyle, writeRun } from './message-text.ts';
 
 /**
  * Payload bytes after which a JSON page ends before its limit: one answer stays bearable as one
@@ -49,6 +48,7 @@ export async function jsonPage(answer: MessageAnswer): Promise<JsonPage> {
   const sources = new Sources(answer);
   const style = { order: reading.order, framing: channel.framing };
   const losses: string[] = [];
+  const deletions: string[] = [];
   let items = '';
   let room = limit;
   let payloadBytes = 0;
@@ -57,8 +57,10 @@ export async function jsonPage(answer: MessageAnswer): Promise<JsonPage> {
     const page = await reading.nextPage(room);
     await sources.load(page);
     for (const entry of page.entries) {
-      if (entry.kind === 'loss') losses.push(lossText(entry, sources.of(entry.session)));
-      else items += runText(entry, { ...style, source: sources.of(entry.session) });
+      const source = sources.of(entry.session);
+      if (entry.kind === 'loss') losses.push(lossText(entry, source));
+      else if (entry.kind === 'deletion') deletions.push(deletionText(entry, source));
+      else items += runText(entry, { ...style, source });
     }
     room -= page.messageCount;
     payloadBytes += page.payloadBytes;
@@ -67,12 +69,13 @@ export async function jsonPage(answer: MessageAnswer): Promise<JsonPage> {
   const next = isLast ? null : nextUrl(answer);
   const head = {
     channel: channel.name,
-    status: statusOf(reading, losses.length > 0, isLast),
+    status: statusOf(reading, { losses: losses.length, deletions: deletions.length }, isLast),
     archivedThrough: reading.archivedThrough,
   };
   const text =
     `${JSON.stringify(head).slice(0, -1)},"items":[${items.slice(0, -1)}]` +
-    `,"losses":[${losses.join(',')}],"next":${JSON.stringify(next)}}`;
+    `,"losses":[${losses.join(',')}],"deletions":[${deletions.join(',')}]` +
+    `,"next":${JSON.stringify(next)}}`;
   return { text, next };
 }
 
@@ -91,12 +94,15 @@ async function* remainingChunks(answer: MessageAnswer, first: MessagePage): Asyn
   const sources = new Sources(answer);
   let page = first;
   let count = 0;
-  let hasLosses = false;
+  const missing = { losses: 0, deletions: 0 };
   let lastPosition: number | null = null;
   for (;;) {
     await sources.load(page);
     count += page.messageCount;
-    hasLosses ||= page.entries.some((entry) => entry.kind === 'loss');
+    for (const { kind } of page.entries) {
+      if (kind === 'loss') missing.losses += 1;
+      if (kind === 'deletion') missing.deletions += 1;
+    }
     lastPosition = lastPositionIn(page, reading.order) ?? lastPosition;
     const isEnd = page.isLast || count >= limit;
     const following = isEnd ? undefined : fetchAhead(reading, limit - count);
@@ -108,7 +114,7 @@ async function* remainingChunks(answer: MessageAnswer, first: MessagePage): Asyn
     if (following === undefined) break;
     page = await following;
   }
-  const status = statusOf(reading, hasLosses, page.isLast);
+  const status = statusOf(reading, missing, page.isLast);
   const end = {
     kind: 'end',
     complete: status === 'complete',
@@ -138,8 +144,9 @@ function* pageChunks(
   let text = '';
   for (const entry of page.entries) {
     const source = sources.of(entry.session);
-    if (entry.kind === 'loss') {
-      text += `${lossText(entry, source)}\n`;
+    if (entry.kind !== 'messages') {
+      const write = entry.kind === 'loss' ? lossText(entry, source) : deletionText(entry, source);
+      text += `${write}\n`;
       continue;
     }
     let writtenCount = 0;
@@ -172,11 +179,13 @@ function lastPositionIn(page: MessagePage, order: 'asc' | 'desc'): number | unde
 /** An answer that stops at its limit says nothing of what follows, so that cannot unsettle it. */
 function statusOf(
   reading: MessageReading,
-  hasLosses: boolean,
+  missing: { readonly losses: number; readonly deletions: number },
   isLast: boolean,
-): 'complete' | 'partial' | 'unsettled' {
-  if (reading.unsettled !== undefined && isLast) return 'unsettled';
-  return hasLosses ? 'partial' : 'complete';
+): 'complete' | 'partial' | 'deleted' | 'unsettled' | 'unknown' {
+  const { unsettled } = reading;
+  if (unsettled !== undefined && isLast) return unsettled.isUnknown ? 'unknown' : 'unsettled';
+  if (missing.deletions > 0) return 'deleted';
+  return missing.losses > 0 ? 'partial' : 'complete';
 }
 
 function nextUrl({ channel, reading, limit }: MessageAnswer): string {
@@ -197,7 +206,7 @@ class Sources {
   }
 
   async load(page: MessagePage): Promise<void> {
-    const sessions = new Set(page.entries.map((entry: Loss | MessageRun) => entry.session));
+    const sessions = new Set(page.entries.map(({ session }) => session));
     const unknown = [...sessions].filter((session) => !this.#known.has(session));
     if (unknown.length === 0) return;
     const { opened, channel } = this.#answer;

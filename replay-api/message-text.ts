@@ -1,10 +1,10 @@
-// Messages and losses as JSON text. Hot: NDJSON of a whole channel goes through here, so the text
-// of a message is put together by hand, members that stay the same are made once per run, and
-// nothing is allocated per message but its text. The pages in JSON are made of the same texts, so
-// that the two can not disagree.
+// Messages, losses and deletions as JSON text. Hot: NDJSON of a whole channel goes through here, so
+// the text of a message is put together by hand, members that stay the same are made once per run,
+// and nothing is allocated per message but its text. The pages in JSON are made of the same texts,
+// so that the two can not disagree.
 
 import { isUtf8 } from 'node:buffer';
-import { firstPositionOf, type Loss, type MessageRun } from '#archive/mod.ts';
+import { type Deletion, firstPositionOf, type Loss, type MessageRun } from '#archive/mod.ts';
 import { formatInstant, type Framing } from '#base/mod.ts';
 import { zmqParts } from '#multicast/wire/mod.ts';
 
@@ -69,6 +69,30 @@ export function lossText(loss: Loss, source: string | null): string {
     detectedAt: formatInstant(loss.detectedAtUs),
     declaredAt: formatInstant(loss.declaredAtUs),
   });
+}
+
+/** `deletion` as a JSON object. */
+export function deletionText(deletion: Deletion, source: string | null): string {
+  return JSON.stringify(deletionItem(deletion, source));
+}
+
+/** `deletion` as the contract has it. */
+export function deletionItem(deletion: Deletion, source: string | null): object {
+  const { kind, session, first, last, messageCount: messages, firstPosition } = deletion;
+  return {
+    kind,
+    session,
+    source,
+    first,
+    last,
+    messages,
+    firstPosition,
+    lastPosition: deletion.lastPosition,
+    publishedFrom: formatInstant(deletion.minPublishedAtUs),
+    publishedThrough: formatInstant(deletion.maxPublishedAtUs),
+    deletedAt: formatInstant(deletion.deletedAtUs),
+    policy: deletion.policy,
+  };
 }
 
 const REPLACEMENT = '\ufffd';

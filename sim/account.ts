@@ -93,6 +93,9 @@ export class Account {
         this.#checkCause(event);
         this.#advance(event, event.lastSequence - event.firstSequence + 1, false);
         break;
+      case 'conflict':
+        this.#expect(false, `${session} has two contents for ${event.firstSequence}`);
+        break;
       default:
         event satisfies never;
     }

@@ -31,6 +31,7 @@ export function checkEvents(
   for (const event of events) {
     if (event.kind === 'opened') open.add(event.session);
     if (event.kind === 'opened' || event.kind === 'source' || event.kind === 'lead') continue;
+    if (event.kind === 'conflict') throw new Error(`two contents for ${event.firstSequence}`);
     const before = verdicts.get(event.session);
     if (event.kind === 'closed') {
       open.delete(event.session);

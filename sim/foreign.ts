@@ -14,8 +14,8 @@ const FLAGS_AT = 5;
 const CHECKSUM_AT = 6;
 const TSDU_LENGTH_AT = 14;
 
-/** Where the options begin, by type: ODATA and RDATA, SPMR; 36 in all others. */
-const CHAIN_STARTS: Readonly<Record<number, number>> = { 4: 24, 5: 24, 12: 16 };
+/** Where the options begin, by type: ODATA, RDATA and ACK, SPMR; 36 in all others. */
+const CHAIN_STARTS: Readonly<Record<number, number>> = { 4: 24, 5: 24, 13: 24, 12: 16 };
 
 /** `packet` without the options that are Backcast's own; any packet will do. */
 export function withoutPrivateOptions(packet: Uint8Array): Uint8Array {

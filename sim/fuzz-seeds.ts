@@ -2,7 +2,7 @@
 // each other over a lossy network, so that every kind occurs, with its options.
 
 import { assert, type Framing, isSessionId } from '#base/mod.ts';
-import type { Authenticator } from '#multicast/core/mod.ts';
+import type { Authenticator, ReceiverOptions } from '#multicast/core/mod.ts';
 import { PacketReader, type TransportSession, zmqMessage } from '#multicast/wire/mod.ts';
 import { SIMULATED_CHANNEL, World } from './world.ts';
 
@@ -32,7 +32,7 @@ export interface FuzzedTalk {
   readonly authenticator?: Authenticator | undefined;
 }
 
-/** Enough of a talk that everything is said: SPM, data, fragments, repairs, NAKs, NCFs, FIN. */
+/** Enough that everything is said: SPM, data, fragments, repairs, NAKs, NCFs, ACKs, FIN. */
 const TALK_MS = 3_000;
 const PER_KIND_MAX = 40;
 /** Few, since a session that ended lets nothing more in. */
@@ -45,6 +45,7 @@ export function fuzzSeeds(seed: number, talk: FuzzedTalk = { framing: 'native' }
   const { framing, isForeign = false, authenticator } = talk;
   const member = { address: { ...SIMULATED_CHANNEL, framing }, authenticator };
   for (const join of ['window', 'live'] as const) world.addReceiver({ ...member, join });
+  if (framing === 'native') addAcknowledger(world, member);
   const { node: deaf } = world.addReceiver(member);
   const reader = new PacketReader();
   world.network.drops = (bytes, to) =>
@@ -67,6 +68,16 @@ export function fuzzSeeds(seed: number, talk: FuzzedTalk = { framing: 'native' }
   world.addReceiver({ ...member, join: 'live' });
   world.run(world.nowMs + TALK_MS);
   return seeds;
+}
+
+/** A receiver that calls archived what it hears, but for the last message each time. */
+function addAcknowledger(world: World, member: Partial<ReceiverOptions>): void {
+  const { machine } = world.addReceiver({ ...member, acknowledges: true }, [], (event) => {
+    if (event.kind !== 'messages') return;
+    const { session, lastSequence: through, nextSqn } = event;
+    const lost = [{ first: through, last: through }];
+    machine.acknowledge(session, { through, exactFrom: 1, lost, nextSqn }, world.nowMs);
+  });
 }
 
 /** What is delivered in `world` from now on, a bounded number of each kind. */

@@ -80,6 +80,7 @@ export class FuzzedChannel {
     const remote = { address: SIMULATED_CHANNEL.group, port: randomBelow(this.#random, 65_536) };
     const isGenuine = this.mutator.isGenuine(bytes);
     this.#hand(this.publisher, bytes, remote, isGenuine, nowMs);
+    while (this.publisher.pollEvent() !== undefined);
     for (const receiver of this.receivers) {
       if (isGenuine && receiver.isOutsider) continue;
       this.#hand(receiver.machine, bytes, remote, isGenuine, nowMs);

@@ -1,6 +1,7 @@
 // The real protocol machines in one deterministic world: seeds instead of sleeps.
 
 export * from './checker.ts';
+export * from './durable.ts';
 export { FAULT_CLASSES } from './fault-plan.ts';
 export type { FaultClass } from './fault-plan.ts';
 export { withoutPrivateOptions } from './foreign.ts';

@@ -3,7 +3,7 @@
 // and lost sequences together are [first, watermark], each once; positions are dense; the bytes are
 // those that were published. Not a model of SQL or of disks.
 
-import { assert, type SessionId } from '#base/mod.ts';
+import { assert, type SequenceRange, type SessionId } from '#base/mod.ts';
 import { type ArchiveBatch, headAfter, type SessionProgress } from '#archive/mod.ts';
 import { ARRAY_HEADER_BYTES, type Segment, viewOf } from '#archive/segment/mod.ts';
 import { isSameBytes } from './account.ts';
@@ -13,6 +13,7 @@ interface StoredSession {
   next: number;
   stored: number;
   lost: number;
+  readonly losses: SequenceRange[];
 }
 
 interface AccountedRange {
@@ -49,6 +50,19 @@ export class ModelledStore {
   /** What is durable of the sessions. */
   get sessions(): readonly SessionProgress[] {
     return [...this.#progress.values()];
+  }
+
+  /** What is durable of one message. */
+  stateOf(session: SessionId, sequence: number): 'pending' | 'archived' | 'lost' {
+    const { next, losses } = this.#accounts.get(session) ?? newStored();
+    if (sequence >= next) return 'pending';
+    const isLost = losses.some(({ first, last }) => first <= sequence && sequence <= last);
+    return isLost ? 'lost' : 'archived';
+  }
+
+  /** The last `count` losses of a session, in order. */
+  lastLosses(session: SessionId, count: number): readonly SequenceRange[] {
+    return this.#accounts.get(session)?.losses.slice(-count) ?? [];
   }
 
   /** Gives the channel to a new archiver; the epoch of any other is stale from now on. */
@@ -88,13 +102,16 @@ export class ModelledStore {
     }
     ranges.sort((one, other) => one.first - other.first);
     for (const { session, first, last, isStored } of ranges) {
-      const account = this.#accounts.get(session) ?? { next: 1, stored: 0, lost: 0 };
+      const account = this.#accounts.get(session) ?? newStored();
       this.#accounts.set(session, account);
       const what = `${session} has ${first} where ${account.next} is next`;
       assert(first === account.next && last >= first, `store: ${what}`);
       account.next = last + 1;
       if (isStored) account.stored += last - first + 1;
-      else account.lost += last - first + 1;
+      else {
+        account.lost += last - first + 1;
+        account.losses.push({ first, last });
+      }
     }
   }
 
@@ -116,7 +133,7 @@ export class ModelledStore {
     assert(watermark >= (before?.watermark ?? 0), `store: the watermark of ${session} went back`);
     const isLeadTrue = lead === watermark || this.#payloadOf(session, lead) !== undefined;
     assert(lead >= watermark && isLeadTrue, `store: ${session} leads at ${lead} of ${watermark}`);
-    const { next, stored, lost } = this.#accounts.get(session) ?? { next: 1, stored: 0, lost: 0 };
+    const { next, stored, lost } = this.#accounts.get(session) ?? newStored();
     const isWhole = watermark === next - 1 && stored + lost === watermark - firstArchived + 1;
     const what = `${stored} stored and ${lost} lost of ${firstArchived}-${watermark}`;
     assert(isWhole, `store: ${session} has ${what}`);
@@ -139,4 +156,8 @@ export class ModelledStore {
       }
     }
   }
+}
+
+function newStored(): StoredSession {
+  return { next: 1, stored: 0, lost: 0, losses: [] };
 }

@@ -6,7 +6,7 @@
 import { assert, type Framing, type Random } from '#base/mod.ts';
 import type { ArchiveBatch } from '#archive/mod.ts';
 import { SegmentBuilderPool } from '#archive/segment/mod.ts';
-import { Batcher } from '#ingest/mod.ts';
+import { ArchivedSessions, Batcher, LOOKED_UP_LOSSES } from '#ingest/mod.ts';
 import type { ReceiverEvent, ReceiverOptions, ResumePoint } from '#multicast/core/mod.ts';
 import type { ModelledStore } from './modelled-store.ts';
 import type { SimulatedReceiver, World } from './world.ts';
@@ -24,6 +24,8 @@ export interface RecorderOptions {
   readonly random: Random;
   readonly store: ModelledStore;
   readonly framing: Framing;
+  /** Whether publishers are told what is committed. */
+  readonly acknowledges?: boolean;
   readonly receiver: Partial<ReceiverOptions>;
   /** Hears what the receiver tells, before the batcher does. */
   readonly onEvent: (event: ReceiverEvent) => void;
@@ -50,6 +52,7 @@ export class SimulatedRecorder {
   readonly #options: RecorderOptions;
   readonly #counters: RecorderCounters;
   readonly #batcher: Batcher;
+  readonly #archived: ArchivedSessions;
   #faults: StoreFaults;
   #isCommitting = false;
   #isDead = false;
@@ -64,6 +67,7 @@ export class SimulatedRecorder {
       channelId: 1,
       epoch: store.lease(),
       head: store.head,
+      commits: 0,
       framing: options.framing,
       builders: new SegmentBuilderPool(),
       sessions: store.sessions,
@@ -78,10 +82,18 @@ export class SimulatedRecorder {
       if (typeof resume === 'object') left.push(resume);
     }
     this.receiver = world.addReceiver(
-      { ...options.receiver, recall: (session) => batcher.recall(session) },
+      {
+        ...options.receiver,
+        acknowledges: options.acknowledges ?? false,
+        recall: (session) => batcher.recall(session),
+      },
       left,
       (event) => this.#take(event),
     );
+    this.#archived = new ArchivedSessions((session, archived) => {
+      this.receiver.machine.acknowledge(session, archived, world.nowMs);
+      world.flush(this.receiver.node);
+    });
   }
 
   /** Whether all that was told is durable. */
@@ -153,7 +165,18 @@ export class SimulatedRecorder {
       this.#options.onCommit(batch);
       this.#batcher.committed();
       this.#isCommitting = false;
+      if (this.#options.acknowledges === true) this.#acknowledge(batch);
       this.#wake();
+    });
+  }
+
+  #acknowledge(batch: ArchiveBatch): void {
+    const { world, store } = this.#options;
+    this.#archived.committed(batch);
+    world.schedule(world.nowMs + COMMIT_MS_MIN, () => {
+      if (this.#isDead) return;
+      for (let { unknown } = this.#archived; unknown !== undefined; { unknown } = this.#archived)
+        this.#archived.learn(unknown, store.lastLosses(unknown, LOOKED_UP_LOSSES));
     });
   }
 }

@@ -18,6 +18,7 @@ export function addArchiveCommand(program: Command, host: CommandHost): void {
     .addOption(settingOption('--redis-url <url>', 'redisUrl'))
     .addOption(settingOption('--channels <patterns>', 'archiver.channels'))
     .addOption(settingOption('--name <name>', 'archiver.name'))
+    .addOption(settingOption('--acknowledge <patterns>', 'archiver.acknowledge'))
     .addOption(settingOption('--shards <count>', 'archiver.shards'))
     .addOption(settingOption('--spool-dir <folder>', 'archiver.spool.dir'))
     .addOption(settingOption('--spool-bytes <bytes>', 'archiver.spool.bytesMax'))

@@ -19,6 +19,9 @@ const CHANNEL_COLUMNS: readonly Column<ChannelAudit>[] = [
   { title: 'DUE', cell: ({ dueCount }) => dueCount },
   { title: 'STORED', cell: ({ storedCount }) => storedCount },
   { title: 'LOST', cell: lostText },
+  { title: 'DELETED', cell: ({ deletedCount }) => deletedCount },
+  { title: 'HEALED', cell: ({ healedCount }) => healedCount },
+  { title: 'CONFLICTS', cell: ({ conflictCount }) => conflictCount },
   { title: 'VERDICT', cell: ({ problems }) => (problems.length === 0 ? 'complete' : 'BROKEN') },
 ];
 

@@ -1,5 +1,5 @@
-// `channels`, `sessions` and `losses`: what the archive knows about, as tables or as JSON. Asks the
-// replay API.
+// `channels`, `sessions`, `losses` and `conflicts`: what the archive knows about, as tables or as
+// JSON. Asks the replay API.
 
 import type { Command } from 'commander';
 import { requestList } from '../api-request.ts';
@@ -32,6 +32,7 @@ const SESSION_COLUMNS: readonly Column<Row>[] = [
   { title: 'FIRST', cell: (row) => text(row['firstArchived']) },
   { title: 'WATERMARK', cell: (row) => text(row['watermark']) },
   { title: 'LEAD', cell: (row) => text(row['lead']) },
+  { title: 'TAIL', cell: (row) => text(row['tail']) },
   { title: 'OPENED', cell: (row) => text(row['openedAt']) },
   { title: 'LAST SEEN', cell: (row) => text(row['seenAt']) },
 ];
@@ -45,9 +46,20 @@ const LOSS_COLUMNS: readonly Column<Row>[] = [
   { title: 'CAUSE', cell: (row) => text(row['cause']) },
   { title: 'DECLARED', cell: (row) => text(row['declaredAt']) },
   { title: 'HEALED', cell: (row) => text(row['healedAt']) },
+  { title: 'BY', cell: (row) => text(row['healedBy']) },
 ];
 
-/** Adds the three commands. */
+const CONFLICT_COLUMNS: readonly Column<Row>[] = [
+  { title: 'SESSION', cell: (row) => text(row['session']) },
+  { title: 'SOURCE', cell: (row) => text(row['source']) },
+  { title: 'FIRST', cell: (row) => text(row['first']) },
+  { title: 'LAST', cell: (row) => text(row['last']) },
+  { title: 'NOTICED', cell: (row) => text(row['detectedAt']) },
+  { title: 'BY', cell: (row) => text(row['archiver']) },
+  { title: 'EVIDENCE', cell: (row) => text(row['evidence']) },
+];
+
+/** Adds the four commands. */
 export function addListCommands(program: Command, host: CommandHost): void {
   const channels = program
     .command('channels')
@@ -75,6 +87,15 @@ export function addListCommands(program: Command, host: CommandHost): void {
     return await print(context, options, { rows, columns: LOSS_COLUMNS });
   });
   explain(losses, ['backcast losses demo.orders', 'backcast losses demo.orders --json']);
+
+  const conflicts = program
+    .command('conflicts <channel>')
+    .description('list what came twice on a channel, with different bytes');
+  finish(conflicts, host, async (context, options: ListOptions, channel) => {
+    const rows = await requestList(context, `/v1/channels/${requireChannel(channel)}/conflicts`);
+    return await print(context, options, { rows, columns: CONFLICT_COLUMNS });
+  });
+  explain(conflicts, ['backcast conflicts demo.orders']);
 }
 
 function finish(

@@ -1,6 +1,7 @@
 // `publish`: sends messages to a channel, one per line of standard input or as many as asked for.
 
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
+import type { ChannelPublisher } from '#client/mod.ts';
 import { publisherFamilies, transportFamilies } from '#multicast/metrics/mod.ts';
 import {
   addAddressOptions,
@@ -18,6 +19,7 @@ import {
   type CommandContext,
   type CommandHost,
 } from '../command.ts';
+import { DurablePublishing } from '../durable-publishing.ts';
 import type { Outcome } from '../exit-codes.ts';
 import { Pace, publishLines, publishMadeUp } from '../publish-source.ts';
 import { openCommandRegistry } from '../registry.ts';
@@ -32,9 +34,13 @@ export interface PublishOptions extends AddressOptions, MetricsOptions {
   readonly rate?: number;
   /** Name of this publisher; the host name if not given. */
   readonly source?: string;
+  /** Whether to wait for each message to be archived, and for how long at most. */
+  readonly until: 'accepted' | 'archived';
+  readonly timeoutMs: number;
 }
 
 const SIZE_BYTES_DEFAULT = 140;
+const TIMEOUT_MS_DEFAULT = 30_000;
 
 /** Adds the command. */
 export function addPublishCommand(program: Command, host: CommandHost): void {
@@ -45,6 +51,18 @@ export function addPublishCommand(program: Command, host: CommandHost): void {
     .option('--size <bytes>', 'bytes of a made-up message', wholeNumber(0), SIZE_BYTES_DEFAULT)
     .option('--rate <messages>', 'messages per second', wholeNumber(1))
     .option('--source <name>', 'name of this publisher (default: the host name)')
+    .addOption(
+      new Option('--until <state>', 'when a message is done: once it is sent, or committed')
+        .choices(['accepted', 'archived'])
+        .default('accepted'),
+    )
+    .option(
+      '--timeout-ms <ms>',
+      'longest wait for a message to be archived',
+      wholeNumber(1),
+      TIMEOUT_MS_DEFAULT,
+    )
+    .addOption(settingOption('--unarchived-bytes <bytes>', 'publisher.unarchivedBytesMax'))
     .addOption(settingOption('--interface <interface>', 'interface'))
     .addOption(settingOption('--ttl <hops>', 'multicast.ttl'))
     .addOption(settingOption('--capture <file>', 'capture'))
@@ -55,6 +73,7 @@ export function addPublishCommand(program: Command, host: CommandHost): void {
   explain(command, [
     "echo 'hello' | backcast publish demo.tour --source tour-1",
     'backcast publish demo.tour --count 1000 --size 200 --rate 100',
+    'backcast publish demo.tour --count 100 --until archived --timeout-ms 5000',
     'backcast publish legacy --group 239.10.0.7:3056 --framing raw --count 10',
     "echo 'hello' | backcast publish feed --group 239.10.0.8:5555 --framing zmq",
   ]);
@@ -97,15 +116,30 @@ async function publish(
   });
   const { signal } = context;
   signal.throwIfAborted();
-  const { count: wanted, size, rate } = options;
-  const pace = new Pace(rate, performance.now());
-  const count =
-    wanted === undefined
-      ? await publishLines(publisher, process.stdin, pace, signal)
-      : await publishMadeUp(publisher, { count: wanted, size, pace }, signal);
-  const session = publisher.session;
+  const { session } = publisher;
+  const { count, durable } = await publishAll(publisher, options, signal);
+  const isArchived = (await durable?.settled()) ?? true;
   await resources.disposeAsync();
   const messages = count === 1 ? '1 message' : `${count} messages`;
   note(`published ${messages} to ${channel}, session ${session}`);
-  return signal.aborted ? 'interrupted' : 'ok';
+  if (durable !== undefined) note(durable.summary());
+  if (signal.aborted) return 'interrupted';
+  return isArchived ? 'ok' : 'failure';
+}
+
+/** Publishes what is asked for; `durable` then still waits for what is not archived. */
+async function publishAll(
+  publisher: ChannelPublisher,
+  { count: wanted, size, rate, until, timeoutMs }: PublishOptions,
+  signal: AbortSignal,
+): Promise<{ readonly count: number; readonly durable: DurablePublishing | undefined }> {
+  const isDurable = until === 'archived';
+  const durable = isDurable ? new DurablePublishing(publisher, timeoutMs, signal) : undefined;
+  const into = durable ?? publisher;
+  const pace = new Pace(rate, performance.now());
+  const count =
+    wanted === undefined
+      ? await publishLines(into, process.stdin, pace, signal)
+      : await publishMadeUp(into, { count: wanted, size, pace }, signal);
+  return { count, durable };
 }

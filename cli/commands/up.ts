@@ -40,7 +40,9 @@ export function addUpCommand(program: Command, host: CommandHost): void {
 async function up(context: CommandContext, options: UpOptions): Promise<Outcome> {
   const { config, note, signal } = context;
   const { createLogger, startApi, startArchiver } = await import('../services.ts');
-  const { archiverFamilies } = await import('#ingest/mod.ts');
+  const { archiverFamilies, newRetentionCounters, retentionFamilies } = await import(
+    '#ingest/mod.ts'
+  );
   const { migrateToLatest } = await import('#archive/mod.ts');
   const log = createLogger(config);
   await using resources = new AsyncDisposableStack();
@@ -52,8 +54,11 @@ async function up(context: CommandContext, options: UpOptions): Promise<Outcome>
   const registry = await openCommandRegistry(config, resources, (line) => log.warn(line));
   const started: { archiver?: Archiver } = {};
   const collectMetrics = (): MetricFamily[] => {
-    const { counters = {}, durability } = started.archiver ?? {};
-    return archiverFamilies(counters, durability?.state ?? 'durable');
+    const { counters = {}, durability, retention } = started.archiver ?? {};
+    return [
+      ...archiverFamilies(counters, durability?.state ?? 'durable'),
+      ...retentionFamilies(retention ?? newRetentionCounters()),
+    ];
   };
   const api = resources.use(await startApi(config, store.url, log, collectMetrics));
   signal.throwIfAborted();

@@ -4,7 +4,15 @@
 
 /** Unit and meaning of one counter. */
 export interface CounterDescription {
-  readonly unit: 'packets' | 'messages' | 'bytes' | 'requests' | 'sessions' | 'ms' | 'cuts';
+  readonly unit:
+    | 'packets'
+    | 'messages'
+    | 'bytes'
+    | 'requests'
+    | 'sessions'
+    | 'ms'
+    | 'cuts'
+    | 'times';
   readonly sentence: string;
 }
 
@@ -46,6 +54,20 @@ export const PUBLISHER_COUNTERS = {
   naksUnsent: counter('requests', 'Packet numbers asked for that were never sent.'),
   naksRefused: counter('requests', 'Packet numbers asked for while too many repairs waited.'),
   ncfsWithheld: counter('requests', 'Packet numbers not confirmed because too many waited.'),
+  acksReceived: counter('packets', 'Acknowledgements of the archive taken.'),
+  acksRefused: counter(
+    'packets',
+    'Acknowledgements of another session, of what was never sent, or of another implementation.',
+  ),
+  acksStale: counter('packets', 'Acknowledgements that a newer one had overtaken.'),
+  archiveWentBack: counter(
+    'times',
+    'The archive had less than it had acknowledged before: its database went back.',
+  ),
+  blockedByArchive: counter(
+    'messages',
+    'Messages turned away because too much was not archived yet.',
+  ),
   malformed: counter('packets', 'Datagrams that are not a PGM packet.'),
   notOurs: counter('packets', 'PGM packets meant for somebody else.'),
   ...REJECTIONS,
@@ -62,6 +84,10 @@ export const RECEIVER_COUNTERS = {
     'packets',
     'Data packets that were there already, were given up, or lie before the first one wanted.',
   ),
+  conflicts: counter(
+    'packets',
+    'Data packets that came again with other content; what came first was kept.',
+  ),
   beyondWindow: counter(
     'packets',
     'Packets dropped because they lie, or claim that others lie, too far ahead of the first hole.',
@@ -72,6 +98,7 @@ export const RECEIVER_COUNTERS = {
   naksWithheld: counter('packets', 'NAK packets not sent because too many were sent this second.'),
   spmsReceived: counter('packets', 'Source path messages accepted.'),
   spmrsSent: counter('packets', 'Requests for a source path message sent.'),
+  acksSent: counter('packets', 'Acknowledgements sent to publishers of what is archived.'),
   malformed: counter(
     'packets',
     'Datagrams that are not a PGM packet, or one that contradicts itself.',

@@ -11,6 +11,7 @@ import {
   writeNak,
   writeSpmr,
 } from '#multicast/wire/mod.ts';
+import type { AckContact } from './acknowledger.ts';
 import type { Authenticator } from './authentication.ts';
 import type { SessionCounters } from './counters.ts';
 import { placesPerPacketOf } from './delivery.ts';
@@ -121,6 +122,12 @@ export class Peer {
   /** Whether the source is another implementation's. */
   get isForeign(): boolean {
     return this.#options.isForeign;
+  }
+
+  /** Where it hears what is archived; undefined before its first SPM, and of another's source. */
+  get contact(): AckContact | undefined {
+    const { transport } = this.#options;
+    return this.#nakTo === undefined || this.isForeign ? undefined : { transport, to: this.#nakTo };
   }
 
   /** When anything was last heard of it. */

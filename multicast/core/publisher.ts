@@ -10,70 +10,26 @@
 // States and packets: RFC 3208, sections 5 (source) and 9 (SPM, NCF, repair). The window advances
 // by size.
 
-import {
-  assert,
-  type ChannelAddress,
-  RECEIVE_WINDOW_PACKETS_MAX,
-  type SessionId,
-  unreachable,
-} from '#base/mod.ts';
+import { assert, RECEIVE_WINDOW_PACKETS_MAX, unreachable } from '#base/mod.ts';
 import { PacketReader, type TransportSession, wrapSqn } from '#multicast/wire/mod.ts';
-import { type Authenticator, isBelieved } from './authentication.ts';
+import { ArchivedAccount, type ArchiveState } from './archived-account.ts';
+import { isBelieved } from './authentication.ts';
 import { HeartbeatSchedule } from './heartbeat.ts';
 import type { Machine, Remote, Transmit } from './machine.ts';
 import { PacketBuilder } from './packet-builder.ts';
 import { newPublisherCounters, type PublisherCounters } from './counters.ts';
+import type {
+  PublisherEvent,
+  PublisherOptions,
+  PublisherSnapshot,
+  PublishOutcome,
+} from './publisher-options.ts';
 import { ncfPacket, spmPacket } from './publisher-packets.ts';
 import { NakAnswering } from './nak-answering.ts';
-import type { PacePolicy } from './pace.ts';
 import { wireBytesOf } from './rate-limiter.ts';
 import { SendRate } from './send-rate.ts';
 import { TransmitWindow } from './transmit-window.ts';
 import { largestMessageBytes, smallestWindow } from './window-size.ts';
-
-/** What a publisher is made of. */
-export interface PublisherOptions {
-  readonly address: ChannelAddress;
-  readonly session: SessionId;
-  /** Name of the publisher across restarts, as receivers show it. */
-  readonly source: string;
-  /** The TSI: random per incarnation. `dataDport` is the channel's. */
-  readonly transport: TransportSession;
-  /** Address at which receivers reach this publisher, and the UDP port where it hears NAKs. */
-  readonly nla: string;
-  readonly nakPort: number;
-  readonly packetBytesMax: number;
-  readonly messageBytesMax: number;
-  readonly windowPackets: number;
-  readonly windowBytes: number;
-  readonly rateBytesPerSec: number;
-  /** Whether the rate gives way while receivers ask for much again; constant if it is left out. */
-  readonly pace?: PacePolicy;
-  /** How long a packet waits for more messages to share it. */
-  readonly flushMs: number;
-  readonly lingerMs: number;
-  /** Seals what leaves and judges what arrives; without one, nothing is sealed or judged. */
-  readonly authenticator?: Authenticator | undefined;
-  /** First packet number, for tests of the 32-bit wrap; 0 otherwise. */
-  readonly firstSqn?: number;
-}
-
-/** Where a publisher stands at one moment. */
-export interface PublisherSnapshot {
-  /** What data may use now: the configured rate, or what the pace leaves of it. */
-  readonly rateBytesPerSec: number;
-  /** Accepted, and not sent for the first time yet. */
-  readonly unsentPackets: number;
-  readonly unsentBytes: number;
-  /** Asked for, and not sent again yet. */
-  readonly repairsWaiting: number;
-}
-
-/** What a publisher tells its owner. */
-export type PublisherEvent = { readonly kind: 'writable' } | { readonly kind: 'closed' };
-
-/** What became of a message handed to `publish`. */
-export type PublishOutcome = 'accepted' | 'would_block' | 'too_large' | 'closed';
 
 /** Between two SPMs that somebody asked for. */
 const SPM_ASKED_DISTANCE_MS = 20;
@@ -91,6 +47,7 @@ export class Publisher implements Machine {
   readonly #heartbeat: HeartbeatSchedule;
   readonly #rate: SendRate;
   readonly #reader = new PacketReader();
+  readonly #archived: ArchivedAccount;
   readonly #events: PublisherEvent[] = [];
   #state: 'open' | 'draining' | 'lingering' | 'closed' = 'open';
   #nowMs: number;
@@ -131,6 +88,7 @@ export class Publisher implements Machine {
     this.#heartbeat = new HeartbeatSchedule(nowMs);
     this.#sentLead = firstSqn - 1;
     const { counters } = this;
+    this.#archived = new ArchivedAccount(options.session, counters);
     this.#rate = new SendRate({ ...options, counters, sentLead: this.#sentLead }, nowMs);
     const rate = this.#rate;
     this.#answering = new NakAnswering({ ...options, window: this.#window, counters, rate });
@@ -139,6 +97,16 @@ export class Publisher implements Machine {
   /** The sequence that the next accepted message gets. */
   get nextSequence(): number {
     return this.#nextSequence;
+  }
+
+  /** Through which sequence the archive is known to have accounted for everything; 0 if not. */
+  get archivedThrough(): number {
+    return this.#archived.through;
+  }
+
+  /** What is known of the message `sequence` in the archive. */
+  archiveStateOf(sequence: number): ArchiveState {
+    return this.#archived.stateOf(sequence);
   }
 
   /** Where this publisher stands; see the head of the file. */
@@ -153,22 +121,25 @@ export class Publisher implements Machine {
       unsentPackets: this.#window.lead - this.#sentLead,
       unsentBytes: this.#unsentBytes,
       repairsWaiting: this.#answering.repairCount,
+      unarchivedBytes: this.#archived.unarchivedBytes,
     };
   }
 
   /**
    * Takes a message into the stream; its bytes are copied. In the framing `zmq` they are the frames
    * of one message, and nothing else (zmqMessage). `accepted` gives it the next sequence.
-   * `would_block` means that as much waits to be sent as half the window holds: a `writable` event
-   * says when to try again. `publishedAtUs` is the wall clock in microseconds.
+   * `would_block` means that as much waits to be sent as half the window holds, or that
+   * `unarchivedBytesMax` is reached: a `writable` event says when to try again. `publishedAtUs` is
+   * the wall clock in microseconds.
    */
   publish(payload: Uint8Array, publishedAtUs: number, nowMs: number): PublishOutcome {
     if (this.#state !== 'open') return 'closed';
     if (payload.length > this.#messageBytesMax) return 'too_large';
     this.#nowMs = nowMs;
-    if (this.#isBacklogFull()) {
+    if (this.#isFull()) {
       this.#isBlocked = true;
-      this.counters.blocked += 1;
+      if (this.#isBacklogFull()) this.counters.blocked += 1;
+      else this.counters.blockedByArchive += 1;
       return 'would_block';
     }
     if (this.#builder.isInline(payload.length)) this.#appendInline(payload, publishedAtUs, nowMs);
@@ -191,7 +162,8 @@ export class Publisher implements Machine {
   }
 
   /**
-   * Takes a NAK or an SPMR that is meant for this publisher; anything else is counted and dropped.
+   * Takes a NAK, an SPMR or an acknowledgement that is meant for this publisher; anything else is
+   * counted and dropped.
    */
   handleDatagram(bytes: Uint8Array, remote: Remote, nowMs: number): void {
     this.#nowMs = Math.max(this.#nowMs, nowMs);
@@ -205,6 +177,7 @@ export class Publisher implements Machine {
     else if (!isBelieved(authenticator, bytes, reader, this.counters)) return;
     else if (reader.kind === 'nak') this.#handleNak(remote);
     else if (reader.kind === 'spmr') this.#askForSpm();
+    else if (reader.kind === 'ack') this.#handleAck();
   }
 
   /** Somebody new listens, who is shown the state soon instead of at the next heartbeat. */
@@ -287,6 +260,8 @@ export class Publisher implements Machine {
   #push(packet: Uint8Array, nextSequence: number): void {
     this.#window.push(packet, nextSequence);
     this.#unsentBytes += packet.length;
+    if (this.#options.unarchivedBytesMax !== undefined)
+      this.#archived.push(packet.length, nextSequence - 1);
     assert(this.#window.trail <= this.#sentLead + 1, 'a packet is sent before the window drops it');
   }
 
@@ -296,6 +271,11 @@ export class Publisher implements Machine {
       (this.#window.lead - this.#sentLead) * 2 >= this.#options.windowPackets ||
       this.#unsentBytes * 2 >= this.#options.windowBytes
     );
+  }
+
+  #isFull(): boolean {
+    const { unarchivedBytesMax = Number.POSITIVE_INFINITY } = this.#options;
+    return this.#isBacklogFull() || this.#archived.unarchivedBytes >= unarchivedBytesMax;
   }
 
   /** What data leaves of its rate: all of it while none waits. */
@@ -339,12 +319,23 @@ export class Publisher implements Machine {
     this.#unsentBytes -= packet.length;
     this.#heartbeat.dataSent(this.#nowMs);
     this.counters.packetsSent += 1;
-    if (this.#isBlocked && !this.#isBacklogFull()) {
-      this.#isBlocked = false;
-      this.#events.push({ kind: 'writable' });
-    }
+    this.#tellWritable();
     this.#advanceState();
     return packet;
+  }
+
+  #tellWritable(): void {
+    if (!this.#isBlocked || this.#isFull()) return;
+    this.#isBlocked = false;
+    this.#events.push({ kind: 'writable' });
+  }
+
+  #handleAck(): void {
+    const outcome = this.#archived.handleAck(this.#reader, this.#sentNextSequence - 1, this.#nowMs);
+    const { through } = this.#archived;
+    if (outcome === 'news') this.#events.push({ kind: 'archived', through });
+    else if (outcome === 'back') this.#events.push({ kind: 'archive_went_back', through });
+    this.#tellWritable();
   }
 
   #handleNak(remote: Remote): void {

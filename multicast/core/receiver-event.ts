@@ -61,6 +61,19 @@ export interface MessagesLost {
   readonly nextSqn: number;
 }
 
+/**
+ * A packet came again with other content than the one that was taken. Nothing of it is delivered;
+ * the sequences are those that it shares with the first.
+ */
+export interface ContentConflict {
+  readonly kind: 'conflict';
+  readonly session: SessionId;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+  /** The unwrapped number of the packet. */
+  readonly sqn: number;
+}
+
 /** The session is over: it said so (`fin`), or nothing was heard of it for too long (`expired`). */
 export interface SessionClosed {
   readonly kind: 'closed';
@@ -75,6 +88,7 @@ export type ReceiverEvent =
   | MessagesDelivered
   | LeadKnown
   | MessagesLost
+  | ContentConflict
   | SessionClosed;
 
 /** Where a session was left, so that a restarted receiver asks for exactly what came after. */

@@ -1,57 +1,32 @@
 // The receiving half of the protocol as one machine: tells the publishers of one channel apart by
 // TSI, follows each session, asks for what is missing and delivers in order. Reads no clock and
 // owns no socket; see machine.ts for the doors. Silent as a subscriber can be: all it sends are
-// NAKs and requests for SPMs.
+// NAKs, requests for SPMs, and where its owner archives, what is archived.
 //
 // NAKs go to the address and port that the publisher's SPM names, and as a copy to the group, where
 // other receivers that miss the same packet hear it and hold theirs back.
 
 import {
-  type ChannelAddress,
   NAKS_PER_SEC_MAX,
-  type Random,
   randomSessionId,
   RECEIVE_SESSIONS_MAX,
   type SessionId,
   sessionFromWords,
 } from '#base/mod.ts';
 import { type MalformedReason, PacketReader } from '#multicast/wire/mod.ts';
+import { Acknowledger, type Acknowledgement } from './acknowledger.ts';
 import { Admission } from './admission.ts';
-import { type Authenticator, isBelieved } from './authentication.ts';
+import { isBelieved } from './authentication.ts';
 import { newReceiverCounters, type ReceiverCounters } from './counters.ts';
 import { ForeignSources } from './foreign-sources.ts';
 import type { Machine, Remote, Transmit } from './machine.ts';
 import { expiryMsOf, Peer, peerKey, type SessionSnapshot, tsiText } from './peer.ts';
 import { RateLimiter } from './rate-limiter.ts';
+import { newConflictLimiter } from './recent-packets.ts';
 import type { ReceiverEvent, ResumePoint } from './receiver-event.ts';
+import type { ReceiverOptions } from './receiver-options.ts';
 import { RememberedSessions } from './remembered-sessions.ts';
 import { RepairLatency } from './repair-latency.ts';
-import type { JoinMode } from './session-receiver.ts';
-
-/** What a receiver is made of. */
-export interface ReceiverOptions {
-  readonly address: ChannelAddress;
-  readonly join: JoinMode;
-  readonly random: Random;
-  readonly messageBytesMax: number;
-  /** How long a missing packet is asked for before it is given up. */
-  readonly repairTimeoutMs: number;
-  /** How long a publisher may be silent before its session counts as expired. */
-  readonly sourceExpiryMs: number;
-  /**
-   * Where to go on with a session that this receiver does not know, or that it is over for good. A
-   * receiver remembers a bounded number of sessions; an owner that must not be told anything twice
-   * remembers them all.
-   */
-  readonly recall?: (session: SessionId) => ResumePoint | 'finished' | undefined;
-  /** Seals what leaves and judges what arrives; without one, nothing is sealed or judged. */
-  readonly authenticator?: Authenticator | undefined;
-  /**
-   * The same for a publisher of another implementation, which names no session: the last one with
-   * this TSI, unless it has ended with FIN.
-   */
-  readonly recallForeign?: (tsi: string) => ResumePoint | undefined;
-}
 
 /** A deadline met this late means that the process stood still: stopped, suspended, or starved. */
 const ASLEEP_MS_MIN = 1_000;
@@ -66,15 +41,17 @@ export class Receiver implements Machine {
   readonly #options: ReceiverOptions;
   readonly #reader = new PacketReader();
   readonly #peers = new Map<number, Peer[]>();
-  readonly #followed = new Set<SessionId>();
+  readonly #followed = new Map<SessionId, Peer>();
   readonly #remembered = new RememberedSessions();
   readonly #admission = new Admission<Peer>();
   readonly #naks = new RateLimiter({
     rateBytesPerSec: NAKS_PER_SEC_MAX,
     burstBytes: NAKS_PER_SEC_MAX / 10,
   });
+  readonly #conflicts = newConflictLimiter();
   readonly #foreign = new ForeignSources();
   readonly #transmits: Transmit[] = [];
+  readonly #acknowledger: Acknowledger | undefined;
   #events: ReceiverEvent[] = [];
   #eventHead = 0;
   #lastPeer: Peer | undefined;
@@ -83,6 +60,13 @@ export class Receiver implements Machine {
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
+    if (options.acknowledges !== true) return;
+    this.#acknowledger = new Acknowledger({
+      authenticator: options.authenticator,
+      counters: this.counters,
+      peerOf: (session) => this.#followed.get(session),
+      transmit: (transmit) => this.#transmits.push(transmit),
+    });
   }
 
   /**
@@ -104,6 +88,17 @@ export class Receiver implements Machine {
    */
   sessions(): SessionSnapshot[] {
     return [...this.#peers.values()].flat().map((peer) => peer.snapshot());
+  }
+
+  /**
+   * The archive has this of a session of ours that is followed or has just ended: its publisher is
+   * told, now and again. To be called after the commit, and never before. Nothing unless
+   * `acknowledges` is set.
+   */
+  acknowledge(session: SessionId, news: Acknowledgement, nowMs: number): void {
+    if (this.#acknowledger === undefined) return;
+    this.#acknowledger.acknowledge(session, news, nowMs);
+    this.#wakeAt(this.#acknowledger.nextDeadlineMs);
   }
 
   /** Sessions being followed. */
@@ -140,7 +135,7 @@ export class Receiver implements Machine {
       if (peer === undefined) return;
       peer.handleFeedback(reader, nowMs);
       this.#wakeAt(peer.nextDeadlineMs);
-    } else if (reader.kind === 'other') {
+    } else if (reader.kind === 'other' || reader.kind === 'ack') {
       this.counters.unsupported += 1;
     }
   }
@@ -149,6 +144,7 @@ export class Receiver implements Machine {
   handleTimeout(nowMs: number): void {
     if (nowMs < this.#nextDeadlineMs) return;
     this.#naks.refill(nowMs);
+    this.#conflicts.refill(nowMs);
     const lateMs = nowMs - this.#nextDeadlineMs;
     if (lateMs >= ASLEEP_MS_MIN) this.#overslept(lateMs, nowMs);
     this.#nextDeadlineMs = Number.POSITIVE_INFINITY;
@@ -162,6 +158,8 @@ export class Receiver implements Machine {
     }
     if (isAnyOver) this.#retire();
     this.#expireRestored(nowMs);
+    this.#acknowledger?.handleTimeout(nowMs);
+    this.#wakeAt(this.#acknowledger?.nextDeadlineMs ?? Number.POSITIVE_INFINITY);
   }
 
   /** The next datagram to send. */
@@ -317,12 +315,14 @@ export class Receiver implements Machine {
       counters: this.counters,
       repairLatency: this.repairLatency,
       mayAsk: () => this.#naks.take(1),
+      mayTellConflict: () => this.#conflicts.take(1),
       emit: (event) => this.#events.push(event),
       transmit: (transmit) => this.#transmits.push(transmit),
     });
     const key = peerKey(reader);
     this.#peers.set(key, [...(this.#peers.get(key) ?? []), peer]);
-    this.#followed.add(session);
+    this.#followed.set(session, peer);
+    this.#acknowledger?.reopened(session);
     if (resume === undefined) this.#admission.entered(peer);
     this.counters.sessionsOpened += 1;
     this.#events.push({ kind: 'opened', session, tsi: peer.tsi, isForeign });
@@ -364,6 +364,7 @@ export class Receiver implements Machine {
     if (cause === 'expired') peer.abandon();
     peer.conclude();
     this.#followed.delete(peer.session);
+    this.#acknowledger?.ended(peer.session, peer.contact, peer.heardAtMs);
     this.#admission.left(peer);
     if (this.#lastPeer === peer) this.#lastPeer = undefined;
     this.#events.push({ kind: 'closed', session: peer.session, cause });

@@ -12,7 +12,7 @@ import {
   type Random,
   type SessionId,
 } from '#base/mod.ts';
-import { type PacketReader, sqnDistance, unwrapSqn } from '#multicast/wire/mod.ts';
+import { contentDigest, type PacketReader, sqnDistance, unwrapSqn } from '#multicast/wire/mod.ts';
 import { newSessionCounters, type ReceiverCounters, type SessionCounters } from './counters.ts';
 import { type Delivery, placesPerPacketOf } from './delivery.ts';
 import { LeapDoubt } from './leap-doubt.ts';
@@ -20,6 +20,7 @@ import { NakScheduler, type SqnRange } from './nak-scheduler.ts';
 import { OrderedDelivery } from './ordered-delivery.ts';
 import { type HeldFragment, ReceiveWindow } from './receive-window.ts';
 import type { ReceiverEvent, ResumePoint } from './receiver-event.ts';
+import { RecentPackets } from './recent-packets.ts';
 import { RepairLatency } from './repair-latency.ts';
 import { StreamDelivery } from './stream-delivery.ts';
 
@@ -48,6 +49,8 @@ export interface SessionReceiverOptions {
   readonly repairLatency: RepairLatency;
   readonly emit: (event: ReceiverEvent) => void;
   readonly ask: (sqns: number[]) => void;
+  /** Takes one of the conflicts that the receiver may tell of; false if it may not now. */
+  readonly mayTellConflict: () => boolean;
 }
 
 interface LostRange extends SqnRange {
@@ -63,6 +66,7 @@ export class SessionReceiver {
   readonly #options: SessionReceiverOptions;
   readonly #counters: ReceiverCounters;
   readonly #window = new ReceiveWindow();
+  readonly #recent = new RecentPackets();
   readonly #missing: NakScheduler;
   readonly #delivery: Delivery;
   /** Sequences per packet number of a foreign source; 0 of our own. */
@@ -142,11 +146,11 @@ export class SessionReceiver {
       return;
     }
     this.#advanceTrail(trail);
-    if (sqn < this.#next) this.#countDuplicate();
+    if (sqn < this.#next) this.#repeated(reader, bytes, sqn);
     else if (!this.#window.reaches(sqn, this.#next)) this.#counters.beyondWindow += 1;
     else if (sqn > this.#lead + 1 && this.#missing.isFull) this.#counters.beyondWindow += 1;
     else if (this.#accept(sqn, reader.kind === 'rdata', nowMs)) this.#take(reader, bytes, sqn);
-    else this.#countDuplicate();
+    else this.#repeated(reader, bytes, sqn);
     this.#deliver();
   }
 
@@ -274,6 +278,7 @@ export class SessionReceiver {
     const fragment = reader.hasFragment ? heldFragment(reader, sqn) : undefined;
     const sequence = this.#sequenceOf(reader, sqn);
     const { payloadStart, payloadEnd } = reader;
+    this.#recent.note(sqn, sequence, contentDigest(bytes, payloadStart, payloadEnd));
     if (sqn === this.#next) {
       this.#next += 1;
       this.#delivery.packet(sqn, sequence, bytes, payloadStart, payloadEnd, fragment);
@@ -303,6 +308,17 @@ export class SessionReceiver {
     const sequence = this.#spmSequence - 1;
     const isUntold = sequence >= (this.#delivery.nextSequence ?? 1);
     if (this.#next <= this.#spmLead && isUntold) emit({ kind: 'lead', session, sequence });
+  }
+
+  /** What came first stays, whatever comes after it. */
+  #repeated(reader: PacketReader, bytes: Uint8Array, sqn: number): void {
+    this.#countDuplicate();
+    const digest = contentDigest(bytes, reader.payloadStart, reader.payloadEnd);
+    if (!this.#recent.differs(sqn, this.#sequenceOf(reader, sqn), digest)) return;
+    this.#counters.conflicts += 1;
+    const { emit, mayTellConflict, session } = this.#options;
+    if (this.#recent.mayTell() && mayTellConflict())
+      emit({ kind: 'conflict', session, sqn, ...this.#recent.sequencesOf(sqn) });
   }
 
   #countDuplicate(): void {

@@ -45,6 +45,7 @@ const KINDS: readonly FaultKind[] = [
   'nak',
   'ncf',
   'spmr',
+  'ack',
   'other',
   'malformed',
 ];
@@ -193,5 +194,5 @@ function randomPerDirection(seed: number | undefined): Record<FaultDirection, Ra
 }
 
 function zeroes(): Record<FaultKind, number> {
-  return { spm: 0, odata: 0, rdata: 0, nak: 0, ncf: 0, spmr: 0, other: 0, malformed: 0 };
+  return { spm: 0, odata: 0, rdata: 0, nak: 0, ncf: 0, spmr: 0, ack: 0, other: 0, malformed: 0 };
 }

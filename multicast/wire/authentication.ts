@@ -46,7 +46,8 @@ export function clearUnsealed(copy: Uint8Array, tagAt: number): void {
 // Where the chain of options starts.
 function bodyBytes(packet: Uint8Array): number {
   const type = packet[wire.TYPE_AT];
-  if (type === wire.TYPE_ODATA || type === wire.TYPE_RDATA) return wire.DATA_BODY_END;
+  const isData = type === wire.TYPE_ODATA || type === wire.TYPE_RDATA;
+  if (isData || type === wire.TYPE_ACK) return wire.DATA_BODY_END;
   if (type === wire.TYPE_SPM) return afterNla(packet, wire.SPM_NLA_AT);
   if (type === wire.TYPE_NAK || type === wire.TYPE_NCF)
     return afterNla(packet, afterNla(packet, wire.NAK_NLA_AT));

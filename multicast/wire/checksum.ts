@@ -39,6 +39,19 @@ export function replaceWord(packet: Uint8Array, at: number, word: number): void 
   writeU16(packet, CHECKSUM_AT, nonZero(~fold(sum)));
 }
 
+/**
+ * 32 bits that tell contents apart: the sum and the length of the bytes from `start` to `end` of a
+ * packet whose checksum is valid. Where they are the rest of it, only what lies before is summed
+ * up, since all of it together is 0.
+ */
+export function contentDigest(packet: Uint8Array, start: number, end: number): number {
+  const isRest = end === packet.length && (start & 1) === 0;
+  const sum = isRest
+    ? 0xffff - (onesSum(packet, start) % 0xffff)
+    : onesSum(packet.subarray(start, end), end - start);
+  return (((sum % 0xffff) << 16) | ((end - start) & 0xffff)) >>> 0;
+}
+
 // Sums of up to 32,754 words stay below 2^31 in each accumulator.
 function sumWords(bytes: Uint8Array, length: number): number {
   const words = new Uint16Array(bytes.buffer, bytes.byteOffset, length >>> 1);

@@ -18,10 +18,12 @@ export const TSDU_LENGTH_AT = 14;
 export const SQN_AT = 16;
 /** Trailing edge of the transmit window, in ODATA, RDATA and SPM. */
 export const TRAIL_AT = 20;
-/** End of the fixed part of ODATA and RDATA; options or the TSDU follow. */
+/** End of the fixed part of ODATA, RDATA and ACK; options or the TSDU follow. */
 export const DATA_BODY_END = 24;
 /** Leading edge of the transmit window, in SPM. */
 export const LEAD_AT = 24;
+/** Which of the last packets have come, a bit each, in an ACK. */
+export const BITMAP_AT = 20;
 /** First network-layer address of an SPM. */
 export const SPM_NLA_AT = 28;
 /** First network-layer address (the source's) of a NAK or NCF; the group's follows it. */
@@ -61,6 +63,8 @@ export const OPTION_SESSION = 0x40;
 export const OPTION_AUTHENTICATION = 0x41;
 /** Private: who the publisher is, and where it hears unicast NAKs. */
 export const OPTION_PUBLISHER = 0x42;
+/** Private: what the archive lacks of what it has accounted for. */
+export const OPTION_ARCHIVED = 0x43;
 export const OPTION_END = 0x80;
 
 /**
@@ -109,6 +113,7 @@ export const MALFORMED_REASONS = {
   fragment: 'The fragment does not lie within the message it belongs to.',
   session: 'The session or the sequence is out of its range.',
   publisher: "The publisher's name is longer than a name may be.",
+  archived: 'The acknowledgement names losses that contradict each other.',
   tsdu_length: 'The stated length of the payload differs from what is left.',
   block_version: 'The block of messages has a version that is not known.',
   block: 'The block of messages is cut short or breaks its own rules.',

@@ -6,6 +6,7 @@
 // except the view that sums the checksum; texts are decoded only when asked for.
 
 import { NAK_SQNS_MAX, SOURCE_NAME_BYTES_MAX } from '#base/mod.ts';
+import { type ArchivedFields, readArchived } from './archived-option.ts';
 import { ipv4FromWord, ipv6FromBytes } from './address.ts';
 import { readSafeU64, readU16, readU32 } from './bytes.ts';
 import { isChecksumValid } from './checksum.ts';
@@ -14,7 +15,7 @@ import * as wire from './layout.ts';
 /**
  * The packets that are understood; `other` has a valid header but a type or parity that is ignored.
  */
-export type PacketKind = 'spm' | 'odata' | 'rdata' | 'nak' | 'ncf' | 'spmr' | 'other';
+export type PacketKind = 'spm' | 'odata' | 'rdata' | 'nak' | 'ncf' | 'spmr' | 'ack' | 'other';
 
 const textDecoder = new TextDecoder();
 
@@ -26,6 +27,7 @@ function kindOf(type: number): PacketKind {
   if (type === wire.TYPE_RDATA) return 'rdata';
   if (type === wire.TYPE_NAK) return 'nak';
   if (type === wire.TYPE_NCF) return 'ncf';
+  if (type === wire.TYPE_ACK) return 'ack';
   return type === wire.TYPE_SPMR ? 'spmr' : 'other';
 }
 
@@ -62,7 +64,7 @@ export class PacketReader {
 
   /**
    * ODATA, RDATA: the packet's number. NAK, NCF: the first one asked for. SPM: the SPM's own
-   * number.
+   * number. ACK: the newest one that is meant.
    */
   sqn = 0;
   /** ODATA, RDATA, SPM: oldest packet still in the transmit window. */
@@ -91,7 +93,7 @@ export class PacketReader {
   /** Bytes of the whole APDU. */
   apduBytes = 0;
 
-  /** ODATA, RDATA, SPM: the private session option is there. */
+  /** ODATA, RDATA, SPM, ACK: the private session option is there. */
   hasSession = false;
   /** Upper 31 bits of the session id. */
   sessionHigh = 0;
@@ -99,7 +101,7 @@ export class PacketReader {
   sessionLow = 0;
   /**
    * Data: sequence of the first message that starts here, or that the fragment belongs to. SPM: of
-   * the next new message.
+   * the next new message. ACK: of the last one that the archive has accounted for.
    */
   sequence = 0;
 
@@ -118,6 +120,8 @@ export class PacketReader {
   nakPort = 0;
   /** SPM: the publisher is about to leave. */
   isFin = false;
+  /** ACK with both options: what the archive lacks of what it has through `sequence`. */
+  archived: ArchivedFields | undefined;
 
   /** ODATA, RDATA: where the TSDU starts and ends within the bytes that were read. */
   payloadStart = 0;
@@ -149,6 +153,7 @@ export class PacketReader {
     const tsduBytes = bytes.length - this.payloadStart;
     if (readU16(bytes, wire.TSDU_LENGTH_AT) !== tsduBytes) return 'tsdu_length';
     if (tsduBytes > 0 && !this.#isData()) return 'tsdu_length';
+    if (this.archived !== undefined) return this.#checkArchived(this.archived);
     return this.hasFragment ? this.#checkFragment(tsduBytes) : undefined;
   }
 
@@ -192,6 +197,7 @@ export class PacketReader {
     this.hasAuthentication = false;
     this.hasPublisher = false;
     this.isFin = false;
+    this.archived = undefined;
     this.sqnCount = 0;
   }
 
@@ -276,6 +282,8 @@ export class PacketReader {
         return this.#readNakList(bytes, at, optionBytes);
       case wire.OPTION_PUBLISHER:
         return this.#readPublisher(bytes, at, optionBytes);
+      case wire.OPTION_ARCHIVED:
+        return this.#readArchived(bytes, at, optionBytes);
       case wire.OPTION_FIN:
         if (optionBytes !== wire.OPTION_FIN_BYTES) return 'options';
         this.isFin = this.kind === 'spm';
@@ -286,7 +294,7 @@ export class PacketReader {
   }
 
   #readSession(bytes: Uint8Array, at: number, optionBytes: number) {
-    if (!this.#isData() && this.kind !== 'spm') return undefined;
+    if (!this.#isData() && this.kind !== 'spm' && this.kind !== 'ack') return undefined;
     if (optionBytes !== wire.OPTION_SESSION_BYTES || this.hasSession) return 'options';
     this.hasSession = true;
     this.sessionHigh = readU32(bytes, at + 4);
@@ -335,6 +343,19 @@ export class PacketReader {
     this.#sourceNameStart = at + wire.OPTION_PUBLISHER_BYTES_MIN;
     this.#sourceNameEnd = at + optionBytes;
     return undefined;
+  }
+
+  #readArchived(bytes: Uint8Array, at: number, optionBytes: number) {
+    if (this.kind !== 'ack') return undefined;
+    if (this.archived !== undefined) return 'options';
+    this.archived = readArchived(bytes, at, optionBytes);
+    return this.archived === undefined ? 'archived' : undefined;
+  }
+
+  #checkArchived({ exactFrom, lost }: ArchivedFields): wire.MalformedReason | undefined {
+    if (!this.hasSession || exactFrom > this.sequence + 1) return 'archived';
+    const last = lost.at(-1)?.last ?? 0;
+    return last > this.sequence ? 'archived' : undefined;
   }
 
   #checkFragment(tsduBytes: number): wire.MalformedReason | undefined {

@@ -8,6 +8,7 @@
 
 import { assert, SEQUENCE_MAX, SOURCE_NAME_BYTES_MAX, NAK_SQNS_MAX } from '#base/mod.ts';
 import type { NetworkAddress } from './address.ts';
+import { type ArchivedFields, archivedOptionBytes, writeArchived } from './archived-option.ts';
 import { writeSafeU64, writeU16, writeU32 } from './bytes.ts';
 import { replaceWord, writeChecksum } from './checksum.ts';
 import * as wire from './layout.ts';
@@ -94,6 +95,15 @@ export interface NakFields extends TransportSession {
   readonly count: number;
 }
 
+/** What the archive has of a session. */
+export interface AckFields extends TransportSession {
+  /** The last packet that is accounted for. */
+  readonly sqn: number;
+  /** The session, and the last sequence that is accounted for. */
+  readonly session: SessionFields;
+  readonly archived: ArchivedFields;
+}
+
 /**
  * The longest packet without a TSDU: a NAK for 63 packets, between IPv6 addresses and with
  * authentication. Memory for control packets has this size.
@@ -102,6 +112,8 @@ export const CONTROL_PACKET_BYTES_MAX = 340;
 
 const PLAIN_DATA_HEADER_BYTES =
   wire.DATA_BODY_END + wire.OPTION_LENGTH_BYTES + wire.OPTION_SESSION_BYTES;
+/** What is accounted for need not be asked about: every bit of the bitmap. */
+const ALL_CAME = 0xffff_ffff;
 const textEncoder = new TextEncoder();
 
 /** Bytes before the TSDU of a data packet: 48, 16 more with a fragment, 24 with authentication. */
@@ -175,6 +187,23 @@ export function writeSpmr(into: Uint8Array, session: TransportSession): number {
   const packetBytes = isBare
     ? wire.HEADER_BYTES
     : endChain(into, wire.HEADER_BYTES, firstAt, writeAuthentication(into, firstAt));
+  writeChecksum(into, packetBytes);
+  return packetBytes;
+}
+
+/** Writes an acknowledgement: the archive tells a publisher what it has. */
+export function writeAck(into: Uint8Array, ack: AckFields): number {
+  assertControlRoom(into);
+  writeUpstream(into, ack, wire.TYPE_ACK);
+  writeU32(into, wire.SQN_AT, ack.sqn);
+  writeU32(into, wire.BITMAP_AT, ALL_CAME);
+  const optionsAt = wire.DATA_BODY_END;
+  const firstAt = optionsAt + wire.OPTION_LENGTH_BYTES;
+  const sessionAt = ack.hasAuthentication === true ? writeAuthentication(into, firstAt) : firstAt;
+  const lastAt = writeSession(into, sessionAt, ack.session);
+  writeOptionHead(into, lastAt, wire.OPTION_ARCHIVED, archivedOptionBytes(ack.archived));
+  const end = lastAt + writeArchived(into, lastAt, ack.archived);
+  const packetBytes = endChain(into, optionsAt, lastAt, end);
   writeChecksum(into, packetBytes);
   return packetBytes;
 }

@@ -32,3 +32,16 @@ export function withProblems<Responses extends Readonly<Record<number, TSchema |
 export function nullableInstant(us: number | null): string | null {
   return us === null ? null : formatInstant(us);
 }
+
+/** Where the page goes on that `query` asked for, as a relative URL. */
+export function nextUrl(
+  path: string,
+  cursor: string,
+  query: Readonly<Record<string, string | number | undefined>>,
+): string {
+  const next = new URLSearchParams({ cursor });
+  for (const [name, value] of Object.entries(query)) {
+    if (name !== 'cursor' && value !== undefined) next.set(name, String(value));
+  }
+  return `${path}?${next.toString()}`;
+}

@@ -1,20 +1,24 @@
-// What is recorded: channels, their sessions, their losses.
+// What is recorded: channels, their sessions, their losses, and what retention deleted of them.
 
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import {
   type ArchivedSession,
   type Channel,
+  type DeletionKeyset,
   type Durability,
   findChannel,
   type ListedLoss,
   listChannels,
+  listDeletions,
   listLosses,
   listSessions,
+  loadSources,
   type LossKeyset,
   type OpenDatabase,
   readDurability,
   type SessionKeyset,
+  tailOf,
 } from '#archive/mod.ts';
 import { formatInstant } from '#base/mod.ts';
 import {
@@ -24,10 +28,11 @@ import {
   PAGE_ITEMS_DEFAULT,
   SessionsQuery,
 } from '../contract.ts';
-import { nullableInstant, withProblems } from './answers.ts';
+import { nextUrl, nullableInstant, withProblems } from './answers.ts';
 import { toSessionId } from '../message-request.ts';
+import { deletionItem } from '../message-text.ts';
 
-/** Channels, sessions, losses. */
+/** Channels, sessions, losses, deletions. */
 export const catalogueRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabase }> = (
   app,
   { opened },
@@ -79,6 +84,23 @@ export const catalogueRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabas
       next: last === undefined ? null : nextUrl(path, key, request.query),
     };
   });
+
+  app.get('/v1/channels/:channel/deletions', { schema: DELETIONS }, async (request) => {
+    const { cursor, limit = PAGE_ITEMS_DEFAULT, session } = request.query;
+    const after = deletionKeyset(cursor);
+    const wanted = session === undefined ? undefined : toSessionId(session);
+    const channel = await findChannel(db, request.params.channel);
+    const deletions = await listDeletions(db, channel, { session: wanted, after, limit });
+    const sessions = [...new Set(deletions.map((deletion) => deletion.session))];
+    const sources = await loadSources(db, channel, sessions);
+    const last = deletions.length === limit ? deletions.at(-1) : undefined;
+    const path = `/v1/channels/${channel.name}/deletions`;
+    const key = last === undefined ? '' : `${last.lastPosition}~${last.session}~${last.first}`;
+    return {
+      items: deletions.map((one) => deletionItem(one, sources.get(one.session) ?? null)),
+      next: last === undefined ? null : nextUrl(path, key, request.query),
+    };
+  });
   done();
 };
 
@@ -120,6 +142,16 @@ const LOSSES = {
   response: withProblems({ 200: Type.Ref('LossPage#') }, [400, 404, 503]),
 } as const;
 
+const DELETIONS = {
+  summary: 'List what retention has deleted of a channel',
+  description: 'In the order of the channel.',
+  operationId: 'listDeletions',
+  tags: ['catalogue'],
+  params: ChannelParams,
+  querystring: LossesQuery,
+  response: withProblems({ 200: Type.Ref('DeletionPage#') }, [400, 404, 503]),
+} as const;
+
 function channelItem(channel: Channel, durability: Durability['state']): object {
   const { name, group, port, dport, framing, archivedThrough, firstPosition } = channel;
   return {
@@ -132,6 +164,7 @@ function channelItem(channel: Channel, durability: Durability['state']): object 
     archivedThrough,
     durability,
     firstPosition,
+    firstAvailable: channel.firstAvailable,
     publishedFrom: nullableInstant(channel.publishedFromUs),
     publishedThrough: nullableInstant(channel.publishedThroughUs),
   };
@@ -141,6 +174,7 @@ function sessionItem(session: ArchivedSession): object {
   const { openedAtUs, seenAtUs, closedAtUs, ...rest } = session;
   return {
     ...rest,
+    tail: tailOf(session),
     openedAt: formatInstant(openedAtUs),
     seenAt: formatInstant(seenAtUs),
     closedAt: nullableInstant(closedAtUs),
@@ -163,18 +197,6 @@ function lossItem(loss: ListedLoss): object {
 /** Packet numbers have 32 bits on the wire. */
 const SQNS = 2 ** 32;
 
-function nextUrl(
-  path: string,
-  cursor: string,
-  query: Readonly<Record<string, string | number | undefined>>,
-): string {
-  const next = new URLSearchParams({ cursor });
-  for (const [name, value] of Object.entries(query)) {
-    if (name !== 'cursor' && value !== undefined) next.set(name, String(value));
-  }
-  return `${path}?${next.toString()}`;
-}
-
 function sessionKeyset(cursor: string | undefined): SessionKeyset | undefined {
   if (cursor === undefined) return undefined;
   const [openedAtUs, session] = cursor.split('~');
@@ -186,6 +208,16 @@ function lossKeyset(cursor: string | undefined): LossKeyset | undefined {
   const [afterPosition, session, first] = cursor.split('~');
   return {
     afterPosition: Number(afterPosition),
+    session: toSessionId(session),
+    first: Number(first),
+  };
+}
+
+function deletionKeyset(cursor: string | undefined): DeletionKeyset | undefined {
+  if (cursor === undefined) return undefined;
+  const [lastPosition, session, first] = cursor.split('~');
+  return {
+    lastPosition: Number(lastPosition),
     session: toSessionId(session),
     first: Number(first),
   };

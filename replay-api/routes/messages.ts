@@ -5,8 +5,14 @@ import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
-import { findChannel, type OpenDatabase, openReading, readCompleteness } from '#archive/mod.ts';
-import { BackcastError } from '#base/mod.ts';
+import {
+  findChannel,
+  type OpenDatabase,
+  openReading,
+  readCompleteness,
+  tailOf,
+} from '#archive/mod.ts';
+import { BackcastError, formatInstant } from '#base/mod.ts';
 import { negotiate } from '../accept.ts';
 import { ChannelParams, CompletenessQuery, MessagesQuery, PAGE_ITEMS_MAX } from '../contract.ts';
 import { jsonPage, type MessageAnswer, ndjsonChunks } from '../message-answer.ts';
@@ -54,7 +60,14 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
       ...range,
       packets: packetCount,
     }));
-    return { ...found, lost, channel: channel.name, session, source, state, watermark };
+    const deleted = found.deleted.map(({ messageCount, deletedAtUs, ...range }) => {
+      const { first: from, last: through, policy } = range;
+      const deletedAt = formatInstant(deletedAtUs);
+      return { first: from, last: through, messages: messageCount, deletedAt, policy };
+    });
+    const tail = tailOf(found.session);
+    const named = { channel: channel.name, session, source, state, tail, watermark };
+    return { ...found, lost, deleted, ...named };
   });
   done();
 };
@@ -68,7 +81,7 @@ const MESSAGES = {
     'application/x-ndjson` everything, streamed, one object per line, ending with a line of ' +
     'kind `end`: without it the answer was cut off. To go on later, ask again with `after` = ' +
     '`archivedThrough`. When a lost message was published is not known; an interval of publish ' +
-    'times names every loss that may lie in it.',
+    'times names every loss that may lie in it. What a policy has deleted is named as well.',
   operationId: 'readMessages',
   tags: ['history'],
   params: ChannelParams,
@@ -76,7 +89,7 @@ const MESSAGES = {
   response: withProblems(
     {
       200: {
-        description: 'The messages, and what is lost among them.',
+        description: 'The messages, and what is lost or deleted among them.',
         content: {
           [JSON_TYPE]: { schema: Type.Ref('MessagePage#') },
           [NDJSON_TYPE]: { schema: Type.Ref('MessageLine#') },
@@ -90,8 +103,10 @@ const MESSAGES = {
 const COMPLETENESS = {
   summary: 'Tell whether a range of a session is complete',
   description:
-    'complete: every message is stored. partial: `lost` names what is not, and why. unsettled: ' +
-    'the archive has got no further than before `unsettledFrom`.',
+    'complete: every message is stored. partial: `lost` names what is not, and why. deleted: ' +
+    '`deleted` names what a policy has deleted since, and `lost` what is lost. unsettled: the ' +
+    'archive has got no further than before `unsettledFrom`. unknown: the publisher fell ' +
+    'silent, and whether it published anything from `unknownFrom` on nobody knows.',
   operationId: 'getCompleteness',
   tags: ['history'],
   params: ChannelParams,

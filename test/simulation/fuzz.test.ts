@@ -26,7 +26,17 @@ test('the fuzzer starts from sound packets of every kind', () => {
     if (reader.isFin) kinds.add('fin');
     if (reader.sqnCount > 1) kinds.add(`${reader.kind} list`);
   }
-  const expected = ['fin', 'fragment', 'nak', 'nak list', 'ncf', 'ncf list', 'odata', 'rdata'];
+  const expected = [
+    'ack',
+    'fin',
+    'fragment',
+    'nak',
+    'nak list',
+    'ncf',
+    'ncf list',
+    'odata',
+    'rdata',
+  ];
   assert.deepEqual([...kinds].toSorted(), [...expected, 'spm', 'spmr']);
 });
 

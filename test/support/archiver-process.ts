@@ -74,7 +74,8 @@ function watch(
   const lines: string[] = [];
   const leading = { count: 0, atMs: 0 };
   let isOver = false;
-  const closed = once(command, 'close').then(() => {
+  const closed = once(command, 'close');
+  command.once('close', () => {
     isOver = true;
   });
   createInterface(command.stderr).on('line', (line) => {

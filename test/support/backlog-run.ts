@@ -200,6 +200,7 @@ export class BacklogRun {
       channelId: 1,
       epoch: 1,
       head: this.head,
+      commits: 0,
       framing: 'native',
       sessions: [...this.#archived.values()],
       builders: new SegmentBuilderPool(),

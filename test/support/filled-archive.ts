@@ -19,6 +19,8 @@ export interface SentMessage {
   readonly throughSequence?: number;
   readonly publishedAtUs: number;
   readonly payload: Buffer;
+  /** A loss had been declared of it; the loss says so too. */
+  readonly isHealed?: boolean;
 }
 
 /** What the archiver did, in order: archived messages as one segment, or declared a loss. */
@@ -39,6 +41,7 @@ export type Delivery =
       readonly sqns?: { readonly first: number; readonly next: number };
       readonly packetCount?: number;
       readonly detectedAtUs: number;
+      readonly healed?: { readonly atUs: number; readonly by: string };
     };
 
 /** What is said about a session beside its messages. */
@@ -134,7 +137,7 @@ class Filling {
     });
     for (const session of new Set(messages.map((message) => message.session))) {
       const own = messages.filter((message) => message.session === session);
-      this.#cover(session, own[0].sequence, throughOf(own[own.length - 1]));
+      for (const message of own) this.#cover(session, message.sequence, throughOf(message));
       for (const stretch of stretchesOf(own)) {
         await this.#insert('segment_sessions', {
           session_id: key(session),
@@ -142,7 +145,7 @@ class Filling {
           last_sequence: throughOf(stretch[stretch.length - 1]),
           first_position: firstPosition,
           archived_at: instant(archivedAtUs),
-          is_healed: false,
+          is_healed: stretch[0].isHealed ?? false,
         });
       }
     }
@@ -162,6 +165,8 @@ class Filling {
       packet_count: loss.packetCount,
       detected_at: instant(loss.detectedAtUs),
       declared_at: instant(loss.detectedAtUs + 1_000_000),
+      healed_at: loss.healed && instant(loss.healed.atUs),
+      healed_by: loss.healed?.by,
     });
   }
 
@@ -201,10 +206,10 @@ class Filling {
 }
 
 const BOUNDS = `INSERT INTO partition_bounds (channel_id, partition_start, first_position,
-    last_position, min_published_at, max_published_at)
+    last_position, min_published_at, max_published_at, message_count, payload_bytes)
   SELECT channel_id, date_trunc('day', archived_at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC',
     min(first_position), max(first_position + message_count - 1),
-    min(min_published_at), max(max_published_at)
+    min(min_published_at), max(max_published_at), sum(message_count), sum(payload_bytes)
   FROM segments WHERE channel_id = $1 GROUP BY 1, 2`;
 
 /** Runs of messages of one session with consecutive sequences. */
@@ -222,13 +227,16 @@ function runsOf(messages: readonly SentMessage[]): SentMessage[][] {
   return runs;
 }
 
-/** The messages of one session, cut where sequences are missing. */
+/** The messages of one session, cut where sequences are missing and at the edges of healed ones. */
 function stretchesOf(messages: readonly SentMessage[]): SentMessage[][] {
   const stretches: SentMessage[][] = [];
-  for (const message of messages) {
+  for (const message of messages.toSorted((one, other) => one.sequence - other.sequence)) {
     const stretch = stretches.at(-1);
     const previous = stretch?.at(-1);
-    const continues = previous !== undefined && throughOf(previous) + 1 === message.sequence;
+    const continues =
+      previous !== undefined &&
+      throughOf(previous) + 1 === message.sequence &&
+      previous.isHealed === message.isHealed;
     if (continues) stretch?.push(message);
     else stretches.push([message]);
   }

@@ -9,6 +9,7 @@ import {
   ipv4ToWord,
   NativeBlockWriter,
   PacketReader,
+  writeAck,
   writeNak,
   writeSpm,
   writeSpmr,
@@ -90,4 +91,13 @@ export const DOCUMENTED_PACKETS: Readonly<Record<string, () => Uint8Array>> = {
       }),
     ),
   spmr: () => packetOf((into) => writeSpmr(into, TRANSPORT)),
+  ack: () =>
+    packetOf((into) =>
+      writeAck(into, {
+        ...TRANSPORT,
+        sqn: 5,
+        session: { ...SESSION, sequence: 18 },
+        archived: { exactFrom: 1, lost: [{ first: 3, last: 4 }] },
+      }),
+    ),
 };

@@ -7,8 +7,8 @@ export interface PlantedBug {
   readonly path: string;
   readonly find: string;
   readonly replace: string;
-  /** Who finds it: the swarm, or the worlds of foreign sources. */
-  readonly finder: 'swarm' | 'framings';
+  /** Who finds it: the swarm, the worlds of foreign sources, or those that acknowledge. */
+  readonly finder: 'swarm' | 'framings' | 'durable';
 }
 
 const SESSION = 'multicast/core/session-receiver.ts';
@@ -24,6 +24,8 @@ const PACE = 'multicast/core/pace.ts';
 const STREAM = 'multicast/core/stream-delivery.ts';
 const BATCHER = 'ingest/batcher.ts';
 const LEDGER = 'ingest/session-ledger.ts';
+const ARCHIVED = 'ingest/archived-sessions.ts';
+const SIMULATED = 'sim/recorder.ts';
 
 function bug(story: string, path: string, find: string, replace: string): PlantedBug {
   return { story, path, find, replace, finder: 'swarm' };
@@ -31,6 +33,10 @@ function bug(story: string, path: string, find: string, replace: string): Plante
 
 function foreignBug(story: string, path: string, find: string, replace: string): PlantedBug {
   return { story, path, find, replace, finder: 'framings' };
+}
+
+function durableBug(story: string, path: string, find: string, replace: string): PlantedBug {
+  return { story, path, find, replace, finder: 'durable' };
 }
 
 /** All of them. */
@@ -336,5 +342,35 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     RECEIVER,
     'const resume = dormant ?? this.#options.recallForeign?.(tsi);',
     'const resume = dormant;',
+  ),
+  durableBug(
+    'what is being committed is acknowledged',
+    SIMULATED,
+    '    this.#isCommitting = true;\n',
+    '    this.#isCommitting = true;\n    this.#acknowledge(batch);\n',
+  ),
+  durableBug(
+    'what a batch declares lost is acknowledged as archived',
+    ARCHIVED,
+    'if (lost !== undefined) keepLosses(archived, lost.map(rangeOf));',
+    '',
+  ),
+  durableBug(
+    'what was lost before a restart is acknowledged as archived',
+    ARCHIVED,
+    'if (!begun.has(session)) this.#unknown.add(session);',
+    '',
+  ),
+  durableBug(
+    'a publisher believes acknowledgements without a tag',
+    PUBLISHER,
+    'else if (!isBelieved(authenticator, bytes,',
+    "else if (reader.kind !== 'ack' && !isBelieved(authenticator, bytes,",
+  ),
+  durableBug(
+    'of what is archived, the last news is never repeated',
+    'multicast/core/acknowledger.ts',
+    'entry.dueAtMs = nowMs + entry.repeatMs;',
+    'entry.dueAtMs = Number.POSITIVE_INFINITY;',
   ),
 ];

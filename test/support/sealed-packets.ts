@@ -7,6 +7,7 @@ import { authenticatorOf, type KeySource, parseKeys } from '#multicast/udp/mod.t
 import {
   toNetworkAddress,
   type TransportSession,
+  writeAck,
   writeNak,
   writeNcf,
   writeSpm,
@@ -50,6 +51,7 @@ export function unsealedPackets(): Uint8Array[] {
   const publisher = { nakPort: 40_001, sourceName: 'gateway-7' };
   const spm = { ...transport, sqn: 1, trail: 0, lead: 6, nla: SOURCE_NLA };
   const ipv6 = { nla: toNetworkAddress('fd00::7'), groupNla: toNetworkAddress('ff15::1') };
+  const ack = { ...transport, sqn: 5, session: SESSION, archived: { exactFrom: 1, lost: [] } };
   const fragment = { firstSqn: 5, startBytes: 0, apduBytes: 200 };
   return [
     dataPacket({ sqn: 0, sequence: 1, transport }),
@@ -64,6 +66,7 @@ export function unsealedPackets(): Uint8Array[] {
     packetOf((into) => writeNcf(into, one)),
     packetOf((into) => writeNcf(into, list)),
     packetOf((into) => writeSpmr(into, transport)),
+    packetOf((into) => writeAck(into, ack)),
   ];
 }
 

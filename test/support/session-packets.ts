@@ -15,6 +15,7 @@ import {
   ipv4ToWord,
   NativeBlockWriter,
   toRepair,
+  type TransportSession,
   writeNak,
   writeNcf,
   writeSpm,
@@ -50,7 +51,7 @@ export interface DataFields {
   readonly tsdu?: Uint8Array;
   readonly isRepair?: boolean;
   readonly session?: { readonly sessionHigh: number; readonly sessionLow: number };
-  readonly transport?: Partial<typeof TRANSPORT>;
+  readonly transport?: Partial<TransportSession>;
 }
 
 /** ODATA, or RDATA if `isRepair`. */
@@ -90,12 +91,23 @@ export function spmPacket(fields: {
   readonly hasSession?: boolean;
   readonly session?: { readonly sessionHigh: number; readonly sessionLow: number };
   readonly source?: string;
+  readonly transport?: Partial<TransportSession>;
 }): Uint8Array {
   const { sqn = 0, trail = 0, lead, sequence, isFin, source = 'gateway-7' } = fields;
   const session =
     fields.hasSession === false ? undefined : { ...SESSION, ...fields.session, sequence };
   const publisher = { nakPort: 40_001, sourceName: source };
-  const spm = { ...TRANSPORT, sqn, trail, lead, nla: SOURCE_NLA, session, publisher, isFin };
+  const spm = {
+    ...TRANSPORT,
+    ...fields.transport,
+    sqn,
+    trail,
+    lead,
+    nla: SOURCE_NLA,
+    session,
+    publisher,
+    isFin,
+  };
   return packetOf((into) => writeSpm(into, spm));
 }
 
@@ -152,6 +164,8 @@ export function eventText(event: ReceiverEvent): string {
       return `closed ${event.cause}`;
     case 'lead':
       return `lead ${event.sequence}`;
+    case 'conflict':
+      return `conflict ${event.firstSequence}-${event.lastSequence}`;
     case 'lost':
       return `lost ${event.firstSequence}-${event.lastSequence} ${event.cause}`;
     case 'messages':

@@ -75,7 +75,7 @@ export function loseBy(
   world: World,
   chance: (reader: PacketReader, to: number) => number,
 ): Record<PacketKind, number> {
-  const lost = { spm: 0, odata: 0, rdata: 0, nak: 0, ncf: 0, spmr: 0, other: 0 };
+  const lost = { spm: 0, odata: 0, rdata: 0, nak: 0, ncf: 0, spmr: 0, ack: 0, other: 0 };
   const reader = new PacketReader();
   world.network.drops = (bytes, to) => {
     if (reader.read(bytes) !== undefined) return false;

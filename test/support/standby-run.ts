@@ -2,7 +2,7 @@
 // archive that refuses, forgets and goes back: for tests that let anything happen in any order.
 
 import assert from 'node:assert/strict';
-import type { ArchiveBatch, HealOffer, SessionProgress, StandingLoss } from '#archive/mod.ts';
+import type { ArchiveBatch } from '#archive/mod.ts';
 import { SegmentBuilderPool } from '#archive/segment/mod.ts';
 import type { Random, SessionId } from '#base/mod.ts';
 import { Backlog } from '#ingest/backlog.ts';
@@ -11,92 +11,11 @@ import { HealOffering } from '#ingest/heal-offering.ts';
 import { planHeals } from '#ingest/healing.ts';
 import { Spool } from '#ingest/spool/mod.ts';
 import type { ReceiverEvent } from '#multicast/core/mod.ts';
-import { type PlacedMessage, readSegment } from './archive.ts';
+import { ModelArchive } from './model-archive.ts';
 import { delivered, lost } from './receiver-events.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
 
 const WALL_US = 1_795_342_400_000_000;
-
-interface ModelLoss extends StandingLoss {
-  readonly cause: string;
-  readonly afterPosition: number;
-}
-
-/** What the archive holds at one moment. */
-interface Archived {
-  readonly epoch: number;
-  readonly holder: string;
-  readonly messages: readonly PlacedMessage[];
-  readonly losses: readonly ModelLoss[];
-  readonly sessions: ReadonlyMap<SessionId, SessionProgress>;
-}
-
-/** What became of a batch. */
-type Outcome = 'committed' | 'fenced' | 'rolled_back';
-
-/** The archive of one channel, and all that it ever was. */
-class ModelArchive {
-  #now: Archived = { epoch: 0, holder: '', messages: [], losses: [], sessions: new Map() };
-  readonly #history: Archived[] = [];
-  #last: ArchiveBatch | undefined;
-  offers: HealOffer[] = [];
-  /** Messages that were committed and are not any more, all together. */
-  forgotCount = 0;
-
-  get now(): Archived {
-    return this.#now;
-  }
-
-  get head(): number {
-    return this.#now.messages.length;
-  }
-
-  acquire(holder: string, usedEpoch: number): number {
-    const epoch = Math.max(this.#now.epoch, usedEpoch) + 1;
-    this.#now = { ...this.#now, epoch, holder };
-    return epoch;
-  }
-
-  append(batch: ArchiveBatch, holder: string): Outcome {
-    const { epoch, holder: ours, messages } = this.#now;
-    if (epoch !== batch.epoch || ours !== holder) return this.#refuse(batch, holder);
-    if (batch === this.#last) return 'committed';
-    if (messages.length !== batch.expectedHead) return this.#refuse(batch, holder);
-    this.#history.push(this.#now);
-    this.#last = batch;
-    const batchMessages = batch.segments.flatMap(readSegment);
-    const sessions = new Map(this.#now.sessions);
-    for (const progress of batch.sessions) sessions.set(progress.session, progress);
-    const losses = batch.heals.reduce(healed, [...this.#now.losses, ...batch.losses]);
-    this.#now = { ...this.#now, sessions, losses, messages: [...messages, ...batchMessages] };
-    return 'committed';
-  }
-
-  /** Another server takes over, which lacks the last `count` commits. */
-  goBack(count: number): void {
-    this.#last = undefined;
-    const before = this.head;
-    for (let left = count; left > 0; left -= 1) this.#now = this.#history.pop() ?? this.#now;
-    this.forgotCount += before - this.head;
-  }
-
-  #refuse(batch: ArchiveBatch, holder: string): Outcome {
-    const { epoch, holder: ours, messages } = this.#now;
-    const isOlder = epoch < batch.epoch || messages.length < batch.expectedHead;
-    return ours === holder && epoch <= batch.epoch && isOlder ? 'rolled_back' : 'fenced';
-  }
-}
-
-function healed(losses: readonly ModelLoss[], heal: ArchiveBatch['heals'][number]): ModelLoss[] {
-  return losses.flatMap((loss) => {
-    const isApart =
-      heal.firstSequence > loss.lastSequence || heal.lastSequence < loss.firstSequence;
-    if (loss.session !== heal.session || isApart) return [loss];
-    const before = { ...loss, lastSequence: heal.firstSequence - 1 };
-    const behind = { ...loss, firstSequence: heal.lastSequence + 1 };
-    return [before, behind].filter((it) => it.firstSequence <= it.lastSequence);
-  });
-}
 
 /** How small everything is. */
 export interface StandbyLimits {
@@ -175,6 +94,7 @@ class ModelArchiver {
       channelId: 1,
       epoch: this.#epoch,
       head: archive.head,
+      commits: archive.now.commits,
       framing: 'native',
       sessions: [...archive.now.sessions.values()],
       builders: new SegmentBuilderPool(),
@@ -263,7 +183,7 @@ class ModelArchiver {
   #stand(): void {
     this.#batcher = undefined;
     this.#backlog.stand();
-    this.#seenPosition = this.#backlog.archivedPosition;
+    this.#seenPosition = this.#backlog.settledPosition;
   }
 
   #state() {
@@ -341,7 +261,7 @@ export class StandbyRun {
   async drain(leader: number): Promise<void> {
     for (const archiver of this.archivers) archiver.standDown();
     this.archivers[leader]?.take();
-    for (let idle = 0; idle < 30; idle += 1) {
+    for (let idle = 0; idle < 8; idle += 1) {
       this.wait(600);
       for (const archiver of this.archivers) {
         await archiver.settle();
@@ -358,7 +278,7 @@ export class StandbyRun {
     }
   }
 
-  /** Each sequence up to the watermark is stored once, as it was sent, or lost; and nothing else. */
+  /** Each sequence up to the watermark is stored once, as it was sent, or lost. */
   check(): void {
     const { messages, losses, sessions } = this.archive.now;
     const next = new Map<SessionId, number>();

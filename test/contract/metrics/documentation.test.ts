@@ -14,7 +14,12 @@ import {
 } from '#multicast/core/mod.ts';
 import { type MetricDescription, publisherFamilies } from '#multicast/metrics/mod.ts';
 import { TRANSPORT_COUNTERS, type TransportCounters } from '#multicast/udp/mod.ts';
-import { archiverFamilies, type RecorderCounters } from '#ingest/mod.ts';
+import {
+  archiverFamilies,
+  newRetentionCounters,
+  type RecorderCounters,
+  retentionFamilies,
+} from '#ingest/mod.ts';
 import { countRequests } from '#replay-api/api-metrics.ts';
 import { createReplayApi } from '#replay-api/mod.ts';
 import { readExposition } from '#test/support/exposition.ts';
@@ -25,6 +30,7 @@ const TABLE = /(<!-- metrics: [^\n]* -->\n)([^]*?)(<!-- \/metrics -->)/;
 const METRICS: readonly MetricDescription[] = [
   ...publisherFamilies({}),
   ...archiverFamilies({}, 'durable'),
+  ...retentionFamilies(newRetentionCounters()),
   ...countRequests(fastify())(),
 ].map(({ metric }) => metric);
 
@@ -44,7 +50,7 @@ function renderTable(): string {
 }
 
 /** Those below, in the order in which they are exposed. */
-const OWN_NUMBERS = [3, 4, 1, 2, 5, 9, 8, 7, 1, 1, 6, 1, 11, 12, 13, 14, 6, 1];
+const OWN_NUMBERS = [3, 4, 1, 2, 5, 9, 8, 7, 1, 1, 6, 1, 11, 15, 12, 13, 14, 6, 1, 1];
 
 /** A channel of an archiver on which each number is another one. */
 function countedChannel(): RecorderCounters {
@@ -73,10 +79,12 @@ function countedChannel(): RecorderCounters {
     followedSessions: 6,
     leading: true,
     takeovers: 11,
+    handovers: 15,
     rollbacks: 12,
     healedMessages: 13,
     unofferedMessages: 14,
     databaseAway: true,
+    refused: true,
   };
 }
 
@@ -124,7 +132,10 @@ test('/metrics has every metric of an archiver and its API, and no other', async
   const app = await createReplayApi({
     database: api.opened,
     logger: silentLogger,
-    collectMetrics: () => archiverFamilies({ orders: countedChannel() }, 'durable'),
+    collectMetrics: () => [
+      ...archiverFamilies({ orders: countedChannel() }, 'durable'),
+      ...retentionFamilies(newRetentionCounters()),
+    ],
   });
   try {
     await app.inject('/v1/channels');
@@ -162,6 +173,17 @@ test('every number of a channel is exposed under its name', () => {
   assert.deepEqual(
     values.map(({ value }) => value),
     [...OWN_NUMBERS, ...Object.values(counters.receiver), ...Object.values(counters.transport)],
+  );
+});
+
+test('every number of retention is exposed under its name', () => {
+  const counters = { ...newRetentionCounters() };
+  Object.keys(counters).forEach((name, index) => {
+    counters[name as keyof typeof counters] = 1 + index;
+  });
+  assert.deepEqual(
+    retentionFamilies(counters).flatMap((family) => ('samples' in family ? family.samples : [])),
+    Object.values(counters).map((value) => ({ labels: {}, value })),
   );
 });
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { SessionId } from '#base/mod.ts';
+import { type SessionId, sessionToBigInt } from '#base/mod.ts';
 import { type Delivery, instantAt, type SentMessage } from '#test/support/filled-archive.ts';
 import { openTestApi, type TestApi } from '#test/support/replay-api.ts';
 
@@ -87,6 +87,7 @@ test('a channel says how far it is archived', async () => {
     archivedThrough: 4,
     durability: 'durable',
     firstPosition: 1,
+    firstAvailable: 1,
     publishedFrom: '2026-11-20T12:00:00.000000Z',
     publishedThrough: '2026-11-20T12:00:10.000000Z',
   });
@@ -115,6 +116,7 @@ test('a session says what the archive accounts for', async () => {
     tsi: '010203040506:7500',
     isForeign: false,
     state: 'open',
+    tail: 'open',
     firstArchived: 1,
     watermark: 3,
     lead: 9,
@@ -160,12 +162,66 @@ test('a healed loss stays in the list and leaves the messages', async () => {
   assert.deepEqual(page.losses, []);
 });
 
+test('conflicts are listed as they were noticed, also those of one session', async () => {
+  const channelId = await api.addChannel({
+    name: 'doubted',
+    deliveries: [segment(sent(EARLY, 1, 0)), segment(sent(LATE, 1, 0))],
+  });
+  const noticed = [
+    { session: EARLY, first: 1, at: '2026-11-20T13:00:00.000001Z', hash: Buffer.alloc(32, 1) },
+    { session: LATE, first: 1, at: '2026-11-20T13:00:00.000002Z', hash: null },
+    { session: EARLY, first: 2, at: '2026-11-20T13:00:00.000003Z', hash: null },
+  ];
+  for (const { session, first, at, hash } of noticed) {
+    await api.opened.database
+      .insertInto('conflicts')
+      .values({
+        channel_id: channelId,
+        session_id: sessionToBigInt(session),
+        first_sequence: first,
+        last_sequence: first + 1,
+        detected_at: at,
+        archiver: 'test',
+        evidence: 'packet 7 came again with other content',
+        stored_sha256: hash,
+        heard_sha256: null,
+      })
+      .execute();
+  }
+  for (const limit of [1, 2, 100]) {
+    const listed = await walk(`/v1/channels/doubted/conflicts?limit=${limit}`);
+    assert.deepEqual(
+      listed.map((one) => [one['session'], one['first'], one['last']]),
+      [
+        [EARLY, 1, 2],
+        [LATE, 1, 2],
+        [EARLY, 2, 3],
+      ],
+    );
+    assert.deepEqual(listed[0], {
+      session: EARLY,
+      source: listed[0]['source'],
+      first: 1,
+      last: 2,
+      detectedAt: '2026-11-20T13:00:00.000001Z',
+      archiver: 'test',
+      evidence: 'packet 7 came again with other content',
+      storedSha256: '01'.repeat(32),
+      heardSha256: null,
+    });
+    const own = await walk(`/v1/channels/doubted/conflicts?session=${EARLY}&limit=${limit}`);
+    assert.equal(own.length, 2);
+  }
+});
+
 interface Completeness {
   readonly status: string;
   readonly lost: unknown[];
   readonly storedCount: number;
   readonly lostCount: number;
   readonly unsettledFrom: number | null;
+  readonly unknownFrom: number | null;
+  readonly tail: string;
   readonly first: number;
   readonly last: number;
 }
@@ -192,6 +248,37 @@ test('a range beyond the watermark is unsettled from there', async () => {
   assert.deepEqual([found.storedCount, found.lostCount], [1, 1]);
   const beyond = await completeness(LATE, '&first=7&last=8');
   assert.deepEqual([beyond.status, beyond.unsettledFrom, beyond.storedCount], ['unsettled', 7, 0]);
+});
+
+test('behind the end of a session is nothing, and behind a silence nobody knows what', async () => {
+  for (const [name, state, tail, status] of [
+    ['ended', 'closed', 'complete', 'complete'],
+    ['silent', 'expired', 'unknown', 'unknown'],
+    ['going', 'open', 'open', 'unsettled'],
+  ] as const) {
+    const sessions = new Map([[EARLY, { state }]]);
+    await api.addChannel({ name, deliveries: [segment(sent(EARLY, 1, 0))], sessions });
+    const [session] = await walk(`/v1/channels/${name}/sessions`);
+    assert.equal(session['tail'], tail);
+    const path = `/v1/channels/${name}/completeness?session=${EARLY}`;
+    const known = await ask<Completeness>(`${path}&last=1`);
+    assert.deepEqual([known.status, known.unknownFrom, known.tail], ['complete', null, tail]);
+    const beyond = await ask<Completeness>(`${path}&last=4`);
+    const from = [beyond.unsettledFrom, beyond.unknownFrom];
+    assert.deepEqual([beyond.status, beyond.storedCount], [status, 1]);
+    const expected = { complete: [null, null], unknown: [null, 2], unsettled: [2, null] };
+    assert.deepEqual(from, expected[status]);
+    const page = `/v1/channels/${name}/messages?session=${EARLY}&last=4`;
+    assert.equal((await ask<Completeness>(page)).status, status);
+  }
+});
+
+test('what is missing of a silent session is unsettled until it is accounted for', async () => {
+  const sessions = new Map([[EARLY, { state: 'expired', lead: 3 } as const]]);
+  await api.addChannel({ name: 'missing', deliveries: [segment(sent(EARLY, 1, 0))], sessions });
+  const path = `/v1/channels/missing/completeness?session=${EARLY}`;
+  const found = await ask<Completeness>(path);
+  assert.deepEqual([found.last, found.status, found.unsettledFrom], [3, 'unsettled', 2]);
 });
 
 test('without bounds, the question is about all that is known to exist', async () => {

@@ -97,6 +97,8 @@ test('every route is described, and says how it fails', () => {
       '/v1/channels/{channel}',
       '/v1/channels/{channel}/sessions',
       '/v1/channels/{channel}/losses',
+      '/v1/channels/{channel}/deletions',
+      '/v1/channels/{channel}/conflicts',
       '/v1/channels/{channel}/messages',
       '/v1/channels/{channel}/completeness',
       '/',

@@ -86,7 +86,7 @@ const BAD_SESSIONS = ['', 'x', SESSION.toUpperCase(), `${SESSION}0`, 'ffffffffff
 
 for (const value of [...BAD_SESSIONS, '0000000000000000']) {
   test(`the session ${JSON.stringify(value)} is refused`, async () => {
-    for (const path of ['messages', 'losses', 'completeness']) {
+    for (const path of ['messages', 'losses', 'conflicts', 'completeness']) {
       const { code } = await refusal(`/v1/channels/orders/${path}?session=${value}`);
       assert.equal(code, 'BACKCAST_RANGE_INVALID');
     }
@@ -112,7 +112,7 @@ for (const [query, complaint] of UNKNOWN_OR_TWICE) {
 }
 
 test('no address takes parameters that it does not know', async () => {
-  const below = ['', '/sessions', '/losses', '/messages', '/completeness'];
+  const below = ['', '/sessions', '/losses', '/conflicts', '/messages', '/completeness'];
   const paths = ['/', '/healthz', '/readyz', '/v1/channels'];
   for (const path of [...paths, ...below.map((one) => `/v1/channels/orders${one}`)]) {
     assert.equal((await refusal(`${path}?surprise=1`)).code, 'BACKCAST_RANGE_INVALID', path);
@@ -159,7 +159,7 @@ for (const path of INVERTED) {
 }
 
 test('what was never heard of is not there', async () => {
-  for (const path of ['', '/sessions', '/losses', '/messages']) {
+  for (const path of ['', '/sessions', '/losses', '/conflicts', '/messages']) {
     assert.equal((await refusal(`/v1/channels/none${path}`)).code, 'BACKCAST_CHANNEL_UNKNOWN');
   }
   for (const path of ['messages', 'completeness']) {

@@ -1,12 +1,13 @@
-// Random courses of deliveries: sessions that interleave, holes that are declared lost, batches and
-// segments cut anywhere, the last batch repeated. The archive must then show exactly the messages
-// that were handed over, in that order, and the auditor must agree that nothing else is missing.
+// Random courses of deliveries: sessions that interleave, holes that are declared lost, parts of
+// them that turn up later, batches and segments cut anywhere, the last batch repeated. The archive
+// must then show exactly the messages that were handed over, in that order, and say of each session
+// what is lost and what was healed; and the auditor must agree that nothing else is missing.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { audit } from '#archive/mod.ts';
-import type { ArchiveBatch, DeclaredLoss } from '#archive/mod.ts';
+import { audit, findChannel, openReading } from '#archive/mod.ts';
+import type { ArchiveBatch, DeclaredLoss, Heal, OpenDatabase } from '#archive/mod.ts';
 import type { SessionId } from '#base/mod.ts';
 import {
   batchOf,
@@ -21,8 +22,17 @@ import {
 import type { TestMessage } from '#test/support/archive.ts';
 import { createTestDatabase, execute } from '#test/support/postgres.ts';
 
-/** One delivery: a session gives `count` messages, after losing `lost` before them. */
+/**
+ * One delivery: a session gives `payloads`, after losing `lost` before them; and of a loss before,
+ * `count` sequences behind the first `skipped` turn up, which one says a number.
+ */
 const delivery = fc.record({
+  healed: fc.option(
+    fc.record({ loss: fc.nat(), skipped: fc.nat(2), count: fc.integer({ min: 1, max: 3 }) }),
+    {
+      nil: undefined,
+    },
+  ),
   session: fc.constantFrom<SessionId>(SESSION_A, SESSION_B, '0123456789abcdef' as SessionId),
   lost: fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 5 })),
   payloads: fc.array(fc.uint8Array({ maxLength: 40 }), { minLength: 1, maxLength: 6 }),
@@ -36,9 +46,18 @@ const course = fc.array(
 
 type Delivery = typeof delivery extends fc.Arbitrary<infer Value> ? Value : never;
 
+interface LostRange {
+  readonly session: SessionId;
+  readonly first: number;
+  readonly last: number;
+}
+
 /** What the archiver would make of deliveries: messages, losses, and a row per session. */
 class Model {
   readonly messages: TestMessage[] = [];
+  /** What is not healed. */
+  readonly lost: LostRange[] = [];
+  readonly healed: LostRange[] = [];
   readonly #watermarks = new Map<SessionId, number>();
 
   batch(
@@ -46,25 +65,30 @@ class Model {
     segments: readonly (readonly Delivery[])[],
   ): ArchiveBatch {
     const expectedHead = this.messages.length;
-    const losses: DeclaredLoss[] = [];
+    const told: { losses: DeclaredLoss[]; heals: Heal[] } = { losses: [], heals: [] };
     const lists = segments.map((deliveries) =>
-      deliveries.flatMap((one) => this.#deliver(one, losses)),
+      deliveries.flatMap((one) => [
+        ...this.#deliver(one, told.losses),
+        ...this.#heal(one, told.heals),
+      ]),
     );
-    return { ...batchOf({ ...place, expectedHead }, ...lists), losses };
+    const batch = batchOf({ ...place, expectedHead }, ...lists);
+    const sessions = batch.sessions.map((progress) => {
+      const watermark = this.#watermarks.get(progress.session) ?? 0;
+      return { ...progress, watermark, lead: watermark };
+    });
+    return { ...batch, sessions, ...told };
   }
 
   #deliver({ session, lost, payloads }: Delivery, losses: DeclaredLoss[]): TestMessage[] {
     const before = this.#watermarks.get(session) ?? 0;
     if (lost > 0) {
-      losses.push({
-        session,
-        firstSequence: before + 1,
-        lastSequence: before + lost,
-        cause: 'repair_expired',
-        afterPosition: this.messages.length,
-        detectedAtUs: PUBLISHED_AT_US,
-        ...LOSS_PACKETS,
-      });
+      const range = { firstSequence: before + 1, lastSequence: before + lost };
+      const afterPosition = this.messages.length;
+      const cause = 'repair_expired';
+      const detectedAtUs = PUBLISHED_AT_US;
+      losses.push({ session, ...range, cause, afterPosition, detectedAtUs, ...LOSS_PACKETS });
+      this.lost.push({ session, first: before + 1, last: before + lost });
     }
     const made = payloads.map((payload, index) => ({
       session,
@@ -75,6 +99,66 @@ class Model {
     this.#watermarks.set(session, before + lost + payloads.length);
     this.messages.push(...made);
     return made;
+  }
+
+  #heal({ healed }: Delivery, heals: Heal[]): TestMessage[] {
+    if (healed === undefined || this.lost.length === 0) return [];
+    const at = healed.loss % this.lost.length;
+    const [loss] = this.lost.splice(at, 1);
+    const { session } = loss;
+    const first = Math.min(loss.first + healed.skipped, loss.last);
+    const last = Math.min(first + healed.count - 1, loss.last);
+    const rest = [
+      { session, first: loss.first, last: first - 1 },
+      { session, first: last + 1, last: loss.last },
+    ];
+    this.lost.push(...rest.filter((range) => range.first <= range.last));
+    this.healed.push({ session, first, last });
+    heals.push({ session, firstSequence: first, lastSequence: last, by: 'another' });
+    const made = Array.from({ length: last - first + 1 }, (_, index) => ({
+      session,
+      sequence: first + index,
+      payload: Buffer.from(`late ${first + index}`),
+      publishedAtUs: PUBLISHED_AT_US,
+    }));
+    this.messages.push(...made);
+    return made;
+  }
+}
+
+/** Every sequence of `ranges` by itself: how they are cut does not matter. */
+function singled(ranges: readonly LostRange[]): string[] {
+  const all = ranges.flatMap(({ session, first, last }) =>
+    Array.from({ length: last - first + 1 }, (_, index) => `${session}/${first + index}`),
+  );
+  return all.toSorted();
+}
+
+async function declared(url: string, which: 'IS' | 'IS NOT'): Promise<LostRange[]> {
+  const rows = await execute(
+    url,
+    `SELECT lpad(to_hex(session_id), 16, '0') AS session, first_sequence::int AS first,
+            last_sequence::int AS last
+     FROM losses WHERE healed_at ${which} NULL AND (healed_by ${which} NULL)`,
+  );
+  return rows as unknown as LostRange[];
+}
+
+/** The sequences of a session as a reader is given them, in its order. */
+async function readSequences(opened: OpenDatabase, session: SessionId): Promise<number[]> {
+  const channel = await findChannel(opened.database, 'orders');
+  const request = { kind: 'sequences', session, first: 1, last: undefined, order: 'asc' } as const;
+  const reading = await openReading(opened, channel, request);
+  const sequences: number[] = [];
+  for (;;) {
+    const page = await reading.nextPage(3);
+    for (const entry of page.entries) {
+      if (entry.kind !== 'messages') continue;
+      for (let index = 0; index < entry.messageCount; index += 1) {
+        sequences.push(entry.firstSequence + index);
+      }
+    }
+    if (page.isLast) return sequences;
   }
 }
 
@@ -109,6 +193,13 @@ test('the archive holds what was delivered, in its order, and accounts for the r
       const [orders] = await audit(opened.database);
       assert.deepEqual(orders.problems, []);
       assert.equal(orders.head, expected.length);
+      assert.deepEqual(singled(await declared(cloned.url, 'IS')), singled(model.lost));
+      assert.deepEqual(singled(await declared(cloned.url, 'IS NOT')), singled(model.healed));
+      for (const session of new Set(model.messages.map((message) => message.session))) {
+        const own = model.messages.filter((message) => message.session === session);
+        const sequences = own.map((message) => message.sequence).toSorted((a, b) => a - b);
+        assert.deepEqual(await readSequences(opened, session), sequences);
+      }
     }),
     { numRuns: 15 },
   );

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { acquireLease, loadSessions, renewLeases, releaseLease } from '#archive/mod.ts';
+import { acquireLease, Appender, loadSessions, renewLeases, releaseLease } from '#archive/mod.ts';
 import type { ArchiveBatch } from '#archive/mod.ts';
 import {
   batchOf,
@@ -94,6 +94,85 @@ test('an archiver that lost the channel is fenced and writes nothing', async () 
   assert.deepEqual(await execute(cloned.url, 'SELECT * FROM sessions'), []);
   const allowed = await appender.append({ ...batch, ...fresh });
   assert.equal(allowed.outcome, 'committed');
+});
+
+/** What the server has after a failover to one that lacks the last commits. */
+async function goBack(url: string, changes: string): Promise<void> {
+  await execute(url, 'DELETE FROM segments', `UPDATE leases SET ${changes}`);
+}
+
+test('a server that lacks what it had committed is told from one that another writes', async () => {
+  await using cloned = await createTestDatabase();
+  await using opened = openTestDatabase(cloned.url);
+  await using appender = testAppender(cloned.url);
+  const place = await makeChannel(opened, 'orders');
+  await appender.append(batchOf({ ...place, expectedHead: 0 }, messagesOf(SESSION_A, 1, 3)));
+  const next = batchOf({ ...place, expectedHead: 3 }, messagesOf(SESSION_A, 4, 2));
+  await goBack(cloned.url, 'head = 0');
+  const { epoch } = place;
+  assert.deepEqual(await appender.append(next), { outcome: 'rolled_back', head: 0, epoch });
+  await goBack(cloned.url, 'head = 3, epoch = epoch - 1');
+  const older = { outcome: 'rolled_back', head: 3, epoch: epoch - 1 };
+  assert.deepEqual(await appender.append(next), older);
+  await goBack(cloned.url, "head = 0, holder = 'other'");
+  assert.deepEqual(await appender.append(next), { outcome: 'fenced' });
+  await execute(cloned.url, 'DELETE FROM leases');
+  assert.deepEqual(await appender.append(next), { outcome: 'rolled_back', head: 0, epoch: 0 });
+});
+
+test('a lease of our epoch that another holds is not ours', async () => {
+  await using cloned = await createTestDatabase();
+  await using opened = openTestDatabase(cloned.url);
+  await using appender = testAppender(cloned.url);
+  const place = await makeChannel(opened, 'orders');
+  await execute(cloned.url, "UPDATE leases SET holder = 'it''s \\other'");
+  const batch = batchOf({ ...place, expectedHead: 0 }, messagesOf(SESSION_A, 1, 3));
+  assert.deepEqual(await appender.append(batch), { outcome: 'fenced' });
+  await using odd = new Appender({
+    url: cloned.url,
+    applicationName: 'test',
+    holder: "it's \\other",
+  });
+  assert.equal((await odd.append(batch)).outcome, 'committed');
+});
+
+test('a conflict is kept once, with the hashes that are known', async () => {
+  await using cloned = await createTestDatabase();
+  await using opened = openTestDatabase(cloned.url);
+  await using appender = testAppender(cloned.url);
+  const place = await makeChannel(opened, 'orders');
+  const batch: ArchiveBatch = {
+    ...batchOf({ ...place, expectedHead: 0 }),
+    conflicts: [
+      {
+        session: SESSION_A,
+        firstSequence: 2,
+        lastSequence: 3,
+        storedSha256: null,
+        heardSha256: Uint8Array.of(1, 2, 3),
+        detectedAtUs: PUBLISHED_AT_US,
+        evidence: 'a packet was repeated with another checksum',
+      },
+    ],
+  };
+  await appender.append(batch);
+  await appender.append(batch);
+  const kept = await opened.database
+    .selectFrom('conflicts')
+    .select(['first_sequence', 'last_sequence', 'archiver', 'evidence'])
+    .select(['stored_sha256', 'heard_sha256', 'detected_at'])
+    .execute();
+  assert.deepEqual(kept, [
+    {
+      first_sequence: 2,
+      last_sequence: 3,
+      archiver: 'test',
+      evidence: 'a packet was repeated with another checksum',
+      stored_sha256: null,
+      heard_sha256: Buffer.of(1, 2, 3),
+      detected_at: PUBLISHED_AT_US,
+    },
+  ]);
 });
 
 test('a batch without segments stores progress and losses and leaves the head', async () => {

@@ -63,8 +63,11 @@ test('an archive that accounts for every sequence has no problems', async () => 
     sessionCount: 2,
     dueCount: 15,
     storedCount: 12,
+    deletedCount: 0,
     lostCount: 3,
     lostPacketCount: 0,
+    healedCount: 0,
+    conflictCount: 0,
     problems: [],
   });
 });
@@ -134,6 +137,33 @@ const DAMAGES: readonly Damage[] = [
       { kind: 'position_hole', first: 5, last: 8 },
       { kind: 'index_wrong', session: A, first: 6, last: 7 },
       { kind: 'index_wrong', session: B, first: 2, last: 3 },
+      { kind: 'bounds_wrong', first: 1, last: 12 },
+    ],
+  },
+  {
+    fact: 'sequences that are stored and named by a deletion are found',
+    sql: `INSERT INTO deletions
+          SELECT session_id, 6, 7, 5, 6, 2, now(), now(), now(), channel_id, 'x'
+          FROM losses WHERE first_sequence = 4`,
+    found: [
+      { kind: 'deleted_and_kept', session: A, first: 6, last: 7 },
+      { kind: 'position_overlap', first: 5, last: 6 },
+    ],
+  },
+  {
+    fact: 'a deletion with fewer messages than positions is found, and one named twice',
+    sql: `WITH gone AS (DELETE FROM segments WHERE first_position = 5 RETURNING channel_id)
+          INSERT INTO deletions
+          SELECT session_id, first, last, 5, 8, last - first + 1, now(), now(), now(), channel_id,
+                 'x'
+          FROM gone, (VALUES (2561, 6, 7), (2561, 7, 7)) AS sequences (session_id, first, last)`,
+    found: [
+      { kind: 'hole', session: B, first: 2, last: 3 },
+      { kind: 'deleted_twice', session: A, first: 7, last: 7 },
+      { kind: 'deletion_wrong', first: 5, last: 8 },
+      { kind: 'index_wrong', session: A, first: 6, last: 7 },
+      { kind: 'index_wrong', session: B, first: 2, last: 3 },
+      { kind: 'bounds_wrong', first: 1, last: 12 },
     ],
   },
   {

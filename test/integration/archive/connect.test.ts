@@ -4,7 +4,9 @@ import { sql } from 'kysely';
 import { BackcastError } from '#base/mod.ts';
 import { Appender, connectDedicated, migrateToLatest, openDatabase } from '#archive/mod.ts';
 import { batchOf, openTestDatabase } from '#test/support/archive.ts';
-import { createEmptyDatabase, createTestDatabase } from '#test/support/postgres.ts';
+import { startDatabaseGate } from '#test/support/gate.ts';
+import { createEmptyDatabase, createTestDatabase, execute } from '#test/support/postgres.ts';
+import { until } from '#test/support/until.ts';
 
 const SECRET = 'sesame-open';
 
@@ -116,4 +118,25 @@ test('an append to a database without schema says that it must be migrated', asy
   const error = await errorOf(appender.append(batch));
   assert.equal(error.code, 'BACKCAST_SCHEMA_MISSING');
   assert.match(error.message, /backcast migrate/);
+});
+
+test('a connection that breaks under a statement fails that statement and nothing else', async () => {
+  await using created = await createTestDatabase();
+  await using gate = await startDatabaseGate(created.url);
+  await using opened = openTestDatabase(gate.url);
+  const waiting = sql`SELECT pg_sleep(60)`.execute(opened.database);
+  const isWaiting = async (): Promise<boolean> => {
+    const rows = await execute(
+      created.url,
+      `SELECT 1 FROM pg_stat_activity
+       WHERE datname = current_database() AND query LIKE '%pg_sleep(60)' AND state = 'active'`,
+    );
+    return rows.length > 0;
+  };
+  await until('the statement runs', isWaiting);
+  const failed = assert.rejects(waiting);
+  gate.shut();
+  await failed;
+  gate.open();
+  await sql`SELECT 1`.execute(opened.database);
 });

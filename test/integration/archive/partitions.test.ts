@@ -37,7 +37,7 @@ test('a partition takes its day and nothing beside it', async () => {
   const rows = await execute(
     cloned.url,
     `INSERT INTO segment_sessions
-     SELECT 1, 1, 1, 1, at, 1 FROM unnest(ARRAY['2048-02-28T23:59:59.999999Z',
+     SELECT 1, 1, 1, 1, at, 1, false FROM unnest(ARRAY['2048-02-28T23:59:59.999999Z',
        '2048-02-29T00:00:00Z', '2048-02-29T23:59:59.999999Z', '2048-03-01T00:00:00Z'
      ]::timestamptz[]) AS at
      RETURNING tableoid::regclass::text AS name`,
@@ -67,7 +67,7 @@ test('a day that the default partition already holds is reported and stays there
   await using opened = openTestDatabase(cloned.url);
   await execute(
     cloned.url,
-    "INSERT INTO segment_sessions VALUES (1, 1, 1, 1, '2048-02-29T12:00:00Z', 1)",
+    "INSERT INTO segment_sessions VALUES (1, 1, 1, 1, '2048-02-29T12:00:00Z', 1, false)",
   );
   const result = await ensurePartitions(opened.database, FAR_MS, 0);
   assert.deepEqual(result.created, ['segments_p20480229']);

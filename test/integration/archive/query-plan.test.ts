@@ -44,11 +44,12 @@ WITH segment AS (
          0, CASE WHEN day = ${FULL_DAY} THEN ${FULL_DAY_SEGMENTS - 1} ELSE 0 END) AS part),
 bounds AS (
   INSERT INTO partition_bounds
-  SELECT start, min(first), max(first + messages - 1), start, start, ${channelId}
+  SELECT start, min(first), max(first + messages - 1), start, start, sum(messages), sum(messages),
+         ${channelId}
   FROM segment GROUP BY start),
 index AS (
   INSERT INTO segment_sessions
-  SELECT 7, first, first + messages - 1, first, start + interval '1 hour', ${channelId}
+  SELECT 7, first, first + messages - 1, first, start + interval '1 hour', ${channelId}, false
   FROM segment)
 INSERT INTO segments
 SELECT first, start + interval '1 hour', start, start, messages, ${channelId},

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import * as fc from 'fast-check';
 import {
+  audit,
   findChannel,
   firstPositionOf,
   type MessageRequest,
@@ -57,6 +58,14 @@ type Step =
       readonly unused: readonly number[];
     }
   | { readonly kind: 'loss'; readonly session: number; readonly count: number }
+  /** Of an earlier loss, `count` sequences behind its first `skipped` ones turn up. */
+  | {
+      readonly kind: 'heal';
+      readonly loss: number;
+      readonly skipped: number;
+      readonly count: number;
+      readonly isReversed: boolean;
+    }
   | { readonly kind: 'night' };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -76,6 +85,16 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       kind: fc.constant('loss' as const),
       session: fc.integer({ min: 0, max: 2 }),
       count: fc.integer({ min: 1, max: 3 }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('heal' as const),
+      loss: fc.nat(9),
+      skipped: fc.nat(2),
+      count: fc.integer({ min: 1, max: 3 }),
+      isReversed: fc.boolean(),
     }),
   },
   { weight: 1, arbitrary: fc.constant({ kind: 'night' as const }) },
@@ -109,10 +128,13 @@ const request: fc.Arbitrary<MessageRequest> = fc.oneof(
   }),
 );
 
+type LossDelivery = Extract<Delivery, { kind: 'loss' }>;
+
 interface Course {
   readonly deliveries: readonly Delivery[];
   readonly messages: readonly (SentMessage & { readonly position: number })[];
-  readonly losses: readonly Extract<Delivery, { kind: 'loss' }>[];
+  /** Those that are not healed. */
+  readonly losses: readonly LossDelivery[];
   readonly lossPlaces: ReadonlyMap<Delivery, number>;
 }
 
@@ -132,7 +154,7 @@ function play(steps: readonly Step[]): Course {
   for (const taken of steps) {
     seconds += taken.kind === 'night' ? DAY_SECONDS : 1;
     if (taken.kind === 'segment') {
-      const holes: Extract<Delivery, { kind: 'loss' }>[] = [];
+      const holes: LossDelivery[] = [];
       const sent = taken.picks.map((pick, index) => {
         const session = SESSIONS[pick];
         const count = taken.holes[index];
@@ -168,10 +190,50 @@ function play(steps: readonly Step[]): Course {
       };
       deliveries.push(declared);
       lossPlaces.set(declared, messages.length);
+    } else if (taken.kind === 'heal') {
+      const losses = deliveries.filter(isLost);
+      if (losses.length === 0) continue;
+      const loss = losses[taken.loss % losses.length];
+      const pieces = healedPieces(loss, taken, instantAt(seconds));
+      deliveries.splice(deliveries.indexOf(loss), 1, ...pieces);
+      for (const piece of pieces) lossPlaces.set(piece, lossPlaces.get(loss) ?? 0);
+      const healed = pieces.filter((piece) => !isLost(piece)).flatMap(healedMessages);
+      const sent = taken.isReversed ? healed.toReversed() : healed;
+      for (const message of sent) messages.push({ ...message, position: messages.length + 1 });
+      deliveries.push({ kind: 'segment', archivedAtUs: instantAt(seconds), messages: sent });
     }
   }
-  const losses = deliveries.filter((delivery) => delivery.kind === 'loss');
-  return { deliveries, messages, losses, lossPlaces };
+  return { deliveries, messages, losses: deliveries.filter(isLost), lossPlaces };
+}
+
+function isLost(delivery: Delivery): delivery is LossDelivery {
+  return delivery.kind === 'loss' && delivery.healed === undefined;
+}
+
+/** The loss before the healed part, the healed part and the loss behind it, as far as they are. */
+function healedPieces(
+  loss: LossDelivery,
+  { skipped, count }: { readonly skipped: number; readonly count: number },
+  atUs: number,
+): LossDelivery[] {
+  const first = Math.min(loss.first + skipped, loss.last);
+  const last = Math.min(first + count - 1, loss.last);
+  const pieces: LossDelivery[] = [
+    { ...loss, last: first - 1 },
+    { ...loss, first, last, healed: { atUs, by: 'another' } },
+    { ...loss, first: last + 1 },
+  ];
+  return pieces.filter((piece) => piece.first <= piece.last);
+}
+
+/** One by one of ours; of a foreign source one message that accounts for all. */
+function healedMessages({ session, first, last, detectedAtUs }: LossDelivery): SentMessage[] {
+  const made = { session, publishedAtUs: detectedAtUs, payload: Buffer.from('healed') };
+  const isHealed = true;
+  if (session === FOREIGN) return [{ ...made, sequence: first, throughSequence: last, isHealed }];
+  return Array.from({ length: last - first + 1 }, (_, index) => {
+    return { ...made, sequence: first + index, isHealed };
+  });
 }
 
 interface Expected {
@@ -192,7 +254,10 @@ function expected(course: Course, wanted: MessageRequest): string[] {
 function expectedOf(course: Course, wanted: SequenceRequest): Expected[] {
   const lost = course.losses.filter((loss) => loss.session === wanted.session);
   const stored = course.messages.filter((message) => message.session === wanted.session);
-  const ends = [...lost.map((loss) => loss.last), ...stored.map((one) => one.throughSequence ?? 0)];
+  const ends = [
+    ...lost.map((loss) => loss.last),
+    ...stored.map((one) => one.throughSequence ?? one.sequence),
+  ];
   const isForeign = wanted.session === FOREIGN;
   const first = wanted.first ?? (isForeign ? FOREIGN_FIRST : 1);
   const last = Math.min(wanted.last ?? Infinity, Math.max(...ends));
@@ -252,6 +317,10 @@ async function actual(
     for (const entry of page.entries) {
       if (entry.kind === 'loss') {
         texts.push(lossText(entry));
+        continue;
+      }
+      if (entry.kind === 'deletion') {
+        texts.push(`deleted ${entry.session} ${entry.first}–${entry.last}`);
         continue;
       }
       for (let count = 0; count < entry.messageCount; count += 1) {
@@ -319,5 +388,11 @@ test('every way of reading gives what the model gives, whatever the page size', 
       },
     ),
     { numRuns: 50, interruptAfterTimeLimit: 60_000, examples: [LOSS_AT_AN_EMPTY_EDGE] },
+  );
+  const audits = await audit(opened.database);
+  assert.deepEqual(
+    audits.flatMap(({ problems }) => problems),
+    [],
+    'what was read is what an archiver writes',
   );
 });

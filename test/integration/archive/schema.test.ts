@@ -54,11 +54,56 @@ test('there are no triggers but those of foreign keys', async () => {
   assert.deepEqual(triggers, []);
 });
 
-test('no foreign key goes from one channel table to another', async () => {
-  const between = await namesWhere(`
-    SELECT conname AS name FROM pg_constraint
-    WHERE contype = 'f' AND confrelid <> 'channels'::regclass`);
-  assert.deepEqual(between, []);
+test('no column draws its default from a sequence or from chance', async () => {
+  const drawn = await namesWhere(`
+    SELECT c.relname || '.' || a.attname AS name
+    FROM pg_class c
+    JOIN pg_attribute a ON a.attrelid = c.oid
+    JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    WHERE ${OWN_TABLES} AND pg_get_expr(d.adbin, d.adrelid) ~ 'nextval|random|clock_timestamp'`);
+  assert.deepEqual(drawn, []);
+});
+
+test('every table has a primary key', async () => {
+  const lacking = await namesWhere(`
+    SELECT c.relname AS name FROM pg_class c WHERE ${OWN_TABLES} AND NOT EXISTS (
+      SELECT 1 FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'p')`);
+  assert.deepEqual(lacking, []);
+});
+
+test('foreign keys go by channel_id to channels and nowhere else', async () => {
+  const others = await namesWhere(`
+    SELECT k.conname AS name FROM pg_constraint k
+    WHERE k.contype = 'f' AND NOT (
+      k.confrelid = 'channels'::regclass AND k.conrelid <> 'channels'::regclass
+      AND k.conkey = ARRAY(SELECT a.attnum FROM pg_attribute a
+                           WHERE a.attrelid = k.conrelid AND a.attname = 'channel_id'))`);
+  assert.deepEqual(others, []);
+});
+
+test('every unique index that is no constraint contains channel_id', async () => {
+  const lacking = await namesWhere(`
+    SELECT x.relname AS name FROM pg_index i
+    JOIN pg_class c ON c.oid = i.indrelid
+    JOIN pg_class x ON x.oid = i.indexrelid
+    WHERE ${OWN_TABLES} AND c.relname <> 'channels' AND i.indisunique AND NOT EXISTS (
+      SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid
+        AND a.attname = 'channel_id' AND a.attnum = ANY (i.indkey))`);
+  assert.deepEqual(lacking, []);
+});
+
+test('tables are cut into partitions on one level, by range', async () => {
+  const others = await namesWhere(`
+    SELECT c.relname AS name FROM pg_class c JOIN pg_partitioned_table p ON p.partrelid = c.oid
+    WHERE c.relispartition OR p.partstrat <> 'r'`);
+  assert.deepEqual(others, []);
+});
+
+test('what views and functions of the schema call is not volatile', async () => {
+  const volatile = await namesWhere(`
+    SELECT proname AS name FROM pg_proc
+    WHERE pronamespace = 'public'::regnamespace AND provolatile = 'v'`);
+  assert.deepEqual(volatile, []);
 });
 
 test('every constraint has a name that was given to it', async () => {

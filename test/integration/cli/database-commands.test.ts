@@ -28,7 +28,7 @@ test('an archive that accounts for everything passes the audit', async () => {
   const env = { DATABASE_URL: database.url };
   const table = await runBackcast(['audit'], { env });
   assert.deepEqual([table.end, table.stderr], [0, '']);
-  assert.match(table.stdout, /^orders +1 +10 +10 +0 +complete$/m);
+  assert.match(table.stdout, /^orders +1 +10 +10 +0 +0 +0 +0 +complete$/m);
   const json = await runBackcast(['audit', 'orders', '--json'], { env });
   assert.equal(json.end, 0);
   const { complete, channels } = JSON.parse(json.stdout) as {

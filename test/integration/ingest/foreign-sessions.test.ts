@@ -71,6 +71,7 @@ async function archiveEvents(
     channelId,
     epoch: lease.epoch,
     head: lease.head,
+    commits: lease.commits,
     framing,
     sessions: await loadSessions(database, channelId),
     builders: new SegmentBuilderPool(),
@@ -104,6 +105,7 @@ async function readAll(
         texts.push(`lost ${entry.packetCount}`);
         continue;
       }
+      assert.equal(entry.kind, 'messages');
       const { segment, firstIndex, messageCount, firstSequence } = entry;
       for (let step = 0; step < messageCount; step += 1) {
         const start = segment.payloadStarts[firstIndex + step];

@@ -136,7 +136,7 @@ test('several channels are spread over two threads, and each is whole', async ()
     const expected = channel === scene.channel ? 0 : 500;
     assert.deepEqual([storedCount, lostCount, problems], [expected, 0, []]);
   }
-  await until('each thread has committed', async () => (await committerCount(scene)) === 2);
+  await until('several connections commit', async () => (await committerCount(scene)) >= 2);
 });
 
 test('a publisher that goes without a word is expired, and what it published stays', async () => {

@@ -88,7 +88,7 @@ test('receivers that come, go and die get what is theirs while Redis restarts', 
 });
 
 async function openRegistry(url: string, resources: AsyncDisposableStack): Promise<Registry> {
-  const registry = resources.use(await openRedisRegistry({ url, leaseMs: LEASE_MS }));
+  const registry = resources.use(await openRedisRegistry({ url, leaseMs: LEASE_MS, settleMs: 0 }));
   const timer = setInterval(() => void registry.reconcile(), LEASE_MS / 3);
   resources.defer(() => clearInterval(timer));
   return registry;

@@ -56,7 +56,7 @@ async function redisStore(): Promise<Store> {
   const url = redis?.url ?? '';
   const prefix = `test:${randomUUID()}:`;
   return {
-    open: (options) => openRedisRegistry({ url, prefix, pool: POOL, ...options }),
+    open: (options) => openRedisRegistry({ url, prefix, pool: POOL, settleMs: 0, ...options }),
     [Symbol.asyncDispose]: async () => undefined,
   };
 }

@@ -36,7 +36,7 @@ after(() => redis[Symbol.asyncDispose]());
 beforeEach(() => asOperator((operator) => operator.flushall()));
 
 function open(options: Partial<RedisRegistryOptions> = {}): Promise<Registry> {
-  return openRedisRegistry({ url: redis.url, ...options });
+  return openRedisRegistry({ url: redis.url, settleMs: 0, ...options });
 }
 
 /** Runs commands on the server behind the back of the registry. */
@@ -150,6 +150,31 @@ test('after FLUSHALL, one reconciliation brings channels and sessions back', asy
   assert.deepEqual((await registry.reconcile()).restoredChannels, []);
 });
 
+test('asking which channels there are brings back those that Redis has lost', async () => {
+  await using registry = await open();
+  const address = await registry.resolve('orders');
+  await asOperator((operator) => operator.flushall());
+  assert.deepEqual(await registry.list(), new Map([['orders', address]]));
+  await using other = await open();
+  assert.deepEqual(await other.lookup('orders'), address);
+  assert.deepEqual((await registry.reconcile()).restoredChannels, ['orders']);
+  assert.deepEqual((await registry.reconcile()).restoredChannels, []);
+});
+
+test('an empty Redis gives no address away before others could say what is theirs', async () => {
+  await using registry = await open();
+  const ports: [number, number] = [20_007, 20_007];
+  const pool = { groups: ['239.192.0.7'], ports, dport: 7_500 };
+  await using first = await open({ pool });
+  await first.resolve('orders');
+  await asOperator((operator) => operator.flushall());
+  await using second = await open({ pool, settleMs: 300 });
+  const refused = assert.rejects(second.resolve('trades'), { code: 'BACKCAST_POOL_EXHAUSTED' });
+  await first.reconcile();
+  await refused;
+  assert.deepEqual([...(await registry.list()).keys()], ['orders']);
+});
+
 test('after FLUSHALL, a process that remembers nothing is given the same address', async () => {
   await using before = await open();
   const address = await before.resolve('orders');
@@ -214,6 +239,7 @@ test('a poisoned answer does not replace the one that was good', async () => {
   const address = await registry.resolve('orders');
   await asOperator((operator) => operator.hset(KEY, 'orders', '127.0.0.1 1 1 native'));
   assert.deepEqual(await registry.lookup('orders'), address);
+  assert.deepEqual(await registry.list(), new Map([['orders', address]]));
   assert.match(invalid[0].problem, /127\.0\.0\.1/);
 });
 
@@ -224,6 +250,8 @@ test('more channels than can be are not read, and the last good list stays', asy
     operator.eval("for i = 1, 70000 do redis.call('HSET', KEYS[1], 'c' .. i, 'x') end", 1, KEY),
   );
   assert.deepEqual(await registry.list(), new Map([['orders', address]]));
+  await registry.announce(SESSION);
+  assert.equal((await registry.reconcile()).renewedSessionCount, 1);
   await using fresh = await open();
   await assert.rejects(fresh.list(), { code: 'BACKCAST_REGISTRY_INVALID', message: /70001/ });
   await assert.rejects(fresh.resolve('new'), { code: 'BACKCAST_POOL_EXHAUSTED' });

@@ -1,7 +1,7 @@
 // Is the simulation able to fail? Each planted bug is put into a copy of the sources, and the
-// swarm, or the worlds of foreign sources, must find it within a bound of seeds. A bug whose place
-// no longer exists fails as well: plant it anew. Here rather than with the simulations, since it
-// takes longer than the quick checks may.
+// swarm, or the worlds of foreign sources or of durable publishing, must find it within a bound of
+// seeds. A bug whose place no longer exists fails as well: plant it anew. Here rather than with the
+// simulations, since it takes longer than the quick checks may.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -13,7 +13,11 @@ import { fileURLToPath } from 'node:url';
 import { PLANTED_BUGS, type PlantedBug } from '#test/support/planted-bugs.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
-const FOREIGN_WORLDS = 'test/simulation/framings.test.ts';
+/** Tests that find what the swarm cannot. */
+const WORLDS = {
+  framings: 'test/simulation/framings.test.ts',
+  durable: 'test/simulation/durable.test.ts',
+} as const;
 const COPIED = [
   'base',
   'multicast',
@@ -24,7 +28,7 @@ const COPIED = [
   'ingest',
   'sim',
   'test/support',
-  FOREIGN_WORLDS,
+  ...Object.values(WORLDS),
 ];
 const SEARCH_MS_MAX = 60_000;
 /** Prints the first seed that fails. Four of them find what the sixty do not. */
@@ -56,7 +60,7 @@ before(() => {
 after(() => rmSync(tree, { recursive: true, force: true }));
 
 function search(finder: PlantedBug['finder']): string {
-  if (finder === 'framings') return searchForeignWorlds();
+  if (finder !== 'swarm') return searchWorlds(WORLDS[finder]);
   const args = ['--input-type=module', '-e', SEARCH];
   const options = { cwd: tree, encoding: 'utf8', timeout: SEARCH_MS_MAX } as const;
   const { stdout, stderr, status } = spawnSync(process.execPath, args, options);
@@ -64,9 +68,9 @@ function search(finder: PlantedBug['finder']): string {
   return stdout;
 }
 
-function searchForeignWorlds(): string {
+function searchWorlds(path: string): string {
   const options = { cwd: tree, encoding: 'utf8', timeout: SEARCH_MS_MAX } as const;
-  const { stdout } = spawnSync(process.execPath, [FOREIGN_WORLDS], { ...options, env: {} });
+  const { stdout } = spawnSync(process.execPath, [path], { ...options, env: {} });
   return /seed [0-9]+/.exec(stdout)?.[0] ?? 'survived';
 }
 
@@ -84,7 +88,8 @@ function plant({ path, find, replace }: PlantedBug): Disposable {
 test('there are at least twenty planted bugs', () => assert.ok(PLANTED_BUGS.length >= 20));
 
 test('without a planted bug nothing is found', () => {
-  for (const finder of ['swarm', 'framings'] as const) assert.equal(search(finder), 'survived');
+  for (const finder of ['swarm', 'framings', 'durable'] as const)
+    assert.equal(search(finder), 'survived');
 });
 
 for (const bug of PLANTED_BUGS) {

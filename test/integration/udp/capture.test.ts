@@ -12,7 +12,7 @@ import {
   randomSessionId,
   seededRandom,
 } from '#base/mod.ts';
-import { Publisher, Receiver } from '#multicast/core/mod.ts';
+import { type MessagesDelivered, Publisher, Receiver } from '#multicast/core/mod.ts';
 import {
   authenticatorOf,
   CaptureFile,
@@ -54,7 +54,14 @@ const FIELDS = [
   '_ws.expert.message',
 ];
 /** Packet types of RFC 3208, as tshark prints them. */
-const TYPES = { spm: '0x00', odata: '0x04', rdata: '0x05', nak: '0x08', ncf: '0x0a' } as const;
+const TYPES = {
+  spm: '0x00',
+  odata: '0x04',
+  rdata: '0x05',
+  nak: '0x08',
+  ncf: '0x0a',
+  ack: '0x0d',
+} as const;
 /** An option without a value, such as the one that says that the session ends. */
 const EMPTY_OPTION_BYTES = 4;
 /** Without and with authentication. */
@@ -109,13 +116,16 @@ async function runSession(session: Session): Promise<Receiver> {
     messageBytesMax: 10_000,
     repairTimeoutMs: 10_000,
     sourceExpiryMs: 10_000,
+    acknowledges: true,
     authenticator: authenticatorOf(address, keySource(OLD_KEY)),
   });
   const publisher = newPublisher(address, publisherSocket);
   const over = Promise.withResolvers<void>();
   const onReceived = (): void => {
-    for (let event = receiver.pollEvent(); event !== undefined; event = receiver.pollEvent())
+    for (let event = receiver.pollEvent(); event !== undefined; event = receiver.pollEvent()) {
       if (event.kind === 'closed') over.resolve();
+      if (event.kind === 'messages') acknowledge(receiver, event);
+    }
     const { messagesDelivered } = receiver.counters;
     if (
       messagesDelivered === SMALL_MESSAGES + 1 &&
@@ -124,6 +134,7 @@ async function runSession(session: Session): Promise<Receiver> {
       for (let late = 0; late < LATE_MESSAGES; late += 1) publish(100);
     if (messagesDelivered === SMALL_MESSAGES + 1 + LATE_MESSAGES) publisher.close(monotonicMs());
     publishing.schedule();
+    receiving.schedule();
   };
   const drained = (): void => {
     while (publisher.pollEvent() !== undefined) continue;
@@ -149,6 +160,13 @@ async function runSession(session: Session): Promise<Receiver> {
   publish(BIG_BYTES);
   await over.promise;
   return receiver;
+}
+
+/** As if it were archived, but for the first message. */
+function acknowledge(receiver: Receiver, event: MessagesDelivered): void {
+  const { session, lastSequence: through, nextSqn } = event;
+  const lost = [{ first: 1, last: 1 }];
+  receiver.acknowledge(session, { through, nextSqn, exactFrom: 1, lost }, monotonicMs());
 }
 
 function newPublisher(address: ChannelAddress, socket: DatagramSocket): Publisher {

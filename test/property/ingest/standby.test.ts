@@ -1,13 +1,14 @@
 // Two archivers of one channel against an archive that is a list: whatever they hear, miss, write,
 // take over from each other and lose in crashes, in any order, and wherever the archive goes back
-// to, every sequence is stored once or declared lost. And while neither crashes nor the archive goes
-// back, nothing counts as lost in the end that one of them has heard.
+// to, every sequence is stored once or declared lost. And while neither crashes nor the archive
+// goes back, nothing counts as lost in the end that one of them has heard.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { seededRandom, type SessionId } from '#base/mod.ts';
 import { SESSION_A, SESSION_B } from '#test/support/archive.ts';
+import { inFull } from '#test/support/thoroughness.ts';
 import { type StandbyLimits, StandbyRun } from '#test/support/standby-run.ts';
 
 const SESSIONS: readonly SessionId[] = [SESSION_A, SESSION_B];
@@ -25,7 +26,7 @@ const PEACEFUL = [
   ...(['commit', 'commit', 'commit', 'watch', 'settle', 'settle'] as const),
   ...(['miss', 'unanswered', 'take', 'offer', 'heal', 'wait'] as const),
 ];
-const FORGETFUL = [...PEACEFUL, 'goBack'] as const;
+const FORGETFUL = [...PEACEFUL.filter((kind) => kind !== 'miss'), 'goBack'] as const;
 const VIOLENT = [...PEACEFUL, 'crash', 'goBack'] as const;
 type Kind = (typeof VIOLENT)[number];
 
@@ -94,7 +95,7 @@ test('every sequence is stored once or lost, whoever writes, crashes or forgets'
     fc.asyncProperty(stepsOf(VIOLENT), fc.nat(), LIMITS, async (steps, seed, limits) => {
       await runAll(steps, seed, limits);
     }),
-    { numRuns: 300 },
+    { numRuns: inFull(2_000, 150) },
   );
 });
 
@@ -107,11 +108,12 @@ test('what an archive forgets is written again, while it is kept somewhere', asy
       await run.drain((seed + 1) % COUNT);
       run.check();
       run.checkHeard();
+      assert.deepEqual(run.archive.now.losses, []);
       if (run.archive.forgotCount > 0) forgotCount += 1;
     }),
-    { numRuns: 200 },
+    { numRuns: inFull(2_000, 100) },
   );
-  assert.ok(forgotCount > 50, `the archive forgot something in ${forgotCount} runs`);
+  assert.ok(forgotCount > 25, `the archive forgot something in ${forgotCount} runs`);
 });
 
 test('what one of two archivers has heard does not count as lost in the end', async () => {
@@ -122,6 +124,6 @@ test('what one of two archivers has heard does not count as lost in the end', as
       run.check();
       run.checkHeard();
     }),
-    { numRuns: 300 },
+    { numRuns: inFull(2_000, 150) },
   );
 });

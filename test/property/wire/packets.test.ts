@@ -13,6 +13,7 @@ import {
   PacketReader,
   toNetworkAddress,
   toRepair,
+  writeAck,
   writeNak,
   writeNcf,
   writeSpm,
@@ -63,6 +64,25 @@ test('a data packet reads as it was written, and so does its repair', () => {
         holds(reader, { ...fields, kind: 'rdata', trail });
       },
     ),
+  );
+});
+
+test('an acknowledgement reads as it was written', () => {
+  const steps = fc.array(fc.integer({ min: 1, max: 2 ** 48 }), { minLength: 2, maxLength: 32 });
+  fc.assert(
+    fc.property(transport, session, u32, steps, (transport, session, sqn, steps) => {
+      const edges = steps.map((_, index) => steps.slice(0, index + 1).reduce((a, b) => a + b));
+      const [exactFrom, ...rest] = edges;
+      const count = Math.floor((rest.length - 1) / 2);
+      const lost = Array.from({ length: Math.max(0, count) }, (_, index) => {
+        return { first: rest[2 * index], last: rest[2 * index + 1] };
+      });
+      const sequence = rest[rest.length - 1];
+      const archived = { exactFrom, lost };
+      const fields = { ...transport, sqn, session: { ...session, sequence }, archived };
+      const reader = readPacket(packetOf((into) => writeAck(into, fields)));
+      holds(reader, { ...transport, ...session, kind: 'ack', sqn, sequence, archived });
+    }),
   );
 });
 

@@ -15,6 +15,7 @@ function newBatcher(options: Partial<BatcherOptions> = {}): Batcher {
     channelId: 7,
     epoch: 3,
     head: 100,
+    commits: 0,
     framing: 'native',
     builders: new SegmentBuilderPool(),
     sessions: [],
@@ -131,6 +132,28 @@ test('a batch holds a whole packet, also when that takes it beyond its size', ()
   const batch = batcher.pollBatch(0);
   assert.equal(batch?.sessions[0]?.watermark, 4);
   assert.equal(texts(batch).length, 4);
+});
+
+test('a conflict alone makes a batch, and touches no session', () => {
+  const batcher = newBatcher();
+  opened(batcher);
+  batcher.pollBatch(0, true);
+  batcher.committed();
+  const range = { session: SESSION_A, firstSequence: 3, lastSequence: 4 };
+  batcher.handleEvent({ kind: 'conflict', ...range, sqn: 2 ** 32 + 7 }, 0, WALL_US);
+  const batch = batcher.pollBatch(0, true);
+  assert.deepEqual([batch?.segments, batch?.sessions, batch?.losses], [[], [], []]);
+  assert.deepEqual(batch?.conflicts, [
+    {
+      ...range,
+      storedSha256: null,
+      heardSha256: null,
+      detectedAtUs: WALL_US,
+      evidence: 'packet 7 came again with other content',
+    },
+  ]);
+  batcher.committed();
+  assert.equal(batcher.pollBatch(0, true), undefined);
 });
 
 test('a batch is full by bytes too', () => {

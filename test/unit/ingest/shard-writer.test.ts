@@ -3,9 +3,10 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ArchiveBatch } from '#archive/mod.ts';
+import { type ArchiveBatch, toDatabaseError } from '#archive/mod.ts';
 import { BackcastError } from '#base/mod.ts';
 import { type BatchSource, ShardWriter } from '#ingest/shard-writer.ts';
+import { until } from '#test/support/until.ts';
 
 const AWAY = new BackcastError('BACKCAST_DATABASE_UNREACHABLE', 'away');
 
@@ -57,32 +58,43 @@ class ListedSource implements BatchSource {
     this.told.push(`committed ${batch.expectedHead}`);
   }
 
-  fenced(): void {
-    this.told.push('fenced');
+  fenced({ outcome }: { readonly outcome: string }): void {
+    this.told.push(outcome);
   }
 }
+
+type Outcome = 'committed' | 'fenced' | 'rolled_back';
 
 interface Stage {
   readonly writer: ShardWriter;
   /** Channel and head of every attempt. */
   readonly attempts: string[];
   readonly database: string[];
+  readonly refusals: string[];
 }
 
 /** A writer whose attempts `answer` decides. */
-function stage(answer: (batch: ArchiveBatch, attempt: number) => 'committed' | 'fenced'): Stage {
+function stage(
+  answer: (batch: ArchiveBatch, attempt: number) => Outcome,
+  nowMs: () => number = () => performance.now(),
+): Stage {
   const attempts: string[] = [];
+  const refusals: string[] = [];
   const database: string[] = [];
   const writer = new ShardWriter({
     append: async (batch) => {
       attempts.push(`${batch.channelId}/${batch.expectedHead}`);
       const outcome = answer(batch, attempts.length);
-      return outcome === 'fenced' ? { outcome } : { outcome, head: 0, archivedAtUs: 0 };
+      if (outcome === 'fenced') return { outcome };
+      if (outcome === 'rolled_back') return { outcome, head: 0, epoch: 0 };
+      return { outcome, head: 0, archivedAtUs: 0 };
     },
-    nowMs: () => performance.now(),
+    nowMs,
+    random: () => 0.5,
     onDatabase: (state) => database.push(state),
+    onRefusal: (_, state, error) => refusals.push([state, error?.code].join(' ').trim()),
   });
-  return { writer, attempts, database };
+  return { writer, attempts, database, refusals };
 }
 
 const never = new AbortController().signal;
@@ -108,7 +120,7 @@ test('channels take turns, however much one of them has', async () => {
   assert.deepEqual(attempts, ['1/1', '2/1', '3/1', '1/2', '2/2', '1/3', '1/4']);
 });
 
-test('a batch that fails in passing is tried again verbatim, before anything else', async () => {
+test('a batch that fails for want of the server is tried again verbatim, in its turn', async () => {
   const given: ArchiveBatch[] = [];
   const { writer, attempts, database } = stage((batch, attempt) => {
     given.push(batch);
@@ -119,19 +131,88 @@ test('a batch that fails in passing is tried again verbatim, before anything els
   writer.add(new ListedSource(2, 1));
   writer.drain();
   assert.equal(await writer.run(never), true);
-  assert.deepEqual(attempts, ['1/1', '2/1', '2/1', '2/1', '1/2']);
-  assert.ok(given[1] === given[2] && given[2] === given[3]);
+  assert.deepEqual(attempts, ['1/1', '2/1', '1/2', '2/1', '1/2']);
+  assert.ok(given[1] === given[3] && given[2] === given[4]);
   assert.deepEqual(database, ['away', 'back']);
 });
 
-test('an error that no retry mends ends the run with it', async () => {
-  const refused = new BackcastError('BACKCAST_DATABASE_REFUSED', 'no');
-  const { writer, attempts } = stage(() => {
-    throw refused;
+/** What the server says, as an append rejects with it. */
+function failure(state: string): BackcastError {
+  return toDatabaseError(Object.assign(new Error('said the server'), { code: state }), 'archiving');
+}
+
+test('a channel that only itself cannot be written holds up no other', async () => {
+  for (const state of ['55P03', '40P01', '57014', '42501', '42P01', '23514']) {
+    const { writer, attempts, database } = stage(({ channelId }) => {
+      if (channelId === 1) throw failure(state);
+      return 'committed';
+    });
+    const others = [new ListedSource(2, 3), new ListedSource(3, 3)];
+    writer.add(new ListedSource(1, 2));
+    for (const other of others) writer.add(other);
+    const deadline = new AbortController();
+    const told = new Promise<void>((resolve) => {
+      others[1].committed = ({ expectedHead }) => {
+        if (expectedHead === 3) resolve();
+      };
+    });
+    const run = writer.run(deadline.signal);
+    await told;
+    deadline.abort();
+    assert.equal(await run, false);
+    assert.deepEqual(attempts, ['1/1', '2/1', '3/1', '2/2', '3/2', '2/3', '3/3'], state);
+    assert.deepEqual(database, [], state);
+  }
+});
+
+test('a refusal is told once, tried again, and its end is told', async () => {
+  const { writer, refusals, database } = stage((_, attempt) => {
+    if (attempt <= 3) throw failure('42501');
+    return 'committed';
   });
+  const source = new ListedSource(1, 2);
+  writer.add(source);
+  writer.drain();
+  assert.equal(await writer.run(never), true);
+  assert.deepEqual(refusals, ['refused BACKCAST_DATABASE_REFUSED', 'taken']);
+  assert.deepEqual(source.told, ['committed 1', 'committed 2']);
+  assert.deepEqual(database, []);
+});
+
+test('a refusal waits for seconds, and a stop does not', async () => {
+  let isMended = false;
+  const { writer, attempts, refusals } = stage(({ channelId }) => {
+    if (channelId === 1 && !isMended) throw failure('42501');
+    return 'committed';
+  });
+  const source = new ListedSource(1, 1);
+  const run = writer.run(never);
+  writer.add(source);
+  await until('it is refused', () => refusals.length > 0);
+  assert.ok(writer.isRefused(source));
+  writer.add(new ListedSource(2, 1));
+  await until('another is committed', () => writer.commits === 1);
+  assert.deepEqual(attempts, ['1/1', '2/1']);
+  isMended = true;
+  writer.drain();
+  assert.equal(await run, true);
+  assert.ok(!writer.isRefused(source));
+});
+
+test('what should pass and does not is told as a refusal in the end', async () => {
+  let nowMs = 0;
+  const passing = (): number => (nowMs += 10_000);
+  const { writer, attempts, refusals } = stage((_, attempt) => {
+    if (attempt <= 25) throw failure('40P01');
+    return 'committed';
+  }, passing);
   writer.add(new ListedSource(1, 1));
-  await assert.rejects(writer.run(never), refused);
-  assert.equal(attempts.length, 1);
+  const run = writer.run(never);
+  await until('it is committed', () => writer.commits === 1);
+  writer.drain();
+  assert.equal(await run, true);
+  assert.deepEqual(refusals, ['refused BACKCAST_DATABASE_UNREACHABLE', 'taken']);
+  assert.equal(attempts.length, 26);
 });
 
 test('a bug in an append is not taken for a database that is away', async () => {
@@ -151,6 +232,15 @@ test('a fenced channel is told so once and asked no more, and the others go on',
   assert.equal(await writer.run(never), true);
   assert.deepEqual(attempts, ['1/1', '2/1', '2/2']);
   assert.deepEqual(fenced.told, ['fenced']);
+});
+
+test('a channel of which the server lacks something is told what', async () => {
+  const { writer } = stage(() => 'rolled_back');
+  const source = new ListedSource(1, 3);
+  writer.add(source);
+  writer.drain();
+  await writer.run(never);
+  assert.deepEqual(source.told, ['rolled_back']);
 });
 
 test('a channel that was let go is asked no more', async () => {
@@ -205,4 +295,90 @@ test('the deadline ends a draining run while the database is away, and says so',
   assert.equal(await writer.run(deadline.signal), false);
   assert.deepEqual([attempts, source.told], [['1/1', '1/1'], []]);
   assert.deepEqual(database, ['away']);
+});
+
+const QUIET = {
+  nowMs: () => performance.now(),
+  random: () => 0.5,
+  onDatabase: () => undefined,
+  onRefusal: () => undefined,
+};
+
+/** A writer of two lanes whose attempts stay open until the test settles them, by channel. */
+function openStage() {
+  const open = new Map<number, { lane: number; settle: () => void }>();
+  const news: (() => void)[] = [];
+  let isWaiting = true;
+  const writer = new ShardWriter({
+    ...QUIET,
+    append: async ({ channelId }, lane) => {
+      assert.ok(!open.has(channelId), 'a channel has one batch under way');
+      const { promise, resolve } = Promise.withResolvers<void>();
+      open.set(channelId, { lane, settle: resolve });
+      for (const tell of news.splice(0)) tell();
+      if (isWaiting) await promise;
+      open.delete(channelId);
+      return { outcome: 'committed', head: 0, archivedAtUs: 0 };
+    },
+    laneCount: 2,
+  });
+  const nextAttempt = (): Promise<void> => new Promise((resolve) => void news.push(resolve));
+  const letGo = (): void => {
+    isWaiting = false;
+    for (const { settle } of open.values()) settle();
+  };
+  return { writer, open, nextAttempt, letGo };
+}
+
+test('as many channels as there are lanes commit at once, each one batch at a time', async () => {
+  const { writer, open, nextAttempt, letGo } = openStage();
+  for (const channelId of [1, 2, 3]) writer.add(new ListedSource(channelId, 2));
+  writer.drain();
+  const run = writer.run(never);
+  const lanes = [...open].map(([channelId, { lane }]) => `${channelId} on ${lane}`);
+  assert.deepEqual(lanes, ['1 on 0', '2 on 1']);
+  const third = nextAttempt();
+  open.get(2)?.settle();
+  await third;
+  assert.deepEqual([...open.keys()], [1, 3]);
+  assert.equal(open.get(3)?.lane, 1, 'the lane that became free');
+  letGo();
+  assert.equal(await run, true);
+  assert.equal(writer.commits, 6);
+});
+
+test('one channel alone uses one lane', async () => {
+  const lanes = new Set<number>();
+  const writer = new ShardWriter({
+    ...QUIET,
+    append: async (_, lane) => {
+      lanes.add(lane);
+      return { outcome: 'committed', head: 0, archivedAtUs: 0 };
+    },
+    laneCount: 4,
+  });
+  writer.add(new ListedSource(1, 5));
+  writer.drain();
+  await writer.run(never);
+  assert.deepEqual([...lanes], [0]);
+});
+
+test('a bug in one lane ends the run when the other lanes are done', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const other = new ListedSource(2, 1);
+  const writer = new ShardWriter({
+    ...QUIET,
+    append: async ({ channelId }) => {
+      if (channelId === 1) throw new TypeError('a bug');
+      await promise;
+      return { outcome: 'committed', head: 0, archivedAtUs: 0 };
+    },
+    laneCount: 2,
+  });
+  writer.add(new ListedSource(1, 1));
+  writer.add(other);
+  const run = writer.run(never);
+  resolve();
+  await assert.rejects(run, TypeError);
+  assert.deepEqual(other.told, ['committed 1']);
 });

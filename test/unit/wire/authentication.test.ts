@@ -34,6 +34,7 @@ test('the option lies first behind OPT_LENGTH in every kind of packet', () => {
     'nak 72',
     'ncf 48',
     'spmr 28',
+    'ack 36',
   ];
   assert.deepEqual([...new Set(places)], expected);
 });

@@ -6,6 +6,7 @@ import test from 'node:test';
 import {
   PacketReader,
   toNetworkAddress,
+  writeAck,
   writeNak,
   writeNcf,
   writeSpm,
@@ -61,6 +62,12 @@ function changed(packet: Uint8Array, at: number, ...bytes: number[]): Uint8Array
 function refusal(packet: Uint8Array): MalformedReason | undefined {
   return new PacketReader().read(packet);
 }
+
+test('an acknowledgement gives its session, through where, and what is lost of that', () => {
+  const reader = readPacket(DOCUMENTED_PACKETS.ack());
+  assert.deepEqual([reader.kind, reader.sqn, reader.sequence], ['ack', 5, 18]);
+  assert.deepEqual(reader.archived, { exactFrom: 1, lost: [{ first: 3, last: 4 }] });
+});
 
 test('a data packet gives its numbers, its session and its payload', () => {
   const packet = readPacket(dataPacket());
@@ -157,7 +164,7 @@ test('an IPv6 address that is cut short is too short', () => {
 });
 
 test('types that are not understood, and parity packets, are packets of kind other', () => {
-  for (const type of [0x01, 0x02, 0x03, 0x06, 0x07, 0x09, 0x0b, 0x0d, 0x0e, 0x0f]) {
+  for (const type of [0x01, 0x02, 0x03, 0x06, 0x07, 0x09, 0x0b, 0x0e, 0x0f]) {
     assert.equal(readPacket(changed(dataPacket(), 4, type)).kind, 'other');
   }
   assert.equal(readPacket(changed(dataPacket(), 5, 0x81)).kind, 'other');
@@ -169,7 +176,7 @@ test('an option that is not known is skipped unless it asks for the packet to be
     [1, undefined],
     [2, 'option_discard'],
   ] as const) {
-    const packet = changed(dataPacket(), 28, 0x80 | 0x43, 20, opx);
+    const packet = changed(dataPacket(), 28, 0x80 | 0x4f, 20, opx);
     assert.equal(refusal(packet), reason);
   }
 });
@@ -248,12 +255,47 @@ const REFUSED: readonly [what: string, reason: MalformedReason, packet: () => Ui
   ['a first fragment that does not start at 0', 'fragment', () => changed(fragmentPacket(), 35, 5)],
   ['a later fragment that starts at 0', 'fragment', () => changed(fragmentPacket(), 39, 0)],
   ['a name of 65 bytes', 'publisher', () => longName()],
+  ['an acknowledgement of no session', 'archived', () => changed(ackPacket(), 28, 0x4f)],
+  ['an archived option of 27 bytes', 'archived', () => changed(ackPacket(), 49, 27)],
+  ['archived options of 16 bytes', 'archived', () => withoutRange(16)],
+  ['exact from sequence zero', 'archived', () => changed(ackPacket(), 59, 0)],
+  ['exact from beyond what is archived', 'archived', () => changed(withoutRange(12), 59, 20)],
+  ['a loss before what is exact', 'archived', () => changed(ackPacket(), 59, 4)],
+  ['a loss that ends before it begins', 'archived', () => changed(ackPacket(), 75, 2)],
+  ['a loss beyond what is archived', 'archived', () => changed(ackPacket(), 75, 19)],
+  ['losses out of order', 'archived', () => ackOf([5, 6], [3, 3])],
+  ['losses that overlap', 'archived', () => ackOf([3, 5], [5, 6])],
 ];
+
+test('an acknowledgement of another implementation says nothing of an archive', () => {
+  const { kind, archived } = readPacket(
+    withChecksum(DOCUMENTED_PACKETS.ack().slice(0, 24).with(5, 0)),
+  );
+  assert.deepEqual([kind, archived], ['ack', undefined]);
+});
 
 function longer(packet: Uint8Array): Uint8Array {
   const grown = new Uint8Array(packet.length + 1);
   grown.set(packet);
   return grown;
+}
+
+/** Its second option lies at 48, exact from at 52, the loss 3–4 at 60. */
+function ackPacket(): Uint8Array {
+  return DOCUMENTED_PACKETS.ack();
+}
+
+/** The acknowledgement with an archived option of so many bytes. */
+function withoutRange(optionBytes: number): Uint8Array {
+  const packet = ackPacket().slice(0, 48 + optionBytes);
+  return changed(changed(packet, 49, optionBytes), 26, 0, 24 + optionBytes);
+}
+
+function ackOf(...ranges: readonly (readonly [first: number, last: number])[]): Uint8Array {
+  const lost = ranges.map(([first, last]) => ({ first, last }));
+  const session = { ...SESSION, sequence: 18 };
+  const fields = { ...TRANSPORT, sqn: 5, session, archived: { exactFrom: 1, lost } };
+  return packetOf((into) => writeAck(into, fields));
 }
 
 function longName(): Uint8Array {

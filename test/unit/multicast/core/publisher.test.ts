@@ -305,6 +305,7 @@ test('who waited for the rate, and for how long, is counted', () => {
     unsentPackets: 19,
     unsentBytes: 19 * 260,
     repairsWaiting: 0,
+    unarchivedBytes: 0,
   });
   run(publisher, 2_000);
   const { heldByRateMs, heldByPaceMs } = publisher.counters;

@@ -1,0 +1,39 @@
+// Kills the archiver at every point of its life, one run each:
+//
+//   node test/soak/crash-points.ts [--parallel 3] [--of 'COMMIT|datasync']
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseArgs } from 'node:util';
+import { crashAt, findCrashPoints } from '#test/support/crash-scenario.ts';
+import { CATCH_UP_MS_MAX, summary } from '#test/support/figures.ts';
+
+const { values } = parseArgs({
+  options: {
+    parallel: { type: 'string', default: '3' },
+    of: { type: 'string', default: '' },
+  },
+});
+const wanted = new RegExp(values.of);
+
+test('an archiver killed at any point', { concurrency: Number(values.parallel) }, async (t) => {
+  const all = await findCrashPoints();
+  const points = all.filter(({ thread, kind }) => wanted.test(`${thread} ${kind}`));
+  assert.ok(points.length > 0);
+  const catchUpsMs: number[] = [];
+  let killed = 0;
+  await Promise.all(
+    points.map((point) => {
+      const { thread, kind, ordinal, side } = point;
+      return t.test(`${side} ${thread} ${kind} ${ordinal}`, async () => {
+        const { isKilled, catchUpMs = 0 } = await crashAt(point);
+        if (!isKilled) return;
+        killed += 1;
+        catchUpsMs.push(catchUpMs);
+      });
+    }),
+  );
+  t.diagnostic(`${points.length} of ${all.length} points, killed at ${killed}`);
+  t.diagnostic(`caught up after ${summary(catchUpsMs)}`);
+  assert.ok(Math.max(...catchUpsMs) < CATCH_UP_MS_MAX);
+});

@@ -1,0 +1,41 @@
+// Kills the archiver under load at moments drawn by chance, again and again:
+//
+//   node test/soak/kills.ts [--rounds 200] [--seed 1] [--rate 4000]
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseArgs } from 'node:util';
+import { CATCH_UP_MS_MAX, summary } from '#test/support/figures.ts';
+import { killRounds } from '#test/support/kill-rounds.ts';
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '200' },
+    seed: { type: 'string', default: '1' },
+    rate: { type: 'string', default: '4000' },
+  },
+});
+/** Rounds on one channel: the auditor reads all of it after each. */
+const ROUNDS_OF_A_CHANNEL = 20;
+
+const catchUpsMs: number[] = [];
+let killCount = 0;
+let messageCount = 0;
+
+test('an archiver killed at any moment', async (t) => {
+  for (let done = 0; done < Number(values.rounds); done += ROUNDS_OF_A_CHANNEL) {
+    const rounds = Math.min(ROUNDS_OF_A_CHANNEL, Number(values.rounds) - done);
+    const seed = Number(values.seed) + done;
+    await t.test(`${rounds} rounds of seed ${seed}`, async (part) => {
+      const messagesPerSec = Number(values.rate);
+      const onRound = (line: string): void => part.diagnostic(line);
+      const result = await killRounds({ rounds, seed, messagesPerSec, onRound });
+      catchUpsMs.push(...result.catchUpsMs);
+      killCount += result.killCount;
+      messageCount += result.messageCount;
+    });
+  }
+  t.diagnostic(`${killCount} kills, ${messageCount} messages`);
+  t.diagnostic(`caught up after ${summary(catchUpsMs)}`);
+  assert.ok(Math.max(...catchUpsMs) < CATCH_UP_MS_MAX);
+});

@@ -1,0 +1,38 @@
+// The database away under load for as long as one likes:
+//
+//   node test/soak/outage.ts [--minutes 15] [--rate 20000]
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseArgs } from 'node:util';
+import { mebibytes, runOutage } from '#test/support/outage-run.ts';
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '15' },
+    rate: { type: 'string', default: '20000' },
+  },
+});
+const messagesPerSec = Number(values.rate);
+const awayMs = Number(values.minutes) * 60_000;
+/** Beside its payload a message takes less than this in the spool. */
+const SPOOL_BYTES_A_MESSAGE = 300;
+const MEMORY_BYTES_MAX = 512 * 1_048_576;
+
+test(`${values.minutes} min without database, ${messagesPerSec} messages a second`, async (t) => {
+  const spooledBytes = (messagesPerSec * awayMs * SPOOL_BYTES_A_MESSAGE) / 1_000;
+  const result = await runOutage({
+    awayMs,
+    messagesPerSec,
+    spoolBytesMax: Math.max(1_073_741_824, spooledBytes),
+    onSample: (line) => t.diagnostic(line),
+  });
+  const { messageCount, residentBytesMost, spoolBytesMost, drainMs, drainedPerSec } = result;
+  t.diagnostic(`${messageCount} messages, none lost`);
+  t.diagnostic(`memory ${mebibytes(residentBytesMost)}, spool ${mebibytes(spoolBytesMost)}`);
+  t.diagnostic(
+    `drained in ${Math.round(drainMs)} ms, ${Math.round(drainedPerSec)} messages a second`,
+  );
+  assert.ok(residentBytesMost <= MEMORY_BYTES_MAX);
+  assert.ok(drainedPerSec >= 3 * messagesPerSec);
+});
