@@ -13,6 +13,7 @@ import { hasRetention, redact, retentionOf, type Config } from '#config/mod.ts';
 import {
   Archiver,
   archiverFamilies,
+  compactionFamilies,
   retentionFamilies,
   type ArchiverOptions,
   type SpoolSettings,
@@ -94,6 +95,7 @@ export function startArchiver(
     unicastPorts: config.unicast.ports,
     shardCount: shardCount(config),
     discoverEveryMs: archiver.discoverEveryMs,
+    compactEveryMs: archiver.compactEveryMs,
     spool: spoolOf(config),
     authentication: config.authentication,
     retention: retentionSettings(config),
@@ -168,8 +170,12 @@ export async function startMetrics(
   const { host, port } = config.metrics;
   if (port === undefined) return undefined;
   const collect = (): MetricFamily[] => {
-    const { counters, durability, retention } = archiver;
-    return [...archiverFamilies(counters, durability.state), ...retentionFamilies(retention)];
+    const { counters, durability, retention, compaction } = archiver;
+    return [
+      ...archiverFamilies(counters, durability.state),
+      ...retentionFamilies(retention),
+      ...compactionFamilies(compaction),
+    ];
   };
   const listener = await listenForMetrics({ host, port, collect });
   log.info({ url: listener.url }, 'metrics are served');

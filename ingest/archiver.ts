@@ -21,8 +21,10 @@ import {
 import { BackcastError, type ChannelAddress, matchesChannelPattern, toError } from '#base/mod.ts';
 import { authenticatorOf, KeyRing, type KeySettings, monotonicMs } from '#multicast/udp/mod.ts';
 import type { Registry } from '#registry/mod.ts';
-import type { RecorderCounters } from './recorder-options.ts';
 import { isSamePlace } from './channel-ears.ts';
+import { Compaction } from './compaction.ts';
+import type { CompactionCounters } from './compaction-metrics.ts';
+import type { RecorderCounters } from './recorder-options.ts';
 import { type JoinChannel, Memberships } from './memberships.ts';
 import { RejectionLog } from './rejection-log.ts';
 import {
@@ -49,6 +51,8 @@ export interface ArchiverOptions extends ShardSettings {
   readonly shardCount: number;
   /** How often the registry is asked for new channels. */
   readonly discoverEveryMs: number;
+  /** How often the archive is compacted; 0, or not given: never. */
+  readonly compactEveryMs?: number;
   /** Where the keys come from, for channels that require authentication. */
   readonly authentication?: KeySettings | undefined;
   /** What to delete in the background; nothing if not given. */
@@ -89,6 +93,7 @@ export class Archiver implements AsyncDisposable {
   #keyRing: KeyRing | undefined;
   #durability: Durability = { state: 'durable', reasons: [] };
   #database: OpenDatabase | undefined;
+  #compaction: Compaction | undefined;
   #name: AsyncDisposable | undefined;
   #stopped: Promise<void> | undefined;
 
@@ -123,6 +128,11 @@ export class Archiver implements AsyncDisposable {
   /** Whether the database keeps what it commits; up to a minute old. */
   get durability(): Durability {
     return this.#durability;
+  }
+
+  /** What was compacted since the start; undefined where it is switched off. */
+  get compaction(): Readonly<CompactionCounters> | undefined {
+    return this.#compaction?.counters;
   }
 
   /** Numbers of what was deleted in the background. */
@@ -174,6 +184,7 @@ export class Archiver implements AsyncDisposable {
       await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
     }
     this.#logTotals();
+    await this.#compaction?.[Symbol.asyncDispose]();
     await Promise.allSettled([...this.#loops, left]);
     this.#keyRing?.[Symbol.dispose]();
     await Promise.all([this.#name?.[Symbol.asyncDispose](), this.#database?.close()]);
@@ -201,6 +212,18 @@ export class Archiver implements AsyncDisposable {
       this.#repeat(DURABILITY_EVERY_MS, 'checking durability', () => this.#checkDurability()),
       this.#keepRetention(),
     );
+    this.#startCompaction();
+  }
+
+  #startCompaction(): void {
+    const { databaseUrl, holder, compactEveryMs = 0, log } = this.#options;
+    if (compactEveryMs === 0) return;
+    const { signal } = this.#stopping;
+    const isBehind = (): boolean =>
+      Object.values(this.counters).some((channel) => channel.databaseAway || channel.spooling);
+    const compaction = new Compaction({ databaseUrl, holder, isBehind, signal, log });
+    this.#compaction = compaction;
+    this.#loops.push(this.#repeat(compactEveryMs, 'compacting', () => compaction.pass()));
   }
 
   async #keepRetention(): Promise<void> {

@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseArgs } from 'node:util';
+import { inspect, parseArgs } from 'node:util';
 import { CATCH_UP_MS_MAX, summary } from '#test/support/figures.ts';
 import { killRounds } from '#test/support/kill-rounds.ts';
 
@@ -29,7 +29,11 @@ test('an archiver killed at any moment', async (t) => {
     await t.test(`${rounds} rounds of seed ${seed}`, async (part) => {
       const messagesPerSec = Number(values.rate);
       const onRound = (line: string): void => part.diagnostic(line);
-      const result = await killRounds({ rounds, seed, messagesPerSec, onRound });
+      const result = await killRounds({ rounds, seed, messagesPerSec, onRound }).catch((error) => {
+        // What has gone wrong is told at once: the end may be far.
+        part.diagnostic(inspect(error));
+        throw error;
+      });
       catchUpsMs.push(...result.catchUpsMs);
       killCount += result.killCount;
       messageCount += result.messageCount;

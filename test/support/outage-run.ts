@@ -69,6 +69,8 @@ export async function runOutage(options: OutageOptions): Promise<OutageResult> {
   const spoolBytesMost = await beAway(stage, options);
   await server.restart();
   const drain = await measureDrain(stage, messagesPerSec);
+  const drained = Math.round(drain.drainedPerSec);
+  options.onSample?.(`drained in ${Math.round(drain.drainMs)} ms, ${drained} messages a second`);
   await traffic.stop();
   await scene.accounted(traffic.publishedCount);
   const residentBytesMost = await archiver.residentBytesMost();
