@@ -27,6 +27,8 @@ import type { CompactionCounters } from './compaction-metrics.ts';
 import type { RecorderCounters } from './recorder-options.ts';
 import { type JoinChannel, Memberships } from './memberships.ts';
 import { RejectionLog } from './rejection-log.ts';
+import { SpoolLog } from './spool-log.ts';
+import { untilReachable } from './until-reachable.ts';
 import {
   keepRetention,
   newRetentionCounters,
@@ -58,6 +60,8 @@ export interface ArchiverOptions extends ShardSettings {
   /** What to delete in the background; nothing if not given. */
   readonly retention?: RetentionSettings | undefined;
   readonly log: ArchiverLog;
+  /** A database that is away at the start is waited for until this fires; by default it is not. */
+  readonly startSignal?: AbortSignal | undefined;
 }
 
 const PARTITIONS_EVERY_MS = 3_600_000;
@@ -89,6 +93,7 @@ export class Archiver implements AsyncDisposable {
   readonly #stopping = new AbortController();
   readonly #loops: Promise<void>[] = [];
   readonly #rejections: RejectionLog;
+  readonly #spools: SpoolLog;
   readonly #retention: RetentionCounters = newRetentionCounters();
   #keyRing: KeyRing | undefined;
   #durability: Durability = { state: 'durable', reasons: [] };
@@ -100,6 +105,7 @@ export class Archiver implements AsyncDisposable {
   private constructor(options: ArchiverOptions) {
     this.#options = options;
     this.#rejections = new RejectionLog(options.log);
+    this.#spools = new SpoolLog(options.log, options.spool?.bytesMax ?? 0);
     this.#memberships = new Memberships(options.join, options.log);
     this.#failed.promise.catch(() => undefined);
   }
@@ -200,10 +206,7 @@ export class Archiver implements AsyncDisposable {
       silenceMsMax: 12_000,
       poolConnectionsMax: 1,
     });
-    await ensureSchema(this.#database.database);
-    this.#name = await claimArchiverName(databaseUrl, holder);
-    await this.#makePartitions();
-    await this.#checkDurability();
+    await untilReachable(() => this.#prepare(), this.#options.startSignal, this.#options.log);
     for (let index = 0; index < shardCount; index += 1) this.#threads.push(this.#startThread());
     await this.#discover();
     this.#loops.push(
@@ -224,6 +227,14 @@ export class Archiver implements AsyncDisposable {
     const compaction = new Compaction({ databaseUrl, holder, isBehind, signal, log });
     this.#compaction = compaction;
     this.#loops.push(this.#repeat(compactEveryMs, 'compacting', () => compaction.pass()));
+  }
+
+  async #prepare(): Promise<void> {
+    const { databaseUrl, holder } = this.#options;
+    if (this.#database !== undefined) await ensureSchema(this.#database.database);
+    this.#name ??= await claimArchiverName(databaseUrl, holder);
+    await this.#makePartitions();
+    await this.#checkDurability();
   }
 
   async #keepRetention(): Promise<void> {
@@ -317,7 +328,8 @@ export class Archiver implements AsyncDisposable {
       join: ___,
       log: ____,
       authentication: _____,
-      retention: ______,
+      startSignal: ______,
+      retention: _______,
       ...settings
     } = this.#options;
     const workerData: ShardStart = { ...settings, keys: this.#keyRing?.keys };
@@ -349,6 +361,7 @@ export class Archiver implements AsyncDisposable {
       case 'counters':
         thread.counters = report.channels;
         this.#rejections.handleCounters(report.channels, monotonicMs());
+        this.#spools.handleCounters(report.channels, monotonicMs());
         break;
       case 'failed':
         this.#fail(new BackcastError(report.code, report.message));

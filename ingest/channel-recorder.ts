@@ -93,8 +93,8 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
       framing: address.framing,
       onHealing: (messages, heardAtUs) => offering.add(messages, heardAtUs),
       nowMs: monotonicMs,
-      onFull: (loss) => options.onSession(loss),
-      onProblem: (error) => options.onSpoolProblem(error),
+      onLoss: (loss) => options.onSession(loss),
+      onSpool: (problem) => options.onSpool(problem),
     });
     await using opened = new AsyncDisposableStack();
     opened.defer(() => backlog.close());

@@ -209,8 +209,9 @@ export class Shard {
         onSession: (event) => this.#logSession(channel, event),
         onFenced: (epoch, { outcome }) =>
           this.#leadership.fenced(channel, epoch, outcome === 'rolled_back'),
-        onSpoolProblem: ({ message }) => {
-          this.#log('warn', 'the spool cannot be used', { channel, reason: message });
+        onSpool: (problem) => {
+          if (problem === undefined) this.#log('info', 'the spool can be used again', { channel });
+          else this.#log('warn', 'the spool cannot be used', { channel, reason: problem.message });
         },
       },
       won && { epoch: won.epoch, commits: won.commits },
