@@ -1,5 +1,6 @@
 // What an archiver does for the archive beside recording: partitions ahead of time, a look at what
-// the server makes durable, compaction and retention, each in its own time until the archiver stops.
+// the server makes durable, compaction and retention, each in its own time until the archiver
+// stops.
 
 import {
   type Durability,
@@ -38,7 +39,7 @@ const PARTITIONS_EVERY_MS = 3_600_000;
 /** The server may have been given other settings, or be another one. */
 const DURABILITY_EVERY_MS = 60_000;
 
-/** Keeps an archive up. To be disposed when its signal has fired: that waits for what is under way. */
+/** Keeps an archive up. Dispose it when its signal has fired: that waits for what is under way. */
 export class Upkeep implements AsyncDisposable {
   readonly #options: UpkeepOptions;
   readonly #retention: RetentionCounters = newRetentionCounters();
