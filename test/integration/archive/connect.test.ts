@@ -146,7 +146,7 @@ test('an append to a database without schema says that it must be migrated', asy
   assert.match(error.message, /backcast migrate/);
 });
 
-test('a connection that breaks under a statement fails that statement and nothing else', async () => {
+test('a connection that breaks under a statement fails that and nothing else', async () => {
   await using created = await createTestDatabase();
   await using gate = await startDatabaseGate(created.url);
   await using opened = openTestDatabase(gate.url);
