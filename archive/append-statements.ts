@@ -49,9 +49,17 @@ export function fence(
 ): Statement {
   return {
     text: `
-UPDATE leases SET head = $1
-WHERE channel_id = $2 AND epoch = $3 AND head = $4 AND holder = $5`,
-    values: [newHead, batch.channelId, batch.epoch, batch.expectedHead, holder],
+UPDATE leases SET head = $1, commits = commits + 1
+WHERE channel_id = $2 AND epoch = $3 AND head = $4 AND holder = $5
+  AND commits = coalesce($6, commits)`,
+    values: [
+      newHead,
+      batch.channelId,
+      batch.epoch,
+      batch.expectedHead,
+      holder,
+      batch.expectedCommits ?? null,
+    ],
   };
 }
 

@@ -227,10 +227,10 @@ async function findOutcome(
   holder: string,
 ): Promise<AppendResult> {
   const found = await client.query<LeaseRow>(
-    'SELECT epoch, head, holder FROM leases WHERE channel_id = $1',
+    'SELECT epoch, head, commits, holder FROM leases WHERE channel_id = $1',
     [batch.channelId],
   );
-  const lease = found.rows[0] ?? { epoch: 0, head: 0, holder };
+  const lease = found.rows[0] ?? { epoch: 0, head: 0, commits: 0, holder };
   const outcome = outcomeOf(batch, holder, lease);
   if (outcome === 'unknown') {
     const message = `a batch of channel ${batch.channelId} is not known to be committed yet.`;
@@ -245,12 +245,13 @@ async function findOutcome(
 interface LeaseRow {
   readonly epoch: number;
   readonly head: number;
+  readonly commits: number;
   readonly holder: string | null;
 }
 
 /**
- * Epochs and heads only grow. So a lease that is ours and older than the batch, or whose head is,
- * is that of a server which lacks what it had committed.
+ * Epochs, heads and the number of batches only grow. So a lease that is ours and older than the
+ * batch, or whose head is, is that of a server which lacks what it had committed.
  */
 function outcomeOf(
   batch: ArchiveBatch,
@@ -259,7 +260,9 @@ function outcomeOf(
 ): AppendResult['outcome'] | 'unknown' {
   if (lease.holder !== holder || lease.epoch > batch.epoch) return 'fenced';
   if (lease.epoch < batch.epoch || lease.head < batch.expectedHead) return 'rolled_back';
-  if (lease.head === batch.expectedHead) return 'unknown';
+  const { expectedCommits = lease.commits - Number(lease.head > batch.expectedHead) } = batch;
+  if (lease.commits < expectedCommits) return 'rolled_back';
+  if (lease.commits === expectedCommits) return 'unknown';
   return lease.head === headAfter(batch) ? 'committed' : 'fenced';
 }
 

@@ -10,7 +10,7 @@ import {
   type SessionId,
 } from '#base/mod.ts';
 import type { ArchiveDatabase } from './connect.ts';
-import { sessionText } from './database-types.ts';
+import { sessionParameter, sessionText } from './database-types.ts';
 import { sessionKey } from './read-sql.ts';
 import { toDatabaseError } from './sqlstate.ts';
 import type { SessionProgress } from './types.ts';
@@ -101,10 +101,25 @@ export async function findSessions(
   }
 }
 
+/** The same for sessions of many channels, each with its channel. */
+export async function readProgress(
+  database: ArchiveDatabase,
+  asked: readonly { readonly channelId: number; readonly session: SessionId }[],
+): Promise<(SessionProgress & { readonly channelId: number })[]> {
+  if (asked.length === 0) return [];
+  const channelIds = [...new Set(asked.map(({ channelId }) => channelId))];
+  const sessions = [...new Set(asked.map(({ session }) => sessionParameter(session)))];
+  const found = await selectProgress(database)
+    .where('channel_id', '=', sql<number>`ANY (${channelIds}::int[])`)
+    .where(sql<boolean>`session_id = ANY (${sessions}::bigint[])`)
+    .execute();
+  return found.map((row) => ({ channelId: row.channel_id, ...toProgress(row) }));
+}
+
 function selectProgress(database: ArchiveDatabase) {
   return database
     .selectFrom('sessions')
-    .select(['source', 'tsi', 'is_foreign', 'state', 'opened_at'])
+    .select(['channel_id', 'source', 'tsi', 'is_foreign', 'state', 'opened_at'])
     .select(['first_archived', 'watermark', 'lead', 'resume_sqn'])
     .select([sessionText('session_id').as('session')]);
 }
@@ -178,6 +193,7 @@ async function insertLease(database: ArchiveDatabase, channelId: number): Promis
       channel_id: channelId,
       epoch: 0,
       head: 0,
+      commits: 0,
       expires_at: '1970-01-01T00:00:00Z',
       holder: null,
     })

@@ -251,8 +251,8 @@ function unreachableError(where: string, error: unknown): BackcastError {
 export function poolerError(where: string, what: string): BackcastError {
   return new BackcastError(
     'BACKCAST_POOLER_UNFIT',
-    `at ${where} a connection pooler stands before PostgreSQL, and ${what}. Connect to the ` +
-      'server itself, or let the pooler keep sessions: pool_mode = session, ignore_startup_parameters = ' +
-      'statement_timeout.',
+    `at ${where} a connection pooler stands before PostgreSQL, and ${what}. ` +
+      'Connect to the server itself, or let the pooler keep sessions: pool_mode = session, ' +
+      'ignore_startup_parameters = statement_timeout.',
   );
 }

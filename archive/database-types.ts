@@ -32,6 +32,8 @@ export interface LeasesTable {
   expires_at: Instant;
   /** The last archived position of the channel, 0 when it has none. */
   head: number;
+  /** Batches committed, also those that held no message. */
+  commits: number;
 }
 
 /** The account of each session: what the archive answers for. */
@@ -123,6 +125,27 @@ export interface ConflictsTable {
   readonly heard_sha256: Buffer | null;
 }
 
+/** Which archivers could write a channel. */
+export interface CandidatesTable {
+  readonly channel_id: number;
+  readonly holder: string;
+  seen_at: Instant;
+  /** When it last heard a datagram of the channel. */
+  heard_at: Instant;
+}
+
+/** Messages that were declared lost and that another archiver than the writing one has. */
+export interface HealOffersTable {
+  readonly channel_id: number;
+  readonly session_id: SessionColumn;
+  readonly first_sequence: number;
+  readonly last_sequence: number;
+  readonly offered_at: Instant;
+  readonly offered_by: string;
+  /** An entry of a spool. */
+  readonly content: Buffer;
+}
+
 /** What each day of a channel holds, so that a read touches only the days it needs. */
 export interface PartitionBoundsTable {
   readonly channel_id: number;
@@ -189,6 +212,8 @@ export interface ArchiveTables {
   losses: LossesTable;
   conflicts: ConflictsTable;
   partition_bounds: PartitionBoundsTable;
+  candidates: CandidatesTable;
+  heal_offers: HealOffersTable;
   deletions: DeletionsTable;
   holds: HoldsTable;
   messages: MessagesView;

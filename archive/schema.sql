@@ -1,6 +1,15 @@
 -- What all migrations together make, in a database with compression 'none'.
 -- Written by archive/dump-schema.ts; do not edit.
 
+CREATE TABLE candidates (
+  seen_at timestamp with time zone NOT NULL,
+  heard_at timestamp with time zone NOT NULL,
+  channel_id integer NOT NULL,
+  holder text NOT NULL,
+  CONSTRAINT candidates_pk PRIMARY KEY (channel_id, holder),
+  CONSTRAINT candidates_channel_fk FOREIGN KEY (channel_id) REFERENCES channels(channel_id)
+);
+
 CREATE TABLE channels (
   channel_id integer NOT NULL GENERATED ALWAYS AS IDENTITY,
   port integer NOT NULL,
@@ -50,6 +59,19 @@ CREATE TABLE deletions (
   CONSTRAINT deletions_range_check CHECK (((first_sequence >= 1) AND (last_sequence >= first_sequence)))
 );
 
+CREATE TABLE heal_offers (
+  session_id bigint NOT NULL,
+  first_sequence bigint NOT NULL,
+  last_sequence bigint NOT NULL,
+  offered_at timestamp with time zone NOT NULL,
+  channel_id integer NOT NULL,
+  offered_by text NOT NULL,
+  content bytea NOT NULL,
+  CONSTRAINT heal_offers_pk PRIMARY KEY (channel_id, session_id, first_sequence, offered_by),
+  CONSTRAINT heal_offers_channel_fk FOREIGN KEY (channel_id) REFERENCES channels(channel_id),
+  CONSTRAINT heal_offers_range_check CHECK (((first_sequence >= 1) AND (last_sequence >= first_sequence)))
+);
+
 CREATE TABLE holds (
   from_time timestamp with time zone NOT NULL,
   to_time timestamp with time zone,
@@ -65,6 +87,7 @@ CREATE TABLE holds (
 CREATE TABLE leases (
   epoch bigint NOT NULL,
   head bigint NOT NULL,
+  commits bigint NOT NULL,
   expires_at timestamp with time zone NOT NULL,
   channel_id integer NOT NULL,
   holder text,

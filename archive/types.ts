@@ -90,6 +90,11 @@ export interface ArchiveBatch {
   /** Head of the channel before this batch. */
   readonly expectedHead: number;
   /**
+   * Batches of the channel before this one, not all of which move the head; not checked if not
+   * given.
+   */
+  readonly expectedCommits?: number;
+  /**
    * In the order of positions, the first at expectedHead + 1. May be empty: then the head stays.
    */
   readonly segments: readonly Segment[];

@@ -50,7 +50,6 @@ export const ERRORS = {
     500,
   ),
   BACKCAST_LEASE_HELD: entry('Another archiver writes this channel.', 'operator', true, 409),
-  BACKCAST_FENCED: entry('A newer archiver has taken the channel over.', 'operator', false, 409),
   BACKCAST_REDIS_UNREACHABLE: entry('Redis cannot be reached.', 'operator', true, 503),
   BACKCAST_REGISTRY_INVALID: entry(
     'The registry holds an answer that cannot be used.',

@@ -10,7 +10,7 @@ export const LOSS_CAUSES = {
   spool_full: 'PostgreSQL was away for longer than the spool had room for.',
   late_join: 'The messages were published before the archiver first heard this session.',
   resync:
-    'The packet numbers jumped further than any window; the receiver started afresh behind it.',
+    'The packet numbers jumped beyond any window, or the archive went back and nobody has them.',
   corrupt: 'The packets arrived, but what they held could not be read.',
   unauthenticated:
     'Packets of the publisher arrived while these were missing, but without a valid tag.',

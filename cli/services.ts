@@ -65,12 +65,16 @@ function logStream({ log }: Config): DestinationStream {
   });
 }
 
-/** Starts the archiver that `config` describes. Errors: those of Archiver.start. */
+/**
+ * Starts the archiver that `config` describes; a database that is away is waited for until
+ * `startSignal` fires, if there is one. Errors: those of Archiver.start.
+ */
 export function startArchiver(
   config: Config,
   databaseUrl: string,
   registry: Registry,
   log: Logger,
+  startSignal?: AbortSignal,
 ): Promise<Archiver> {
   const { archiver, receiver, publisher } = config;
   return Archiver.start({
@@ -100,6 +104,7 @@ export function startArchiver(
     authentication: config.authentication,
     retention: retentionSettings(config),
     log: log.child({ part: 'archiver' }),
+    startSignal,
   });
 }
 

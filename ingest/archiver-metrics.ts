@@ -7,7 +7,7 @@ import {
   receiverFamilies,
   transportFamilies,
 } from '#multicast/metrics/mod.ts';
-import type { RecorderCounters } from './channel-recorder.ts';
+import type { RecorderCounters } from './recorder-options.ts';
 
 type Numbers = Omit<RecorderCounters, 'receiver' | 'transport' | 'repairLatency'>;
 type Description = Pick<MetricDescription, 'name' | 'type' | 'unit' | 'sentence'>;
@@ -79,6 +79,42 @@ const DESCRIPTIONS: Readonly<Record<keyof Numbers, Description>> = {
     type: 'counter',
     unit: 'messages',
     sentence: 'Messages lost because the spool had no room for them.',
+  },
+  leading: {
+    name: 'backcast_archiver_leader',
+    type: 'gauge',
+    unit: 'boolean',
+    sentence: '1 if this archiver writes the channel, 0 if it stands by.',
+  },
+  takeovers: {
+    name: 'backcast_archiver_takeovers_total',
+    type: 'counter',
+    unit: 'takeovers',
+    sentence: 'Times that this archiver, having stood by, began to write the channel.',
+  },
+  handovers: {
+    name: 'backcast_archiver_handovers_total',
+    type: 'counter',
+    unit: 'handovers',
+    sentence: 'Times that this archiver gave the channel to another that was to write it.',
+  },
+  rollbacks: {
+    name: 'backcast_archiver_rollbacks_total',
+    type: 'counter',
+    unit: 'rollbacks',
+    sentence: 'Times that the archive was found to lack what it had committed.',
+  },
+  healedMessages: {
+    name: 'backcast_archiver_healed_messages_total',
+    type: 'counter',
+    unit: 'messages',
+    sentence: 'Messages declared lost that another archiver had and this one stored after all.',
+  },
+  unofferedMessages: {
+    name: 'backcast_archiver_unoffered_messages_total',
+    type: 'counter',
+    unit: 'messages',
+    sentence: 'Messages declared lost that this archiver has and had no room to offer.',
   },
   followedSessions: {
     name: 'backcast_archiver_followed_sessions',

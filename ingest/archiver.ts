@@ -21,11 +21,14 @@ import {
 import { BackcastError, type ChannelAddress, matchesChannelPattern, toError } from '#base/mod.ts';
 import { authenticatorOf, KeyRing, type KeySettings, monotonicMs } from '#multicast/udp/mod.ts';
 import type { Registry } from '#registry/mod.ts';
-import type { RecorderCounters } from './channel-recorder.ts';
+import { isSamePlace } from './channel-ears.ts';
 import { Compaction } from './compaction.ts';
 import type { CompactionCounters } from './compaction-metrics.ts';
+import type { RecorderCounters } from './recorder-options.ts';
 import { type JoinChannel, Memberships } from './memberships.ts';
 import { RejectionLog } from './rejection-log.ts';
+import { SpoolLog } from './spool-log.ts';
+import { untilReachable } from './until-reachable.ts';
 import {
   keepRetention,
   newRetentionCounters,
@@ -57,6 +60,8 @@ export interface ArchiverOptions extends ShardSettings {
   /** What to delete in the background; nothing if not given. */
   readonly retention?: RetentionSettings | undefined;
   readonly log: ArchiverLog;
+  /** A database that is away at the start is waited for until this fires; by default it is not. */
+  readonly startSignal?: AbortSignal | undefined;
 }
 
 const PARTITIONS_EVERY_MS = 3_600_000;
@@ -79,13 +84,16 @@ interface Thread {
 export class Archiver implements AsyncDisposable {
   readonly #options: ArchiverOptions;
   readonly #threads: Thread[] = [];
-  readonly #known = new Set<string>();
+  /** Where each channel was when the threads were last told. */
+  readonly #known = new Map<string, ChannelAddress>();
+  readonly #threadOf = new Map<string, Thread>();
   readonly #recording = new Map<string, PromiseWithResolvers<void>>();
   readonly #memberships: Memberships;
   readonly #failed = Promise.withResolvers<never>();
   readonly #stopping = new AbortController();
   readonly #loops: Promise<void>[] = [];
   readonly #rejections: RejectionLog;
+  readonly #spools: SpoolLog;
   readonly #retention: RetentionCounters = newRetentionCounters();
   #keyRing: KeyRing | undefined;
   #durability: Durability = { state: 'durable', reasons: [] };
@@ -97,6 +105,7 @@ export class Archiver implements AsyncDisposable {
   private constructor(options: ArchiverOptions) {
     this.#options = options;
     this.#rejections = new RejectionLog(options.log);
+    this.#spools = new SpoolLog(options.log, options.spool?.bytesMax ?? 0);
     this.#memberships = new Memberships(options.join, options.log);
     this.#failed.promise.catch(() => undefined);
   }
@@ -197,10 +206,7 @@ export class Archiver implements AsyncDisposable {
       silenceMsMax: 12_000,
       poolConnectionsMax: 1,
     });
-    await ensureSchema(this.#database.database);
-    this.#name = await claimArchiverName(databaseUrl, holder);
-    await this.#makePartitions();
-    await this.#checkDurability();
+    await untilReachable(() => this.#prepare(), this.#options.startSignal, this.#options.log);
     for (let index = 0; index < shardCount; index += 1) this.#threads.push(this.#startThread());
     await this.#discover();
     this.#loops.push(
@@ -221,6 +227,14 @@ export class Archiver implements AsyncDisposable {
     const compaction = new Compaction({ databaseUrl, holder, isBehind, signal, log });
     this.#compaction = compaction;
     this.#loops.push(this.#repeat(compactEveryMs, 'compacting', () => compaction.pass()));
+  }
+
+  async #prepare(): Promise<void> {
+    const { databaseUrl, holder } = this.#options;
+    if (this.#database !== undefined) await ensureSchema(this.#database.database);
+    this.#name ??= await claimArchiverName(databaseUrl, holder);
+    await this.#makePartitions();
+    await this.#checkDurability();
   }
 
   async #keepRetention(): Promise<void> {
@@ -262,8 +276,10 @@ export class Archiver implements AsyncDisposable {
   async #discover(): Promise<void> {
     const channels = await this.#options.registry.list();
     for (const [channel, address] of channels) {
-      if (!this.#isWanted(channel) || this.#known.has(channel)) continue;
-      this.#known.add(channel);
+      if (!this.#isWanted(channel)) continue;
+      const known = this.#known.get(channel);
+      if (known?.framing === address.framing && isSamePlace(known, address)) continue;
+      this.#known.set(channel, address);
       this.#assignKeyed(channel, address);
     }
   }
@@ -293,11 +309,16 @@ export class Archiver implements AsyncDisposable {
   }
 
   #assign(channel: string, address: ChannelAddress): void {
-    const thread = this.#threads.reduce((least, next) =>
+    const thread = this.#threadOf.get(channel) ?? this.#leastBusy();
+    if (!this.#threadOf.has(channel)) thread.channelCount += 1;
+    this.#threadOf.set(channel, thread);
+    tell(thread, { kind: 'record', channel, address });
+  }
+
+  #leastBusy(): Thread {
+    return this.#threads.reduce((least, next) =>
       next.channelCount < least.channelCount ? next : least,
     );
-    thread.channelCount += 1;
-    tell(thread, { kind: 'record', channel, address });
   }
 
   #startThread(): Thread {
@@ -307,7 +328,8 @@ export class Archiver implements AsyncDisposable {
       join: ___,
       log: ____,
       authentication: _____,
-      retention: ______,
+      startSignal: ______,
+      retention: _______,
       ...settings
     } = this.#options;
     const workerData: ShardStart = { ...settings, keys: this.#keyRing?.keys };
@@ -339,6 +361,7 @@ export class Archiver implements AsyncDisposable {
       case 'counters':
         thread.counters = report.channels;
         this.#rejections.handleCounters(report.channels, monotonicMs());
+        this.#spools.handleCounters(report.channels, monotonicMs());
         break;
       case 'failed':
         this.#fail(new BackcastError(report.code, report.message));

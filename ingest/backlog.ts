@@ -1,25 +1,30 @@
 // Between a channel's receiver and its batcher: everything that was heard and is not committed is
 // here, in order, in memory that is bounded whatever the database does.
 //
+//   standby    no batcher: somebody else writes. What is heard is kept, until the archive has it
 //   direct     events go to the batcher at once, and are kept until they are committed
 //   spooling   the batcher is full, or waits too long: what is kept and what comes goes to the
 //              spool, and from there, durable and in order, to the batcher as it has room
 //
-// From spooling back to direct when all has been told and the database keeps up. Without a spool,
-// or after it failed, everything is direct, and the owner must not listen while there is no room.
-// What a spool has no room for is lost, cause `spool_full`, declared through room kept for it.
+// Standby to the others by `lead`, with a batcher that begins where the archive ends: all that is
+// here is told again, and of it what is news. Back by `stand`, at any time. From spooling to direct
+// when all has been told and the database keeps up. Without room, the owner must not listen.
 
-import { BackcastError, type SessionId } from '#base/mod.ts';
+import type { SessionId } from '#base/mod.ts';
 import type { SessionProgress } from '#archive/mod.ts';
 import type { ReceiverEvent } from '#multicast/core/mod.ts';
-import type { BacklogOptions } from './backlog-options.ts';
-import type { Batcher, BatchMark } from './batcher.ts';
-import { FullLosses } from './full-losses.ts';
-import { type KeptEvent, KeptEvents, messagesIn } from './kept-events.ts';
-import type { SessionLedger } from './session-ledger.ts';
-import { type Spool, writeSpooledEvent } from './spool/mod.ts';
+import { ArchivedTrim } from './archived-trim.ts';
+import type { ArchivedState, BacklogOptions, HeardSessions } from './backlog-options.ts';
+import type { Batcher } from './batcher.ts';
+import { HeardQueue } from './heard-queue.ts';
+import { type KeptEvent, messagesIn } from './kept-events.ts';
+import { RecentEvents } from './recent-events.ts';
+import { missing, reconcile } from './reconcile.ts';
+import { SessionLedger } from './session-ledger.ts';
+import type { SpooledEvent } from './spool/mod.ts';
+import { SpoolDrain } from './spool-drain.ts';
 import { follow, newsOf } from './spooled-history.ts';
-import { type FoundEvent, SpoolDrain } from './spool-drain.ts';
+import { Teller } from './teller.ts';
 
 /** A loss for want of room is on its way to the disk after this long. */
 const DECLARE_AFTER_MS = 500;
@@ -27,59 +32,57 @@ const DECLARE_AFTER_MS = 500;
 /** The backlog of one channel. */
 export class Backlog {
   readonly #options: BacklogOptions;
-  readonly #batcher: Batcher;
-  readonly #kept = new KeptEvents();
-  readonly #full = new FullLosses();
+  readonly #queue: HeardQueue;
+  readonly #recent = new RecentEvents();
   readonly #drain: SpoolDrain | undefined;
-  /** Usable for writing. */
-  #spool: Spool | undefined;
+  readonly #trimming: ArchivedTrim;
+  /** Who tells the batcher; undefined on standby. */
+  #teller: Teller | undefined;
   /** What the sessions are like where the batcher has not been told everything. */
   #front: SessionLedger | undefined;
-  #isSpooling = false;
   #isClosing = false;
-  #told: BatchMark = { ordinal: 0, spoolNumber: 0 };
-  #ordinal = 0;
-  /** Untold entries of the spool end here. */
-  #onDiskThrough = 0;
-  #untoldMessages = 0;
+  /** On standby: entries of the spool through this number are archived. */
+  #archivedThrough = 0;
+  #recoveredMessages = 0;
   #working: Promise<void> | undefined;
   #hasMoreWork = false;
 
   private constructor(options: BacklogOptions) {
     this.#options = options;
-    this.#batcher = options.batcher;
-    this.#spool = options.spool;
-    this.#drain = options.spool && new SpoolDrain(options.spool, options.findSessions);
+    this.#queue = new HeardQueue(options);
+    this.#drain =
+      options.spool && new SpoolDrain(options.spool, options.framing, options.findSessions);
+    this.#trimming = new ArchivedTrim({
+      ...options,
+      queue: this.#queue,
+      drain: this.#drain,
+      recent: this.#recent,
+    });
   }
 
   /**
-   * Opens a backlog on what an earlier process has spooled: its sessions are known at once, and
-   * what is not archived goes to the batcher. Rejects if the archive does not answer.
+   * Opens a backlog, on standby, on what an earlier process has spooled: its sessions are known at
+   * once. Rejects if the archive does not answer.
    */
   static async open(options: BacklogOptions): Promise<Backlog> {
     const backlog = new Backlog(options);
-    const { spool } = options;
-    if (spool && backlog.#drain) await backlog.#recover(spool, backlog.#drain);
-    backlog.#work();
+    await backlog.#recover();
     return backlog;
   }
 
   /** What is known of the channel's sessions, to the last thing heard. */
-  get sessions(): Pick<
-    SessionLedger,
-    'hasForgotten' | 'recall' | 'recallForeign' | 'openSessions'
-  > {
-    return this.#front ?? this.#batcher.sessions;
+  get sessions(): HeardSessions {
+    return this.#front ?? this.#teller?.batcher.sessions ?? this.#heard;
   }
 
   /** Whether more may be heard. */
   get hasRoom(): boolean {
-    return this.heldBytes < this.#options.memoryBytesMax && !this.#isOverflowing;
+    return this.heldBytes < this.#options.memoryBytesMax;
   }
 
   /** Memory held for what is not committed. */
   get heldBytes(): number {
-    return this.#batcher.pendingBytes + this.#kept.bytes;
+    return (this.#teller?.batcher.pendingBytes ?? 0) + this.#queue.kept.bytes;
   }
 
   /** Bytes that the spool takes from the disk. */
@@ -88,68 +91,132 @@ export class Backlog {
   }
 
   get isSpooling(): boolean {
-    return this.#isSpooling;
+    return this.#queue.isSpooling;
   }
+
   /** Whether there is a spool and it can be written. */
   get isSpoolUsable(): boolean {
-    return this.#spool !== undefined;
+    return this.#queue.spool !== undefined;
   }
 
   /** Messages lost because the spool was full. */
   get spoolFullMessages(): number {
-    return this.#full.messageCount;
+    return this.#queue.spoolFullMessages;
+  }
+
+  /** The last position that the archive is known to have. */
+  get archivedPosition(): number {
+    return this.#teller?.batcher.committedPosition ?? this.#trimming.head;
+  }
+
+  /** What is archived through here would not be written again if the archive went back. */
+  get settledPosition(): number {
+    return Math.max(0, this.archivedPosition - this.#recent.messageCount);
   }
 
   /** The position that the last message heard has or will have. */
   get receivedPosition(): number {
-    return this.#batcher.lastPosition + this.#untoldMessages;
+    if (this.#teller === undefined) return this.#trimming.head + this.#queue.messageCount;
+    return this.#teller.batcher.lastPosition + this.#teller.untoldMessages;
   }
 
   /** Messages up to here are in the archive or on the disk. */
   get durablePosition(): number {
-    const { committedPosition } = this.#batcher;
-    if (this.#spool === undefined) return committedPosition;
-    return Math.max(committedPosition, this.receivedPosition - this.#kept.messageCount);
+    const durable = this.receivedPosition - this.#queue.kept.messageCount;
+    return Math.max(this.archivedPosition, this.isSpoolUsable ? durable : 0);
+  }
+
+  /** The sessions of which something is kept that is not archived yet, as far as is known. */
+  keptSessions(): ReadonlySet<SessionId> {
+    return this.#queue.sessions();
+  }
+
+  /** Those, and the ones of which something would be told again if the archive went back. */
+  rememberedSessions(): ReadonlySet<SessionId> {
+    return this.keptSessions().union(this.#recent.sessions());
   }
 
   /** The archive knows this session. */
   learn(progress: SessionProgress): void {
-    this.#batcher.sessions.learn(progress);
+    this.#teller?.batcher.sessions.learn(progress);
     this.#front?.learn(progress);
+  }
+
+  /**
+   * From now on `batcher` is told: first what is kept, of which only what it does not know. It has
+   * to know all `rememberedSessions` that the archive has. `isOpening`: nothing has happened since
+   * this backlog was opened, with what the batcher knows.
+   */
+  lead(batcher: Batcher, isOpening = false): void {
+    const { framing, directBytesMax, spool } = this.#options;
+    const drain = this.#drain;
+    if (!isOpening) drain?.rewind();
+    this.#queue.kept.markUntold();
+    const teller = new Teller({
+      batcher,
+      queue: this.#queue,
+      drain,
+      framing,
+      directBytesMax,
+      isRebased: !isOpening,
+      recent: isOpening ? [] : this.#recent.all(),
+      spoolNumber: isOpening ? this.#archivedThrough : (spool?.firstNumber ?? 1) - 1,
+      onKnown: (event, heardAtUs) => this.#trimming.offer(event, heardAtUs),
+      onRead: (kept) => this.#remember(kept),
+      untoldMessages: isOpening ? this.#recoveredMessages : this.#queue.messageCount,
+      onLoss: this.#options.onLoss,
+    });
+    teller.heard = this.#front;
+    this.#teller = teller;
+    if (!this.#queue.isSpooling && !teller.hasUntold) this.#forgetFront(teller);
+    this.#work();
+  }
+
+  /** From now on nobody is told: what is not committed is kept until somebody has archived it. */
+  stand(): void {
+    const teller = this.#teller;
+    if (teller === undefined) return;
+    this.#front ??= teller.batcher.sessions.copy();
+    this.#trimming.head = teller.batcher.committedPosition;
+    this.#archivedThrough = (this.#options.spool?.firstNumber ?? 1) - 1;
+    this.#teller = undefined;
+    this.#queue.kept.markUntold();
   }
 
   /** Takes what a receiver tells. Message bytes must not change any more. */
   handleEvent(event: ReceiverEvent, nowMs: number, wallClockUs: number): void {
-    const kept = this.#newKept(event, wallClockUs);
-    if (this.#isSpooling || this.#hasUntold) {
-      this.#front ??= this.#batcher.sessions.copy();
-      follow(this.#front, event, wallClockUs);
-      this.#untoldMessages += messagesIn(event);
-      this.#keepUntold(kept, nowMs);
-      return this.#work();
-    }
-    this.#tell(kept, nowMs);
-    if (this.#spool === undefined) return;
-    this.#kept.push(kept);
-    this.#kept.markTold();
-    if (this.#isLate(nowMs)) this.#startSpooling();
+    const identity = event.kind === 'opened' ? event : this.sessions.find(event.session);
+    const heard = { event, heardAtUs: wallClockUs, identity };
+    const teller = this.#teller;
+    if (teller === undefined || this.#isBusy(teller)) return this.#keepUntold(heard, nowMs);
+    teller.tellAtOnce(this.#queue.number(heard), nowMs);
+    if (this.isSpoolUsable && this.#isLate(teller, nowMs)) this.#startSpooling();
   }
 
   /** Lets time pass; to be called a few times a second. */
   handleTimeout(nowMs: number): void {
-    this.#declareFullSince(nowMs - DECLARE_AFTER_MS);
-    if (!this.#isSpooling && !this.#hasUntold && this.#isLate(nowMs)) this.#startSpooling();
-    if (this.#isSpooling || this.#hasUntold) this.#work();
+    this.#queue.declareFullSince(nowMs - DECLARE_AFTER_MS);
+    this.#recent.trim(nowMs, this.#options.recentBytesMax());
+    const teller = this.#teller;
+    if (teller === undefined ? this.#queue.isSpooling : this.#isBusy(teller)) this.#work();
+    else if (this.#queue.isRetryDue) this.#work();
+    else if (teller !== undefined && this.#isLate(teller, nowMs)) this.#startSpooling();
   }
 
   /** The batcher's batch was committed. */
   handleCommitted(): void {
-    const { ordinal } = this.#batcher.committedMark;
-    for (let { first } = this.#kept; first !== undefined; { first } = this.#kept) {
-      if (!this.#kept.isFirstTold || first.ordinal > ordinal) break;
-      this.#release(first);
-    }
-    if (this.#isSpooling || this.#hasUntold || this.#told.spoolNumber > 0) this.#work();
+    const teller = this.#teller;
+    if (teller === undefined) return;
+    this.#releaseCommitted(teller);
+    if (this.#isBusy(teller) || teller.toldNumber > 0) this.#work();
+  }
+
+  /** On standby: somebody else has archived this much. */
+  handleArchived(state: ArchivedState): void {
+    if (this.#teller !== undefined) return;
+    for (const kept of this.#trimming.handleArchived(state, this.#heard)) this.#remember(kept);
+    this.#recent.trim(this.#options.nowMs(), this.#options.recentBytesMax());
+    this.#work();
   }
 
   /** Resolves when nothing is being written or read. */
@@ -163,112 +230,71 @@ export class Backlog {
    */
   async close(): Promise<void> {
     this.#isClosing = true;
-    this.#declareFullSince(Number.POSITIVE_INFINITY);
-    if (this.#kept.first !== undefined) this.#startSpooling();
+    this.#queue.declareFullSince(Number.POSITIVE_INFINITY);
+    if (this.#queue.kept.first !== undefined) this.#startSpooling();
     await this.settled();
-    await this.#options.spool?.[Symbol.asyncDispose]();
+    await this.#queue.close();
   }
 
-  get #hasUntold(): boolean {
-    return this.#told.spoolNumber < this.#onDiskThrough || this.#kept.firstUntold !== undefined;
+  get #heard(): SessionLedger {
+    this.#front ??= new SessionLedger(this.#options.sessions);
+    return this.#front;
   }
 
-  /** Something that must be kept had no room in the spool: all that comes waits behind it. */
-  get #isOverflowing(): boolean {
-    return this.#isSpooling && this.#kept.last?.spoolNumber === 0;
+  #isBusy(teller: Teller): boolean {
+    const hasOnlyMemory = this.#queue.waitsForSpool && !teller.hasRoom;
+    return this.#queue.isSpooling || teller.hasUntold || hasOnlyMemory;
   }
 
-  get #hasBatcherRoom(): boolean {
-    return this.#batcher.pendingBytes < this.#options.directBytesMax;
+  #isLate({ batcher, hasRoom }: Teller, nowMs: number): boolean {
+    return !hasRoom || nowMs - batcher.waitingSinceMs >= this.#options.waitMsMax;
   }
 
-  #isLate(nowMs: number): boolean {
-    const waitedMs = nowMs - this.#batcher.waitingSinceMs;
-    return !this.#hasBatcherRoom || waitedMs >= this.#options.waitMsMax;
-  }
-
-  #newKept(event: ReceiverEvent, heardAtUs: number): KeptEvent {
-    this.#ordinal += 1;
-    return { event, heardAtUs, ordinal: this.#ordinal, spoolNumber: 0 };
-  }
-
-  async #recover(spool: Spool, drain: SpoolDrain): Promise<void> {
-    const front = this.#batcher.sessions.copy();
-    const { messageCount, hasNews } = await drain.recover(this.#batcher.sessions, front);
-    this.#onDiskThrough = spool.durableThrough;
-    this.#told = { ordinal: 0, spoolNumber: hasNews ? spool.firstNumber - 1 : this.#onDiskThrough };
-    if (!hasNews) return;
-    this.#front = front;
-    this.#untoldMessages = messageCount;
-    this.#isSpooling = true;
+  async #recover(): Promise<void> {
+    const { spool, sessions } = this.#options;
+    if (spool?.isOpen !== true || this.#drain === undefined) return;
+    const archived = new SessionLedger(sessions);
+    const { messageCount, hasNews } = await this.#drain.recover(archived, this.#heard, (found) =>
+      this.#queue.noteSpooled(found),
+    );
+    this.#queue.recovered(spool.durableThrough);
+    this.#archivedThrough = hasNews ? spool.firstNumber - 1 : spool.durableThrough;
+    this.#recoveredMessages = messageCount;
+    if (hasNews) this.#queue.startSpooling();
   }
 
   #startSpooling(): void {
-    if (this.#spool === undefined) return;
-    this.#isSpooling = true;
-    this.#spoolKept(this.#spool);
+    this.#queue.startSpooling();
+    this.#place();
     this.#work();
   }
 
-  /** To the spool, or to memory if that is all there is. */
-  #keepUntold(kept: KeptEvent, nowMs: number): void {
-    const spool = this.#isSpooling ? this.#spool : undefined;
-    if (spool === undefined || this.#isOverflowing) return this.#kept.push(kept);
-    const { event } = kept;
-    const content = writeSpooledEvent(kept);
-    if (event.kind !== 'messages') {
-      this.#declareFull(event.session);
-      kept.spoolNumber = this.#isOverflowing ? 0 : (spool.append(content, true) ?? 0);
-      return this.#kept.push(kept);
+  #keepUntold(heard: SpooledEvent, nowMs: number): void {
+    const teller = this.#teller;
+    const front = (this.#front ??= teller?.batcher.sessions.copy() ?? this.#heard);
+    if (teller !== undefined) teller.heard = front;
+    const retelling = { framing: this.#options.framing, missing: 'corrupt' } as const;
+    for (const news of newsOf(front, heard.event, retelling)) follow(front, news, heard.heardAtUs);
+    if (this.#queue.keep(heard, nowMs, this.heldBytes)) teller?.addUntold(messagesIn(heard.event));
+    if (teller !== undefined || this.#queue.isSpooling) return this.#work();
+    const isMuch = this.#queue.kept.bytes >= this.#options.directBytesMax;
+    if (isMuch && this.isSpoolUsable) this.#startSpooling();
+  }
+
+  /** It is in the archive: now, and after the server fails perhaps not. */
+  #remember(kept: KeptEvent): void {
+    this.#recent.push(kept, this.#options.spool?.lastNumber ?? 0, this.#options.nowMs());
+  }
+
+  #releaseCommitted({ batcher }: Teller): void {
+    const { kept } = this.#queue;
+    const { ordinal } = batcher.committedMark;
+    for (let { first } = kept; first !== undefined; { first } = kept) {
+      if (!kept.isFirstTold || first.ordinal > ordinal) break;
+      this.#remember(first);
+      this.#queue.release();
     }
-    if (spool.hasRoom(content.length)) this.#declareFull(event.session);
-    const number = this.#isOverflowing ? 0 : spool.append(content);
-    if (number === undefined) {
-      this.#untoldMessages -= event.messageCount;
-      return this.#full.add(event, kept.heardAtUs, nowMs);
-    }
-    kept.spoolNumber = number;
-    this.#kept.push(kept);
-  }
-
-  #declareFullSince(sinceMs: number): void {
-    for (const session of this.#full.since(sinceMs)) this.#declareFull(session);
-  }
-
-  #declareFull(session: SessionId): void {
-    const full = this.#full.take(session);
-    if (full === undefined) return;
-    const kept = this.#newKept(full.loss, full.heardAtUs);
-    if (this.#isSpooling && !this.#isOverflowing)
-      kept.spoolNumber = this.#spool?.append(writeSpooledEvent(kept), true) ?? 0;
-    this.#kept.push(kept);
-    this.#options.onFull(full.loss);
-  }
-
-  #tell({ event, heardAtUs, ordinal, spoolNumber }: KeptEvent, nowMs: number): void {
-    const mark = { ordinal, spoolNumber: Math.max(spoolNumber, this.#told.spoolNumber) };
-    this.#told = mark;
-    this.#hand(event, nowMs, heardAtUs);
-  }
-
-  #tellFirstUntold(nowMs: number): void {
-    const kept = this.#kept.firstUntold;
-    if (kept === undefined) return;
-    this.#kept.markTold();
-    this.#untoldMessages -= messagesIn(kept.event);
-    this.#tell(kept, nowMs);
-  }
-
-  /** After damage, what the batcher was told need not be all that the receiver told. */
-  #hand(event: ReceiverEvent, nowMs: number, heardAtUs: number): void {
-    const news = this.#drain?.isDamaged === true ? newsOf(this.#batcher.sessions, event) : [event];
-    for (const one of news) this.#batcher.handleEvent(one, nowMs, heardAtUs, this.#told);
-  }
-
-  /** The first thing kept is committed or durable. */
-  #release(first: KeptEvent): void {
-    this.#kept.shift();
-    this.#onDiskThrough = Math.max(this.#onDiskThrough, first.spoolNumber);
+    this.#recent.trim(this.#options.nowMs(), this.#options.recentBytesMax());
   }
 
   #work(): void {
@@ -282,119 +308,93 @@ export class Backlog {
   async #run(): Promise<void> {
     while (this.#hasMoreWork) {
       this.#hasMoreWork = false;
-      await this.#flush();
+      await this.#mend();
+      this.#place();
+      await this.#queue.flush((durableThrough) => this.#settleFlushed(durableThrough));
       if (this.#isClosing) continue;
-      await this.#drainSome();
+      if (this.#teller !== undefined) await this.#tellSome(this.#teller);
       await this.#trim();
       this.#goDirect();
     }
   }
 
-  async #flush(): Promise<void> {
-    const spool = this.#spool;
-    if (spool === undefined) return;
-    if (this.#isSpooling) this.#spoolKept(spool);
-    if (spool.durableThrough < spool.lastNumber) {
-      await spool.flush().catch((error: unknown) => this.#abandonSpool(spool, error));
-    }
-    this.#settleFlushed(spool.durableThrough);
+  async #mend(): Promise<void> {
+    const firstNumber = this.#isClosing ? undefined : await this.#queue.mend(this.#drain);
+    if (firstNumber === undefined) return;
+    this.#archivedThrough = Math.max(this.#archivedThrough, firstNumber - 1);
+    this.#teller?.beginAt(firstNumber);
+    if (this.#teller?.hasUntold === true) this.#queue.startSpooling();
   }
 
   /** What was told before there was need to spool it, and what found no room, in order. */
-  #spoolKept(spool: Spool): void {
-    for (const kept of this.#kept.unspooled()) {
-      const isUrgent = this.#isClosing || kept.event.kind !== 'messages';
-      const number = spool.append(writeSpooledEvent(kept), isUrgent);
-      if (number === undefined) return;
-      kept.spoolNumber = number;
-      if (kept.ordinal <= this.#told.ordinal) this.#told = { ...this.#told, spoolNumber: number };
-    }
+  #place(): void {
+    this.#queue.place(this.#isClosing, (kept) => this.#teller?.placed(kept));
   }
 
   /** What is durable need not be kept: it is told now, or read back when there is room. */
   #settleFlushed(durableThrough: number): void {
     const nowMs = this.#options.nowMs();
-    for (let { first } = this.#kept; first !== undefined; { first } = this.#kept) {
+    const teller = this.#isClosing ? undefined : this.#teller;
+    const { kept } = this.#queue;
+    for (let { first } = kept; first !== undefined; { first } = kept) {
       if (first.spoolNumber === 0 || first.spoolNumber > durableThrough) break;
-      const isNext = this.#told.spoolNumber >= this.#onDiskThrough && this.#hasBatcherRoom;
-      if (!this.#kept.isFirstTold && isNext && !this.#isClosing) this.#tellFirstUntold(nowMs);
-      this.#release(first);
+      if (!kept.isFirstTold && teller?.isMemoryNext === true) teller.tellFirstUntold(nowMs);
+      if (kept.isFirstTold) this.#remember(first);
+      this.#queue.release();
     }
     this.#options.onWork();
   }
 
-  #abandonSpool(spool: Spool, error: unknown): void {
-    this.#settleFlushed(spool.durableThrough);
-    this.#spool = undefined;
-    this.#isSpooling = false;
-    this.#kept.forgetNumbers();
-    this.#declareFullSince(Number.POSITIVE_INFINITY);
-    if (!(error instanceof BackcastError)) throw error;
-    this.#options.onProblem(error);
-  }
-
-  async #drainSome(): Promise<void> {
-    const drain = this.#drain;
-    const isBehind = this.#told.spoolNumber < this.#onDiskThrough;
-    if (isBehind && this.#hasBatcherRoom && drain !== undefined) {
-      const found = await drain.next(this.#told.spoolNumber, this.#batcher.sessions);
-      if (found === 'unanswered') return;
-      if (found.length === 0) this.#told = { ...this.#told, spoolNumber: this.#onDiskThrough };
-      this.#tellFound(drain, found);
-      this.#hasMoreWork ||= this.#hasBatcherRoom;
+  async #tellSome(teller: Teller): Promise<void> {
+    const isWanted = (): boolean => this.#teller === teller;
+    const hasMore = await teller.tellSpooled(isWanted, this.#options.nowMs);
+    if (!isWanted()) return;
+    this.#hasMoreWork ||= hasMore;
+    if (!this.#queue.isSpooling || this.#queue.isOverflowing) {
+      teller.tellFromMemory(this.#options.nowMs());
+      if (!teller.hasUntold && this.#queue.hasDeclaredAll) this.#forgetFront(teller);
     }
-    if (!this.#isSpooling || this.#isOverflowing) this.#tellFromMemory();
-  }
-
-  #tellFound(drain: SpoolDrain, found: readonly FoundEvent[]): void {
-    const nowMs = this.#options.nowMs();
-    for (const { number, spooled } of found) {
-      if (!this.#hasBatcherRoom) break;
-      drain.take(number);
-      this.#told = { ...this.#told, spoolNumber: number };
-      this.#untoldMessages = Math.max(0, this.#untoldMessages - messagesIn(spooled.event));
-      this.#hand(spooled.event, nowMs, spooled.heardAtUs);
-    }
-    this.#options.onWork();
-  }
-
-  /** The spool failed or is full, and what waits in memory is next. */
-  #tellFromMemory(): void {
-    const nowMs = this.#options.nowMs();
-    while (this.#told.spoolNumber >= this.#onDiskThrough && this.#hasBatcherRoom) {
-      if (this.#kept.firstUntold === undefined) break;
-      this.#tellFirstUntold(nowMs);
-    }
-    if (this.#spool === undefined) {
-      while (this.#kept.isFirstTold && this.#kept.first !== undefined)
-        this.#release(this.#kept.first);
-    }
-    if (!this.#hasUntold && this.#full.isEmpty) this.#forgetFront();
+    this.#releaseCommitted(teller);
     this.#options.onWork();
   }
 
   async #trim(): Promise<void> {
-    const isAll = this.#batcher.waitingSinceMs === Number.POSITIVE_INFINITY;
-    const { spoolNumber } = isAll ? this.#told : this.#batcher.committedMark;
-    if (spoolNumber > 0) await this.#options.spool?.trim(spoolNumber).catch(() => undefined);
+    const teller = this.#teller;
+    const archivedThrough = await this.#trimming.work();
+    if (teller !== this.#teller) return;
+    if (!teller) this.#archivedThrough = Math.max(this.#archivedThrough, archivedThrough);
+    const through = teller?.committedNumber ?? this.#archivedThrough;
+    if (through > 0) await this.#queue.trim(through);
   }
 
   /** Back to direct, if all but the last few has been told and the database keeps up. */
   #goDirect(): void {
-    if (!this.#isSpooling || this.#told.spoolNumber < this.#onDiskThrough) return;
+    const teller = this.#teller;
+    const toldNumber = teller?.toldNumber ?? this.#archivedThrough;
+    if (!this.#queue.isSpooling || toldNumber < this.#queue.onDiskThrough) return;
     const { directBytesMax, waitMsMax } = this.#options;
     const nowMs = this.#options.nowMs();
-    const isKeepingUp = nowMs - this.#batcher.waitingSinceMs < waitMsMax / 2;
-    const hasRoom = this.#batcher.pendingBytes + this.#kept.bytes < directBytesMax / 2;
-    if (!isKeepingUp || !hasRoom || !this.#full.isEmpty) return;
-    while (this.#kept.firstUntold !== undefined) this.#tellFirstUntold(nowMs);
-    this.#isSpooling = false;
-    this.#forgetFront();
+    const hasRoom = this.heldBytes < directBytesMax / 2;
+    if (!hasRoom || !this.#queue.hasDeclaredAll) return;
+    if (teller === undefined) return this.#queue.stopSpooling();
+    if (nowMs - teller.batcher.waitingSinceMs >= waitMsMax / 2) return;
+    teller.tellFromMemory(nowMs);
+    if (teller.hasUntold) return;
+    this.#queue.stopSpooling();
+    this.#forgetFront(teller);
     this.#options.onWork();
   }
 
-  #forgetFront(): void {
+  /** The batcher has been told everything, and knows of each session what was heard of it. */
+  #forgetFront(teller: Teller): void {
+    const front = this.#front;
+    const [{ sessions }, nowMs] = [teller.batcher, this.#options.nowMs()];
+    if (front !== undefined && this.#drain?.hasLost === true)
+      for (const lost of missing(front, sessions, this.#queue)) teller.hand(lost, nowMs);
+    if (front !== undefined && teller.isRebased)
+      for (const told of reconcile(front, sessions)) teller.hand(told, nowMs);
     this.#front = undefined;
-    this.#untoldMessages = 0;
+    teller.heard = undefined;
+    teller.settle();
   }
 }

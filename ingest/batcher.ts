@@ -10,16 +10,18 @@
 // A batch ends between two packets, never inside one, so that a session's resume point is exact.
 
 import { assert, foreignPacketCount, type Framing, type SessionId } from '#base/mod.ts';
-import type { ArchiveBatch, Conflict, DeclaredLoss, SessionProgress } from '#archive/mod.ts';
+import type { ArchiveBatch, Conflict, Heal, SessionProgress } from '#archive/mod.ts';
 import type { Segment, SegmentBuilder, SegmentBuilderPool } from '#archive/segment/mod.ts';
 import type {
-  ContentConflict,
   MessagesDelivered,
   MessagesLost,
   ReceiverEvent,
   ResumePoint,
 } from '#multicast/core/mod.ts';
 import { type BlockReader, newBlockReader, NO_PUBLISH_TIME } from '#multicast/wire/mod.ts';
+import { conflictOf } from './batcher-conflict.ts';
+import type { HealedBlock } from './healing.ts';
+import { BatchLosses } from './batch-losses.ts';
 import { SessionLedger } from './session-ledger.ts';
 
 /** What a batcher is made of. */
@@ -28,6 +30,8 @@ export interface BatcherOptions {
   readonly epoch: number;
   /** Last archived position of the channel. */
   readonly head: number;
+  /** Batches that the channel's archive is made of. */
+  readonly commits: number;
   /** How the channel's packets are cut into messages. */
   readonly framing: Framing;
   /** What the archive knows of the channel's sessions, those opened last at the end. */
@@ -53,7 +57,7 @@ interface OpenBatch {
   readonly number: number;
   readonly firstPosition: number;
   readonly segments: Segment[];
-  readonly losses: DeclaredLoss[];
+  readonly losses: BatchLosses;
   readonly conflicts: Conflict[];
   readonly builders: SegmentBuilder[];
   readonly changed: Set<SessionId>;
@@ -194,6 +198,34 @@ export class Batcher {
     else if (this.#open.heldBytes >= batchBytesMax) this.#close();
   }
 
+  /** Whether messages that were lost are on their way into the archive. */
+  get isHealing(): boolean {
+    return this.#closed.some(isHealing) || (this.#inFlight && isHealing(this.#inFlight)) === true;
+  }
+
+  /**
+   * Stores what was declared lost and is not healed, each sequence once, as a batch of its own: a
+   * loss that is declared meanwhile keeps its place. At least one block.
+   */
+  heal(blocks: readonly HealedBlock[], nowMs: number): void {
+    assert(blocks.length > 0, 'there is something to heal');
+    if (!isEmpty(this.#open)) this.#close();
+    this.#open.openedAtMs = nowMs;
+    const heals = blocks.map(({ messages, heardAtUs, by }) => {
+      const { session, firstSequence, lastSequence } = messages;
+      const watermark = this.#sessions.find(session)?.watermark ?? lastSequence;
+      assert(lastSequence <= watermark, 'what was declared lost is accounted for');
+      this.#append(messages, heardAtUs);
+      return { session, firstSequence, lastSequence, by };
+    });
+    this.#close(heals);
+  }
+
+  /** What its owner came to last changes nothing. */
+  pass(mark: BatchMark): void {
+    this.#open.mark = mark;
+  }
+
   /**
    * The next batch to commit: a full one, or the open one when it is old enough or `force` is set.
    */
@@ -226,13 +258,19 @@ export class Batcher {
   }
 
   #store(event: MessagesDelivered, wallClockUs: number): void {
-    const reader = this.#reader;
-    const reason = reader.open(event.bytes, event.start, event.end);
-    assert(reason === undefined, 'a delivered block is well-formed');
     const { session, firstSequence: first, lastSequence: last, messageCount } = event;
     const { isForeign } = this.#advance(session, { first, last }, event.nextSqn);
     const isDense = last === first + messageCount - 1;
     assert(isDense || isForeign, 'a publisher of ours numbers its messages densely');
+    this.#append(event, wallClockUs);
+  }
+
+  #append(event: MessagesDelivered, wallClockUs: number): void {
+    const reader = this.#reader;
+    const reason = reader.open(event.bytes, event.start, event.end);
+    assert(reason === undefined, 'a delivered block is well-formed');
+    const { session, firstSequence: first, lastSequence: last, messageCount } = event;
+    const isDense = last === first + messageCount - 1;
     let sequence = first;
     while (reader.next()) {
       const builder = this.#builderWithRoom();
@@ -257,7 +295,7 @@ export class Batcher {
     const range = { first: firstSequence, last: lastSequence };
     const firstSqn = this.#sessions.resumeSqnOf(session);
     const { isForeign } = this.#advance(session, range, nextSqn);
-    this.#open.losses.push({
+    this.#open.losses.add({
       session,
       firstSequence,
       lastSequence,
@@ -301,7 +339,7 @@ export class Batcher {
     this.#builder = undefined;
   }
 
-  #close(): void {
+  #close(heals: readonly Heal[] = []): void {
     if (this.#builder !== undefined) this.#finishSegment(this.#builder);
     const { number, firstPosition, segments, losses, builders, changed } = this.#open;
     const { conflicts, heldBytes, openedAtMs, mark } = this.#open;
@@ -309,9 +347,10 @@ export class Batcher {
       channelId: this.#options.channelId,
       epoch: this.#options.epoch,
       expectedHead: firstPosition - 1,
+      expectedCommits: this.#options.commits + number - 1,
       segments,
-      losses,
-      heals: [],
+      losses: losses.all,
+      heals,
       conflicts,
       sessions: this.#snapshot(changed),
     };
@@ -327,7 +366,7 @@ function newBatch(number: number, firstPosition: number, mark: BatchMark): OpenB
     firstPosition,
     mark,
     segments: [],
-    losses: [],
+    losses: new BatchLosses(),
     conflicts: [],
     builders: [],
     changed: new Set(),
@@ -337,18 +376,8 @@ function newBatch(number: number, firstPosition: number, mark: BatchMark): OpenB
   };
 }
 
-/** The number of the packet is as a capture shows it. */
-function conflictOf(event: ContentConflict, wallClockUs: number): Conflict {
-  const { session, firstSequence, lastSequence, sqn } = event;
-  return {
-    session,
-    firstSequence,
-    lastSequence,
-    storedSha256: null,
-    heardSha256: null,
-    detectedAtUs: wallClockUs,
-    evidence: `packet ${sqn % 2 ** 32} came again with other content`,
-  };
+function isHealing({ batch }: ClosedBatch): boolean {
+  return batch.heals.length > 0;
 }
 
 function isEmpty(batch: OpenBatch): boolean {

@@ -1,153 +1,58 @@
-// One channel of a shard: its socket, its receiver, its backlog, its batcher. What the receiver
-// tells goes through the backlog, which may be on disk, into the batcher; the shard's writer
-// fetches batches from here. While the backlog has no room, which a spool prevents, datagrams are
+// One channel of a shard: its socket, its receiver, its backlog, and while this archiver writes the
+// channel, a batcher. What the receiver tells goes through the backlog, which may be on disk, into
+// the batcher; the shard's writer fetches batches from here.
+//
+//   standby    another archiver writes: what is heard is kept until that one has archived it
+//   leading    this one writes, under the epoch of its lease
+//
+// While the backlog has no room, which a spool prevents, datagrams are
 // dropped and counted as the recorder's own overrun, and what the publishers then no longer resend
 // is declared lost with that cause.
 
-import type { ArchiveBatch, SessionProgress } from '#archive/mod.ts';
-import type { SegmentBuilderPool } from '#archive/segment/mod.ts';
+import type { ArchiveBatch } from '#archive/mod.ts';
 import {
-  type BackcastError,
   type ChannelAddress,
+  type Framing,
   matchesChannelPattern,
-  type MemberAddress,
-  type SequenceRange,
   type SessionId,
 } from '#base/mod.ts';
-import {
-  type LatencySnapshot,
-  Receiver,
-  type ReceiverCounters,
-  type ReceiverEvent,
-  type ResumePoint,
-} from '#multicast/core/mod.ts';
-import {
-  authenticatorOf,
-  Driver,
-  GatedSocket,
-  type KeySource,
-  monotonicMs,
-  newTransportCounters,
-  openReceiverTransport,
-  type PortRange,
-  processRandom,
-  type ReceiverTransport,
-  type TransportCounters,
-  wallClockUs,
-} from '#multicast/udp/mod.ts';
+import type { ReceiverEvent, ResumePoint } from '#multicast/core/mod.ts';
+import { monotonicMs, wallClockUs } from '#multicast/udp/mod.ts';
 import type { Backlog } from './backlog.ts';
+import type { ArchivedState } from './backlog-options.ts';
 import { Batcher } from './batcher.ts';
+import { ChannelEars } from './channel-ears.ts';
+import { HealOffering } from './heal-offering.ts';
+import type { HealedBlock } from './healing.ts';
 import { LossLookup } from './loss-lookup.ts';
-import { openBacklog, type SpoolSettings } from './open-backlog.ts';
+import { openBacklog } from './open-backlog.ts';
+import type { ChannelRecorderOptions, RecorderCounters, Term } from './recorder-options.ts';
 import { SessionLookup } from './session-lookup.ts';
-import type { BatchSource } from './shard-writer.ts';
-
-/** What every channel of an archiver has in common. */
-export interface RecordingSettings {
-  /** Address or name of the interface. */
-  readonly interfaceAddress: string;
-  /** Time-to-live of copies of NAKs to the group; 1 by default. */
-  readonly ttl?: number | undefined;
-  readonly receiveBufferBytes: number;
-  readonly messageBytesMax: number;
-  readonly repairTimeoutMs: number;
-  readonly sourceExpiryMs: number;
-  readonly batchMessagesMax: number;
-  readonly batchBytesMax: number;
-  readonly batchAgeMs: number;
-  /** Names and patterns of channels whose publishers are told what is archived; none by default. */
-  readonly acknowledge?: readonly string[] | undefined;
-  /** Faults to inject, as the loss injector reads them; undefined for none. */
-  readonly faults: string | undefined;
-  /** First and last port on which channels of unicast delivery are heard; any if not given. */
-  readonly unicastPorts?: PortRange | undefined;
-  /** Start of the names of capture files: each channel has `capture`.CHANNEL.pcap. */
-  readonly capture?: string | undefined;
-  /** Where to put what waits for the database, and how much of it; nowhere if not given. */
-  readonly spool?: SpoolSettings | undefined;
-}
-
-/** What a recorder needs to know. */
-export interface ChannelRecorderOptions extends RecordingSettings {
-  readonly channel: string;
-  readonly address: ChannelAddress;
-  readonly channelId: number;
-  readonly epoch: number;
-  readonly head: number;
-  readonly sessions: readonly SessionProgress[];
-  /** What the archive has of these sessions. */
-  readonly findSessions: (sessions: readonly SessionId[]) => Promise<readonly SessionProgress[]>;
-  /** The last losses of a session in the archive. */
-  readonly findLosses: (session: SessionId, count: number) => Promise<readonly SequenceRange[]>;
-  readonly builders: SegmentBuilderPool;
-  readonly keys: KeySource | undefined;
-  /** A channel of unicast delivery is heard at this place, of which its publishers must know. */
-  readonly onListening: (at: MemberAddress) => void;
-  /** A batch may be due. */
-  readonly onWork: () => void;
-  /** The state of a session changed: heard, lost something, ended. */
-  readonly onSession: (event: Exclude<ReceiverEvent, { kind: 'messages' }>) => void;
-  readonly onFenced: () => void;
-  /** The spool cannot be used; told once. */
-  readonly onSpoolProblem: (error: BackcastError) => void;
-}
-
-/** What a recorder has counted. */
-export interface RecorderCounters {
-  readonly receiver: ReceiverCounters;
-  readonly transport: TransportCounters;
-  /** How long repairs took, over all sessions. */
-  readonly repairLatency: LatencySnapshot;
-  /** Datagrams dropped because too much waited for the database. */
-  readonly overrunDatagrams: number;
-  /** Memory held for what is not committed. */
-  readonly pendingBytes: number;
-  /** Position that the last message heard has or will have. */
-  readonly receivedPosition: number;
-  /** Messages up to this position are on the spool's disk or committed. */
-  readonly spooledPosition: number;
-  readonly archivedMessages: number;
-  /** Transactions committed. */
-  readonly commits: number;
-  /** Last committed position of the channel. */
-  readonly archivedPosition: number;
-  /** Bytes that the spool takes from the disk. */
-  readonly spoolBytes: number;
-  /** Whether what is heard goes to the spool now. */
-  readonly spooling: boolean;
-  /** Whether a spool is wanted and cannot be used. */
-  readonly spoolUnusable: boolean;
-  /** Messages that the spool had no room for. */
-  readonly spoolFullMessages: number;
-  /** Sessions being followed now. */
-  readonly followedSessions: number;
-  /** Whether the database was away when something was last to be committed. */
-  readonly databaseAway: boolean;
-  /** Whether the database refuses what there is to be committed. */
-  readonly refused: boolean;
-}
-
-/** A hole found this long after an overrun is the overrun's. */
-const OVERRUN_MEMORY_MS = 30_000;
+import type { BatchSource, Refusal } from './shard-writer.ts';
 
 /** Records one channel. */
 export class ChannelRecorder implements BatchSource, AsyncDisposable {
   readonly #options: ChannelRecorderOptions;
-  readonly #receiver: Receiver;
-  readonly #batcher: Batcher;
+  readonly #ears: ChannelEars;
+  readonly #offering: HealOffering;
+  #batcher: Batcher | undefined;
+  #epoch = 0;
   readonly #backlog: Backlog;
   readonly #lookup: SessionLookup;
   readonly #archived: LossLookup | undefined;
-  #driver: Driver | undefined;
-  readonly #resources = new AsyncDisposableStack();
-  #gate: GatedSocket | undefined;
-  #countTransport: () => TransportCounters = newTransportCounters;
   #archivedMessages = 0;
   #commits = 0;
+  #archivedCommits = 0;
+  #takeovers = 0;
+  #handovers = 0;
+  #heardCount = 0;
+  #heardAtMs = monotonicMs();
+  #rollbacks = 0;
+  #healedMessages = 0;
 
-  private constructor(options: ChannelRecorderOptions, batcher: Batcher, backlog: Backlog) {
+  private constructor(options: ChannelRecorderOptions, backlog: Backlog, offering: HealOffering) {
     this.#options = options;
-    this.#batcher = batcher;
+    this.#offering = offering;
     this.#backlog = backlog;
     this.#lookup = new SessionLookup({
       find: options.findSessions,
@@ -155,95 +60,175 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
       nowMs: monotonicMs,
     });
     this.#archived = acknowledges(options) ? this.#newArchived() : undefined;
-    this.#receiver = new Receiver({
-      ...options,
+    this.#ears = new ChannelEars({
+      recording: options,
       acknowledges: this.#archived !== undefined,
-      join: 'window',
-      random: processRandom(),
-      authenticator: authenticatorOf(options.address, options.keys),
       recall: (session) => this.#recall(session),
       recallForeign: (tsi) => backlog.sessions.recallForeign(tsi),
+      hasRoom: () => backlog.hasRoom,
+      onEvent: (event, nowMs) => this.#take(event, nowMs),
+      onTold: () => options.onWork(),
+      nowMs: monotonicMs,
     });
     for (const session of backlog.sessions.openSessions()) {
       const resume = backlog.sessions.recall(session);
-      if (typeof resume === 'object') this.#receiver.restore(resume, monotonicMs());
+      if (typeof resume === 'object') this.#ears.restore(resume);
     }
   }
 
   /**
-   * Takes up what is spooled, opens the sockets and starts to record. Errors:
+   * Takes up what is spooled, opens the sockets and starts to record; leads at once if there is a
+   * term, which was given before `sessions` were read. Errors:
    * BACKCAST_INTERFACE_UNUSABLE, BACKCAST_PORT_IN_USE, BACKCAST_KEYS_MISSING,
    * BACKCAST_DATABASE_UNREACHABLE.
    */
-  static async open(options: ChannelRecorderOptions): Promise<ChannelRecorder> {
-    const batcher = new Batcher({ ...options, framing: options.address.framing });
+  static async open(
+    options: ChannelRecorderOptions,
+    won: Pick<Term, 'epoch' | 'commits'> | undefined,
+  ): Promise<ChannelRecorder> {
+    const { address, head, sessions } = options;
+    const offering = new HealOffering(options.holder);
     const backlog = await openBacklog({
       ...options,
-      batcher,
+      framing: address.framing,
+      onHealing: (messages, heardAtUs) => offering.add(messages, heardAtUs),
       nowMs: monotonicMs,
-      onFull: (loss) => options.onSession(loss),
-      onProblem: (error) => options.onSpoolProblem(error),
+      onLoss: (loss) => options.onSession(loss),
+      onSpool: (problem) => options.onSpool(problem),
     });
     await using opened = new AsyncDisposableStack();
     opened.defer(() => backlog.close());
-    const recorder = new ChannelRecorder(options, batcher, backlog);
-    await recorder.#listen();
+    const recorder = new ChannelRecorder(options, backlog, offering);
+    if (won !== undefined) recorder.#lead({ ...won, head, sessions }, true);
+    await recorder.#ears.listen();
     opened.move();
     return recorder;
   }
 
-  async #listen(): Promise<void> {
-    const options = this.#options;
-    const resources = this.#resources;
-    try {
-      const capture = options.capture && `${options.capture}.${options.channel}.pcap`;
-      const unicast = {
-        ports: options.unicastPorts,
-        join: async (at: MemberAddress): Promise<undefined> => {
-          options.onListening(at);
-        },
-      };
-      const transport = await openReceiverTransport(resources, { ...options, capture, unicast });
-      this.#countTransport = transport.count;
-      this.#drive(transport);
-    } catch (error) {
-      await resources.disposeAsync();
-      throw error;
-    }
+  /** How the channel's packets are cut into messages; that never changes. */
+  get framing(): Framing {
+    return this.#options.address.framing;
+  }
+
+  /**
+   * The channel is at another address from now on; what is left where it was is heard to its end.
+   * Errors as those of `open`; then all is as before.
+   */
+  async move(address: ChannelAddress): Promise<void> {
+    await this.#ears.move(address);
   }
 
   /** Numbers for the status line and metrics. */
   get counters(): Omit<RecorderCounters, 'databaseAway' | 'refused'> {
     return {
-      receiver: this.#receiver.counters,
-      transport: this.#countTransport(),
-      repairLatency: this.#receiver.repairLatency.snapshot(),
-      overrunDatagrams: this.#gate?.overrunDatagrams ?? 0,
+      ...this.#ears.counters,
       pendingBytes: this.#backlog.heldBytes,
       receivedPosition: this.#backlog.receivedPosition,
       spooledPosition: this.#backlog.durablePosition,
       archivedMessages: this.#archivedMessages,
       commits: this.#commits,
-      archivedPosition: this.#options.head + this.#archivedMessages,
+      archivedPosition: this.#backlog.archivedPosition,
       spoolBytes: this.#backlog.diskBytes,
       spooling: this.#backlog.isSpooling,
       spoolUnusable: this.#options.spool !== undefined && !this.#backlog.isSpoolUsable,
       spoolFullMessages: this.#backlog.spoolFullMessages,
-      followedSessions: this.#receiver.sessionCount,
+      followedSessions: this.#ears.sessionCount,
+      leading: this.#batcher !== undefined,
+      takeovers: this.#takeovers,
+      handovers: this.#handovers,
+      rollbacks: this.#rollbacks,
+      healedMessages: this.#healedMessages,
+      unofferedMessages: this.#offering.droppedMessages,
     };
   }
 
+  /** The last position that is known to be archived. */
+  get archivedPosition(): number {
+    return this.#backlog.archivedPosition;
+  }
+
+  /** What is archived through here would not be written again if the archive went back. */
+  get settledPosition(): number {
+    return this.#backlog.settledPosition;
+  }
+
+  /** The batches that the archive is known to have, while this archiver writes. */
+  get archivedCommits(): number {
+    return this.#archivedCommits;
+  }
+
+  /** The sessions of which something is kept. */
+  keptSessions(): ReadonlySet<SessionId> {
+    return this.#backlog.keptSessions();
+  }
+
+  /** Those, and the ones of which something would be told again if the archive went back. */
+  rememberedSessions(): ReadonlySet<SessionId> {
+    return this.#backlog.rememberedSessions();
+  }
+
+  /** What was declared lost and is here. */
+  get offering(): HealOffering {
+    return this.#offering;
+  }
+
+  /**
+   * From now on this archiver writes the channel. `sessions` are those that the archive has of the
+   * kept ones, and those that may be heard again.
+   */
+  lead(term: Term): void {
+    this.#takeovers += 1;
+    this.#lead(term, false);
+  }
+
+  /** From now on another archiver does, or nobody. Nothing that is not committed is let go of. */
+  stand(isRolledBack: boolean): void {
+    if (isRolledBack) this.#rollbacks += 1;
+    this.#batcher = undefined;
+    this.#ears.ceaseToAcknowledge();
+    this.#backlog.stand();
+  }
+
+  /** The channel is given to another archiver that is to write it. */
+  handedOver(): void {
+    this.#handovers += 1;
+  }
+
+  /** How long nothing of the channel was heard; about. */
+  silentMs(): number {
+    return monotonicMs() - this.#heardAtMs;
+  }
+
+  /** On standby: another has archived this much. */
+  handleArchived(state: ArchivedState): void {
+    this.#backlog.handleArchived(state);
+  }
+
+  /** Whether offers may be looked at now: none is on its way into the archive. */
+  get mayHeal(): boolean {
+    return this.#batcher !== undefined && !this.#batcher.isHealing;
+  }
+
+  /** Stores what was lost and is offered; see Batcher. */
+  heal(blocks: readonly HealedBlock[]): void {
+    this.#batcher?.heal(blocks, monotonicMs());
+    for (const { messages } of blocks) this.#healedMessages += messages.messageCount;
+    this.#options.onWork();
+  }
+
   get nextDeadlineMs(): number {
-    return this.#batcher.nextDeadlineMs;
+    return this.#batcher?.nextDeadlineMs ?? Number.POSITIVE_INFINITY;
   }
 
   pollBatch(nowMs: number, force: boolean): ArchiveBatch | undefined {
-    return this.#batcher.pollBatch(nowMs, force);
+    return this.#batcher?.pollBatch(nowMs, force);
   }
 
   committed(batch: ArchiveBatch): void {
+    if (this.#batcher === undefined || batch.epoch !== this.#epoch) return;
     for (const { messageCount } of batch.segments) this.#archivedMessages += messageCount;
     this.#commits += 1;
+    this.#archivedCommits += 1;
     this.#batcher.committed();
     this.#backlog.handleCommitted();
     this.#archived?.committed(batch);
@@ -251,18 +236,22 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
 
   /** Lets time pass; to be called a few times a second. */
   handleTimeout(nowMs: number): void {
+    const { packetsReceived, spmsReceived, duplicates } = this.#ears.counters.receiver;
+    const heardCount = packetsReceived + spmsReceived + duplicates;
+    if (heardCount !== this.#heardCount) this.#heardAtMs = nowMs;
+    this.#heardCount = heardCount;
     this.#backlog.handleTimeout(nowMs);
     this.#archived?.handleTimeout();
+    this.#ears.handleTimeout(nowMs);
   }
 
-  fenced(): void {
-    this.#options.onFenced();
+  fenced(refusal: Refusal, batch: ArchiveBatch): void {
+    this.#options.onFenced(batch.epoch, refusal);
   }
 
   /** Stops listening. What was heard, to the last datagram taken, stays to be committed. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#resources.disposeAsync();
-    this.#takeEvents();
+    await this.#ears[Symbol.asyncDispose]();
   }
 
   /**
@@ -274,6 +263,16 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     await this.#backlog.close();
   }
 
+  #lead(term: Term, isOpening: boolean): void {
+    const { address } = this.#options;
+    const batcher = new Batcher({ ...this.#options, ...term, framing: address.framing });
+    this.#epoch = term.epoch;
+    this.#archivedCommits = term.commits;
+    this.#batcher = batcher;
+    this.#backlog.lead(batcher, isOpening);
+    this.#archived?.begin(term.sessions);
+  }
+
   /** A session that may be forgotten is let wait until the archive has said what it knows. */
   #recall(session: SessionId): ResumePoint | 'finished' | undefined {
     const known = this.#backlog.sessions.recall(session);
@@ -281,50 +280,19 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     return this.#lookup.isNew(session) ? undefined : 'finished';
   }
 
-  #drive({ group, send }: ReceiverTransport): void {
-    this.#gate = new GatedSocket(group, () => this.#backlog.hasRoom);
-    const driver = new Driver({
-      machine: this.#receiver,
-      receiveFrom: [this.#gate, send],
-      sendThrough: send,
-      onEvents: () => this.#takeEvents(),
-    });
-    this.#driver = this.#resources.use(driver);
-  }
-
   #newArchived(): LossLookup {
     return new LossLookup({
       findLosses: this.#options.findLosses,
       nowMs: monotonicMs,
       onArchived: (session, archived) => {
-        this.#receiver.acknowledge(session, archived, monotonicMs());
-        this.#driver?.schedule();
+        this.#ears.acknowledge(session, archived);
       },
     });
   }
 
-  #takeEvents(): void {
-    const nowMs = monotonicMs();
-    let hasNews = false;
-    for (let event = this.#receiver.pollEvent(); event !== undefined; ) {
-      const told = this.#withOverrun(event, nowMs);
-      this.#backlog.handleEvent(told, nowMs, wallClockUs());
-      if (told.kind !== 'messages') this.#options.onSession(told);
-      hasNews = true;
-      event = this.#receiver.pollEvent();
-    }
-    if (hasNews) this.#options.onWork();
-  }
-
-  /**
-   * A loss that our own overrun explains says so: while deaf, we hear no repair and no heartbeat.
-   */
-  #withOverrun(event: ReceiverEvent, nowMs: number): ReceiverEvent {
-    const isOurs =
-      event.kind === 'lost' &&
-      (event.cause === 'repair_expired' || event.cause === 'source_gone') &&
-      nowMs - (this.#gate?.overranAtMs ?? Number.NEGATIVE_INFINITY) < OVERRUN_MEMORY_MS;
-    return isOurs ? { ...event, cause: 'recorder_overrun' } : event;
+  #take(event: ReceiverEvent, nowMs: number): void {
+    this.#backlog.handleEvent(event, nowMs, wallClockUs());
+    if (event.kind !== 'messages') this.#options.onSession(event);
   }
 }
 

@@ -1,13 +1,12 @@
 // What was heard and is neither on a disk nor in the archive yet, in order: the memory of a
 // backlog. The first of it may have been told to the batcher already. Pure.
 
-import { assert } from '#base/mod.ts';
+import { assert, type SessionId } from '#base/mod.ts';
 import type { ReceiverEvent } from '#multicast/core/mod.ts';
+import type { SpooledEvent } from './spool/mod.ts';
 
 /** One thing heard. */
-export interface KeptEvent {
-  readonly event: ReceiverEvent;
-  readonly heardAtUs: number;
+export interface KeptEvent extends SpooledEvent {
   /** 1, 2, 3 … over everything heard. */
   readonly ordinal: number;
   /** Its number in the spool; 0 while it is not there. */
@@ -79,16 +78,53 @@ export class KeptEvents {
     assert(first !== undefined, 'one is left');
     this.#head += 1;
     this.#toldCount = Math.max(0, this.#toldCount - 1);
-    this.#bytes -= bytesOf(first.event);
-    this.#messageCount -= messagesIn(first.event);
+    this.#forget(first.event);
     if (this.#head < COMPACT_AT || this.#head * 2 < this.#events.length) return;
     this.#events = this.#events.slice(this.#head);
     this.#head = 0;
   }
 
+  /** None of them has been told. */
+  markUntold(): void {
+    this.#toldCount = 0;
+  }
+
+  /** The sessions that they are about. */
+  sessions(): Set<SessionId> {
+    return new Set(this.#events.slice(this.#head).map(({ event }) => event.session));
+  }
+
+  /** Of each session the first sequence that they are about. */
+  firstSequences(): Map<SessionId, number> {
+    const firsts = new Map<SessionId, number>();
+    for (const { event } of this.#events.slice(this.#head)) {
+      if (event.kind !== 'messages' && event.kind !== 'lost') continue;
+      if (!firsts.has(event.session)) firsts.set(event.session, event.firstSequence);
+    }
+    return firsts;
+  }
+
+  /** Takes out those of which `isWanted` holds and that are in no spool; none may be told. */
+  take(isWanted: (event: ReceiverEvent) => boolean): KeptEvent[] {
+    assert(this.#toldCount === 0, 'what was told is let go of in order');
+    const taken: KeptEvent[] = [];
+    const left: KeptEvent[] = [];
+    for (const kept of this.#events.slice(this.#head))
+      (kept.spoolNumber === 0 && isWanted(kept.event) ? taken : left).push(kept);
+    this.#events = left;
+    this.#head = 0;
+    for (const { event } of taken) this.#forget(event);
+    return taken;
+  }
+
   /** None of them is in a spool. */
   forgetNumbers(): void {
     for (const kept of this.#events) kept.spoolNumber = 0;
+  }
+
+  #forget(event: ReceiverEvent): void {
+    this.#bytes -= bytesOf(event);
+    this.#messageCount -= messagesIn(event);
   }
 }
 

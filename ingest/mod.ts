@@ -5,7 +5,7 @@ export * from './archiver.ts';
 export * from './archiver-metrics.ts';
 export * from './compaction-metrics.ts';
 export { Batcher } from './batcher.ts';
-export type { RecorderCounters } from './channel-recorder.ts';
+export type { RecorderCounters } from './recorder-options.ts';
 export type { SpoolSettings } from './open-backlog.ts';
 export { newRetentionCounters } from './retention-keeper.ts';
 export type { RetentionCounters } from './retention-keeper.ts';

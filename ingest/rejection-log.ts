@@ -3,7 +3,7 @@
 
 import { RejectionReport } from '#multicast/core/mod.ts';
 import type { ArchiverLog } from './archiver.ts';
-import type { RecorderCounters } from './channel-recorder.ts';
+import type { RecorderCounters } from './recorder-options.ts';
 
 /** Watches the channels of an archiver. */
 export class RejectionLog {

@@ -56,6 +56,11 @@ export class SessionLedger {
     return copy;
   }
 
+  /** What is known of every session. */
+  all(): SessionProgress[] {
+    return [...this.#sessions.values()].map(({ progress }) => progress);
+  }
+
   /** The sessions that are not over. */
   openSessions(): SessionId[] {
     const open = [...this.#sessions].filter(([, { progress }]) => progress.state === 'open');

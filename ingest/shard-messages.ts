@@ -3,7 +3,7 @@
 
 import type { ChannelAddress, ErrorCode, MemberAddress } from '#base/mod.ts';
 import type { AuthenticationKey } from '#multicast/udp/mod.ts';
-import type { RecorderCounters, RecordingSettings } from './channel-recorder.ts';
+import type { RecorderCounters, RecordingSettings } from './recorder-options.ts';
 
 /** What a shard is started with. */
 export interface ShardSettings extends RecordingSettings {

@@ -25,8 +25,11 @@ export interface BatchSource {
    * Nothing was written and nothing more is asked for: another archiver writes this channel, or the
    * server lacks what it had committed.
    */
-  fenced(result: Exclude<AppendResult, { readonly outcome: 'committed' }>): void;
+  fenced(refusal: Refusal, batch: ArchiveBatch): void;
 }
+
+/** Nothing was written. */
+export type Refusal = Exclude<AppendResult, { readonly outcome: 'committed' }>;
 
 /** What the writer needs from outside. */
 export interface ShardWriterOptions {
@@ -213,7 +216,7 @@ export class ShardWriter {
         source.committed(batch);
       } else {
         this.#sources.delete(source);
-        source.fenced(result);
+        source.fenced(result, batch);
       }
     } catch (error) {
       if (!(error instanceof BackcastError)) throw error;

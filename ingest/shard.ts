@@ -1,7 +1,7 @@
 // A share of the archiver's channels: for each a recorder, for all of them one writer and a few
 // connections to PostgreSQL. Runs in a worker thread (shard-worker.ts), shares nothing with other
-// shards. Takes a channel by its lease, goes on where the archive ends, keeps the lease, and lets
-// go in order.
+// shards. Hears every channel, from where the archive ends; who of several archivers writes it is
+// decided next door (leadership).
 
 import {
   acquireLease,
@@ -10,32 +10,29 @@ import {
   ensureChannel,
   findOwnerUrl,
   findSessions,
-  type HeldLease,
   loadSessions,
   openDatabase,
   OwnerAppender,
   readLastLosses,
-  releaseLease,
-  renewLeases,
 } from '#archive/mod.ts';
 import { SegmentBuilderPool } from '#archive/segment/mod.ts';
-import { BackcastError, type ChannelAddress } from '#base/mod.ts';
+import { BackcastError, type ChannelAddress, toError } from '#base/mod.ts';
 import type { ReceiverEvent } from '#multicast/core/mod.ts';
 import { type AuthenticationKey, monotonicMs, processRandom } from '#multicast/udp/mod.ts';
-import { ChannelRecorder, type RecorderCounters } from './channel-recorder.ts';
+import { ChannelRecorder } from './channel-recorder.ts';
+import { LEASE_MS, Leadership, newPlace, type Place } from './leadership.ts';
+import type { RecorderCounters } from './recorder-options.ts';
 import type { ShardReport, ShardStart } from './shard-messages.ts';
 import { type BatchSource, ShardWriter } from './shard-writer.ts';
 
-/** How long a lease stands; it is renewed three times within. */
-const LEASE_MS = 9_000;
-/**
- * Between two attempts to take a channel that somebody else holds, or while the database is away.
- */
+/** Between two attempts to take up a channel while the database is away. */
 const RETRY_MS = 1_000;
 /** Connections on which a shard commits; each is opened when channels first wait for each other. */
 const COMMITS_AT_ONCE_MAX = 4;
 /** How often the channels look at what waits for the database. */
 const TICK_MS = 250;
+/** What all channels together may hold of what is committed, in case that the archive goes back. */
+const RECENT_BYTES_MAX = 16 * 1_048_576;
 /** Of the small statements; the server's own limit comes first. */
 const STATEMENTS = { statementTimeoutMs: 10_000, silenceMsMax: 12_000 };
 /** After a stop, how long what was heard may take to be committed. */
@@ -50,10 +47,11 @@ export class Shard {
   readonly #database: ArchiveDatabase;
   readonly #writer: ShardWriter;
   readonly #recorders = new Map<string, ChannelRecorder>();
-  readonly #leases = new Map<string, HeldLease>();
+  readonly #leadership: Leadership;
   readonly #stopping = new AbortController();
   readonly #drainDeadline = new AbortController();
-  readonly #takes: Promise<void>[] = [];
+  /** What is being done to hear each channel, one thing after the other. */
+  readonly #takeOf = new Map<string, Promise<void>>();
   readonly #builders = new SegmentBuilderPool();
 
   constructor(settings: ShardStart, report: (report: ShardReport) => void) {
@@ -80,6 +78,12 @@ export class Shard {
         else this.#log('warn', 'database is away', { reason: error?.message });
       },
     });
+    this.#leadership = new Leadership({
+      database: this.#database,
+      holder: settings.holder,
+      onRole: (place) => this.#setRole(place),
+      log: (level, message, fields) => this.#log(level, message, fields),
+    });
   }
 
   #newAppender(applicationName: string): Appender | OwnerAppender {
@@ -95,7 +99,7 @@ export class Shard {
 
   /** Runs until `stop`. Rejects with what no retry mends. */
   async run(): Promise<void> {
-    const renewal = setInterval(() => void this.#renew(), LEASE_MS / 3);
+    const leading = this.#leadership.run();
     const ticking = setInterval(() => {
       for (const recorder of this.#recorders.values()) recorder.handleTimeout(monotonicMs());
     }, TICK_MS);
@@ -108,22 +112,26 @@ export class Shard {
         this.#log('warn', 'stopped before the database had taken everything', { hint });
       }
     } finally {
-      clearInterval(renewal);
       clearInterval(ticking);
       this.#stopping.abort();
-      await Promise.allSettled(this.#takes);
+      this.#leadership.stop();
+      await Promise.allSettled([...this.#takeOf.values(), leading]);
       await Promise.all([...this.#recorders.values()].map((recorder) => recorder.close()));
-      for (const lease of this.#leases.values()) {
-        await releaseLease(this.#database, lease).catch(() => undefined);
-      }
+      await this.#leadership.release();
       await this.#resources.disposeAsync();
     }
   }
 
-  /** Starts to record a channel as soon as its lease is free. */
+  /**
+   * Starts to hear a channel, and writes it when its lease is free. One that is heard already has
+   * moved to `address`.
+   */
   record(channel: string, address: ChannelAddress): void {
-    const take = this.#take(channel, address).catch((error: unknown) => this.#fail(error));
-    this.#takes.push(take);
+    const earlier = this.#takeOf.get(channel) ?? Promise.resolve();
+    const take = earlier
+      .then(() => this.#take(channel, address))
+      .catch((error: unknown) => this.#fail(error));
+    this.#takeOf.set(channel, take);
   }
 
   /** Packets are sealed and checked with these keys from now on. */
@@ -134,6 +142,7 @@ export class Shard {
   /** Stops listening, commits what was heard, gives the leases back; `run` then returns. */
   stop(): void {
     this.#stopping.abort();
+    this.#leadership.stop();
     const timer = setTimeout(() => this.#drainDeadline.abort(), DRAIN_MS_MAX);
     timer.unref();
     void Promise.allSettled(
@@ -156,20 +165,7 @@ export class Shard {
     let waitingFor = '';
     while (!signal.aborted) {
       try {
-        const channelId = await ensureChannel(this.#database, channel, address);
-        const { holder } = this.#settings;
-        const lease = await acquireLease(this.#database, channelId, holder, LEASE_MS);
-        if (lease.outcome === 'acquired') {
-          await this.#open(channel, address, { channelId, ...lease });
-          return;
-        }
-        if (waitingFor !== lease.holder) {
-          this.#log('info', 'channel is written by another archiver, waiting', {
-            channel,
-            holder: lease.holder,
-          });
-        }
-        waitingFor = lease.holder;
+        return await this.#open(channel, address);
       } catch (error) {
         if (!(error instanceof BackcastError)) throw error;
         if (error.code === 'BACKCAST_FRAMING_CHANGED') {
@@ -186,73 +182,82 @@ export class Shard {
     }
   }
 
-  async #open(
-    channel: string,
-    address: ChannelAddress,
-    lease: { readonly channelId: number; readonly epoch: number; readonly head: number },
-  ): Promise<void> {
-    const sessions = await loadSessions(this.#database, lease.channelId);
-    this.#leases.set(channel, lease);
-    const recorder = await ChannelRecorder.open({
-      ...this.#settings,
-      channel,
-      address,
-      channelId: lease.channelId,
-      epoch: lease.epoch,
-      head: lease.head,
-      sessions,
-      findSessions: (asked) => findSessions(this.#database, lease.channelId, asked),
-      findLosses: (session, count) =>
-        readLastLosses(this.#database, lease.channelId, session, count),
-      builders: this.#builders,
-      keys: this.#keySource,
-      onListening: (at) => this.#report({ kind: 'listening', channel, at }),
-      onWork: () => this.#writer.wake(),
-      onSession: (event) => this.#logSession(channel, event),
-      onFenced: () => this.#lose(channel),
-      onSpoolProblem: ({ message }) => {
-        this.#log('warn', 'the spool cannot be used', { channel, reason: message });
+  async #open(channel: string, address: ChannelAddress): Promise<void> {
+    const known = this.#recorders.get(channel);
+    if (known !== undefined) return await this.#move(known, channel, address);
+    const { holder } = this.#settings;
+    const channelId = await ensureChannel(this.#database, channel, address);
+    const lease = await acquireLease(this.#database, channelId, holder, LEASE_MS);
+    const sessions = await loadSessions(this.#database, channelId);
+    const won = lease.outcome === 'acquired' ? lease : undefined;
+    const { head } = lease;
+    const recorder = await ChannelRecorder.open(
+      {
+        ...this.#settings,
+        channel,
+        address,
+        channelId,
+        head,
+        sessions,
+        findSessions: (asked) => findSessions(this.#database, channelId, asked),
+        findLosses: (session, count) => readLastLosses(this.#database, channelId, session, count),
+        recentBytesMax: () => RECENT_BYTES_MAX / Math.max(1, this.#recorders.size),
+        builders: this.#builders,
+        keys: this.#keySource,
+        onListening: (at) => this.#report({ kind: 'listening', channel, at }),
+        onWork: () => this.#writer.wake(),
+        onSession: (event) => this.#logSession(channel, event),
+        onFenced: (epoch, { outcome }) =>
+          this.#leadership.fenced(channel, epoch, outcome === 'rolled_back'),
+        onSpool: (problem) => {
+          if (problem === undefined) this.#log('info', 'the spool can be used again', { channel });
+          else this.#log('warn', 'the spool cannot be used', { channel, reason: problem.message });
+        },
       },
-    });
+      won && { epoch: won.epoch, commits: won.commits },
+    );
     this.#recorders.set(channel, recorder);
-    this.#writer.add(recorder);
-    const { group, port, dport } = address;
-    const { head, epoch } = lease;
-    this.#log('info', 'recording', { channel, group, port, dport, head, epoch });
+    const { group, port, dport, framing } = address;
+    const leader = won === undefined && 'holder' in lease ? lease.holder : holder;
+    const place = newPlace({
+      channel,
+      channelId,
+      framing,
+      recorder,
+      epoch: won?.epoch,
+      head,
+      leader,
+    });
+    this.#leadership.add(place);
+    this.#setRole(place);
+    const at = { channel, group, port, dport, head };
+    if (lease.outcome === 'acquired') this.#log('info', 'recording', { ...at, epoch: lease.epoch });
+    else this.#log('info', 'standing by', { ...at, holder: lease.holder });
     this.#report({ kind: 'recording', channel });
   }
 
-  /**
-   * Somebody else has the channel now: what waits here was heard by them too, or is theirs to
-   * declare.
-   */
-  #lose(channel: string): void {
-    const recorder = this.#recorders.get(channel);
-    if (recorder === undefined) return;
-    this.#recorders.delete(channel);
-    this.#leases.delete(channel);
-    this.#writer.remove(recorder);
-    void recorder.close();
-    this.#fail(
-      new BackcastError(
-        'BACKCAST_FENCED',
-        `Another archiver has taken the channel ${channel} over. Give each archiver a name of ` +
-          'its own (archiver.name), or run only one.',
-      ),
-    );
+  /** What cannot be heard where it is now is still heard where it was. */
+  async #move(recorder: ChannelRecorder, channel: string, address: ChannelAddress): Promise<void> {
+    const { group, port, dport, framing } = address;
+    const at = { channel, group, port, dport };
+    if (framing !== recorder.framing) {
+      const reason = `its framing is ${recorder.framing} here, and cannot become ${framing}`;
+      return this.#log('warn', 'channel is not heard where it is now', { ...at, reason });
+    }
+    await ensureChannel(this.#database, channel, address);
+    try {
+      await recorder.move(address);
+      this.#log('info', 'channel has moved', at);
+    } catch (error) {
+      const reason = toError(error).message;
+      this.#log('warn', 'channel is not heard where it is now', { ...at, reason });
+    }
   }
 
-  /** Channels that are taken while this runs are not among those that were asked for. */
-  async #renew(): Promise<void> {
-    const held = [...this.#leases];
-    try {
-      const leases = held.map(([, lease]) => lease);
-      const kept = new Set(await renewLeases(this.#database, leases, LEASE_MS));
-      for (const [channel, { channelId }] of held) if (!kept.has(channelId)) this.#lose(channel);
-    } catch {
-      // The writer notices and reports a database that is away; the epoch protects the archive
-      // meanwhile.
-    }
+  /** Only who leads has batches. */
+  #setRole({ recorder, epoch }: Place): void {
+    if (epoch === undefined) this.#writer.remove(recorder);
+    else this.#writer.add(recorder);
   }
 
   #logSession(channel: string, event: Exclude<ReceiverEvent, { kind: 'messages' }>): void {

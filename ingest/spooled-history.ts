@@ -1,14 +1,28 @@
-// What a spool tells, against what is known already. An entry may be in the archive for long, since
-// files are given back whole; and where an entry is damaged, something is missing in front of the
-// next one of its session. Pure.
+// What was heard, told again to somebody who knows part of it: after a restart, or when another
+// begins to write a channel. It may be in the archive for long, whole or its first messages; and
+// something may be missing in front of it, which nobody else will declare. Pure.
 
-import type { SessionId } from '#base/mod.ts';
+import type { Framing, SessionId } from '#base/mod.ts';
 import type { SessionProgress } from '#archive/mod.ts';
+import { cutBlock } from '#multicast/wire/mod.ts';
 import type { MessagesDelivered, MessagesLost, ReceiverEvent } from '#multicast/core/mod.ts';
 import type { SessionLedger } from './session-ledger.ts';
+import type { SessionIdentity } from './spool/mod.ts';
 
 /** Where a session is looked up. */
 type Sessions = Pick<SessionLedger, 'find'>;
+
+/** How things are told again. */
+export interface Retelling {
+  /** How the channel's packets are cut into messages. */
+  readonly framing: Framing;
+  /** Why something is missing before what is told. */
+  readonly missing: 'corrupt' | 'resync';
+  /** What is known of sessions whose opening is not told again. */
+  readonly heard?: Sessions | undefined;
+  /** Of which source the session is, as what is told says by itself. */
+  readonly identity?: SessionIdentity | undefined;
+}
 
 /** Stands for the transport of a session whose opening is damaged. */
 const UNKNOWN_TSI = '000000000000.0';
@@ -16,10 +30,14 @@ const UNKNOWN_TSI = '000000000000.0';
 const FOREIGN_SEQUENCE_MIN = 2 ** 32;
 
 /**
- * What of `event` is news to `sessions`, in order: nothing, the event, or also what it shows to be
- * missing before it, as a loss with cause `corrupt`.
+ * What of `event` is news to `sessions`, in order: nothing, the event or its last messages, or also
+ * what it shows to be missing before it, as a loss.
  */
-export function newsOf(sessions: Sessions, event: ReceiverEvent): ReceiverEvent[] {
+export function newsOf(
+  sessions: Sessions,
+  event: ReceiverEvent,
+  retelling: Retelling,
+): ReceiverEvent[] {
   const known = sessions.find(event.session);
   switch (event.kind) {
     case 'opened':
@@ -31,8 +49,8 @@ export function newsOf(sessions: Sessions, event: ReceiverEvent): ReceiverEvent[
       return known === undefined || known.state === 'closed' ? [] : [event];
     case 'messages':
     case 'lost':
-      if (known !== undefined) return newsOfRange(known, event);
-      return [reopened(event), ...newsOfRange(undefined, event)];
+      if (known !== undefined) return newsOfRange(known, event, retelling);
+      return [...reopened(event, retelling), ...newsOfRange(undefined, event, retelling)];
     default:
       return event satisfies never;
   }
@@ -83,31 +101,47 @@ function closeSession(
 function newsOfRange(
   known: SessionProgress | undefined,
   event: MessagesDelivered | MessagesLost,
+  { framing, missing, identity }: Retelling,
 ): ReceiverEvent[] {
-  const isForeign = known?.isForeign ?? isForeignRange(event);
+  const isForeign = (known ?? identity)?.isForeign ?? isForeignRange(event);
   const watermark = known?.watermark ?? 0;
   const hasNothing = watermark < (known?.firstArchived ?? 1);
-  const { firstSequence, lastSequence, nextSqn } = event;
+  const { session, firstSequence, lastSequence, nextSqn } = event;
   if (lastSequence <= watermark) return [];
   if ((isForeign && hasNothing) || firstSequence === watermark + 1) return [event];
-  if (firstSequence > watermark + 1)
-    return [corrupt(event, watermark + 1, firstSequence - 1, nextSqn - 1), event];
+  if (firstSequence > watermark + 1) {
+    const range = { firstSequence: watermark + 1, lastSequence: firstSequence - 1 };
+    return [{ kind: 'lost', session, ...range, cause: missing, nextSqn: nextSqn - 1 }, event];
+  }
   if (event.kind === 'lost') return [{ ...event, firstSequence: watermark + 1 }];
-  return [corrupt(event, watermark + 1, lastSequence, nextSqn)];
+  return behind(event, watermark, framing);
 }
 
-function corrupt(
-  { session }: ReceiverEvent,
-  firstSequence: number,
-  lastSequence: number,
-  nextSqn: number,
-): MessagesLost {
-  return { kind: 'lost', session, firstSequence, lastSequence, cause: 'corrupt', nextSqn };
+/** The messages behind `watermark`; at the end of a foreign block may be numbers without one. */
+function behind(
+  event: MessagesDelivered,
+  watermark: number,
+  framing: Framing,
+): MessagesDelivered[] {
+  const knownCount = watermark + 1 - event.firstSequence;
+  if (knownCount >= event.messageCount) return [];
+  const block = cutBlock(framing, event, knownCount, event.messageCount);
+  const messageCount = event.messageCount - knownCount;
+  return [{ ...event, ...block, firstSequence: watermark + 1, messageCount }];
 }
 
-function reopened(event: MessagesDelivered | MessagesLost): ReceiverEvent {
-  const isForeign = isForeignRange(event);
-  return { kind: 'opened', session: event.session, tsi: UNKNOWN_TSI, isForeign };
+/** What its opening said, as far as anybody knows. */
+function reopened(
+  event: MessagesDelivered | MessagesLost,
+  { heard, identity }: Retelling,
+): ReceiverEvent[] {
+  const { session } = event;
+  const known = heard?.find(session);
+  const { tsi, isForeign } = identity ??
+    known ?? { tsi: UNKNOWN_TSI, isForeign: isForeignRange(event) };
+  const opened = { kind: 'opened', session, tsi, isForeign } as const;
+  if (known?.source === undefined) return [opened];
+  return [opened, { kind: 'source', session, source: known.source }];
 }
 
 function isForeignRange({ firstSequence }: MessagesDelivered | MessagesLost): boolean {

@@ -8,6 +8,7 @@ import type { Kysely } from 'kysely';
 import { LOSS_CAUSES, SEGMENT_MESSAGES_MAX } from '#base/mod.ts';
 import { CONFLICTS } from './conflict-tables.ts';
 import { DELETIONS, DELETIONS_INDEX, HOLDS } from './retention-tables.ts';
+import { CANDIDATES, HEAL_OFFERS } from './standby-tables.ts';
 
 /** How the arrays of a segment are compressed; `none` keeps them outside the row as they are. */
 export type StoredCompression = 'lz4' | 'pglz' | 'none';
@@ -42,6 +43,7 @@ const LEASES = `
 CREATE TABLE leases (
   epoch bigint NOT NULL,
   head bigint NOT NULL CONSTRAINT leases_head_check CHECK (head >= 0),
+  commits bigint NOT NULL,
   expires_at timestamptz NOT NULL,
   channel_id int NOT NULL CONSTRAINT leases_channel_fk REFERENCES channels,
   holder text,
@@ -156,6 +158,8 @@ const TABLES = [
   LOSSES,
   PARTITION_BOUNDS,
   CONFLICTS,
+  CANDIDATES,
+  HEAL_OFFERS,
   'CREATE INDEX losses_after_position ON losses (channel_id, after_position)',
   DELETIONS,
   DELETIONS_INDEX,

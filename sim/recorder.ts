@@ -67,6 +67,7 @@ export class SimulatedRecorder {
       channelId: 1,
       epoch: store.lease(),
       head: store.head,
+      commits: 0,
       framing: options.framing,
       builders: new SegmentBuilderPool(),
       sessions: store.sessions,

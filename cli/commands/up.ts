@@ -27,6 +27,8 @@ export function addUpCommand(program: Command, host: CommandHost): void {
     .addOption(settingOption('--ttl <hops>', 'multicast.ttl'))
     .addOption(settingOption('--database-url <url>', 'databaseUrl'))
     .addOption(settingOption('--redis-url <url>', 'redisUrl'))
+    .addOption(settingOption('--spool-dir <folder>', 'archiver.spool.dir'))
+    .addOption(settingOption('--spool-bytes <bytes>', 'archiver.spool.bytesMax'))
     .addOption(settingOption('--fault <faults>', 'faults'));
   runs(command, host, up);
   explain(command, [

@@ -5,6 +5,7 @@ export * from './archived-option.ts';
 export * from './authentication.ts';
 export * from './block-reader.ts';
 export { contentDigest, onesSum } from './checksum.ts';
+export * from './cut-block.ts';
 export { MALFORMED_REASONS, type MalformedReason } from './layout.ts';
 export * from './native-framing.ts';
 export * from './packet-reader.ts';

@@ -21,14 +21,15 @@ import { readSafeU64, writeSafeU64 } from './bytes.ts';
 import type { MalformedReason } from './layout.ts';
 
 const VERSION = 1;
-const BLOCK_HEADER_BYTES = 9;
+/** Version and base, in front of the first message. */
+export const NATIVE_BLOCK_HEADER_BYTES = 9;
 /** Largest distance of a publish time from the base: what zigzag brings below 2^31. */
 const DELTA_US_MAX = 2 ** 30 - 1;
 const VARINT_BYTES_MAX = 5;
 
 /** Bytes of a block that holds one message of `payloadBytes` and nothing else. */
 export function singleMessageBlockBytes(payloadBytes: number): number {
-  return BLOCK_HEADER_BYTES + varintBytes(payloadBytes) + 1 + payloadBytes;
+  return NATIVE_BLOCK_HEADER_BYTES + varintBytes(payloadBytes) + 1 + payloadBytes;
 }
 
 /**
@@ -47,7 +48,7 @@ export class NativeBlockWriter {
     assert(at <= limit && limit <= into.length, 'a block lies within its memory');
     this.#into = into;
     this.#start = at;
-    this.#end = at + BLOCK_HEADER_BYTES;
+    this.#end = at + NATIVE_BLOCK_HEADER_BYTES;
     this.#limit = limit;
     this.#messageCount = 0;
   }
@@ -127,12 +128,12 @@ export class NativeBlockReader {
   open(bytes: Uint8Array, start: number, end: number): MalformedReason | undefined {
     this.messageCount = 0;
     this.#messagesLeft = 0;
-    if (end - start < BLOCK_HEADER_BYTES) return 'block';
+    if (end - start < NATIVE_BLOCK_HEADER_BYTES) return 'block';
     if (bytes[start] !== VERSION) return 'block_version';
     const count = countMessages(bytes, start, end);
     if (count === -1) return 'block';
     this.messageCount = count;
-    this.payloadEnd = start + BLOCK_HEADER_BYTES;
+    this.payloadEnd = start + NATIVE_BLOCK_HEADER_BYTES;
     this.#messagesLeft = count;
     this.#bytes = bytes;
     this.#baseUs = readSafeU64(bytes, start + 1);
@@ -157,11 +158,11 @@ export class NativeBlockReader {
  * Messages in the block [start, end), 1 to PACKET_MESSAGES_MAX; −1 if anything in it is malformed.
  */
 export function countMessages(bytes: Uint8Array, start: number, end: number): number {
-  if (end - start < BLOCK_HEADER_BYTES || bytes[start] !== VERSION) return -1;
+  if (end - start < NATIVE_BLOCK_HEADER_BYTES || bytes[start] !== VERSION) return -1;
   const baseUs = readSafeU64(bytes, start + 1);
   if (baseUs === -1) return -1;
   let count = 0;
-  let at = start + BLOCK_HEADER_BYTES;
+  let at = start + NATIVE_BLOCK_HEADER_BYTES;
   while (at < end) {
     const deltaAt = varintEnd(bytes, at, end);
     const payloadStart = deltaAt === -1 ? -1 : varintEnd(bytes, deltaAt, end);

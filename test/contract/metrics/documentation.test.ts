@@ -52,7 +52,7 @@ function renderTable(): string {
 }
 
 /** Those below, in the order in which they are exposed. */
-const OWN_NUMBERS = [3, 4, 1, 2, 5, 9, 8, 7, 1, 1, 6, 6, 1, 1];
+const OWN_NUMBERS = [3, 4, 1, 2, 5, 9, 8, 7, 1, 1, 6, 1, 11, 15, 12, 13, 14, 6, 1, 1];
 
 /** A channel of an archiver on which each number is another one. */
 function countedChannel(): RecorderCounters {
@@ -79,6 +79,12 @@ function countedChannel(): RecorderCounters {
     commits: 4,
     archivedPosition: 5,
     followedSessions: 6,
+    leading: true,
+    takeovers: 11,
+    handovers: 15,
+    rollbacks: 12,
+    healedMessages: 13,
+    unofferedMessages: 14,
     databaseAway: true,
     refused: true,
   };

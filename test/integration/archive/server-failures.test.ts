@@ -87,7 +87,7 @@ async function startPlace(url: string): Promise<Place> {
   return await makeChannel(opened, 'orders');
 }
 
-test('a server that crashes at any moment of a batch costs nothing and doubles nothing', async () => {
+test('a server that crashes at any moment costs nothing and doubles nothing', async () => {
   await using folder = await createTestFolder();
   const homeDir = folder.path;
   let server = await startEmbeddedPostgres({ homeDir });

@@ -71,6 +71,7 @@ async function archiveEvents(
     channelId,
     epoch: lease.epoch,
     head: lease.head,
+    commits: lease.commits,
     framing,
     sessions: await loadSessions(database, channelId),
     builders: new SegmentBuilderPool(),

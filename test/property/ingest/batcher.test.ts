@@ -82,6 +82,7 @@ class Run {
       channelId: 1,
       epoch: 1,
       head: HEAD,
+      commits: 0,
       sessions: [],
       batchMessagesMax,
       batchBytesMax,
