@@ -17,7 +17,7 @@ import { once } from 'node:events';
 import { finished } from 'node:stream/promises';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { Client, QueryResult } from 'pg';
-import { assert, AssertionError, BackcastError } from '#base/mod.ts';
+import { assert, AssertionError, BackcastError, SEGMENT_MESSAGES_MAX } from '#base/mod.ts';
 import { healLosses } from './append-heals.ts';
 import { batchStatements, beginStatements, fence } from './append-statements.ts';
 import type { TransactionLimits } from './append-statements.ts';
@@ -268,12 +268,14 @@ function outcomeOf(
 
 async function findArchivedAt(client: Client, batch: ArchiveBatch): Promise<number> {
   const found = await client.query<{ archived_at: number }>(
-    `SELECT archived_at FROM segments
-     WHERE channel_id = $1 AND first_position = $2
+    `SELECT coalesce(run_archived_at[array_length(run_archived_at, 1)], archived_at) AS archived_at
+     FROM segments
+     WHERE channel_id = $1 AND first_position <= $2 AND first_position > $2 - $3
        AND archived_at >=
            (SELECT min(partition_start) FROM partition_bounds
-            WHERE channel_id = $1 AND $2 BETWEEN first_position AND last_position)`,
-    [batch.channelId, batch.expectedHead + 1],
+            WHERE channel_id = $1 AND $2 BETWEEN first_position AND last_position)
+     ORDER BY first_position DESC LIMIT 1`,
+    [batch.channelId, headAfter(batch), SEGMENT_MESSAGES_MAX],
   );
   const [row] = found.rows;
   assert(row !== undefined, 'the segments up to the head are stored');

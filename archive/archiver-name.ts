@@ -8,7 +8,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { BackcastError } from '#base/mod.ts';
-import { type ArchiveDatabase, connectDedicated, type DedicatedConnection } from './connect.ts';
+import {
+  type ArchiveDatabase,
+  connectDedicated,
+  type DedicatedConnection,
+  describeUrl,
+  poolerError,
+} from './connect.ts';
 import { toDatabaseError } from './sqlstate.ts';
 
 /** The server needs a moment to notice that an archiver that was killed is gone. */
@@ -17,6 +23,9 @@ const RETRY_MS = 100;
 /** Beyond the server's own limit, so that its answer comes first when there is one. */
 const ANSWER_MS_MAX = 12_000;
 
+/** How often two connections are compared: others may come between. */
+const COMPARISONS = 3;
+
 /** The name under which an archiver's connections are known to the server. */
 export function archiverName(holder: string): string {
   return `backcast archiver ${holder}`;
@@ -24,7 +33,8 @@ export function archiverName(holder: string): string {
 
 /**
  * Claims the name `holder` until disposed, again whenever its connection has ended.
- * BACKCAST_LEASE_HELD if another archiver has it; BACKCAST_DATABASE_UNREACHABLE.
+ * BACKCAST_LEASE_HELD if another archiver has it; BACKCAST_DATABASE_UNREACHABLE,
+ * BACKCAST_POOLER_UNFIT.
  */
 export async function claimArchiverName(url: string, holder: string): Promise<AsyncDisposable> {
   const stopping = new AbortController();
@@ -68,6 +78,7 @@ async function claimBefore(
   const applicationName = archiverName(holder);
   const connection = await connectDedicated({ url, applicationName, statementTimeoutMs: 10_000 });
   try {
+    await assertSession(url, connection);
     for (let waitedMs = 0; ; waitedMs += RETRY_MS) {
       const asking = connection.client.query<{ isOurs: boolean }>(
         `SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS "isOurs"`,
@@ -82,6 +93,28 @@ async function claimBefore(
     await connection.end().catch(() => undefined);
     throw toDatabaseError(error, 'claiming the name of the archiver');
   }
+}
+
+/**
+ * A lock is held by a session. Two connections that are open at once are two, unless a pooler lends
+ * both the same one in turn.
+ */
+async function assertSession(url: string, connection: DedicatedConnection): Promise<void> {
+  const applicationName = 'backcast pooler check';
+  const other = await connectDedicated({ url, applicationName, statementTimeoutMs: 10_000 });
+  try {
+    for (let comparison = 0; comparison < COMPARISONS; comparison += 1) {
+      if ((await backendOf(connection)) !== (await backendOf(other))) continue;
+      throw poolerError(describeUrl(url), 'it lends one connection to several sessions in turn');
+    }
+  } finally {
+    await other.end().catch(() => undefined);
+  }
+}
+
+async function backendOf(connection: DedicatedConnection): Promise<number> {
+  const asking = connection.client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+  return (await connection.within(ANSWER_MS_MAX, asking)).rows[0].pid;
 }
 
 async function keepClaimed(

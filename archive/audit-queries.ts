@@ -5,7 +5,7 @@
 
 import { sql } from 'kysely';
 import type { RawBuilder } from 'kysely';
-import { SEGMENT_MESSAGES_MAX } from '#base/mod.ts';
+import { COMPACTED_SPAN_MS, SEGMENT_MESSAGES_MAX } from '#base/mod.ts';
 
 /** A row of every question below. */
 export interface ProblemRow {
@@ -60,6 +60,7 @@ export const AUDIT_QUESTIONS: readonly Question[] = [
 ];
 
 const LIMIT = sql.raw(`LIMIT ${PROBLEMS_PER_QUESTION_MAX}`);
+const SPAN = sql.raw(`interval '${COMPACTED_SPAN_MS} milliseconds'`);
 const SESSION = sql.raw(`lpad(to_hex(session_id), 16, '0')`);
 
 function runs(channelId: number): RawBuilder<unknown> {
@@ -222,9 +223,12 @@ function segmentArrays(channelId: number): RawBuilder<ProblemRow> {
     CROSS JOIN LATERAL (
       SELECT count(*) AS longest, count(session_id) AS sessions, count(first_sequence) AS firsts,
              sum(length) AS messages, min(length) AS shortest, count(last_sequence) AS lasts,
-             bool_or(last_sequence < first_sequence + length - 1) AS is_cut
-      FROM unnest(segment.run_session, segment.run_first, segment.run_length, segment.run_last)
-             AS run (session_id, first_sequence, length, last_sequence)
+             bool_or(last_sequence < first_sequence + length - 1) AS is_cut,
+             count(archived_at) AS archived,
+             min(archived_at) AS archived_from, max(archived_at) AS archived_through
+      FROM unnest(segment.run_session, segment.run_first, segment.run_length, segment.run_last,
+                  segment.run_archived_at)
+             AS run (session_id, first_sequence, length, last_sequence, archived_at)
     ) runs
     WHERE segment.channel_id = ${channelId}
       AND ((arrays.longest, arrays.payloads, arrays.instants, runs.messages, arrays.bytes)
@@ -237,6 +241,9 @@ function segmentArrays(channelId: number): RawBuilder<ProblemRow> {
         OR runs.shortest < 1
         OR (segment.run_last IS NOT NULL AND runs.lasts <> runs.longest)
         OR runs.is_cut
+        OR (segment.run_archived_at IS NOT NULL
+            AND (runs.archived <> runs.longest OR runs.archived_from <> segment.archived_at
+                 OR runs.archived_through >= segment.archived_at + ${SPAN}))
         OR segment.message_count > ${SEGMENT_MESSAGES_MAX})
     ORDER BY segment.first_position ${LIMIT}`;
 }

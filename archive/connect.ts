@@ -231,13 +231,28 @@ export function describeUrl(url: string): string {
   return `${host}:${parsed.port || '5432'}${parsed.pathname}${user}`;
 }
 
+/** What PgBouncer says to a setting that it does not know. */
+const REFUSED_SETTING = /unsupported startup parameter/;
+
 function unreachableError(where: string, error: unknown): BackcastError {
+  const reason = rootMessage(error);
+  if (REFUSED_SETTING.test(reason)) return poolerError(where, `it refuses a setting (${reason})`);
   if (failureKind(error) !== 'transient') return toDatabaseError(error, `connecting to ${where}`);
   return new BackcastError(
     'BACKCAST_DATABASE_UNREACHABLE',
-    `PostgreSQL at ${where} cannot be reached: ${rootMessage(error)}. ` +
+    `PostgreSQL at ${where} cannot be reached: ${reason}. ` +
       'Check that it runs there and that DATABASE_URL has the right host, user, password and ' +
       'database.',
     { cause: error },
+  );
+}
+
+/** The error for a pooler at `where` that cannot be used, because `what`. */
+export function poolerError(where: string, what: string): BackcastError {
+  return new BackcastError(
+    'BACKCAST_POOLER_UNFIT',
+    `at ${where} a connection pooler stands before PostgreSQL, and ${what}. ` +
+      'Connect to the server itself, or let the pooler keep sessions: pool_mode = session, ' +
+      'ignore_startup_parameters = statement_timeout.',
   );
 }

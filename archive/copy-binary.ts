@@ -10,6 +10,7 @@ import {
   ELEMENT_HEADER_BYTES,
   INT4_TYPE,
   INT8_TYPE,
+  TIMESTAMPTZ_TYPE,
   viewOf,
   WIDE_ELEMENT_BYTES,
   writeArrayHeader,
@@ -18,12 +19,20 @@ import {
 } from '#archive/segment/mod.ts';
 import type { Segment } from '#archive/segment/mod.ts';
 
+/** A segment that was just built, or one that was merged from stored ones. */
+export interface StoredSegment extends Segment {
+  /** Of a merged segment the archive time of each run; of one COPY all are merged or none is. */
+  readonly runsArchivedAtUs?: readonly number[];
+}
+
 /** The statement that takes what copySegmentRows gives for the same segments. */
-export function copySegmentsStatement(segments: readonly Segment[]): string {
+export function copySegmentsStatement(segments: readonly StoredSegment[]): string {
   const runLast = isDense(segments) ? '' : 'run_last, ';
+  const runArchivedAt = areMerged(segments) ? 'run_archived_at, ' : '';
   return (
     'COPY segments (channel_id, first_position, message_count, payload_bytes, ' +
-    `run_session, run_first, run_length, ${runLast}min_published_at, max_published_at, ` +
+    `run_session, run_first, run_length, ${runLast}${runArchivedAt}` +
+    'min_published_at, max_published_at, ' +
     'archived_at, published_at, payload) FROM STDIN (FORMAT binary)'
   );
 }
@@ -45,14 +54,18 @@ const SCALARS_BYTES = 2 + 2 * (4 + 4) + 5 * (4 + 8);
 export function copySegmentRows(
   channelId: number,
   archivedAtUs: number,
-  segments: readonly Segment[],
+  segments: readonly StoredSegment[],
 ): Uint8Array[] {
   const pieces: Uint8Array[] = [SIGNATURE];
   const hasLasts = !isDense(segments);
-  const columns = hasLasts ? COLUMNS_DENSE + 1 : COLUMNS_DENSE;
+  const columns = COLUMNS_DENSE + Number(hasLasts) + Number(areMerged(segments));
   for (const segment of segments) {
     const lastsBytes = hasLasts ? runLastsBytes(segment) : 0;
-    const front = new RowWriter(SCALARS_BYTES + runsBytes(segment) + lastsBytes + 4);
+    const instants = segment.runsArchivedAtUs;
+    const instantsBytes = instants === undefined ? 0 : wideArrayBytes(instants.length);
+    const front = new RowWriter(
+      SCALARS_BYTES + runsBytes(segment) + lastsBytes + instantsBytes + 4,
+    );
     front.view.setInt16(front.take(2), columns);
     front.int4(channelId);
     front.int8(segment.firstPosition);
@@ -60,6 +73,7 @@ export function copySegmentRows(
     front.int8(segment.payloadBytes);
     writeRuns(front, segment);
     if (hasLasts) writeRunLasts(front, segment);
+    if (instants !== undefined) front.instants(instants);
     front.instant(segment.minPublishedAtUs);
     front.instant(segment.maxPublishedAtUs);
     front.instant(archivedAtUs);
@@ -73,6 +87,15 @@ export function copySegmentRows(
 
 function isDense(segments: readonly Segment[]): boolean {
   return segments.every((segment) => segment.isDense);
+}
+
+function areMerged(segments: readonly StoredSegment[]): boolean {
+  return segments[0]?.runsArchivedAtUs !== undefined;
+}
+
+/** An array of 8-byte values, with its length. */
+function wideArrayBytes(count: number): number {
+  return 4 + ARRAY_HEADER_BYTES + count * WIDE_ELEMENT_BYTES;
 }
 
 function runsBytes(segment: Segment): number {
@@ -101,7 +124,7 @@ function writeRuns(row: RowWriter, { runs }: Segment): void {
 }
 
 function runLastsBytes({ isDense: isNull, runs }: Segment): number {
-  return isNull ? 4 : 4 + ARRAY_HEADER_BYTES + runs.length * WIDE_ELEMENT_BYTES;
+  return isNull ? 4 : wideArrayBytes(runs.length);
 }
 
 function writeRunLasts(row: RowWriter, { isDense: isNull, runs }: Segment): void {
@@ -157,6 +180,15 @@ class RowWriter {
   instant(us: number): void {
     this.length(8);
     writeInstant(this.view, this.take(8), us);
+  }
+
+  instants(us: readonly number[]): void {
+    const elementsAt = this.array(TIMESTAMPTZ_TYPE, us.length, WIDE_ELEMENT_BYTES);
+    for (const [index, instant] of us.entries()) {
+      const at = elementsAt + index * WIDE_ELEMENT_BYTES;
+      this.view.setInt32(at, 8);
+      writeInstant(this.view, at + 4, instant);
+    }
   }
 
   /** Writes the head of an array column and returns where its elements go. */

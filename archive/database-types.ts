@@ -68,6 +68,8 @@ export interface SegmentsTable {
   readonly run_first: unknown;
   readonly run_length: unknown;
   readonly run_last: unknown;
+  /** When each run was archived, in segments that were merged from several; else null. */
+  readonly run_archived_at: unknown;
   readonly min_published_at: Instant;
   readonly max_published_at: Instant;
   readonly archived_at: Instant;
@@ -155,6 +157,8 @@ export interface PartitionBoundsTable {
   readonly max_published_at: Instant;
   readonly message_count: number;
   readonly payload_bytes: number;
+  /** Segments that begin up to this position have been looked at for merging; 0 if none has. */
+  readonly compacted_through: Generated<number>;
 }
 
 /** Sequences that were archived and have been deleted by a policy: one row per stretch. */

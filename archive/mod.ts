@@ -10,6 +10,9 @@ export type { AuditProblemKind } from './audit-queries.ts';
 export * from './candidates.ts';
 export * from './channel-states.ts';
 export * from './channels.ts';
+export * from './compact.ts';
+export { type MergeGroup, mergeGroup } from './compact-group.ts';
+export { planMerges, type SegmentShape } from './compact-plan.ts';
 export * from './connect.ts';
 export * from './database-types.ts';
 export * from './describe-schema.ts';
@@ -18,6 +21,7 @@ export { distributionPlan } from './distribution-plan.ts';
 export type { Catalogue, CataloguedTable } from './distribution-plan.ts';
 export * from './durability.ts';
 export * from './embedded/mod.ts';
+export * from './empty-default.ts';
 export * from './find-conflicts.ts';
 export * from './heal-offers.ts';
 export * from './holds.ts';
@@ -44,6 +48,7 @@ export type {
   SequenceRequest,
   Unsettled,
 } from './read-page.ts';
+export * from './rewrite-partition.ts';
 export * from './retention.ts';
 export * from './retention-plan.ts';
 export { deletePart } from './retention-steps.ts';

@@ -11,9 +11,12 @@ export const PARTITION_DAYS_AHEAD = 7;
 
 const DAY_MS = 86_400_000;
 const LOCK_TIMEOUT_MS = 2_000;
-const TABLES = ['segments', 'segment_sessions'] as const;
 
-type PartitionedTable = (typeof TABLES)[number];
+/** The two tables that are cut into days, in the order in which everybody locks them. */
+export const PARTITIONED_TABLES = ['segments', 'segment_sessions'] as const;
+
+/** One of them. */
+export type PartitionedTable = (typeof PARTITIONED_TABLES)[number];
 
 /** What ensurePartitions found and did, by partition name. */
 export interface PartitionsResult {
@@ -37,7 +40,7 @@ export async function ensurePartitions(
   const blocked: string[] = [];
   const today = Math.floor(wallMs / DAY_MS);
   for (let day = today; day <= today + daysAhead; day += 1) {
-    for (const table of TABLES) {
+    for (const table of PARTITIONED_TABLES) {
       const name = partitionName(table, day * DAY_MS);
       if (existing.has(name)) continue;
       const outcome = await createPartition(database, table, day * DAY_MS);

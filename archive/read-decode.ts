@@ -22,13 +22,19 @@ import {
 } from '#archive/segment/mod.ts';
 import type { SegmentRun } from '#archive/segment/mod.ts';
 
+/** A run, and when its messages were archived. */
+export interface ArchivedRun extends SegmentRun {
+  readonly archivedAtUs: number;
+}
+
 /** One row of `segments`. Message `index` has position `firstPosition + index`. */
 export interface ArchivedSegment {
   readonly firstPosition: number;
   readonly messageCount: number;
+  /** That of the first run; the others of a merged segment were archived within an hour of it. */
   readonly archivedAtUs: number;
   /** In order; their lengths add up to `messageCount`. */
-  readonly runs: readonly SegmentRun[];
+  readonly runs: readonly ArchivedRun[];
   /**
    * Holds every payload: message `index` is the bytes [payloadStarts[index], payloadEnds[index]).
    */
@@ -42,9 +48,9 @@ export interface ArchivedSegment {
 /** The columns that `decodeSegments` expects, in this order. */
 export const SEGMENT_COLUMNS =
   'first_position, message_count, archived_at, run_session, run_first, run_length, ' +
-  'published_at, payload, run_last';
+  'published_at, payload, run_last, run_archived_at';
 
-const COLUMN_COUNT = 9;
+const COLUMN_COUNT = 10;
 const FILE_HEADER_BYTES = 19;
 
 /** The segments in `copy`, a whole binary COPY of SEGMENT_COLUMNS. They share its memory. */
@@ -54,31 +60,51 @@ export function decodeSegments(copy: Buffer): ArchivedSegment[] {
   while (copy.readInt16BE(at) !== -1) {
     assert(copy.readInt16BE(at) === COLUMN_COUNT, 'a copied segment has the columns asked for');
     at += 2;
-    const fields: Buffer[] = [];
+    const fields: (Buffer | undefined)[] = [];
     for (let column = 0; column < COLUMN_COUNT; column += 1) {
       const start = at + 4;
       const length = copy.readInt32BE(at);
       at = Math.max(start, start + length);
-      if (length >= 0) fields.push(copy.subarray(start, at));
+      fields.push(length >= 0 ? copy.subarray(start, at) : undefined);
     }
     segments.push(decodeSegment(fields));
   }
   return segments;
 }
 
-/** Only the last column, run_last, can be NULL: then it is not among `fields`. */
-function decodeSegment(fields: readonly Buffer[]): ArchivedSegment {
-  const [position, count, archivedAt, sessions, firsts, lengths, publishedAt, payload, lasts] =
-    fields as [Buffer, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer?];
+type Fields = readonly [
+  ...[Buffer, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer],
+  Buffer | undefined,
+  Buffer | undefined,
+];
+
+/** Only the last two columns, run_last and run_archived_at, can be NULL. */
+function decodeSegment(fields: readonly (Buffer | undefined)[]): ArchivedSegment {
+  const [
+    position,
+    count,
+    archivedAt,
+    sessions,
+    firsts,
+    lengths,
+    publishedAt,
+    payload,
+    ...optional
+  ] = fields as Fields;
+  const [lasts, runsArchivedAt] = optional;
   const messageCount = count.readInt32BE(0);
   const payloadStarts = new Uint32Array(messageCount);
   const payloadEnds = new Uint32Array(messageCount);
   locateElements(payload, payloadStarts, payloadEnds);
+  const archivedAtUs = decodeInstant(archivedAt);
+  const runs = decodeRuns(sessions, firsts, lengths, lasts);
+  const instants =
+    runsArchivedAt === undefined ? undefined : decodeInstants(runsArchivedAt, runs.length);
   return {
     firstPosition: decodeInt8(position),
     messageCount,
-    archivedAtUs: decodeInstant(archivedAt),
-    runs: decodeRuns(sessions, firsts, lengths, lasts),
+    archivedAtUs,
+    runs: runs.map((run, index) => ({ ...run, archivedAtUs: instants?.[index] ?? archivedAtUs })),
     bytes: payload,
     payloadStarts,
     payloadEnds,
@@ -99,10 +125,10 @@ function locateElements(field: Buffer, starts: Uint32Array, ends: Uint32Array): 
   }
 }
 
-function decodeInstants(field: Buffer, messageCount: number): Float64Array {
+function decodeInstants(field: Buffer, elementCount: number): Float64Array {
   const view = viewOf(field);
   const count = readArrayHeader(view, TIMESTAMPTZ_TYPE);
-  assert(count === messageCount, 'a segment has a publish time per message');
+  assert(count === elementCount, 'a segment has a time per message, or per run');
   const instants = new Float64Array(count);
   const first = ARRAY_HEADER_BYTES + ELEMENT_HEADER_BYTES;
   for (let index = 0; index < count; index += 1) {

@@ -3,8 +3,7 @@
 // their places. Knows no SQL.
 
 import type { LossCause, SequenceRange, SessionId } from '#base/mod.ts';
-import type { SegmentRun } from '#archive/segment/mod.ts';
-import type { ArchivedSegment } from './read-decode.ts';
+import type { ArchivedRun, ArchivedSegment } from './read-decode.ts';
 
 /** Messages of one session with consecutive positions and consecutive sequences, in one segment. */
 export interface MessageRun {
@@ -17,6 +16,7 @@ export interface MessageRun {
   readonly messageCount: number;
   /** The last number accounted for: behind the last message may come some that name none. */
   readonly throughSequence: number;
+  readonly archivedAtUs: number;
 }
 
 /** Sequences of a session that the archive will not have: declared lost and not healed. */
@@ -105,7 +105,7 @@ export function selectRuns(segment: ArchivedSegment, selector: Selector): Messag
 function pushPublished(
   selected: MessageRun[],
   segment: ArchivedSegment,
-  { session, firstSequence: runFirst, length, lastSequence }: SegmentRun,
+  { session, firstSequence: runFirst, length, lastSequence, archivedAtUs }: ArchivedRun,
   part: { readonly toSequence: number; readonly start: number; readonly stop: number },
   published: Selector['published'],
 ): void {
@@ -126,6 +126,7 @@ function pushPublished(
         firstSequence,
         messageCount,
         throughSequence: isRunEnd ? lastSequence : stop + toSequence - 1,
+        archivedAtUs,
       });
     }
     index = stop;

@@ -10,7 +10,8 @@ import { type Channel, findSession } from './read.ts';
 import type { Loss } from './read-entries.ts';
 import { selectLosses } from './read-losses.ts';
 import type { PartitionBounds } from './read-partitions.ts';
-import { SessionIndex } from './read-session-index.ts';
+import { lastMessageOf } from './read-place.ts';
+import { type IndexEntry, SessionIndex } from './read-session-index.ts';
 import { INSTANT_US_MAX, instantValue, rowsOf, sessionKey } from './read-sql.ts';
 
 /** Where the messages of an interval of publish times lie among the positions. */
@@ -107,12 +108,23 @@ async function laterLosses(
     for (const loss of losses) {
       const sequences = { first: 1, last: loss.first - 1 };
       const [previous] = await new SessionIndex(index).entries(sequences, 'desc');
-      if (previous !== undefined && previous.firstPosition > hull.last) return found;
+      if (previous !== undefined && (await isBehind(index, previous, hull))) return found;
       found.push(loss);
     }
     if (losses.length < STEP_LOSSES) return found;
     next = losses[losses.length - 1].first + 1;
   }
+}
+
+/** Whether the last message of `entry` lies behind the hull. */
+async function isBehind(
+  { db, channelId, session }: ConstructorParameters<typeof SessionIndex>[0],
+  entry: IndexEntry,
+  hull: TimeHull,
+): Promise<boolean> {
+  if (entry.firstPosition > hull.last) return true;
+  const message = await lastMessageOf(db, channelId, session.session, entry);
+  return message !== undefined && message.position > hull.last;
 }
 
 function detectedWithin(hull: TimeHull) {

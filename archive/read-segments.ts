@@ -89,6 +89,27 @@ export async function fetchSegmentsAt(
   return copySegments(pool, withinBudget({ candidates, positions, messagesMax, order }));
 }
 
+/** Segments by where the first and the last of them begin, and when they were archived. */
+export interface WholeSegmentsQuery {
+  readonly channelId: number;
+  readonly archived: ArchivedInterval;
+  readonly positions: SequenceRange;
+}
+
+/** All of these segments, in order. For who knows that together they are not large. */
+export function fetchWholeSegments(
+  pool: Pool,
+  { channelId, archived, positions }: WholeSegmentsQuery,
+): Promise<ArchivedSegment[]> {
+  return copySegments(
+    pool,
+    `SELECT ${SEGMENT_COLUMNS} FROM segments
+     WHERE channel_id = ${integer(channelId)} AND ${whereArchived(archived)}
+       AND first_position BETWEEN ${integer(positions.first)} AND ${integer(positions.last)}
+     ORDER BY first_position`,
+  );
+}
+
 /** Of `candidates`, in order, as many as the limits of a fetch allow; the first in any case. */
 function withinBudget(budget: {
   readonly candidates: string;

@@ -2,12 +2,13 @@
 // into it. Positions are in order of arrival at the archiver and publishers have their own clocks,
 // so an interval of publish times is not a range of positions; but it lies within one.
 
-import { type RawBuilder, sql } from 'kysely';
+import { sql } from 'kysely';
 import { SEGMENT_MESSAGES_MAX, type SequenceRange } from '#base/mod.ts';
 import type { ArchiveDatabase } from './connect.ts';
 import { type Channel, listUnsettledSessions } from './read.ts';
 import { archivedInterval, type PartitionBounds, partitionWindow } from './read-partitions.ts';
-import { type IndexEntry, SessionIndex } from './read-session-index.ts';
+import { archivedAtOf, lastMessageOf } from './read-place.ts';
+import { SessionIndex } from './read-session-index.ts';
 import { instantValue, rowsOf } from './read-sql.ts';
 
 /** Half-open interval of publish times in microseconds since 1970. */
@@ -17,10 +18,10 @@ export interface PublishedInterval {
 }
 
 /**
- * The positions from the first segment that reaches into the interval to the last one. Everything
- * before was published before it, everything after was published after it. If nothing lies in the
- * interval, `last` < `first`, and what is lost in between lies after the positions `last` to
- * `first` − 1.
+ * The positions from the first message that was not published before the interval to the last one
+ * that was not published after it. Everything before was published before it, everything after was
+ * published after it. If nothing lies in the interval, `last` < `first`, and what is lost in
+ * between lies after the positions `last` to `first` − 1.
  */
 export async function positionsOfInterval(
   db: ArchiveDatabase,
@@ -32,15 +33,13 @@ export async function positionsOfInterval(
   let first: number | undefined;
   for (const partition of partitions) {
     if (partition.maxPublishedAtUs < published.startUs) continue;
-    const reaches = sql`max_published_at >= ${instantValue(published.startUs)}`;
-    first = (await segmentEdge(db, channelId, partition, reaches, 'asc'))?.first;
+    first = await messageEdge(db, channelId, partition, published, 'asc');
     if (first !== undefined) break;
   }
   let last: number | undefined;
   for (const partition of partitions.toReversed()) {
     if (partition.minPublishedAtUs >= published.endUs) continue;
-    const reaches = sql`min_published_at < ${instantValue(published.endUs)}`;
-    last = (await segmentEdge(db, channelId, partition, reaches, 'desc'))?.last;
+    last = await messageEdge(db, channelId, partition, published, 'desc');
     if (last !== undefined) break;
   }
   const before = (partitions[0]?.firstPosition ?? archivedThrough + 1) - 1;
@@ -50,27 +49,39 @@ export async function positionsOfInterval(
   };
 }
 
-async function segmentEdge(
+/** Of a day the first message not before the interval ('asc'), or the last not behind ('desc'). */
+async function messageEdge(
   db: ArchiveDatabase,
   channelId: number,
   partition: PartitionBounds,
-  reaches: RawBuilder<unknown>,
+  published: PublishedInterval,
   order: 'asc' | 'desc',
-): Promise<SequenceRange | undefined> {
+): Promise<number | undefined> {
   const { startUs, endUs } = archivedInterval([partition]);
   const earliest = partition.firstPosition - SEGMENT_MESSAGES_MAX;
+  const isReached = {
+    asc: (instant: string) => sql`${sql.ref(instant)} >= ${instantValue(published.startUs)}`,
+    desc: (instant: string) => sql`${sql.ref(instant)} < ${instantValue(published.endUs)}`,
+  }[order];
+  const extreme = order === 'asc' ? 'max_published_at' : 'min_published_at';
   const rows = await rowsOf(
-    sql<SequenceRange>`
-    SELECT first_position AS first, first_position + message_count - 1 AS last FROM segments
-    WHERE channel_id = ${channelId}
-      AND archived_at >= ${instantValue(startUs)} AND archived_at < ${instantValue(endUs)}
-      AND first_position BETWEEN ${earliest} AND ${partition.lastPosition} AND ${reaches}
-    ORDER BY first_position ${sql.raw(order)} LIMIT 1`.execute(db),
+    sql<{ position: number | null }>`
+    SELECT segment.first_position - 1 + (
+             SELECT ${sql.raw(order === 'asc' ? 'min' : 'max')}(message.ordinal)
+             FROM unnest(segment.published_at) WITH ORDINALITY AS message (published_at, ordinal)
+             WHERE ${isReached('message.published_at')}) AS position
+    FROM (
+      SELECT first_position, published_at FROM segments
+      WHERE channel_id = ${channelId}
+        AND archived_at >= ${instantValue(startUs)} AND archived_at < ${instantValue(endUs)}
+        AND first_position BETWEEN ${earliest} AND ${partition.lastPosition}
+        AND ${isReached(extreme)}
+      ORDER BY first_position ${sql.raw(order)} LIMIT 1) AS segment`.execute(db),
   );
-  return rows.at(0);
+  return rows.at(0)?.position ?? undefined;
 }
 
-/** When the segment that begins at `position` was archived; infinite if none does. */
+/** When the message at `position` was archived; infinite if none is. */
 export async function archivedAtUs(
   db: ArchiveDatabase,
   channel: Channel,
@@ -79,18 +90,7 @@ export async function archivedAtUs(
 ): Promise<number> {
   const window = partitionWindow(partitions, { first: position, last: position }, 'asc');
   if (window === undefined) return Number.POSITIVE_INFINITY;
-  const { startUs, endUs } = window.archived;
-  const rows = await rowsOf(
-    db
-      .selectFrom('segments')
-      .where('channel_id', '=', channel.channelId)
-      .where('first_position', '=', position)
-      .where(sql<boolean>`archived_at >= ${instantValue(startUs)}`)
-      .where(sql<boolean>`archived_at < ${instantValue(endUs)}`)
-      .select('archived_at')
-      .execute(),
-  );
-  return rows.at(0)?.archived_at ?? Number.POSITIVE_INFINITY;
+  return archivedAtOf(db, channel.channelId, position, window.archived);
 }
 
 /** Sessions that are looked at one by one; where there are more, the answer is to ask again. */
@@ -117,25 +117,8 @@ export async function mayStillReceive(
     const index = new SessionIndex({ db, channelId: channel.channelId, session, partitions });
     const last = await index.last();
     if (last === undefined) return true;
-    if ((await publishedThroughUs(db, channel, last)) < endUs) return true;
+    const message = await lastMessageOf(db, channel.channelId, session.session, last);
+    if (message === undefined || message.publishedAtUs < endUs) return true;
   }
   return false;
-}
-
-/** The latest publish time in the segment of `entry`; before all time if the segment is gone. */
-async function publishedThroughUs(
-  db: ArchiveDatabase,
-  channel: Channel,
-  entry: IndexEntry,
-): Promise<number> {
-  const rows = await rowsOf(
-    db
-      .selectFrom('segments')
-      .where('channel_id', '=', channel.channelId)
-      .where('first_position', '=', entry.firstPosition)
-      .where(sql<boolean>`archived_at = ${instantValue(entry.archivedAtUs)}`)
-      .select('max_published_at')
-      .execute(),
-  );
-  return rows.at(0)?.max_published_at ?? Number.NEGATIVE_INFINITY;
 }

@@ -125,6 +125,7 @@ CREATE TABLE partition_bounds (
   message_count bigint NOT NULL,
   payload_bytes bigint NOT NULL,
   channel_id integer NOT NULL,
+  compacted_through bigint NOT NULL DEFAULT 0,
   CONSTRAINT partition_bounds_pk PRIMARY KEY (channel_id, partition_start),
   CONSTRAINT partition_bounds_channel_fk FOREIGN KEY (channel_id) REFERENCES channels(channel_id)
 );
@@ -155,6 +156,7 @@ CREATE TABLE segments (
   published_at timestamp with time zone[] STORAGE EXTERNAL NOT NULL,
   payload bytea[] STORAGE EXTERNAL NOT NULL,
   run_last bigint[],
+  run_archived_at timestamp with time zone[],
   CONSTRAINT segments_pk PRIMARY KEY (channel_id, first_position, archived_at),
   CONSTRAINT segments_count_check CHECK (((message_count >= 1) AND (message_count <= 4096))),
   CONSTRAINT segments_position_check CHECK ((first_position >= 1))
@@ -185,14 +187,14 @@ CREATE INDEX deletions_last_position ON public.deletions USING btree (channel_id
 
 CREATE INDEX losses_after_position ON public.losses USING btree (channel_id, after_position);
 
-CREATE OR REPLACE FUNCTION public.expand_runs(run_session bigint[], run_first bigint[], run_length integer[])
- RETURNS TABLE(session_id bigint, sequence bigint)
+CREATE OR REPLACE FUNCTION public.expand_runs(run_session bigint[], run_first bigint[], run_length integer[], run_archived_at timestamp with time zone[])
+ RETURNS TABLE(session_id bigint, sequence bigint, archived_at timestamp with time zone)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 AS $function$
-  SELECT run.session_id, run.first_sequence + step
-  FROM unnest(run_session, run_first, run_length) WITH ORDINALITY
-         AS run (session_id, first_sequence, length, ordinal),
+  SELECT run.session_id, run.first_sequence + step, run.archived_at
+  FROM unnest(run_session, run_first, run_length, run_archived_at) WITH ORDINALITY
+         AS run (session_id, first_sequence, length, archived_at, ordinal),
        generate_series(0, run.length - 1) AS step
   ORDER BY run.ordinal, step
 $function$;
@@ -222,13 +224,14 @@ SELECT s.first_position + message.ordinal - 1 AS position,
        origin.source,
        message.sequence,
        message.published_at,
-       s.archived_at,
+       coalesce(message.archived_at, s.archived_at) AS archived_at,
        message.payload
 FROM segments s
 CROSS JOIN LATERAL ROWS FROM (
        unnest(s.payload, s.published_at),
-       expand_runs(s.run_session, s.run_first, s.run_length)
-     ) WITH ORDINALITY AS message (payload, published_at, session_id, sequence, ordinal)
+       expand_runs(s.run_session, s.run_first, s.run_length, s.run_archived_at)
+     ) WITH ORDINALITY
+       AS message (payload, published_at, session_id, sequence, archived_at, ordinal)
 LEFT JOIN sessions origin
        ON origin.channel_id = s.channel_id AND origin.session_id = message.session_id
 WHERE s.channel_id = $1
@@ -250,9 +253,9 @@ CREATE VIEW messages AS
     origin.source,
     message.sequence,
     message.published_at,
-    s.archived_at,
+    COALESCE(message.archived_at, s.archived_at) AS archived_at,
     message.payload
    FROM segments s
      JOIN channels c ON c.channel_id = s.channel_id
-     CROSS JOIN LATERAL ROWS FROM(unnest(s.payload), unnest(s.published_at), expand_runs(s.run_session, s.run_first, s.run_length)) WITH ORDINALITY message(payload, published_at, session_id, sequence, ordinal)
+     CROSS JOIN LATERAL ROWS FROM(unnest(s.payload), unnest(s.published_at), expand_runs(s.run_session, s.run_first, s.run_length, s.run_archived_at)) WITH ORDINALITY message(payload, published_at, session_id, sequence, archived_at, ordinal)
      LEFT JOIN sessions origin ON origin.channel_id = s.channel_id AND origin.session_id = message.session_id;

@@ -11,6 +11,8 @@ export type FailureKind = 'transient' | 'schema' | 'fatal';
 
 const TRANSIENT_CLASSES = new Set([
   '08', // connection exception
+  '28', // not let in: until the operator has mended it
+  '3D', // database unknown: the same
   '40', // serialization failure, deadlock: the transaction was rolled back
   '53', // disk full, out of memory, too many connections
   '57', // cancelled, shut down, starting up
@@ -25,9 +27,6 @@ const TRANSIENT_STATES = new Set([
   '55P03', // lock_timeout
   '25P03', // idle_in_transaction_session_timeout
   '25P04', // transaction_timeout
-  '28P01', // wrong password: until the operator has mended it
-  '28000', // role unknown or not let in
-  '3D000', // database unknown
 ]);
 
 const SCHEMA_STATES = new Set([
@@ -68,6 +67,11 @@ export function failureKind(error: unknown): FailureKind {
   if (state === undefined) return 'transient';
   if (TRANSIENT_CLASSES.has(state.slice(0, 2)) || TRANSIENT_STATES.has(state)) return 'transient';
   return SCHEMA_STATES.has(state) ? 'schema' : 'fatal';
+}
+
+/** Whether a lock was not to be had in time, or was part of a deadlock: nothing was done. */
+export function isInTheWay(error: unknown): boolean {
+  return ['55P03', '40P01'].includes(sqlStateOf(error) ?? '');
 }
 
 /**

@@ -31,6 +31,12 @@ export const ERRORS = {
   BACKCAST_POSTGRES_START: entry('The embedded PostgreSQL does not start.', 'operator', false, 500),
   BACKCAST_DATABASE_UNREACHABLE: entry('The database cannot be reached.', 'operator', true, 503),
   BACKCAST_DATABASE_REFUSED: entry('The database refuses the statement.', 'operator', false, 500),
+  BACKCAST_POOLER_UNFIT: entry(
+    'A connection pooler stands before the database that keeps no sessions.',
+    'operator',
+    false,
+    500,
+  ),
   BACKCAST_SCHEMA_MISSING: entry(
     'The database does not have the current schema.',
     'operator',

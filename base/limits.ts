@@ -121,6 +121,12 @@ export const SEGMENT_MESSAGES_MAX = 4_096;
  */
 export const SEGMENT_BYTES_TARGET = 1_048_576;
 
+/**
+ * Archive time that one merged segment spans at most, and never across two of these, counted from
+ * midnight UTC: what was archived at some instant is found among what the last hour began.
+ */
+export const COMPACTED_SPAN_MS = 3_600_000;
+
 /** Messages in one transaction of the archiver. */
 export const BATCH_MESSAGES_MAX = 65_536;
 /** Payload bytes in one transaction of the archiver. */

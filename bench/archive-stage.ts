@@ -17,7 +17,7 @@ import {
   type ChannelAddress,
   MESSAGE_BYTES_DEFAULT_MAX,
 } from '#base/mod.ts';
-import { Archiver } from '#ingest/mod.ts';
+import { Archiver, type SpoolSettings } from '#ingest/mod.ts';
 import { openStaticRegistry } from '#registry/mod.ts';
 import { type ArchivePublisherData, type ArchivePublisherReport } from './archive-messages.ts';
 import { benchmarkAddress } from './machine.ts';
@@ -29,6 +29,8 @@ export interface ArchiveBenchmarkPlace {
   readonly interfaceAddress: string;
   readonly payloadBytes: number;
   readonly packetBytesMax: number;
+  /** None if not given. */
+  readonly spool?: SpoolSettings | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -131,7 +133,7 @@ async function startPublisher(
 
 /** Starts an archiver that records the channels at `addresses` on `shardCount` threads. */
 export function startArchiver(
-  place: Pick<ArchiveBenchmarkPlace, 'databaseUrl' | 'interfaceAddress'>,
+  place: Pick<ArchiveBenchmarkPlace, 'databaseUrl' | 'interfaceAddress' | 'spool'>,
   addresses: ReadonlyMap<string, ChannelAddress>,
   shardCount: number,
   acknowledge: readonly string[] = [],
@@ -147,6 +149,7 @@ export function startArchiver(
     batchMessagesMax: BATCH_MESSAGES_MAX,
     batchBytesMax: BATCH_BYTES_MAX,
     batchAgeMs: BATCH_AGE_MS_DEFAULT,
+    spool: place.spool,
     acknowledge,
     faults: undefined,
     channels: [...addresses.keys()],

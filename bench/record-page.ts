@@ -84,7 +84,8 @@ archived within a second of its end. \`archiver.batchAgeMs\` is at its default, 
 ## Beside what is stored
 
 ${storedSection(stored)}
-Other measurements, to be run by hand: \`node bench/protocol.ts\` (the protocol machines alone, in
+Other measurements, to be run by hand: \`node bench/spool.ts\` (an outage of PostgreSQL),
+\`node bench/protocol.ts\` (the protocol machines alone, in
 memory), \`node bench/quiet.ts\` (many quiet channels) and \`node bench/replay.ts postgres://…\`
 (NDJSON out of the replay API).
 `;

@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { addArchiveCommand } from './commands/archive.ts';
 import { addAuditCommand } from './commands/audit.ts';
 import { addBenchCommand } from './commands/bench.ts';
+import { addCompactCommand } from './commands/compact.ts';
 import { addHistoryCommand } from './commands/history.ts';
 import { addHoldCommands } from './commands/hold.ts';
 import { addKeysCommands } from './commands/keys.ts';
@@ -45,6 +46,7 @@ export function createProgram(
   addHistoryCommand(program, host);
   addListCommands(program, host);
   addAuditCommand(program, host);
+  addCompactCommand(program, host);
   addRetentionCommand(program, host);
   addHoldCommands(program, host);
   addArchiveCommand(program, host);

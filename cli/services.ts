@@ -13,6 +13,7 @@ import { hasRetention, redact, retentionOf, type Config } from '#config/mod.ts';
 import {
   Archiver,
   archiverFamilies,
+  compactionFamilies,
   retentionFamilies,
   type ArchiverOptions,
   type SpoolSettings,
@@ -64,12 +65,16 @@ function logStream({ log }: Config): DestinationStream {
   });
 }
 
-/** Starts the archiver that `config` describes. Errors: those of Archiver.start. */
+/**
+ * Starts the archiver that `config` describes; a database that is away is waited for until
+ * `startSignal` fires, if there is one. Errors: those of Archiver.start.
+ */
 export function startArchiver(
   config: Config,
   databaseUrl: string,
   registry: Registry,
   log: Logger,
+  startSignal?: AbortSignal,
 ): Promise<Archiver> {
   const { archiver, receiver, publisher } = config;
   return Archiver.start({
@@ -94,10 +99,12 @@ export function startArchiver(
     unicastPorts: config.unicast.ports,
     shardCount: shardCount(config),
     discoverEveryMs: archiver.discoverEveryMs,
+    compactEveryMs: archiver.compactEveryMs,
     spool: spoolOf(config),
     authentication: config.authentication,
     retention: retentionSettings(config),
     log: log.child({ part: 'archiver' }),
+    startSignal,
   });
 }
 
@@ -168,8 +175,12 @@ export async function startMetrics(
   const { host, port } = config.metrics;
   if (port === undefined) return undefined;
   const collect = (): MetricFamily[] => {
-    const { counters, durability, retention } = archiver;
-    return [...archiverFamilies(counters, durability.state), ...retentionFamilies(retention)];
+    const { counters, durability, retention, compaction } = archiver;
+    return [
+      ...archiverFamilies(counters, durability.state),
+      ...retentionFamilies(retention),
+      ...compactionFamilies(compaction),
+    ];
   };
   const listener = await listenForMetrics({ host, port, collect });
   log.info({ url: listener.url }, 'metrics are served');

@@ -207,6 +207,10 @@ const ARCHIVER = Type.Object({
     range: [100, DAY_MS],
     default: 1_000,
   }),
+  compactEveryMs: Type.Union([Type.Literal(0), Type.Integer({ minimum: 1_000, maximum: DAY_MS })], {
+    description: 'How often small segments are merged and space is given back; 0: never.',
+    default: 300_000,
+  }),
   spool: Type.Object({
     bytesMax: Type.Union(
       [Type.Literal(0), Type.Integer({ minimum: 67_108_864, maximum: 1_024 * GIBIBYTE })],

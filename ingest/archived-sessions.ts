@@ -6,7 +6,7 @@
 // committed here with a past is `unknown` until somebody has looked them up; nothing is told of it
 // until then, since what was lost would pass for archived.
 
-import type { ArchiveBatch, SessionProgress } from '#archive/mod.ts';
+import type { ArchiveBatch, Heal, SessionProgress } from '#archive/mod.ts';
 import type { SequenceRange, SessionId } from '#base/mod.ts';
 import type { Acknowledgement } from '#multicast/core/mod.ts';
 import { ARCHIVED_LOSSES_MAX } from '#multicast/wire/mod.ts';
@@ -27,7 +27,6 @@ export class ArchivedSessions {
   readonly #onArchived: (session: SessionId, archived: Acknowledgement) => void;
   readonly #sessions = new Map<SessionId, Archived>();
   readonly #unknown = new Set<SessionId>();
-  #epoch = 0;
 
   /** `onArchived` is told, after each batch, how much of its sessions is archived now. */
   constructor(onArchived: (session: SessionId, archived: Acknowledgement) => void) {
@@ -39,9 +38,23 @@ export class ArchivedSessions {
     return this.#unknown.values().next().value;
   }
 
-  /** `batch` is durable. Under another epoch, others may have written in between. */
+  /**
+   * A term as the one who writes begins, with what the archive has: others may have written, so
+   * what was known counts no more.
+   */
+  begin(sessions: readonly SessionProgress[]): void {
+    this.#sessions.clear();
+    this.#unknown.clear();
+    for (const progress of sessions) {
+      if (progress.isForeign || progress.watermark === 0 || progress.state !== 'open') continue;
+      this.#advance(progress);
+      this.#unknown.add(progress.session);
+    }
+  }
+
+  /** `batch` is durable. */
   committed(batch: ArchiveBatch): void {
-    if (batch.epoch !== this.#epoch) this.#forget(batch.epoch);
+    for (const heal of batch.heals) this.#heal(heal);
     const losses = Map.groupBy(batch.losses, ({ session }) => session);
     let begun: ReadonlySet<SessionId> | undefined;
     for (const progress of batch.sessions) {
@@ -67,10 +80,12 @@ export class ArchivedSessions {
     this.#tell(session, archived);
   }
 
-  #forget(epoch: number): void {
-    this.#epoch = epoch;
-    this.#sessions.clear();
-    this.#unknown.clear();
+  /** What was lost is there now; of a session that is unknown, its losses are yet to be read. */
+  #heal({ session, firstSequence: first, lastSequence: last }: Heal): void {
+    const archived = this.#sessions.get(session);
+    if (archived === undefined) return;
+    archived.lost = archived.lost.flatMap((lost) => without(lost, { first, last }));
+    if (!this.#unknown.has(session)) this.#tell(session, archived);
   }
 
   #advance({ session, watermark, resumeSqn, state }: SessionProgress): Archived {
@@ -96,9 +111,14 @@ export class ArchivedSessions {
   }
 }
 
-/** Sessions of which the batch holds the first sequence, so that nothing was lost before it. */
-function beginningIn({ losses, segments }: ArchiveBatch): Set<SessionId> {
-  const ranges = [...losses, ...segments.flatMap(({ runs }) => runs)];
+/**
+ * Sessions of which the batch holds the first sequence, so that nothing was lost before it; but
+ * what it heals lies in the past.
+ */
+function beginningIn({ losses, segments, heals }: ArchiveBatch): Set<SessionId> {
+  const healed = new Set(heals.map(({ session }) => session));
+  const runs = segments.flatMap((segment) => segment.runs);
+  const ranges = [...losses, ...runs].filter(({ session }) => !healed.has(session));
   const first = ranges.filter(({ firstSequence }) => firstSequence === 1);
   return new Set(first.map(({ session }) => session));
 }
@@ -123,6 +143,14 @@ function joined(ranges: readonly SequenceRange[]): SequenceRange[] {
     else whole.push(range);
   }
   return whole;
+}
+
+/** What of `range` is not in `hole`. */
+function without(range: SequenceRange, hole: SequenceRange): SequenceRange[] {
+  if (hole.last < range.first || range.last < hole.first) return [range];
+  const before = { first: range.first, last: hole.first - 1 };
+  const behind = { first: hole.last + 1, last: range.last };
+  return [before, behind].filter(({ first, last }) => first <= last);
 }
 
 function rangeOf(loss: {

@@ -12,24 +12,23 @@ import { Worker } from 'node:worker_threads';
 import {
   claimArchiverName,
   type Durability,
-  ensurePartitions,
   ensureSchema,
   openDatabase,
   type OpenDatabase,
-  readDurability,
 } from '#archive/mod.ts';
 import { BackcastError, type ChannelAddress, matchesChannelPattern, toError } from '#base/mod.ts';
 import { authenticatorOf, KeyRing, type KeySettings, monotonicMs } from '#multicast/udp/mod.ts';
 import type { Registry } from '#registry/mod.ts';
+import { isSamePlace } from './channel-ears.ts';
+import type { CompactionCounters } from './compaction-metrics.ts';
 import type { RecorderCounters } from './recorder-options.ts';
 import { type JoinChannel, Memberships } from './memberships.ts';
 import { RejectionLog } from './rejection-log.ts';
-import {
-  keepRetention,
-  newRetentionCounters,
-  type RetentionCounters,
-  type RetentionSettings,
-} from './retention-keeper.ts';
+import { SpoolLog } from './spool-log.ts';
+import { untilReachable } from './until-reachable.ts';
+import { Upkeep } from './upkeep.ts';
+import { repeat } from './repeat.ts';
+import type { RetentionCounters, RetentionSettings } from './retention-keeper.ts';
 import type { ShardCommand, ShardReport, ShardSettings, ShardStart } from './shard-messages.ts';
 
 /** Where log lines go: a pino logger, or anything with these two. */
@@ -48,16 +47,17 @@ export interface ArchiverOptions extends ShardSettings {
   readonly shardCount: number;
   /** How often the registry is asked for new channels. */
   readonly discoverEveryMs: number;
+  /** How often the archive is compacted; 0, or not given: never. */
+  readonly compactEveryMs?: number;
   /** Where the keys come from, for channels that require authentication. */
   readonly authentication?: KeySettings | undefined;
   /** What to delete in the background; nothing if not given. */
   readonly retention?: RetentionSettings | undefined;
   readonly log: ArchiverLog;
+  /** A database that is away at the start is waited for until this fires; by default it is not. */
+  readonly startSignal?: AbortSignal | undefined;
 }
 
-const PARTITIONS_EVERY_MS = 3_600_000;
-/** The server may have been given other settings, or be another one. */
-const DURABILITY_EVERY_MS = 60_000;
 /**
  * After a stop, how long the threads may take before they are ended; below the 5 s that `up`
  * promises.
@@ -75,24 +75,38 @@ interface Thread {
 export class Archiver implements AsyncDisposable {
   readonly #options: ArchiverOptions;
   readonly #threads: Thread[] = [];
-  readonly #known = new Set<string>();
+  /** Where each channel was when the threads were last told. */
+  readonly #known = new Map<string, ChannelAddress>();
+  readonly #threadOf = new Map<string, Thread>();
   readonly #recording = new Map<string, PromiseWithResolvers<void>>();
   readonly #memberships: Memberships;
   readonly #failed = Promise.withResolvers<never>();
   readonly #stopping = new AbortController();
-  readonly #loops: Promise<void>[] = [];
   readonly #rejections: RejectionLog;
-  readonly #retention: RetentionCounters = newRetentionCounters();
+  readonly #spools: SpoolLog;
   #keyRing: KeyRing | undefined;
-  #durability: Durability = { state: 'durable', reasons: [] };
-  #database: OpenDatabase | undefined;
+  readonly #database: OpenDatabase;
+  readonly #upkeep: Upkeep;
   #name: AsyncDisposable | undefined;
+  #discovering: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
 
   private constructor(options: ArchiverOptions) {
     this.#options = options;
     this.#rejections = new RejectionLog(options.log);
+    this.#spools = new SpoolLog(options.log, options.spool?.bytesMax ?? 0);
     this.#memberships = new Memberships(options.join, options.log);
+    this.#database = openDatabase({
+      url: options.databaseUrl,
+      applicationName: `backcast archiver ${options.holder}`,
+      statementTimeoutMs: 10_000,
+      silenceMsMax: 12_000,
+      poolConnectionsMax: 1,
+    });
+    const { signal } = this.#stopping;
+    const isBehind = (): boolean =>
+      Object.values(this.counters).some((channel) => channel.databaseAway || channel.spooling);
+    this.#upkeep = new Upkeep({ ...options, opened: this.#database, isBehind, signal });
     this.#failed.promise.catch(() => undefined);
   }
 
@@ -119,12 +133,17 @@ export class Archiver implements AsyncDisposable {
 
   /** Whether the database keeps what it commits; up to a minute old. */
   get durability(): Durability {
-    return this.#durability;
+    return this.#upkeep.durability;
+  }
+
+  /** What was compacted since the start; undefined where it is switched off. */
+  get compaction(): Readonly<CompactionCounters> | undefined {
+    return this.#upkeep.compaction;
   }
 
   /** Numbers of what was deleted in the background. */
   get retention(): Readonly<RetentionCounters> {
-    return this.#retention;
+    return this.#upkeep.retention;
   }
 
   /** Numbers per channel, at most half a second old. */
@@ -171,40 +190,28 @@ export class Archiver implements AsyncDisposable {
       await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
     }
     this.#logTotals();
-    await Promise.allSettled([...this.#loops, left]);
+    await Promise.allSettled([this.#upkeep[Symbol.asyncDispose](), this.#discovering, left]);
     this.#keyRing?.[Symbol.dispose]();
-    await Promise.all([this.#name?.[Symbol.asyncDispose](), this.#database?.close()]);
+    await Promise.all([this.#name?.[Symbol.asyncDispose](), this.#database.close()]);
   }
 
   async #start(): Promise<void> {
-    const { databaseUrl, holder, shardCount, discoverEveryMs } = this.#options;
+    const { shardCount, discoverEveryMs, log } = this.#options;
     this.#keyRing = this.#openKeyRing();
-    this.#database = openDatabase({
-      url: databaseUrl,
-      applicationName: `backcast archiver ${holder}`,
-      statementTimeoutMs: 10_000,
-      silenceMsMax: 12_000,
-      poolConnectionsMax: 1,
-    });
-    await ensureSchema(this.#database.database);
-    this.#name = await claimArchiverName(databaseUrl, holder);
-    await this.#makePartitions();
-    await this.#checkDurability();
+    await untilReachable(() => this.#prepare(), this.#options.startSignal, this.#options.log);
     for (let index = 0; index < shardCount; index += 1) this.#threads.push(this.#startThread());
     await this.#discover();
-    this.#loops.push(
-      this.#repeat(discoverEveryMs, 'discovering channels', () => this.#discover()),
-      this.#repeat(PARTITIONS_EVERY_MS, 'making partitions', () => this.#makePartitions()),
-      this.#repeat(DURABILITY_EVERY_MS, 'checking durability', () => this.#checkDurability()),
-      this.#keepRetention(),
-    );
+    const { signal } = this.#stopping;
+    const discover = (): Promise<void> => this.#discover();
+    this.#discovering = repeat(discoverEveryMs, 'discovering channels', discover, { signal, log });
+    this.#upkeep.start();
   }
 
-  async #keepRetention(): Promise<void> {
-    const { retention, databaseUrl, holder, log } = this.#options;
-    if (retention === undefined) return;
-    const options = { ...retention, databaseUrl, holder, log };
-    await keepRetention(options, this.#retention, this.#stopping.signal);
+  async #prepare(): Promise<void> {
+    const { databaseUrl, holder } = this.#options;
+    await ensureSchema(this.#database.database);
+    this.#name ??= await claimArchiverName(databaseUrl, holder);
+    await this.#upkeep.prepare();
   }
 
   #openKeyRing(): KeyRing | undefined {
@@ -219,28 +226,13 @@ export class Archiver implements AsyncDisposable {
     });
   }
 
-  /** What the server forgets after a crash was never archived, whatever COMMIT said. */
-  async #checkDurability(): Promise<void> {
-    if (this.#database === undefined) return;
-    const before = this.#durability.state;
-    this.#durability = await readDurability(this.#database.database);
-    const { state, reasons } = this.#durability;
-    if (state === 'degraded') this.#options.log.warn({ reasons }, 'the archive is not durable');
-    else if (before === 'degraded') this.#options.log.info({}, 'the archive is durable again');
-  }
-
-  async #makePartitions(): Promise<void> {
-    if (this.#database === undefined) return;
-    const { created, blocked } = await ensurePartitions(this.#database.database, Date.now());
-    if (created.length > 0) this.#options.log.info({ created }, 'partitions made');
-    if (blocked.length > 0) this.#options.log.warn({ blocked }, 'partitions cannot be made');
-  }
-
   async #discover(): Promise<void> {
     const channels = await this.#options.registry.list();
     for (const [channel, address] of channels) {
-      if (!this.#isWanted(channel) || this.#known.has(channel)) continue;
-      this.#known.add(channel);
+      if (!this.#isWanted(channel)) continue;
+      const known = this.#known.get(channel);
+      if (known?.framing === address.framing && isSamePlace(known, address)) continue;
+      this.#known.set(channel, address);
       this.#assignKeyed(channel, address);
     }
   }
@@ -270,11 +262,16 @@ export class Archiver implements AsyncDisposable {
   }
 
   #assign(channel: string, address: ChannelAddress): void {
-    const thread = this.#threads.reduce((least, next) =>
+    const thread = this.#threadOf.get(channel) ?? this.#leastBusy();
+    if (!this.#threadOf.has(channel)) thread.channelCount += 1;
+    this.#threadOf.set(channel, thread);
+    tell(thread, { kind: 'record', channel, address });
+  }
+
+  #leastBusy(): Thread {
+    return this.#threads.reduce((least, next) =>
       next.channelCount < least.channelCount ? next : least,
     );
-    thread.channelCount += 1;
-    tell(thread, { kind: 'record', channel, address });
   }
 
   #startThread(): Thread {
@@ -284,7 +281,8 @@ export class Archiver implements AsyncDisposable {
       join: ___,
       log: ____,
       authentication: _____,
-      retention: ______,
+      startSignal: ______,
+      retention: _______,
       ...settings
     } = this.#options;
     const workerData: ShardStart = { ...settings, keys: this.#keyRing?.keys };
@@ -316,6 +314,7 @@ export class Archiver implements AsyncDisposable {
       case 'counters':
         thread.counters = report.channels;
         this.#rejections.handleCounters(report.channels, monotonicMs());
+        this.#spools.handleCounters(report.channels, monotonicMs());
         break;
       case 'failed':
         this.#fail(new BackcastError(report.code, report.message));
@@ -335,27 +334,6 @@ export class Archiver implements AsyncDisposable {
       const { packetsReceived, packetsMissed, repairsReceived, naksSent, messagesLost } = receiver;
       const packets = { packetsReceived, packetsMissed, repairsReceived, naksSent };
       this.#options.log.info({ channel, archivedMessages, ...packets, messagesLost }, 'recorded');
-    }
-  }
-
-  /**
-   * Repeats `work` until the archiver stops. A failure is logged once, and once more when it is
-   * over.
-   */
-  async #repeat(everyMs: number, what: string, work: () => Promise<void>): Promise<void> {
-    const { signal } = this.#stopping;
-    let isFailing = false;
-    while (!signal.aborted) {
-      await delay(everyMs, undefined, { signal }).catch(() => undefined);
-      if (signal.aborted) return;
-      try {
-        await work();
-        if (isFailing) this.#options.log.info({}, `${what} works again`);
-        isFailing = false;
-      } catch (error) {
-        if (!isFailing) this.#options.log.warn({ reason: toError(error).message }, `${what} fails`);
-        isFailing = true;
-      }
     }
   }
 }

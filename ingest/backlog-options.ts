@@ -13,7 +13,7 @@ export interface BacklogOptions {
   /** What the archive has, those opened last at the end; and its head. */
   readonly sessions: readonly SessionProgress[];
   readonly head: number;
-  /** Owned from here on; undefined for none. */
+  /** Owned from here on, and perhaps not open yet; undefined for none. */
   readonly spool: Spool | undefined;
   /** What the archive has of these sessions. */
   readonly findSessions: (sessions: readonly SessionId[]) => Promise<readonly SessionProgress[]>;
@@ -26,10 +26,10 @@ export interface BacklogOptions {
   /** What may be held of what is committed. */
   readonly recentBytesMax: () => number;
   readonly nowMs: () => number;
-  /** The spool had no room for these messages. */
-  readonly onFull: (loss: MessagesLost) => void;
-  /** The spool cannot be used any more; told once. */
-  readonly onProblem: (error: BackcastError) => void;
+  /** These messages are lost: the spool had no room for them, or they were damaged in it. */
+  readonly onLoss: (loss: MessagesLost) => void;
+  /** The spool cannot be used; undefined: it can be again. Told once per change. */
+  readonly onSpool: (problem: BackcastError | undefined) => void;
   /** The batcher may have a batch. */
   readonly onWork: () => void;
   /** The archive has declared lost what is here. */
@@ -39,7 +39,7 @@ export interface BacklogOptions {
 /** What is known of sessions, for who follows them. */
 export type HeardSessions = Pick<
   SessionLedger,
-  'hasForgotten' | 'recall' | 'recallForeign' | 'openSessions'
+  'hasForgotten' | 'find' | 'recall' | 'recallForeign' | 'openSessions'
 >;
 
 /** Sequences that the archive has declared lost, both ends included. */

@@ -8,8 +8,7 @@
 //
 // Standby to the others by `lead`, with a batcher that begins where the archive ends: all that is
 // here is told again, and of it what is news. Back by `stand`, at any time. From spooling to direct
-// when all has been told and the database keeps up. Without a spool, or after it failed, the owner
-// must not listen while there is no room.
+// when all has been told and the database keeps up. Without room, the owner must not listen.
 
 import type { SessionId } from '#base/mod.ts';
 import type { SessionProgress } from '#archive/mod.ts';
@@ -21,8 +20,9 @@ import { ForeignNames } from './foreign-names.ts';
 import { HeardQueue } from './heard-queue.ts';
 import { type KeptEvent, messagesIn } from './kept-events.ts';
 import { RecentEvents } from './recent-events.ts';
-import { reconcile } from './reconcile.ts';
+import { missing, reconcile } from './reconcile.ts';
 import { SessionLedger } from './session-ledger.ts';
+import type { SpooledEvent } from './spool/mod.ts';
 import { SpoolDrain } from './spool-drain.ts';
 import { follow, newsOf } from './spooled-history.ts';
 import { Teller } from './teller.ts';
@@ -86,7 +86,7 @@ export class Backlog {
 
   /** Whether more may be heard. */
   get hasRoom(): boolean {
-    return this.heldBytes < this.#options.memoryBytesMax && !this.#queue.isOverflowing;
+    return this.heldBytes < this.#options.memoryBytesMax;
   }
 
   /** Memory held for what is not committed. */
@@ -131,9 +131,8 @@ export class Backlog {
 
   /** Messages up to here are in the archive or on the disk. */
   get durablePosition(): number {
-    const { archivedPosition } = this;
-    if (!this.isSpoolUsable) return archivedPosition;
-    return Math.max(archivedPosition, this.receivedPosition - this.#queue.kept.messageCount);
+    const durable = this.receivedPosition - this.#queue.kept.messageCount;
+    return Math.max(this.archivedPosition, this.isSpoolUsable ? durable : 0);
   }
 
   /** The sessions of which something is kept; `isAll`: or would be, if the archive went back. */
@@ -168,6 +167,7 @@ export class Backlog {
       onKnown: (event, heardAtUs) => this.#trimming.offer(event, heardAtUs),
       onRead: (kept) => this.#remember(kept),
       untoldMessages: isOpening ? this.#recoveredMessages : this.#queue.messageCount,
+      onLoss: this.#options.onLoss,
     });
     teller.heard = this.#front;
     this.#teller = teller;
@@ -187,11 +187,13 @@ export class Backlog {
   }
 
   /** Takes what a receiver tells. Message bytes must not change any more. */
-  handleEvent(event: ReceiverEvent, nowMs: number, wallClockUs: number): void {
-    const kept = this.#queue.number(this.foreign.named(event), wallClockUs);
+  handleEvent(given: ReceiverEvent, nowMs: number, wallClockUs: number): void {
+    const event = this.foreign.named(given);
+    const identity = event.kind === 'opened' ? event : this.sessions.find(event.session);
+    const heard = { event, heardAtUs: wallClockUs, identity };
     const teller = this.#teller;
-    if (teller === undefined || this.#isBusy(teller)) return this.#keepUntold(kept, nowMs);
-    teller.tellAtOnce(kept, nowMs);
+    if (teller === undefined || this.#isBusy(teller)) return this.#keepUntold(heard, nowMs);
+    teller.tellAtOnce(this.#queue.number(heard), nowMs);
     if (this.isSpoolUsable && teller.isLate(nowMs)) this.#startSpooling();
   }
 
@@ -201,6 +203,7 @@ export class Backlog {
     this.#recent.trim(nowMs, this.#options.recentBytesMax());
     const teller = this.#teller;
     if (teller === undefined ? this.#queue.isSpooling : this.#isBusy(teller)) this.#work();
+    else if (this.#queue.isRetryDue) this.#work();
     else if (teller !== undefined && teller.isLate(nowMs)) this.#startSpooling();
   }
 
@@ -234,7 +237,7 @@ export class Backlog {
     this.#queue.declareFullSince(Number.POSITIVE_INFINITY);
     if (this.#queue.kept.first !== undefined) this.#startSpooling();
     await this.settled();
-    await this.#options.spool?.[Symbol.asyncDispose]();
+    await this.#queue.close();
   }
 
   get #heard(): SessionLedger {
@@ -243,15 +246,16 @@ export class Backlog {
   }
 
   #isBusy(teller: Teller): boolean {
-    return this.#queue.isSpooling || teller.hasUntold;
+    const hasOnlyMemory = this.#queue.waitsForSpool && !teller.hasRoom;
+    return this.#queue.isSpooling || teller.hasUntold || hasOnlyMemory;
   }
 
   async #recover(): Promise<void> {
     const { spool, sessions } = this.#options;
-    if (spool === undefined || this.#drain === undefined) return;
+    if (spool?.isOpen !== true || this.#drain === undefined) return;
     const archived = new SessionLedger(sessions);
     const { messageCount, hasNews } = await this.#drain.recover(archived, this.#heard, (found) =>
-      this.#queue.spans.note(found.number, found.spooled.event),
+      this.#queue.noteSpooled(found),
     );
     this.#queue.recovered(spool.durableThrough);
     this.#archivedThrough = hasNews ? spool.firstNumber - 1 : spool.durableThrough;
@@ -265,13 +269,13 @@ export class Backlog {
     this.#work();
   }
 
-  #keepUntold(kept: KeptEvent, nowMs: number): void {
+  #keepUntold(heard: SpooledEvent, nowMs: number): void {
     const teller = this.#teller;
     const front = (this.#front ??= teller?.batcher.sessions.copy() ?? this.#heard);
     if (teller !== undefined) teller.heard = front;
     const retelling = { framing: this.#options.framing, missing: 'corrupt' } as const;
-    for (const news of newsOf(front, kept.event, retelling)) follow(front, news, kept.heardAtUs);
-    if (this.#queue.keep(kept, nowMs)) teller?.addUntold(messagesIn(kept.event));
+    for (const news of newsOf(front, heard.event, retelling)) follow(front, news, heard.heardAtUs);
+    if (this.#queue.keep(heard, nowMs, this.heldBytes)) teller?.addUntold(messagesIn(heard.event));
     if (teller !== undefined || this.#queue.isSpooling) return this.#work();
     const isMuch = this.#queue.kept.bytes >= this.#options.directBytesMax;
     if (isMuch && this.isSpoolUsable) this.#startSpooling();
@@ -304,7 +308,9 @@ export class Backlog {
   async #run(): Promise<void> {
     while (this.#hasMoreWork) {
       this.#hasMoreWork = false;
-      await this.#flush();
+      await this.#mend();
+      this.#place();
+      await this.#queue.flush((durableThrough) => this.#settleFlushed(durableThrough));
       if (this.#isClosing) continue;
       if (this.#teller !== undefined) await this.#tellSome(this.#teller);
       await this.#trim();
@@ -312,15 +318,12 @@ export class Backlog {
     }
   }
 
-  async #flush(): Promise<void> {
-    const { spool } = this.#queue;
-    if (spool === undefined) return;
-    this.#place();
-    await this.#queue.flush().catch((error: unknown) => {
-      this.#settleFlushed(spool.durableThrough);
-      this.#queue.abandon(error);
-    });
-    this.#settleFlushed(spool.durableThrough);
+  async #mend(): Promise<void> {
+    const firstNumber = this.#isClosing ? undefined : await this.#queue.mend(this.#drain);
+    if (firstNumber === undefined) return;
+    this.#archivedThrough = Math.max(this.#archivedThrough, firstNumber - 1);
+    this.#teller?.beginAt(firstNumber);
+    if (this.#teller?.hasUntold === true) this.#queue.startSpooling();
   }
 
   /** What was told before there was need to spool it, and what found no room, in order. */
@@ -359,8 +362,7 @@ export class Backlog {
     const teller = this.#teller;
     const archivedThrough = await this.#trimming.work();
     if (teller !== this.#teller) return;
-    if (teller === undefined)
-      this.#archivedThrough = Math.max(this.#archivedThrough, archivedThrough);
+    if (!teller) this.#archivedThrough = Math.max(this.#archivedThrough, archivedThrough);
     const through = teller?.committedNumber ?? this.#archivedThrough;
     if (through > 0) await this.#queue.trim(through);
   }
@@ -386,11 +388,11 @@ export class Backlog {
   /** The batcher has been told everything, and knows of each session what was heard of it. */
   #forgetFront(teller: Teller): void {
     const front = this.#front;
-    if (front !== undefined && teller.isRebased) {
-      const nowMs = this.#options.nowMs();
-      for (const { event, heardAtUs } of reconcile(front, teller.batcher.sessions))
-        teller.hand(event, heardAtUs, nowMs);
-    }
+    const [{ sessions }, nowMs] = [teller.batcher, this.#options.nowMs()];
+    if (front !== undefined && this.#drain?.hasLost === true)
+      for (const lost of missing(front, sessions, this.#queue)) teller.hand(lost, nowMs);
+    if (front !== undefined && teller.isRebased)
+      for (const told of reconcile(front, sessions)) teller.hand(told, nowMs);
     this.#front = undefined;
     teller.heard = undefined;
     teller.settle();

@@ -10,7 +10,7 @@
 // A batch ends between two packets, never inside one, so that a session's resume point is exact.
 
 import { assert, foreignPacketCount, type Framing, type SessionId } from '#base/mod.ts';
-import type { ArchiveBatch, Conflict, DeclaredLoss, Heal, SessionProgress } from '#archive/mod.ts';
+import type { ArchiveBatch, Conflict, Heal, SessionProgress } from '#archive/mod.ts';
 import type { Segment, SegmentBuilder, SegmentBuilderPool } from '#archive/segment/mod.ts';
 import type {
   MessagesDelivered,
@@ -21,6 +21,7 @@ import type {
 import { type BlockReader, newBlockReader, NO_PUBLISH_TIME } from '#multicast/wire/mod.ts';
 import { conflictOf } from './batcher-conflict.ts';
 import type { HealedBlock } from './healing.ts';
+import { BatchLosses } from './batch-losses.ts';
 import { SessionLedger } from './session-ledger.ts';
 
 /** What a batcher is made of. */
@@ -56,7 +57,7 @@ interface OpenBatch {
   readonly number: number;
   readonly firstPosition: number;
   readonly segments: Segment[];
-  readonly losses: DeclaredLoss[];
+  readonly losses: BatchLosses;
   readonly conflicts: Conflict[];
   readonly builders: SegmentBuilder[];
   readonly changed: Set<SessionId>;
@@ -294,7 +295,7 @@ export class Batcher {
     const range = { first: firstSequence, last: lastSequence };
     const firstSqn = this.#sessions.resumeSqnOf(session);
     const { isForeign } = this.#advance(session, range, nextSqn);
-    this.#open.losses.push({
+    this.#open.losses.add({
       session,
       firstSequence,
       lastSequence,
@@ -348,7 +349,7 @@ export class Batcher {
       expectedHead: firstPosition - 1,
       expectedCommits: this.#options.commits + number - 1,
       segments,
-      losses,
+      losses: losses.all,
       heals,
       conflicts,
       sessions: this.#snapshot(changed),
@@ -365,7 +366,7 @@ function newBatch(number: number, firstPosition: number, mark: BatchMark): OpenB
     firstPosition,
     mark,
     segments: [],
-    losses: [],
+    losses: new BatchLosses(),
     conflicts: [],
     builders: [],
     changed: new Set(),

@@ -10,23 +10,18 @@
 // is declared lost with that cause.
 
 import type { ArchiveBatch } from '#archive/mod.ts';
-import { matchesChannelPattern, type MemberAddress, type SessionId } from '#base/mod.ts';
-import { Receiver, type ReceiverEvent, type ResumePoint } from '#multicast/core/mod.ts';
 import {
-  authenticatorOf,
-  Driver,
-  GatedSocket,
-  monotonicMs,
-  newTransportCounters,
-  openReceiverTransport,
-  processRandom,
-  type ReceiverTransport,
-  type TransportCounters,
-  wallClockUs,
-} from '#multicast/udp/mod.ts';
+  type ChannelAddress,
+  type Framing,
+  matchesChannelPattern,
+  type SessionId,
+} from '#base/mod.ts';
+import type { ReceiverEvent, ResumePoint } from '#multicast/core/mod.ts';
+import { monotonicMs, wallClockUs } from '#multicast/udp/mod.ts';
 import type { Backlog } from './backlog.ts';
 import type { ArchivedState } from './backlog-options.ts';
 import { Batcher } from './batcher.ts';
+import { ChannelEars } from './channel-ears.ts';
 import type { ForeignNames } from './foreign-names.ts';
 import { HealOffering } from './heal-offering.ts';
 import type { HealedBlock } from './healing.ts';
@@ -36,23 +31,16 @@ import type { ChannelRecorderOptions, RecorderCounters, Term } from './recorder-
 import { SessionLookup } from './session-lookup.ts';
 import type { BatchSource, Refusal } from './shard-writer.ts';
 
-/** A hole found this long after an overrun is the overrun's. */
-const OVERRUN_MEMORY_MS = 30_000;
-
 /** Records one channel. */
 export class ChannelRecorder implements BatchSource, AsyncDisposable {
   readonly #options: ChannelRecorderOptions;
-  readonly #receiver: Receiver;
+  readonly #ears: ChannelEars;
   readonly #offering: HealOffering;
   #batcher: Batcher | undefined;
   #epoch = 0;
   readonly #backlog: Backlog;
   readonly #lookup: SessionLookup;
   readonly #archived: LossLookup | undefined;
-  #driver: Driver | undefined;
-  readonly #resources = new AsyncDisposableStack();
-  #gate: GatedSocket | undefined;
-  #countTransport: () => TransportCounters = newTransportCounters;
   #archivedMessages = 0;
   #commits = 0;
   #archivedCommits = 0;
@@ -73,18 +61,19 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
       nowMs: monotonicMs,
     });
     this.#archived = acknowledges(options) ? this.#newArchived() : undefined;
-    this.#receiver = new Receiver({
-      ...options,
+    this.#ears = new ChannelEars({
+      recording: options,
       acknowledges: this.#archived !== undefined,
-      join: 'window',
-      random: processRandom(),
-      authenticator: authenticatorOf(options.address, options.keys),
       recall: (session) => this.#recall(session),
       recallForeign: (tsi) => backlog.sessions.recallForeign(tsi),
+      hasRoom: () => backlog.hasRoom,
+      onEvent: (event, nowMs) => this.#take(event, nowMs),
+      onTold: () => options.onWork(),
+      nowMs: monotonicMs,
     });
     for (const session of backlog.sessions.openSessions()) {
       const resume = backlog.sessions.recall(session);
-      if (typeof resume === 'object') this.#receiver.restore(resume, monotonicMs());
+      if (typeof resume === 'object') this.#ears.restore(resume);
     }
   }
 
@@ -105,46 +94,36 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
       framing: address.framing,
       onHealing: (messages, heardAtUs) => offering.add(messages, heardAtUs),
       nowMs: monotonicMs,
-      onFull: (loss) => options.onSession(loss),
-      onProblem: (error) => options.onSpoolProblem(error),
+      onLoss: (loss) => options.onSession(loss),
+      onSpool: (problem) => options.onSpool(problem),
     });
     backlog.foreign.adopt(sessions);
     await using opened = new AsyncDisposableStack();
     opened.defer(() => backlog.close());
     const recorder = new ChannelRecorder(options, backlog, offering);
     if (won !== undefined) recorder.#lead({ ...won, head, sessions }, true);
-    await recorder.#listen();
+    await recorder.#ears.listen();
     opened.move();
     return recorder;
   }
 
-  async #listen(): Promise<void> {
-    const options = this.#options;
-    const resources = this.#resources;
-    try {
-      const capture = options.capture && `${options.capture}.${options.channel}.pcap`;
-      const unicast = {
-        ports: options.unicastPorts,
-        join: async (at: MemberAddress): Promise<undefined> => {
-          options.onListening(at);
-        },
-      };
-      const transport = await openReceiverTransport(resources, { ...options, capture, unicast });
-      this.#countTransport = transport.count;
-      this.#drive(transport);
-    } catch (error) {
-      await resources.disposeAsync();
-      throw error;
-    }
+  /** How the channel's packets are cut into messages; that never changes. */
+  get framing(): Framing {
+    return this.#options.address.framing;
+  }
+
+  /**
+   * The channel is at another address from now on; what is left where it was is heard to its end.
+   * Errors as those of `open`; then all is as before.
+   */
+  async move(address: ChannelAddress): Promise<void> {
+    await this.#ears.move(address);
   }
 
   /** Numbers for the status line and metrics. */
   get counters(): Omit<RecorderCounters, 'databaseAway' | 'refused'> {
     return {
-      receiver: this.#receiver.counters,
-      transport: this.#countTransport(),
-      repairLatency: this.#receiver.repairLatency.snapshot(),
-      overrunDatagrams: this.#gate?.overrunDatagrams ?? 0,
+      ...this.#ears.counters,
       pendingBytes: this.#backlog.heldBytes,
       receivedPosition: this.#backlog.receivedPosition,
       spooledPosition: this.#backlog.durablePosition,
@@ -155,7 +134,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
       spooling: this.#backlog.isSpooling,
       spoolUnusable: this.#options.spool !== undefined && !this.#backlog.isSpoolUsable,
       spoolFullMessages: this.#backlog.spoolFullMessages,
-      followedSessions: this.#receiver.sessionCount,
+      followedSessions: this.#ears.sessionCount,
       leading: this.#batcher !== undefined,
       takeovers: this.#takeovers,
       handovers: this.#handovers,
@@ -203,6 +182,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   stand(isRolledBack: boolean): void {
     if (isRolledBack) this.#rollbacks += 1;
     this.#batcher = undefined;
+    this.#ears.ceaseToAcknowledge();
     this.#backlog.stand();
   }
 
@@ -258,12 +238,13 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
 
   /** Lets time pass; to be called a few times a second. */
   handleTimeout(nowMs: number): void {
-    const { packetsReceived, spmsReceived, duplicates } = this.#receiver.counters;
+    const { packetsReceived, spmsReceived, duplicates } = this.#ears.counters.receiver;
     const heardCount = packetsReceived + spmsReceived + duplicates;
     if (heardCount !== this.#heardCount) this.#heardAtMs = nowMs;
     this.#heardCount = heardCount;
     this.#backlog.handleTimeout(nowMs);
     this.#archived?.handleTimeout();
+    this.#ears.handleTimeout(nowMs);
   }
 
   fenced(refusal: Refusal, batch: ArchiveBatch): void {
@@ -272,8 +253,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
 
   /** Stops listening. What was heard, to the last datagram taken, stays to be committed. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#resources.disposeAsync();
-    this.#takeEvents();
+    await this.#ears[Symbol.asyncDispose]();
   }
 
   /**
@@ -292,6 +272,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     this.#archivedCommits = term.commits;
     this.#batcher = batcher;
     this.#backlog.lead(batcher, isOpening);
+    this.#archived?.begin(term.sessions);
   }
 
   /** A session that may be forgotten is let wait until the archive has said what it knows. */
@@ -301,50 +282,19 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     return this.#lookup.isNew(session) ? undefined : 'finished';
   }
 
-  #drive({ group, send }: ReceiverTransport): void {
-    this.#gate = new GatedSocket(group, () => this.#backlog.hasRoom);
-    const driver = new Driver({
-      machine: this.#receiver,
-      receiveFrom: [this.#gate, send],
-      sendThrough: send,
-      onEvents: () => this.#takeEvents(),
-    });
-    this.#driver = this.#resources.use(driver);
-  }
-
   #newArchived(): LossLookup {
     return new LossLookup({
       findLosses: this.#options.findLosses,
       nowMs: monotonicMs,
       onArchived: (session, archived) => {
-        this.#receiver.acknowledge(session, archived, monotonicMs());
-        this.#driver?.schedule();
+        this.#ears.acknowledge(session, archived);
       },
     });
   }
 
-  #takeEvents(): void {
-    const nowMs = monotonicMs();
-    let hasNews = false;
-    for (let event = this.#receiver.pollEvent(); event !== undefined; ) {
-      const told = this.#withOverrun(event, nowMs);
-      this.#backlog.handleEvent(told, nowMs, wallClockUs());
-      if (told.kind !== 'messages') this.#options.onSession(told);
-      hasNews = true;
-      event = this.#receiver.pollEvent();
-    }
-    if (hasNews) this.#options.onWork();
-  }
-
-  /**
-   * A loss that our own overrun explains says so: while deaf, we hear no repair and no heartbeat.
-   */
-  #withOverrun(event: ReceiverEvent, nowMs: number): ReceiverEvent {
-    const isOurs =
-      event.kind === 'lost' &&
-      (event.cause === 'repair_expired' || event.cause === 'source_gone') &&
-      nowMs - (this.#gate?.overranAtMs ?? Number.NEGATIVE_INFINITY) < OVERRUN_MEMORY_MS;
-    return isOurs ? { ...event, cause: 'recorder_overrun' } : event;
+  #take(event: ReceiverEvent, nowMs: number): void {
+    this.#backlog.handleEvent(event, nowMs, wallClockUs());
+    if (event.kind !== 'messages') this.#options.onSession(event);
   }
 }
 

@@ -2,24 +2,29 @@
 // spool has room for and what it had none for. Does not know who is told, nor when (backlog).
 //
 // While the spool is in use, what comes goes to it and is kept in memory until it is durable. What
-// it has no room for is lost, cause `spool_full`, declared through room kept for that.
+// it has no room for is lost, cause `spool_full`, declared through room kept for that. Where that
+// is used up as well, some memory is left, and then nothing more is known than what is lost, which
+// takes no room.
 
-import { BackcastError, type SessionId } from '#base/mod.ts';
-import type { MessagesLost, ReceiverEvent } from '#multicast/core/mod.ts';
+import type { SessionId } from '#base/mod.ts';
+import type { MessagesLost } from '#multicast/core/mod.ts';
+import { BacklogSpool, type BacklogSpoolOptions } from './backlog-spool.ts';
 import { FullLosses } from './full-losses.ts';
 import { type KeptEvent, KeptEvents } from './kept-events.ts';
-import { type Spool, writeSpooledEvent } from './spool/mod.ts';
+import type { FoundEvent, SpoolDrain } from './spool-drain.ts';
+import { type Spool, type SpooledEvent, writeSpooledEvent } from './spool/mod.ts';
 import { SpooledSpans } from './spooled-spans.ts';
 
 /** What a queue is made of. */
-export interface HeardQueueOptions {
-  /** Owned from here on; undefined for none. */
-  readonly spool: Spool | undefined;
+export interface HeardQueueOptions extends BacklogSpoolOptions {
   /** The spool had no room for these messages. */
-  readonly onFull: (loss: MessagesLost) => void;
-  /** The spool cannot be used any more; told once. */
-  readonly onProblem: (error: BackcastError) => void;
+  readonly onLoss: (loss: MessagesLost) => void;
+  /** What may be held in memory. */
+  readonly memoryBytesMax: number;
 }
+
+/** Of the memory, for messages that a full spool did not take; the rest is for all else. */
+const OVERFLOW_MEMORY_SHARE = 0.75;
 
 /** The queue of one channel. */
 export class HeardQueue {
@@ -27,22 +32,33 @@ export class HeardQueue {
   readonly kept: KeptEvents = new KeptEvents();
   /** What lies on the disk only. */
   readonly spans: SpooledSpans = new SpooledSpans();
-  readonly #options: HeardQueueOptions;
-  readonly #full = new FullLosses();
-  /** Usable for writing. */
-  #spool: Spool | undefined;
+  readonly #spool: BacklogSpool;
+  readonly #full: FullLosses;
+  readonly #overflowBytesMax: number;
   #isSpooling = false;
   #ordinal = 0;
   #onDiskThrough = 0;
+  #lastHeardAtUs = 0;
 
   constructor(options: HeardQueueOptions) {
-    this.#options = options;
-    this.#spool = options.spool;
+    this.#spool = new BacklogSpool(options);
+    this.#full = new FullLosses(options.onLoss);
+    this.#overflowBytesMax = options.memoryBytesMax * OVERFLOW_MEMORY_SHARE;
   }
 
   /** Usable for writing. */
   get spool(): Spool | undefined {
-    return this.#spool;
+    return this.#spool.usable;
+  }
+
+  /** Whether there is a spool that only may be usable later. */
+  get waitsForSpool(): boolean {
+    return this.#spool.isWanted && this.spool === undefined;
+  }
+
+  /** Whether it is time to try a spool that failed. */
+  get isRetryDue(): boolean {
+    return this.#spool.isRetryDue;
   }
 
   /** Whether what comes goes to the spool. */
@@ -75,6 +91,17 @@ export class HeardQueue {
     this.#onDiskThrough = number;
   }
 
+  /** An earlier process left this on the disk. */
+  noteSpooled({ number, spooled }: FoundEvent): void {
+    this.#lastHeardAtUs = Math.max(this.#lastHeardAtUs, spooled.heardAtUs);
+    this.spans.note(number, spooled.event);
+  }
+
+  /** When the last thing was heard. */
+  get lastHeardAtUs(): number {
+    return this.#lastHeardAtUs;
+  }
+
   /** Messages in memory and on the disk. */
   get messageCount(): number {
     return this.kept.messageCount + this.spans.messageCount;
@@ -92,30 +119,38 @@ export class HeardQueue {
   }
 
   /** What was heard, ready to be kept. */
-  number(event: ReceiverEvent, heardAtUs: number): KeptEvent {
+  number({ event, heardAtUs, identity }: SpooledEvent): KeptEvent {
     this.#ordinal += 1;
-    return { event, heardAtUs, ordinal: this.#ordinal, spoolNumber: 0 };
+    this.#lastHeardAtUs = Math.max(this.#lastHeardAtUs, heardAtUs);
+    return { event, heardAtUs, identity, ordinal: this.#ordinal, spoolNumber: 0 };
   }
 
   /**
-   * Keeps what was heard: in the spool, or in memory if that is all there is. False if there was no
-   * room: it is going to be declared lost.
+   * Keeps what was heard: in the spool, or in memory, of which `heldBytes` are in use, if that is
+   * all there is. False if there was no room: it is going to be declared lost.
    */
-  keep(kept: KeptEvent, nowMs: number): boolean {
-    const spool = this.#isSpooling && !this.isOverflowing ? this.#spool : undefined;
-    const number = spool === undefined ? 0 : this.#append(spool, kept);
-    if (number === undefined && kept.event.kind === 'messages') {
-      this.#full.add(kept.event, kept.heardAtUs, nowMs);
+  keep(heard: SpooledEvent, nowMs: number, heldBytes: number): boolean {
+    const { event } = heard;
+    const hasMemory = !this.#isSpooling || heldBytes < this.#overflowBytesMax;
+    const spool = this.#isSpooling && !this.isOverflowing ? this.spool : undefined;
+    const content = spool && writeSpooledEvent(heard);
+    const isUrgent = event.kind !== 'messages';
+    const hasRoom = content ? spool.hasRoom(content.length, isUrgent) : hasMemory;
+    if (!isUrgent && !hasRoom) {
+      this.#full.add(event, heard, nowMs);
       return false;
     }
-    kept.spoolNumber = number ?? 0;
+    // What was lost of its session before comes before it, and may take the room.
+    this.#declareFull(event.session);
+    const kept = this.number(heard);
+    if (content && !this.isOverflowing) kept.spoolNumber = spool.append(content, isUrgent) ?? 0;
     this.kept.push(kept);
     return true;
   }
 
   /** From now on what is kept and what comes goes to the spool, if there is one. */
   startSpooling(): void {
-    this.#isSpooling = this.#spool !== undefined;
+    this.#isSpooling = this.spool !== undefined;
   }
 
   /** From now on what comes stays in memory. */
@@ -128,32 +163,51 @@ export class HeardQueue {
    * `onPlaced` is told each. `isLast`: room kept for losses may be used.
    */
   place(isLast: boolean, onPlaced: (kept: KeptEvent) => void): void {
-    if (this.#spool === undefined || !this.#isSpooling) return;
+    const { spool } = this;
+    if (spool === undefined || !this.#isSpooling) return;
     for (const kept of this.kept.unspooled()) {
       const isUrgent = isLast || kept.event.kind !== 'messages';
-      const number = this.#spool.append(writeSpooledEvent(kept), isUrgent);
+      const number = spool.append(writeSpooledEvent(kept), isUrgent);
       if (number === undefined) return;
       kept.spoolNumber = number;
       onPlaced(kept);
     }
   }
 
-  /** Makes durable what the spool was given; answers through which number it is. */
-  async flush(): Promise<number | undefined> {
-    const spool = this.#spool;
-    if (spool === undefined) return undefined;
-    if (spool.durableThrough < spool.lastNumber) await spool.flush();
-    return spool.durableThrough;
+  /**
+   * Makes durable what the spool was given; `onDurable` is told through which number it is. What
+   * could not be made durable stays in memory.
+   */
+  async flush(onDurable: (number: number) => void): Promise<void> {
+    const { spool } = this;
+    if (spool === undefined) return;
+    const outcome = await this.#spool.flush();
+    onDurable(spool.durableThrough);
+    if (outcome === 'durable') return;
+    this.kept.forgetNumbers();
+    if (outcome === 'full') return;
+    this.#isSpooling = false;
+    this.declareFullSince(Number.POSITIVE_INFINITY);
   }
 
-  /** The spool failed: what is in memory stays there. Throws anything that is not a disk's. */
-  abandon(error: unknown): void {
-    this.#spool = undefined;
-    this.#isSpooling = false;
-    this.kept.forgetNumbers();
-    this.declareFullSince(Number.POSITIVE_INFINITY);
-    if (!(error instanceof BackcastError)) throw error;
-    this.#options.onProblem(error);
+  /**
+   * Tries a spool that failed, if it is time; gives the first entry that is to be told of it when
+   * it is usable again. What an earlier process has left in one that could not be opened is told
+   * before what is to come, so that waits until what was told is committed.
+   */
+  async mend(drain: SpoolDrain | undefined): Promise<number | undefined> {
+    let firstNumber = 0;
+    const isUsable = await this.#spool.mend(async (spool) => {
+      const isNew = this.#onDiskThrough === 0 && spool.durableThrough >= spool.firstNumber;
+      if (!isNew) return true;
+      if (this.kept.first !== undefined) return false;
+      await drain?.takeUp((found) => this.noteSpooled(found));
+      if (this.kept.first !== undefined) return false;
+      this.#onDiskThrough = spool.durableThrough;
+      ({ firstNumber } = spool);
+      return true;
+    });
+    return isUsable ? firstNumber : undefined;
   }
 
   /** Lets go of the first thing in memory: it is committed, or durable. */
@@ -169,30 +223,30 @@ export class HeardQueue {
   /** Entries of the spool through `number` are wanted no more. */
   async trim(number: number): Promise<void> {
     this.spans.forgetThrough(number);
-    await this.#options.spool?.trim(number).catch(() => undefined);
+    await this.#spool.trim(number);
   }
 
-  /** Declares what was lost for want of room before `sinceMs`. */
+  /**
+   * Declares what was lost for want of room before `sinceMs`. While nothing finds room on the disk,
+   * losses grow in memory, and are only said.
+   */
   declareFullSince(sinceMs: number): void {
+    this.#full.saySince(sinceMs);
+    if (this.isOverflowing) return;
     for (const session of this.#full.since(sinceMs)) this.#declareFull(session);
   }
 
-  /** What was lost of its session before comes before it. */
-  #append(spool: Spool, kept: KeptEvent): number | undefined {
-    const { event } = kept;
-    const content = writeSpooledEvent(kept);
-    const isUrgent = event.kind !== 'messages';
-    if (isUrgent || spool.hasRoom(content.length)) this.#declareFull(event.session);
-    return this.isOverflowing ? 0 : spool.append(content, isUrgent);
+  /** Closes the spool. Idempotent. */
+  async close(): Promise<void> {
+    await this.#spool[Symbol.asyncDispose]();
   }
 
   #declareFull(session: SessionId): void {
     const full = this.#full.take(session);
     if (full === undefined) return;
-    const kept = this.number(full.loss, full.heardAtUs);
+    const kept = this.number(full);
     if (this.#isSpooling && !this.isOverflowing)
-      kept.spoolNumber = this.#spool?.append(writeSpooledEvent(kept), true) ?? 0;
+      kept.spoolNumber = this.spool?.append(writeSpooledEvent(kept), true) ?? 0;
     this.kept.push(kept);
-    this.#options.onFull(full.loss);
   }
 }

@@ -3,11 +3,10 @@
 
 import { assert, type SessionId } from '#base/mod.ts';
 import type { ReceiverEvent } from '#multicast/core/mod.ts';
+import type { SpooledEvent } from './spool/mod.ts';
 
 /** One thing heard. */
-export interface KeptEvent {
-  readonly event: ReceiverEvent;
-  readonly heardAtUs: number;
+export interface KeptEvent extends SpooledEvent {
   /** 1, 2, 3 … over everything heard. */
   readonly ordinal: number;
   /** Its number in the spool; 0 while it is not there. */

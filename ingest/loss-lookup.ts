@@ -1,7 +1,7 @@
 // Looks up what of a session was lost before this archiver had it, so that its publisher can be
 // told what is archived. One question is under way at a time.
 
-import type { ArchiveBatch } from '#archive/mod.ts';
+import type { ArchiveBatch, SessionProgress } from '#archive/mod.ts';
 import type { SequenceRange, SessionId } from '#base/mod.ts';
 import type { Acknowledgement } from '#multicast/core/mod.ts';
 import { ArchivedSessions, LOOKED_UP_LOSSES } from './archived-sessions.ts';
@@ -22,12 +22,20 @@ const RETRY_MS = 1_000;
 export class LossLookup {
   readonly #options: LossLookupOptions;
   readonly #sessions: ArchivedSessions;
+  #term = 0;
   #isAsking = false;
   #retryAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: LossLookupOptions) {
     this.#options = options;
     this.#sessions = new ArchivedSessions(options.onArchived);
+  }
+
+  /** A term as the one who writes begins; `sessions` are those that the archive has. */
+  begin(sessions: readonly SessionProgress[]): void {
+    this.#term += 1;
+    this.#sessions.begin(sessions);
+    this.handleTimeout();
   }
 
   /** `batch` is durable. */
@@ -45,8 +53,12 @@ export class LossLookup {
   async #ask(): Promise<void> {
     this.#isAsking = true;
     try {
-      for (let { unknown } = this.#sessions; unknown !== undefined; { unknown } = this.#sessions)
-        this.#sessions.learn(unknown, await this.#options.findLosses(unknown, LOOKED_UP_LOSSES));
+      for (let { unknown } = this.#sessions; unknown !== undefined; { unknown } = this.#sessions) {
+        const term = this.#term;
+        const lost = await this.#options.findLosses(unknown, LOOKED_UP_LOSSES);
+        // An answer from before may lack what another archiver has lost since.
+        if (term === this.#term) this.#sessions.learn(unknown, lost);
+      }
     } catch {
       // The writer tells of a database that is away.
       this.#retryAtMs = this.#options.nowMs() + RETRY_MS;

@@ -15,6 +15,7 @@ export class Memberships implements AsyncDisposable {
   readonly #join: JoinChannel | undefined;
   readonly #warn: (fields: Record<string, unknown>, message: string) => void;
   readonly #joins = new Map<string, Promise<AsyncDisposable | undefined>>();
+  readonly #all: Promise<AsyncDisposable | undefined>[] = [];
   readonly #stopping = new AbortController();
 
   /** Without `join`, publishers are to know of the archiver by other means. */
@@ -26,9 +27,11 @@ export class Memberships implements AsyncDisposable {
     this.#warn = (fields, message) => log.warn(fields, message);
   }
 
-  /** Joins `channel`, which is heard at `at`. */
+  /** Joins `channel`, which is heard at `at`; one that has moved is heard at several places. */
   begin(channel: string, at: MemberAddress): void {
-    this.#joins.set(channel, this.#tryToJoin(channel, at));
+    const join = this.#tryToJoin(channel, at);
+    this.#all.push(join);
+    this.#joins.set(channel, join);
   }
 
   /** Resolves when `channel` has been joined, or need not be. */
@@ -39,7 +42,7 @@ export class Memberships implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort();
     await using memberships = new AsyncDisposableStack();
-    for (const membership of this.#joins.values()) memberships.use(await membership);
+    for (const membership of this.#all) memberships.use(await membership);
   }
 
   async #tryToJoin(channel: string, at: MemberAddress): Promise<AsyncDisposable | undefined> {

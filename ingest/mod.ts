@@ -3,6 +3,7 @@
 export { ArchivedSessions, LOOKED_UP_LOSSES } from './archived-sessions.ts';
 export * from './archiver.ts';
 export * from './archiver-metrics.ts';
+export * from './compaction-metrics.ts';
 export { Batcher } from './batcher.ts';
 export type { RecorderCounters } from './recorder-options.ts';
 export type { SpoolSettings } from './open-backlog.ts';

@@ -58,8 +58,8 @@ async function openSpool(options: OpenBacklogOptions): Promise<Spool | undefined
     return await Spool.open({ storage, fileBytes, filesMax });
   } catch (error) {
     if (!(error instanceof BackcastError)) throw error;
-    options.onProblem(error);
-    return undefined;
+    options.onSpool(error);
+    return Spool.unopened({ storage, fileBytes, filesMax });
   }
 }
 

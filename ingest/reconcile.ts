@@ -3,24 +3,48 @@
 // the last state of each is what counts. Pure.
 
 import type { SessionProgress } from '#archive/mod.ts';
-import type { ReceiverEvent } from '#multicast/core/mod.ts';
+import type { MessagesLost, ReceiverEvent } from '#multicast/core/mod.ts';
 import type { SessionLedger } from './session-ledger.ts';
-
-/** Something to tell, and when it was heard if that is known. */
-interface Told {
-  readonly event: ReceiverEvent;
-  readonly heardAtUs: number;
-}
+import type { SpooledEvent } from './spool/mod.ts';
 
 /** What `heard` knows and `known`, which has all its messages and losses, does not. */
 export function reconcile(
   heard: Pick<SessionLedger, 'all'>,
   known: Pick<SessionLedger, 'find'>,
-): Told[] {
+): SpooledEvent[] {
   return heard.all().flatMap((progress) => {
     const events = newsOfSession(progress, known.find(progress.session));
     return events.map((event) => ({ event, heardAtUs: progress.closedAtUs ?? 0 }));
   });
+}
+
+/**
+ * What `heard` knows of messages and losses and `known`, which was told all that could be read,
+ * does not: it was damaged in the spool. It is dated `lastHeardAtUs`, which is not before it.
+ */
+export function missing(
+  heard: Pick<SessionLedger, 'all'>,
+  known: Pick<SessionLedger, 'find' | 'hasForgotten'>,
+  { lastHeardAtUs }: { readonly lastHeardAtUs: number },
+): SpooledEvent[] {
+  return heard.all().flatMap((progress) => {
+    const told = known.find(progress.session);
+    if (told === undefined && known.hasForgotten) return [];
+    const loss = lossBetween(told, progress);
+    return loss === undefined
+      ? []
+      : [{ event: loss, heardAtUs: lastHeardAtUs, identity: progress }];
+  });
+}
+
+function lossBetween(
+  told: SessionProgress | undefined,
+  { session, firstArchived, watermark, resumeSqn }: SessionProgress,
+): MessagesLost | undefined {
+  const firstSequence = Math.max(firstArchived, (told?.watermark ?? 0) + 1);
+  if (firstSequence > watermark) return undefined;
+  const range = { firstSequence, lastSequence: watermark };
+  return { kind: 'lost', session, ...range, cause: 'corrupt', nextSqn: resumeSqn };
 }
 
 function newsOfSession(

@@ -68,8 +68,8 @@ export interface ChannelRecorderOptions extends RecordingSettings {
    * back.
    */
   readonly onFenced: (epoch: number, refusal: Refusal) => void;
-  /** The spool cannot be used; told once. */
-  readonly onSpoolProblem: (error: BackcastError) => void;
+  /** The spool cannot be used; undefined: it can be again. Told once per change. */
+  readonly onSpool: (problem: BackcastError | undefined) => void;
 }
 
 /** The right to write a channel, and where the archive ends. */

@@ -16,7 +16,7 @@ import {
   readLastLosses,
 } from '#archive/mod.ts';
 import { SegmentBuilderPool } from '#archive/segment/mod.ts';
-import { BackcastError, type ChannelAddress } from '#base/mod.ts';
+import { BackcastError, type ChannelAddress, toError } from '#base/mod.ts';
 import type { ReceiverEvent } from '#multicast/core/mod.ts';
 import { type AuthenticationKey, monotonicMs, processRandom } from '#multicast/udp/mod.ts';
 import { ChannelRecorder } from './channel-recorder.ts';
@@ -27,6 +27,8 @@ import { type BatchSource, ShardWriter } from './shard-writer.ts';
 
 /** Between two attempts to take up a channel while the database is away. */
 const RETRY_MS = 1_000;
+/** Between two attempts to take a channel that the server refuses: somebody has to mend that. */
+const REFUSED_RETRY_MS = 10_000;
 /** Connections on which a shard commits; each is opened when channels first wait for each other. */
 const COMMITS_AT_ONCE_MAX = 4;
 /** How often the channels look at what waits for the database. */
@@ -50,7 +52,8 @@ export class Shard {
   readonly #leadership: Leadership;
   readonly #stopping = new AbortController();
   readonly #drainDeadline = new AbortController();
-  readonly #takes: Promise<void>[] = [];
+  /** What is being done to hear each channel, one thing after the other. */
+  readonly #takeOf = new Map<string, Promise<void>>();
   readonly #builders = new SegmentBuilderPool();
 
   constructor(settings: ShardStart, report: (report: ShardReport) => void) {
@@ -114,17 +117,23 @@ export class Shard {
       clearInterval(ticking);
       this.#stopping.abort();
       this.#leadership.stop();
-      await Promise.allSettled([...this.#takes, leading]);
+      await Promise.allSettled([...this.#takeOf.values(), leading]);
       await Promise.all([...this.#recorders.values()].map((recorder) => recorder.close()));
       await this.#leadership.release();
       await this.#resources.disposeAsync();
     }
   }
 
-  /** Starts to hear a channel, and writes it when its lease is free. */
+  /**
+   * Starts to hear a channel, and writes it when its lease is free. One that is heard already has
+   * moved to `address`.
+   */
   record(channel: string, address: ChannelAddress): void {
-    const take = this.#take(channel, address).catch((error: unknown) => this.#fail(error));
-    this.#takes.push(take);
+    const earlier = this.#takeOf.get(channel) ?? Promise.resolve();
+    const take = earlier
+      .then(() => this.#take(channel, address))
+      .catch((error: unknown) => this.#fail(error));
+    this.#takeOf.set(channel, take);
   }
 
   /** Packets are sealed and checked with these keys from now on. */
@@ -156,6 +165,7 @@ export class Shard {
   async #take(channel: string, address: ChannelAddress): Promise<void> {
     const { signal } = this.#stopping;
     let waitingFor = '';
+    let retryMs = RETRY_MS;
     while (!signal.aborted) {
       try {
         return await this.#open(channel, address);
@@ -165,17 +175,21 @@ export class Shard {
           this.#log('warn', 'channel not recorded', { channel, reason: error.message });
           return;
         }
-        if (!error.isRetryable) throw error;
+        // One channel that the server refuses is no reason to let go of those that it takes.
+        if (!error.isRetryable && this.#recorders.size === 0) throw error;
         if (waitingFor !== error.code) {
           this.#log('warn', 'channel cannot be taken yet', { channel, reason: error.message });
         }
         waitingFor = error.code;
+        retryMs = error.isRetryable ? RETRY_MS : REFUSED_RETRY_MS;
       }
-      await waitMs(RETRY_MS, signal);
+      await waitMs(retryMs, signal);
     }
   }
 
   async #open(channel: string, address: ChannelAddress): Promise<void> {
+    const known = this.#recorders.get(channel);
+    if (known !== undefined) return await this.#move(known, channel, address);
     const { holder } = this.#settings;
     const channelId = await ensureChannel(this.#database, channel, address);
     const lease = await acquireLease(this.#database, channelId, holder, LEASE_MS);
@@ -200,8 +214,9 @@ export class Shard {
         onSession: (event) => this.#logSession(channel, event),
         onFenced: (epoch, { outcome }) =>
           this.#leadership.fenced(channel, epoch, outcome === 'rolled_back'),
-        onSpoolProblem: ({ message }) => {
-          this.#log('warn', 'the spool cannot be used', { channel, reason: message });
+        onSpool: (problem) => {
+          if (problem === undefined) this.#log('info', 'the spool can be used again', { channel });
+          else this.#log('warn', 'the spool cannot be used', { channel, reason: problem.message });
         },
       },
       won && { epoch: won.epoch, commits: won.commits },
@@ -224,6 +239,24 @@ export class Shard {
     if (lease.outcome === 'acquired') this.#log('info', 'recording', { ...at, epoch: lease.epoch });
     else this.#log('info', 'standing by', { ...at, holder: lease.holder });
     this.#report({ kind: 'recording', channel });
+  }
+
+  /** What cannot be heard where it is now is still heard where it was. */
+  async #move(recorder: ChannelRecorder, channel: string, address: ChannelAddress): Promise<void> {
+    const { group, port, dport, framing } = address;
+    const at = { channel, group, port, dport };
+    if (framing !== recorder.framing) {
+      const reason = `its framing is ${recorder.framing} here, and cannot become ${framing}`;
+      return this.#log('warn', 'channel is not heard where it is now', { ...at, reason });
+    }
+    await ensureChannel(this.#database, channel, address);
+    try {
+      await recorder.move(address);
+      this.#log('info', 'channel has moved', at);
+    } catch (error) {
+      const reason = toError(error).message;
+      this.#log('warn', 'channel is not heard where it is now', { ...at, reason });
+    }
   }
 
   /** Only who leads has batches. */

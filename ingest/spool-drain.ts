@@ -61,6 +61,16 @@ export class SpoolDrain {
   }
 
   /**
+   * The spool was opened late: what an earlier process left may be in the archive. `onFound` is
+   * told every entry that can be read.
+   */
+  async takeUp(onFound: (found: FoundEvent) => void): Promise<void> {
+    this.#isDamaged = true;
+    this.#recoveredThrough = Math.max(this.#recoveredThrough, this.#spool.durableThrough);
+    await this.readAll(onFound);
+  }
+
+  /**
    * Reads all that an earlier process left: `front` follows it, from what the archive has, and both
    * learn what the archive has of sessions that they do not know. `onFound` is told every entry.
    * Rejects if the archive does not answer.
@@ -80,14 +90,15 @@ export class SpoolDrain {
     this.#isDamaged = this.#spool.durableThrough >= this.#spool.firstNumber;
     this.#recoveredThrough = this.#spool.durableThrough;
     for (let last = this.#spool.firstNumber - 1; ; ) {
-      const found = await this.#read(last);
+      const found = await this.#read(last, true);
       if (found.length === 0) break;
       await this.#learn(found, front, learn);
       for (const entry of found) {
         const { number, spooled } = entry;
         last = number;
         onFound(entry);
-        const retelling = { framing: this.#framing, missing: 'corrupt' } as const;
+        const { identity } = spooled;
+        const retelling = { framing: this.#framing, missing: 'corrupt', identity } as const;
         for (const news of newsOf(front, spooled.event, retelling)) {
           follow(front, news, spooled.heardAtUs);
           touched.add(news.session);
@@ -108,7 +119,7 @@ export class SpoolDrain {
    */
   async next(number: number, sessions: Sessions): Promise<readonly FoundEvent[] | 'unanswered'> {
     if (this.#ready.length === 0 || this.#readyAfter !== number) {
-      const found = await this.#read(number).catch(() => this.#failedRead());
+      const found = await this.#read(number).catch(() => this.#failedRead(number));
       if (found === 'unanswered') return found;
       const isDense = found.every((it, index) => it.number === number + 1 + index);
       if (!isDense || found.length === 0) {
@@ -136,10 +147,10 @@ export class SpoolDrain {
     this.#recoveredThrough = Number.POSITIVE_INFINITY;
   }
 
-  /** Every entry that is durable, once more, whatever was told. Rejects with what the disk says. */
+  /** Every entry that can be read, once more, whatever was told. */
   async readAll(onFound: (found: FoundEvent) => void): Promise<void> {
     for (let last = this.#spool.firstNumber - 1; ; ) {
-      const found = await this.#read(last);
+      const found = await this.#read(last, true);
       if (found.length === 0) return;
       for (const entry of found) onFound(entry);
       last = found.at(-1)?.number ?? last;
@@ -154,17 +165,18 @@ export class SpoolDrain {
   }
 
   /** A disk that does not answer may do so later, but not all is to wait for it for ever. */
-  #failedRead(): 'unanswered' | [] {
+  async #failedRead(number: number): Promise<'unanswered' | FoundEvent[]> {
     this.#failedReads += 1;
-    return this.#failedReads % FAILED_READS_MAX === 0 ? [] : 'unanswered';
+    if (this.#failedReads % FAILED_READS_MAX !== 0) return 'unanswered';
+    return await this.#read(number, true);
   }
 
-  async #read(after: number): Promise<FoundEvent[]> {
-    const entries = await this.#spool.read(after);
+  async #read(after: number, skipUnreadable = false): Promise<FoundEvent[]> {
+    const entries = await this.#spool.read(after, { skipUnreadable });
     return entries.map(({ number, content }) => {
-      const { event, heardAtUs } = readSpooledEvent(content);
-      const session = this.#names.get(event.session) ?? event.session;
-      return { number, spooled: { event: { ...event, session }, heardAtUs } };
+      const spooled = readSpooledEvent(content);
+      const session = this.#names.get(spooled.event.session) ?? spooled.event.session;
+      return { number, spooled: { ...spooled, event: { ...spooled.event, session } } };
     });
   }
 

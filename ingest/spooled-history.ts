@@ -7,6 +7,7 @@ import type { SessionProgress } from '#archive/mod.ts';
 import { cutBlock } from '#multicast/wire/mod.ts';
 import type { MessagesDelivered, MessagesLost, ReceiverEvent } from '#multicast/core/mod.ts';
 import type { SessionLedger } from './session-ledger.ts';
+import type { SessionIdentity } from './spool/mod.ts';
 
 /** Where a session is looked up. */
 type Sessions = Pick<SessionLedger, 'find'>;
@@ -19,6 +20,8 @@ export interface Retelling {
   readonly missing: 'corrupt' | 'resync';
   /** What is known of sessions whose opening is not told again. */
   readonly heard?: Sessions | undefined;
+  /** Of which source the session is, as what is told says by itself. */
+  readonly identity?: SessionIdentity | undefined;
 }
 
 /** Stands for the transport of a session whose opening is damaged. */
@@ -98,9 +101,9 @@ function closeSession(
 function newsOfRange(
   known: SessionProgress | undefined,
   event: MessagesDelivered | MessagesLost,
-  { framing, missing }: Retelling,
+  { framing, missing, identity }: Retelling,
 ): ReceiverEvent[] {
-  const isForeign = known?.isForeign ?? isForeignRange(event);
+  const isForeign = (known ?? identity)?.isForeign ?? isForeignRange(event);
   const watermark = known?.watermark ?? 0;
   const hasNothing = watermark < (known?.firstArchived ?? 1);
   const { session, firstSequence, lastSequence, nextSqn } = event;
@@ -128,11 +131,15 @@ function behind(
 }
 
 /** What its opening said, as far as anybody knows. */
-function reopened(event: MessagesDelivered | MessagesLost, { heard }: Retelling): ReceiverEvent[] {
+function reopened(
+  event: MessagesDelivered | MessagesLost,
+  { heard, identity }: Retelling,
+): ReceiverEvent[] {
   const { session } = event;
   const known = heard?.find(session);
-  const isForeign = known?.isForeign ?? isForeignRange(event);
-  const opened = { kind: 'opened', session, tsi: known?.tsi ?? UNKNOWN_TSI, isForeign } as const;
+  const { tsi, isForeign } = identity ??
+    known ?? { tsi: UNKNOWN_TSI, isForeign: isForeignRange(event) };
+  const opened = { kind: 'opened', session, tsi, isForeign } as const;
   if (known?.source === undefined) return [opened];
   return [opened, { kind: 'source', session, source: known.source }];
 }

@@ -4,13 +4,14 @@
 // on the disk (backlog).
 
 import type { Framing } from '#base/mod.ts';
-import type { ReceiverEvent } from '#multicast/core/mod.ts';
+import type { MessagesLost, ReceiverEvent } from '#multicast/core/mod.ts';
 import type { Batcher, BatchMark } from './batcher.ts';
 import type { HeardQueue } from './heard-queue.ts';
 import { type KeptEvent, messagesIn } from './kept-events.ts';
 import type { RecentEvent } from './recent-events.ts';
 import type { SessionLedger } from './session-ledger.ts';
 import type { FoundEvent, SpoolDrain } from './spool-drain.ts';
+import type { SpooledEvent } from './spool/mod.ts';
 import { newsOf, type Retelling } from './spooled-history.ts';
 
 /** What a teller is made of. */
@@ -34,6 +35,8 @@ export interface TellerOptions {
   readonly spoolNumber: number;
   /** Messages in all that. */
   readonly untoldMessages: number;
+  /** These messages were damaged in the spool. */
+  readonly onLoss: (loss: MessagesLost) => void;
   /** It was read from the spool, and has been told. */
   readonly onRead: (kept: KeptEvent) => void;
   /** The batcher knows it, or part of it, already; perhaps as lost. */
@@ -149,22 +152,31 @@ export class Teller {
   }
 
   /** Tells an event that is heard, or kept for long, or that follows from what is known. */
-  hand(event: ReceiverEvent, heardAtUs: number, nowMs: number): void {
-    const { isRebased, drain } = this.#options;
+  hand({ event, heardAtUs, identity }: SpooledEvent, nowMs: number): void {
+    const { isRebased, drain, onLoss } = this.#options;
     if (!isRebased && drain?.isDamaged !== true)
       return this.batcher.handleEvent(event, nowMs, heardAtUs, this.#told);
-    const news = newsOf(this.batcher.sessions, event, this.#retelling);
-    for (const one of news) this.batcher.handleEvent(one, nowMs, heardAtUs, this.#told);
+    const retelling = { ...this.#retelling, identity };
+    const news = newsOf(this.batcher.sessions, event, retelling);
+    for (const one of news) {
+      this.batcher.handleEvent(one, nowMs, heardAtUs, this.#told);
+      if (one.kind === 'lost' && one.cause === 'corrupt') onLoss(one);
+    }
     if (news.length === 0) this.batcher.pass(this.#told);
     if (news.at(-1) !== event) this.#options.onKnown(event, heardAtUs);
   }
 
-  /** Without a spool, memory is for what the batcher has not been told. */
+  /** Without a spool, now or later, memory is for what the batcher has not been told. */
   letGoOfTold(): void {
-    const { kept, spool } = this.#queue;
-    if (spool !== undefined) return;
+    const { kept, spool, waitsForSpool } = this.#queue;
+    if (spool !== undefined || waitsForSpool) return;
     const bytesMax = this.#options.directBytesMax / 2;
     while (kept.isFirstTold && kept.bytes > bytesMax) this.#queue.release();
+  }
+
+  /** A spool that was opened late holds nothing before `firstNumber`. */
+  beginAt(firstNumber: number): void {
+    this.#passThrough(Math.max(this.#told.spoolNumber, firstNumber - 1));
   }
 
   /** All has been told. */
@@ -189,9 +201,10 @@ export class Teller {
     this.#untoldMessages = Math.max(0, this.#untoldMessages + messageCount);
   }
 
-  #tell({ event, heardAtUs, ordinal, spoolNumber }: KeptEvent, nowMs: number): void {
+  #tell(kept: KeptEvent, nowMs: number): void {
+    const { ordinal, spoolNumber } = kept;
     this.#told = { ordinal, spoolNumber: Math.max(spoolNumber, this.#told.spoolNumber) };
-    this.hand(event, heardAtUs, nowMs);
+    this.hand(kept, nowMs);
   }
 
   #passThrough(number: number): void {
@@ -205,7 +218,7 @@ export class Teller {
       drain.take(number);
       this.#passThrough(number);
       this.#untold(-messagesIn(spooled.event));
-      this.hand(spooled.event, spooled.heardAtUs, nowMs);
+      this.hand(spooled, nowMs);
       this.#options.onRead({ ...spooled, ordinal: 0, spoolNumber: number });
     }
   }
@@ -213,9 +226,9 @@ export class Teller {
   /** What was committed once, as far as it was heard before the entry `number` of the spool. */
   #tellRecent(number: number, nowMs: number): void {
     let count = 0;
-    for (const { event, heardAtUs, spoolBefore } of this.#recent) {
-      if (spoolBefore >= number || !this.hasRoom) break;
-      this.hand(event, heardAtUs, nowMs);
+    for (const recent of this.#recent) {
+      if (recent.spoolBefore >= number || !this.hasRoom) break;
+      this.hand(recent, nowMs);
       count += 1;
     }
     if (count > 0) this.#recent = this.#recent.slice(count);

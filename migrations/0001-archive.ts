@@ -75,6 +75,8 @@ CREATE TABLE sessions (
 // A run is messages with consecutive sequences. Its last number is run_first + run_length - 1, but
 // for sessions in which some numbers name no message: run_last then has, for every run, the number
 // through which it accounts. Where no run of a segment needs it, it is null and costs nothing.
+// A segment that was merged from several has the archive time of each run in run_archived_at, and
+// that of the first one in archived_at; elsewhere it is null.
 const SEGMENTS = `
 CREATE TABLE segments (
   first_position bigint NOT NULL,
@@ -90,6 +92,7 @@ CREATE TABLE segments (
   published_at timestamptz[] NOT NULL,
   payload bytea[] NOT NULL,
   run_last bigint[],
+  run_archived_at timestamptz[],
   CONSTRAINT segments_pk PRIMARY KEY (channel_id, first_position, archived_at),
   CONSTRAINT segments_count_check CHECK (message_count BETWEEN 1 AND ${SEGMENT_MESSAGES_MAX}),
   CONSTRAINT segments_position_check CHECK (first_position >= 1)
@@ -142,6 +145,7 @@ CREATE TABLE partition_bounds (
   message_count bigint NOT NULL,
   payload_bytes bigint NOT NULL,
   channel_id int NOT NULL CONSTRAINT partition_bounds_channel_fk REFERENCES channels,
+  compacted_through bigint NOT NULL DEFAULT 0,
   CONSTRAINT partition_bounds_pk PRIMARY KEY (channel_id, partition_start)
 )`;
 
@@ -172,14 +176,17 @@ function storage(compression: StoredCompression): string[] {
   ];
 }
 
-// A run is (session, first sequence, length); this lists the session and sequence of every message.
+// A run is (session, first sequence, length) and, in a merged segment, its archive time; this lists
+// the session, sequence and archive time of every message.
 const EXPAND_RUNS = `
-CREATE FUNCTION expand_runs(run_session bigint[], run_first bigint[], run_length int[])
-RETURNS TABLE (session_id bigint, sequence bigint)
+CREATE FUNCTION expand_runs(
+  run_session bigint[], run_first bigint[], run_length int[], run_archived_at timestamptz[]
+)
+RETURNS TABLE (session_id bigint, sequence bigint, archived_at timestamptz)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 1000 AS $$
-  SELECT run.session_id, run.first_sequence + step
-  FROM unnest(run_session, run_first, run_length) WITH ORDINALITY
-         AS run (session_id, first_sequence, length, ordinal),
+  SELECT run.session_id, run.first_sequence + step, run.archived_at
+  FROM unnest(run_session, run_first, run_length, run_archived_at) WITH ORDINALITY
+         AS run (session_id, first_sequence, length, archived_at, ordinal),
        generate_series(0, run.length - 1) AS step
   ORDER BY run.ordinal, step
 $$`;
@@ -190,14 +197,15 @@ const MESSAGE_COLUMNS = `
        origin.source,
        message.sequence,
        message.published_at,
-       s.archived_at,
+       coalesce(message.archived_at, s.archived_at) AS archived_at,
        message.payload`;
 
 const MESSAGE_SOURCE = `
 CROSS JOIN LATERAL ROWS FROM (
        unnest(s.payload, s.published_at),
-       expand_runs(s.run_session, s.run_first, s.run_length)
-     ) WITH ORDINALITY AS message (payload, published_at, session_id, sequence, ordinal)
+       expand_runs(s.run_session, s.run_first, s.run_length, s.run_archived_at)
+     ) WITH ORDINALITY
+       AS message (payload, published_at, session_id, sequence, archived_at, ordinal)
 LEFT JOIN sessions origin
        ON origin.channel_id = s.channel_id AND origin.session_id = message.session_id`;
 

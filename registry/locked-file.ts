@@ -3,11 +3,12 @@
 // made with O_EXCL that says who holds it; a holder that died is noticed and its lock taken away.
 // Knows nothing of what the text means.
 
-import { mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { BackcastError, rootMessage, toError } from '#base/mod.ts';
+import { BackcastError, rootMessage } from '#base/mod.ts';
+import { breakStaleLock, createLock, hasErrno, isProcessAlive, removeLock } from './lock-file.ts';
 
 /**
  * A replacement takes a few milliseconds; a lock this old belongs to a process that hangs or is
@@ -81,45 +82,11 @@ async function acquireLock(lockPath: string): Promise<string> {
   const text = `${process.pid} ${hostname()} ${Date.now()} ${temporaryCount}\n`;
   const giveUpAtMs = performance.now() + LOCK_WAIT_MS_MAX;
   while (!(await createLock(lockPath, text))) {
-    await breakStaleLock(lockPath);
+    await breakStaleLock(lockPath, `${process.pid} ${hostname()}\n`, isStale);
     if (performance.now() > giveUpAtMs) throw await lockHeld(lockPath);
     await wait(LOCK_RETRY_MS * (1 + Math.random()));
   }
   return text;
-}
-
-async function createLock(lockPath: string, text: string): Promise<boolean> {
-  try {
-    const file = await open(lockPath, 'wx', 0o644);
-    try {
-      await file.writeFile(text);
-    } finally {
-      await file.close();
-    }
-    return true;
-  } catch (error) {
-    if (hasErrno(error, 'EEXIST')) return false;
-    throw error;
-  }
-}
-
-/**
- * Removes the lock if its holder is gone. Two processes that both saw the dead holder must not
- * remove one after the other, as the second would remove the lock that the first has just taken; so
- * the removal has a lock of its own, and looks again once it holds it.
- */
-async function breakStaleLock(lockPath: string): Promise<void> {
-  if (!(await isStale(lockPath))) return;
-  const breakPath = `${lockPath}.break`;
-  if (!(await createLock(breakPath, `${process.pid} ${hostname()}\n`))) {
-    if (await isStale(breakPath)) await removeFile(breakPath);
-    return;
-  }
-  try {
-    if (await isStale(lockPath)) await removeFile(lockPath);
-  } finally {
-    await removeFile(breakPath);
-  }
 }
 
 async function isStale(lockPath: string): Promise<boolean> {
@@ -136,19 +103,9 @@ async function isStale(lockPath: string): Promise<boolean> {
   }
 }
 
-function isProcessAlive(pid: number): boolean {
-  if (!Number.isSafeInteger(pid) || pid <= 0) return true;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return !hasErrno(error, 'ESRCH');
-  }
-}
-
 /** Gives the lock back, unless another process has found us too slow and taken it away. */
 async function releaseLock(lockPath: string, lockText: string): Promise<void> {
-  if (await holdsLock({ lockPath, lockText })) await removeFile(lockPath);
+  if (await holdsLock({ lockPath, lockText })) await removeLock(lockPath);
 }
 
 interface HeldLock {
@@ -177,7 +134,7 @@ async function replaceFile(path: string, text: string, lock: HeldLock): Promise<
     await rename(temporaryPath, path);
     await flushFolder(dirname(path));
   } catch (error) {
-    await removeFile(temporaryPath);
+    await removeLock(temporaryPath);
     throw unusable(path, error);
   }
 }
@@ -189,14 +146,6 @@ async function flushFolder(path: string): Promise<void> {
     await folder.sync();
   } finally {
     await folder.close();
-  }
-}
-
-async function removeFile(path: string): Promise<void> {
-  try {
-    await unlink(path);
-  } catch (error) {
-    if (!hasErrno(error, 'ENOENT')) throw toError(error);
   }
 }
 
@@ -217,8 +166,4 @@ function unusable(path: string, cause: unknown): BackcastError {
       'or set BACKCAST_HOME to another one',
     { cause },
   );
-}
-
-function hasErrno(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }

@@ -4,6 +4,13 @@
 export { checkAddress, checkAnnouncement, checkMember } from './answers.ts';
 export { openFileRegistry, type FileRegistryOptions } from './file-registry.ts';
 export { openRegistry, type RegistryListeners, type RegistrySettings } from './open.ts';
+export {
+  breakStaleLock,
+  createLock,
+  hasErrno,
+  isProcessAlive,
+  removeLock,
+} from './lock-file.ts';
 export { joinChannel, RegistryMembers, type RegistryMembersOptions } from './members.ts';
 export * from './pool.ts';
 export type { ReachabilityChange } from './redis-connection.ts';

@@ -37,7 +37,7 @@ export function writeRun(run: MessageRun, style: RunStyle, writtenCount: number)
   const origin = `,"session":"${run.session}","source":${JSON.stringify(style.source)},"sequence":`;
   const hasParts = style.framing === 'zmq';
   const contentName = hasParts ? 'parts":' : 'encoding":"';
-  const archived = `","archivedAt":"${formatInstant(segment.archivedAtUs)}","${contentName}`;
+  const archived = `","archivedAt":"${formatInstant(run.archivedAtUs)}","${contentName}`;
   let text = '';
   let count = writtenCount;
   while (count < messageCount && (text === '' || text.length < style.charactersTarget)) {

@@ -20,6 +20,8 @@ export function addArchiveCommand(program: Command, host: CommandHost): void {
     .addOption(settingOption('--name <name>', 'archiver.name'))
     .addOption(settingOption('--acknowledge <patterns>', 'archiver.acknowledge'))
     .addOption(settingOption('--shards <count>', 'archiver.shards'))
+    .addOption(settingOption('--spool-dir <folder>', 'archiver.spool.dir'))
+    .addOption(settingOption('--spool-bytes <bytes>', 'archiver.spool.bytesMax'))
     .addOption(settingOption('--metrics-port <port>', 'metrics.port'))
     .addOption(settingOption('--capture <file>', 'capture'))
     .addOption(settingOption('--fault <faults>', 'faults'));
@@ -38,7 +40,9 @@ async function archive(context: CommandContext): Promise<Outcome> {
   const store = resources.use(await openStore(context));
   context.signal.throwIfAborted();
   const registry = await openCommandRegistry(config, resources, (line) => log.warn(line));
-  const archiver = resources.use(await startArchiver(config, store.url, registry, log));
+  const archiver = resources.use(
+    await startArchiver(config, store.url, registry, log, context.signal),
+  );
   resources.use(await startMetrics(config, archiver, log));
   await endOf(context.signal, [archiver.failed, store.exited]);
   return 'ok';

@@ -27,6 +27,8 @@ export function addUpCommand(program: Command, host: CommandHost): void {
     .addOption(settingOption('--ttl <hops>', 'multicast.ttl'))
     .addOption(settingOption('--database-url <url>', 'databaseUrl'))
     .addOption(settingOption('--redis-url <url>', 'redisUrl'))
+    .addOption(settingOption('--spool-dir <folder>', 'archiver.spool.dir'))
+    .addOption(settingOption('--spool-bytes <bytes>', 'archiver.spool.bytesMax'))
     .addOption(settingOption('--fault <faults>', 'faults'));
   runs(command, host, up);
   explain(command, [
@@ -38,9 +40,7 @@ export function addUpCommand(program: Command, host: CommandHost): void {
 async function up(context: CommandContext, options: UpOptions): Promise<Outcome> {
   const { config, note, signal } = context;
   const { createLogger, startApi, startArchiver } = await import('../services.ts');
-  const { archiverFamilies, newRetentionCounters, retentionFamilies } = await import(
-    '#ingest/mod.ts'
-  );
+  const ingest = await import('#ingest/mod.ts');
   const { migrateToLatest } = await import('#archive/mod.ts');
   const log = createLogger(config);
   await using resources = new AsyncDisposableStack();
@@ -52,10 +52,11 @@ async function up(context: CommandContext, options: UpOptions): Promise<Outcome>
   const registry = await openCommandRegistry(config, resources, (line) => log.warn(line));
   const started: { archiver?: Archiver } = {};
   const collectMetrics = (): MetricFamily[] => {
-    const { counters = {}, durability, retention } = started.archiver ?? {};
+    const { counters = {}, durability, retention, compaction } = started.archiver ?? {};
     return [
-      ...archiverFamilies(counters, durability?.state ?? 'durable'),
-      ...retentionFamilies(retention ?? newRetentionCounters()),
+      ...ingest.archiverFamilies(counters, durability?.state ?? 'durable'),
+      ...ingest.retentionFamilies(retention ?? ingest.newRetentionCounters()),
+      ...ingest.compactionFamilies(compaction),
     ];
   };
   const api = resources.use(await startApi(config, store.url, log, collectMetrics));

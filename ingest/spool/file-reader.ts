@@ -2,7 +2,7 @@
 // same file is being read does not make each read begin at the file's start.
 
 import { contentOf, entryBytes, FILE_HEADER_BYTES, scanFile } from './entry-format.ts';
-import type { FileHeader } from './entry-format.ts';
+import type { FilledFile } from './recover.ts';
 import type { SpoolStorage } from './storage.ts';
 
 /** An entry as it is read back. */
@@ -33,17 +33,14 @@ export class FileReader {
   }
 
   /** The next entries of `file` within `range`, in order; none if it holds no more. */
-  async read(
-    file: FileHeader & { readonly name: string },
-    range: WantedRange,
-  ): Promise<SpoolEntry[]> {
+  async read(file: FilledFile, range: WantedRange): Promise<SpoolEntry[]> {
     const isKnown = this.#place.fileId === file.fileId && this.#place.number === range.after;
     let start = isKnown ? this.#place.start : FILE_HEADER_BYTES;
     let number = isKnown ? range.after + 1 : file.firstNumber;
     let bytesMax = READ_BYTES;
     while (start < this.#fileBytes) {
       const bytes = await this.#storage.read(file.name, start, Math.min(bytesMax, this.#fileBytes));
-      const found = scanFile(bytes, file, range.durableThrough, { at: 0, number });
+      const { entries: found } = scanFile(bytes, file, range.durableThrough, { at: 0, number });
       const last = found.at(-1);
       if (last === undefined) {
         if (bytesMax > READ_BYTES) return [];

@@ -3,6 +3,7 @@
 
 import { open, mkdir, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { lockFolder } from './folder-lock.ts';
 
 /** A file of the spool, open for writing. */
 export interface SpoolFile {
@@ -17,6 +18,8 @@ export interface SpoolFile {
 export interface SpoolStorage {
   /** Makes the folder if need be. */
   prepare(): Promise<void>;
+  /** Keeps other processes out until disposed. */
+  lock(): Promise<AsyncDisposable>;
   list(): Promise<string[]>;
   /** The file's bytes from `start` on, `bytesMax` of them or what there is. */
   read(name: string, start: number, bytesMax: number): Promise<Buffer>;
@@ -45,6 +48,7 @@ export function diskStorage(path: string): SpoolStorage {
   };
   return {
     prepare: async () => void (await mkdir(path, { recursive: true, mode: 0o700 })),
+    lock: () => lockFolder(path),
     list: () => readdir(path),
     read: async (name, start, bytesMax) => {
       const handle = await open(at(name), 'r');

@@ -83,23 +83,27 @@ export class Acknowledger {
     this.#options = options;
   }
 
-  /** A time at or before the next thing to do. */
-  get nextDeadlineMs(): number {
-    return this.#nextAtMs;
-  }
-
   /**
    * The archive has this of `session`; its publisher is told as soon as it may be, if it is
-   * followed or has just ended.
+   * followed or has just ended. Returns a time at or before the next thing to do.
    */
-  acknowledge(session: SessionId, news: Acknowledgement, nowMs: number): void {
+  acknowledge(session: SessionId, news: Acknowledgement, nowMs: number): number {
     const isFollowed = this.#options.peerOf(session) !== undefined;
-    if (!isFollowed && !this.#entries.has(session)) return;
+    if (!isFollowed && !this.#entries.has(session)) return this.#nextAtMs;
     const entry = this.#entryOf(session);
     entry.news = news;
     entry.repeatMs = REPEAT_MS_MIN;
     entry.dueAtMs = Math.max(nowMs, entry.sentAtMs + DISTANCE_MS);
     this.#nextAtMs = Math.min(this.#nextAtMs, entry.dueAtMs);
+    return this.#nextAtMs;
+  }
+
+  /** What was said is no longer for this archiver to say. */
+  forget(): void {
+    for (const entry of this.#entries.values()) {
+      entry.news = undefined;
+      entry.dueAtMs = Number.POSITIVE_INFINITY;
+    }
   }
 
   /** The session is over; `contact` is where its publisher lingers. */
@@ -120,9 +124,9 @@ export class Acknowledger {
     if (entry !== undefined) entry.last = undefined;
   }
 
-  /** Sends what is due. */
-  handleTimeout(nowMs: number): void {
-    if (nowMs < this.#nextAtMs) return;
+  /** Sends what is due; returns a time at or before the next thing to do. */
+  handleTimeout(nowMs: number): number {
+    if (nowMs < this.#nextAtMs) return this.#nextAtMs;
     this.#limiter.refill(nowMs);
     this.#nextAtMs = Number.POSITIVE_INFINITY;
     // Who is told goes to the end, and is passed once more: nothing of it is due then.
@@ -134,6 +138,7 @@ export class Acknowledger {
       if (entry.dueAtMs <= nowMs) this.#tell(session, entry, nowMs);
       this.#nextAtMs = Math.min(this.#nextAtMs, entry.dueAtMs, this.#endOf(entry));
     }
+    return this.#nextAtMs;
   }
 
   #endOf({ last }: Entry): number {

@@ -47,8 +47,11 @@ interface Unarchived {
 
 /** Ranges kept of each kind; what is older than they is unknown. */
 const RANGES_MAX = 256;
-/** The network does not hold a datagram back for so long: what says less by then is true. */
-const OVERTAKEN_MS_MAX = 1_000;
+/**
+ * Neither does the network hold datagrams back for so long, nor goes an archiver that was replaced
+ * on for so long: what says less all that time is true.
+ */
+const LESS_MS_MIN = 1_000;
 const COMPACT_AT = 1_024;
 
 /** The account of one session at its publisher. */
@@ -59,7 +62,7 @@ export class ArchivedAccount {
   #floor = 1;
   #lost: readonly SequenceRange[] = [];
   #unknown: readonly SequenceRange[] = [];
-  #advancedAtMs = Number.NEGATIVE_INFINITY;
+  #lessSinceMs = Number.NaN;
   #packets: Unarchived[] = [];
   #head = 0;
   #bytes = 0;
@@ -117,16 +120,22 @@ export class ArchivedAccount {
   #take(statement: ArchiveStatement, nowMs: number): StatementOutcome {
     const { through, exactFrom, lost } = statement;
     const before = this.#through;
-    if (through < before && nowMs - this.#advancedAtMs < OVERTAKEN_MS_MAX) return 'stale';
+    if (through < before && !this.#isLessForLong(nowMs)) return 'stale';
+    this.#lessSinceMs = Number.NaN;
     const untold = { first: Math.min(before, through) + 1, last: exactFrom - 1 };
     const unknown = below(this.#unknown, exactFrom);
     this.#unknown = this.#bounded(untold.first <= untold.last ? [...unknown, untold] : unknown);
     this.#lost = this.#bounded([...below(this.#lost, exactFrom), ...lost]);
     this.#through = through;
-    if (through !== before) this.#advancedAtMs = nowMs;
     this.#release();
     if (through === before) return 'nothing_new';
     return through > before ? 'news' : 'back';
+  }
+
+  /** Whether nothing but less has been said for long. */
+  #isLessForLong(nowMs: number): boolean {
+    if (Number.isNaN(this.#lessSinceMs)) this.#lessSinceMs = nowMs;
+    return nowMs - this.#lessSinceMs >= LESS_MS_MIN;
   }
 
   #release(): void {

@@ -30,6 +30,7 @@ import { RepairLatency } from './repair-latency.ts';
 
 /** A deadline met this late means that the process stood still: stopped, suspended, or starved. */
 const ASLEEP_MS_MIN = 1_000;
+const NEVER_MS = Number.POSITIVE_INFINITY;
 
 /** One receiver on one channel. */
 export class Receiver implements Machine {
@@ -55,7 +56,7 @@ export class Receiver implements Machine {
   #events: ReceiverEvent[] = [];
   #eventHead = 0;
   #lastPeer: Peer | undefined;
-  #nextDeadlineMs = Number.POSITIVE_INFINITY;
+  #nextDeadlineMs = NEVER_MS;
   #rejectedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: ReceiverOptions) {
@@ -92,13 +93,20 @@ export class Receiver implements Machine {
 
   /**
    * The archive has this of a session of ours that is followed or has just ended: its publisher is
-   * told, now and again. To be called after the commit, and never before. Nothing unless
-   * `acknowledges` is set.
+   * told, now and again, if `acknowledges` is set. To be called after the commit, never before.
    */
   acknowledge(session: SessionId, news: Acknowledgement, nowMs: number): void {
-    if (this.#acknowledger === undefined) return;
-    this.#acknowledger.acknowledge(session, news, nowMs);
-    this.#wakeAt(this.#acknowledger.nextDeadlineMs);
+    this.#wakeAt(this.#acknowledger?.acknowledge(session, news, nowMs) ?? NEVER_MS);
+  }
+
+  /** Somebody else archives from now on: nothing that was told is repeated. */
+  ceaseToAcknowledge(): void {
+    this.#acknowledger?.forget();
+  }
+
+  /** Whether a session is followed, or remembered to go on where it was left. */
+  knows(session: SessionId): boolean {
+    return this.#followed.has(session) || this.#remembered.resumeOf(session) !== undefined;
   }
 
   /** Sessions being followed. */
@@ -106,18 +114,12 @@ export class Receiver implements Machine {
     return this.#followed.size;
   }
 
-  /**
-   * Sessions that are over and remembered, so that they go on where they were left, or open
-   * nothing.
-   */
+  /** Sessions that are over and remembered: they go on where they were left, or open nothing. */
   get rememberedCount(): number {
     return this.#remembered.count;
   }
 
-  /**
-   * Takes any datagram: nothing in it can do more than move a counter unless it is a packet of
-   * ours.
-   */
+  /** Takes any datagram: unless it is a packet of ours, it can do no more than move a counter. */
   handleDatagram(bytes: Uint8Array, remote: Remote, nowMs: number): void {
     const reader = this.#reader;
     const reason = reader.read(bytes);
@@ -158,8 +160,7 @@ export class Receiver implements Machine {
     }
     if (isAnyOver) this.#retire();
     this.#expireRestored(nowMs);
-    this.#acknowledger?.handleTimeout(nowMs);
-    this.#wakeAt(this.#acknowledger?.nextDeadlineMs ?? Number.POSITIVE_INFINITY);
+    this.#wakeAt(this.#acknowledger?.handleTimeout(nowMs) ?? NEVER_MS);
   }
 
   /** The next datagram to send. */

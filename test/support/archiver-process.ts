@@ -40,13 +40,14 @@ export interface ArchiverProcessOptions {
   /** Settings beside these. */
   readonly config?: Readonly<Record<string, unknown>>;
   readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Starts `backcast archive` and waits until it hears the scene's channel. */
 export async function startArchiverProcess(
   options: ArchiverProcessOptions,
 ): Promise<ArchiverProcess> {
-  const { scene, name, args = [] } = options;
+  const { scene, name, args = [], env = {} } = options;
   const folder = options.home === undefined ? await createTestFolder() : undefined;
   const home = join(options.home ?? folder?.path ?? '', name);
   await mkdir(home, { recursive: true });
@@ -60,7 +61,7 @@ export async function startArchiverProcess(
     ...options.config,
   };
   await writeFile(configFile, JSON.stringify(config));
-  const command = startBackcast(['archive', '--config', configFile, ...args]);
+  const command = startBackcast(['archive', '--config', configFile, ...args], { env });
   const archiver = watch(name, command, folder);
   try {
     await archiver.said(`"channel":"${scene.channel}"`, '"group"');

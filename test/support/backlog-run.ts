@@ -34,8 +34,10 @@ export class BacklogRun {
   readonly disk = new SimulatedDisk();
   readonly stored: PlacedMessage[] = [];
   readonly losses: DeclaredLoss[] = [];
-  readonly full: MessagesLost[] = [];
-  readonly problems: BackcastError[] = [];
+  /** Losses that the backlog has told of. */
+  readonly said: MessagesLost[] = [];
+  /** What was told of the spool: what is wrong, and undefined when it no longer is. */
+  readonly problems: (BackcastError | undefined)[] = [];
   readonly #limits: RunLimits;
   readonly #archived = new Map<SessionId, SessionProgress>();
   readonly #heard = new Map<SessionId, number>();
@@ -127,6 +129,13 @@ export class BacklogRun {
     await this.#boot();
   }
 
+  /** The process is killed; while none runs, `spoil` is done to the disk; another begins. */
+  async damage(spoil: (disk: SimulatedDisk) => void): Promise<void> {
+    this.disk.halt();
+    spoil(this.disk);
+    await this.#boot();
+  }
+
   /** A graceful stop without the database, and another process. */
   async restart(): Promise<void> {
     await this.#backlog.close();
@@ -201,7 +210,8 @@ export class BacklogRun {
     });
     const { fileBytes, filesMax } = this.#limits;
     Object.assign(this.disk.faults, { failWrite: false, failSync: false });
-    const spool = await Spool.open({ storage: this.disk.mount(), fileBytes, filesMax });
+    const options = { storage: this.disk.mount(), fileBytes, filesMax };
+    const spool = await Spool.open(options).catch(() => Spool.unopened(options));
     this.#backlog = await Backlog.open({
       ...this.#limits,
       framing: 'native',
@@ -212,8 +222,8 @@ export class BacklogRun {
         sessions.flatMap((session) => this.#archived.get(session) ?? []),
       memoryBytesMax: 20_000,
       nowMs: () => this.#nowMs,
-      onFull: (loss) => this.full.push(loss),
-      onProblem: (problem) => this.problems.push(problem),
+      onLoss: (loss) => this.said.push(loss),
+      onSpool: (problem) => this.problems.push(problem),
       recentBytesMax: () => 2_000,
       onWork: () => undefined,
       onHealing: () => assert.fail('nobody else writes'),

@@ -11,6 +11,7 @@ import type { ChannelPublisher } from '#client/mod.ts';
 import { type ArchiverProcess, startArchiverProcess } from './watched-archiver.ts';
 import { type Scene, setScene } from './archiving.ts';
 import { type Gate, startDatabaseGate } from './gate.ts';
+import type { Restart } from './figures.ts';
 import { createTestFolder } from './folder.ts';
 import { judge, type Judgement, publishedBy } from './judgement.ts';
 import { publishLabelled } from './labelled-messages.ts';
@@ -31,8 +32,8 @@ export interface CrashPoint {
 export interface CrashRun extends Judgement {
   /** Whether the point was reached, and the archiver killed there. */
   readonly isKilled: boolean;
-  /** From the start of the next archiver until it had archived all; undefined without a kill. */
-  readonly catchUpMs: number | undefined;
+  /** How the next archiver did; undefined without a kill. */
+  readonly restart: Restart | undefined;
 }
 
 const HOOKS = pathToFileURL(fileURLToPath(new URL('crash-hooks.ts', import.meta.url))).href;
@@ -101,17 +102,19 @@ async function runScenario(env: Readonly<Record<string, string>>): Promise<Crash
   };
   await using archiver = await startArchiverProcess({ ...settings, env: hooks });
   const isKilled = !(await live({ scene, gate, archiver, publishers: [late, steady] }));
-  let catchUpMs: number | undefined;
+  let restart: Restart | undefined;
   if (isKilled) {
     await using next = await startArchiverProcess(settings);
+    assert.ok(await next.records(scene.channel), next.said.join('\n'));
+    const recordsMs = performance.now() - next.startedAtMs;
     await scene.accounted(late.lastSequence + steady.lastSequence);
-    catchUpMs = performance.now() - next.startedAtMs;
+    restart = { recordsMs, caughtUpMs: performance.now() - next.startedAtMs };
     await publish([late, steady], 1, LATER_BYTES);
     await scene.accounted(late.lastSequence + steady.lastSequence);
     assert.equal(await next.stop(), 0, next.said.join('\n'));
   }
   const judgement = await judge(scene, [publishedBy(late, EARLY_MESSAGES), publishedBy(steady)]);
-  return { ...judgement, isKilled, catchUpMs };
+  return { ...judgement, isKilled, restart };
 }
 
 /** The life of one archiver. Says whether it lived to its end; all is published either way. */

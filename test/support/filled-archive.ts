@@ -113,7 +113,12 @@ class Filling {
       else await this.#loss(delivery);
     }
     for (const [session, range] of this.#sessions) await this.#session(session, range);
-    await this.#insert('leases', { epoch: 1, head: this.#head, expires_at: instant(instantAt(0)) });
+    await this.#insert('leases', {
+      commits: 0,
+      epoch: 1,
+      head: this.#head,
+      expires_at: instant(instantAt(0)),
+    });
     await this.#client.query(BOUNDS, [this.#channelId]);
   }
 

@@ -8,6 +8,7 @@ import { type Random, randomBelow, seededRandom } from '#base/mod.ts';
 import { type ArchiverProcess, startArchiverProcess } from './watched-archiver.ts';
 import { type Scene, setScene } from './archiving.ts';
 import { type Gate, startDatabaseGate } from './gate.ts';
+import type { Restart } from './figures.ts';
 import { createTestFolder } from './folder.ts';
 import { judge, publishedBy } from './judgement.ts';
 import { startTraffic } from './steady-traffic.ts';
@@ -25,8 +26,8 @@ export interface KillRoundsOptions {
 export interface KillRounds {
   readonly killCount: number;
   readonly messageCount: number;
-  /** From the start of each next archiver until it had archived all published by then. */
-  readonly catchUpsMs: readonly number[];
+  /** How each next archiver did. */
+  readonly restarts: readonly Restart[];
 }
 
 const PAYLOAD_BYTES = 200;
@@ -59,7 +60,7 @@ export async function killRounds(options: KillRoundsOptions): Promise<KillRounds
   const payloadBytes = PAYLOAD_BYTES;
   await using traffic = startTraffic([first, second], { messagesPerSec, payloadBytes });
   await using running = new Running(await start());
-  const catchUpsMs: number[] = [];
+  const restarts: Restart[] = [];
   for (let round = 1; round <= rounds; round += 1) {
     const moment = MOMENTS[randomBelow(stage.random, MOMENTS.length)] ?? 'well';
     try {
@@ -70,11 +71,11 @@ export async function killRounds(options: KillRoundsOptions): Promise<KillRounds
       await running.archiver.records(scene.channel);
       const recordsMs = performance.now() - startedAtMs;
       await scene.accounted(dueCount);
-      const catchUpMs = performance.now() - startedAtMs;
-      catchUpsMs.push(catchUpMs);
+      const caughtUpMs = performance.now() - startedAtMs;
+      restarts.push({ recordsMs, caughtUpMs });
       const { lostCount } = await scene.audited();
       assert.equal(lostCount, 0);
-      const told = [recordsMs, catchUpMs].map((ms) => `${Math.round(ms)} ms`);
+      const told = [recordsMs, caughtUpMs].map((ms) => `${Math.round(ms)} ms`);
       onRound?.(`${round} killed while ${moment}: records and caught up after ${told.join(', ')}`);
     } catch (cause) {
       const said = running.archiver.said.join('\n');
@@ -85,7 +86,7 @@ export async function killRounds(options: KillRoundsOptions): Promise<KillRounds
   await scene.accounted(traffic.publishedCount);
   assert.equal(await running.archiver.stop(), 0);
   const { storedCount } = await judge(scene, [publishedBy(first), publishedBy(second)]);
-  return { killCount: running.killCount, messageCount: storedCount, catchUpsMs };
+  return { killCount: running.killCount, messageCount: storedCount, restarts };
 }
 
 /** The archiver of the moment. */

@@ -69,6 +69,8 @@ export async function runOutage(options: OutageOptions): Promise<OutageResult> {
   const spoolBytesMost = await beAway(stage, options);
   await server.restart();
   const drain = await measureDrain(stage, messagesPerSec);
+  const drained = Math.round(drain.drainedPerSec);
+  options.onSample?.(`drained in ${Math.round(drain.drainMs)} ms, ${drained} messages a second`);
   await traffic.stop();
   await scene.accounted(traffic.publishedCount);
   const residentBytesMost = await archiver.residentBytesMost();
@@ -100,14 +102,23 @@ async function beAway({ archiver, traffic }: Stage, options: OutageOptions): Pro
   return spoolBytesMost;
 }
 
-/** From the first commit after the outage until the archive is a second behind the publisher. */
+/** From just before the first commit until the archive is a second behind the publisher. */
 async function measureDrain(
   { scene, traffic }: Stage,
   messagesPerSec: number,
 ): Promise<Pick<OutageResult, 'drainMs' | 'drainedPerSec'>> {
   const backAtMs = performance.now();
-  const before = await headOf(scene);
-  const first = await until('archiving goes on', () => moved(scene, before), DRAIN_MS_MAX);
+  let first = await headOf(scene);
+  await until(
+    'archiving goes on',
+    async () => {
+      const head = await headOf(scene);
+      if (head.position > first.position) return true;
+      first = head;
+      return false;
+    },
+    DRAIN_MS_MAX,
+  );
   const isDrained = async (): Promise<Head | false> => {
     const head = await headOf(scene);
     return traffic.publishedCount - head.position <= messagesPerSec && head;
@@ -126,11 +137,6 @@ interface Head {
 async function headOf({ database }: Scene): Promise<Head> {
   const { head } = await database.selectFrom('leases').select('head').executeTakeFirstOrThrow();
   return { position: head, atMs: performance.now() };
-}
-
-async function moved(scene: Scene, before: Head): Promise<Head | false> {
-  const head = await headOf(scene);
-  return head.position > before.position && head;
 }
 
 /** `bytes` for people. */

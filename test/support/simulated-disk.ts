@@ -18,6 +18,12 @@ export interface DiskFaults {
   /** The next write or sync fails. */
   failWrite: boolean;
   failSync: boolean;
+  /** Every write and every sync fails. */
+  failAll: boolean;
+  /** The folder cannot be listed. */
+  unlisted: boolean;
+  /** A file that cannot be read, of which nothing is given. */
+  unreadable: string | undefined;
   /** Bytes that files may take together. */
   bytesMax: number;
 }
@@ -27,6 +33,9 @@ export class SimulatedDisk {
   readonly faults: DiskFaults = {
     failWrite: false,
     failSync: false,
+    failAll: false,
+    unlisted: false,
+    unreadable: undefined,
     bytesMax: Number.POSITIVE_INFINITY,
   };
   readonly #files = new Map<string, StoredFile>();
@@ -49,6 +58,12 @@ export class SimulatedDisk {
       file.written = after;
       file.synced = Buffer.from(after);
     }
+  }
+
+  /** The process that uses the disk is killed, and what it wrote stays. */
+  halt(): void {
+    this.#bootCount += 1;
+    for (const file of this.#files.values()) file.synced = Buffer.from(file.written);
   }
 
   /** Turns one bit of a file that nobody writes at the moment. */
@@ -83,9 +98,10 @@ export class SimulatedDisk {
     };
     return {
       prepare: () => now(() => undefined),
-      list: () => now(() => this.names),
+      lock: () => now(() => new AsyncDisposableStack()),
+      list: () => now(() => this.#list()),
       read: (name, start, bytesMax) => {
-        return now(() => Buffer.from(this.#get(name).written.subarray(start, start + bytesMax)));
+        return now(() => this.#read(name, start, bytesMax));
       },
       create: async (name, fileBytes) => {
         await now(() => this.#create(name, fileBytes));
@@ -98,14 +114,25 @@ export class SimulatedDisk {
     };
   }
 
+  #list(): string[] {
+    if (this.faults.unlisted) throw diskError('EACCES');
+    return this.names;
+  }
+
+  #read(name: string, start: number, bytesMax: number): Buffer {
+    if (name === this.faults.unreadable) throw diskError('EIO');
+    return Buffer.from(this.#get(name).written.subarray(start, start + bytesMax));
+  }
+
   #create(name: string, fileBytes: number): void {
     const usedBytes = [...this.#files.values()].reduce((sum, it) => sum + it.written.length, 0);
+    if (this.faults.failAll) throw diskError('EIO');
     if (usedBytes + fileBytes > this.faults.bytesMax) throw diskError('ENOSPC');
     this.#files.set(name, { written: Buffer.alloc(fileBytes), synced: Buffer.alloc(fileBytes) });
   }
 
   #write(file: StoredFile, bytes: Uint8Array, start: number): void {
-    const hasFailed = this.faults.failWrite;
+    const hasFailed = this.faults.failWrite || this.faults.failAll;
     this.faults.failWrite = false;
     const done = hasFailed ? bytes.subarray(0, bytes.length >> 1) : bytes;
     file.written.set(done, start);
@@ -113,7 +140,7 @@ export class SimulatedDisk {
   }
 
   #persist(file: StoredFile): void {
-    const hasFailed = this.faults.failSync;
+    const hasFailed = this.faults.failSync || this.faults.failAll;
     this.faults.failSync = false;
     if (hasFailed) throw diskError('EIO');
     file.synced = Buffer.from(file.written);

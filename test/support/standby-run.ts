@@ -172,8 +172,8 @@ class ModelArchiver {
       memoryBytesMax: limits.hasSpool ? 20_000 : 100_000,
       recentBytesMax: () => limits.recentBytesMax,
       nowMs: () => this.#run.nowMs,
-      onFull: () => assert.fail('there is room'),
-      onProblem: (problem) => assert.fail(problem),
+      onLoss: (loss) => assert.notEqual(loss.cause, 'spool_full', 'there is room'),
+      onSpool: (problem) => assert.equal(problem, undefined),
       onWork: () => undefined,
       onHealing: (messages, heardAtUs) => this.#offering.add(messages, heardAtUs),
     });

@@ -16,6 +16,7 @@ import { type MetricDescription, publisherFamilies } from '#multicast/metrics/mo
 import { TRANSPORT_COUNTERS, type TransportCounters } from '#multicast/udp/mod.ts';
 import {
   archiverFamilies,
+  compactionFamilies,
   newRetentionCounters,
   type RecorderCounters,
   retentionFamilies,
@@ -30,6 +31,7 @@ const TABLE = /(<!-- metrics: [^\n]* -->\n)([^]*?)(<!-- \/metrics -->)/;
 const METRICS: readonly MetricDescription[] = [
   ...publisherFamilies({}),
   ...archiverFamilies({}, 'durable'),
+  ...compactionFamilies(undefined),
   ...retentionFamilies(newRetentionCounters()),
   ...countRequests(fastify())(),
 ].map(({ metric }) => metric);
@@ -120,7 +122,10 @@ test('names say what they are, once', () => {
   const names = METRICS.map(({ name }) => name);
   assert.equal(new Set(names).size, names.length);
   for (const { name, type, unit, sentence } of METRICS) {
-    assert.match(name, /^backcast_(api|archiver|publisher|receiver|transport)_[a-z]+(_[a-z]+)*$/);
+    assert.match(
+      name,
+      /^backcast_(api|archiver|compaction|publisher|receiver|transport)_[a-z]+(_[a-z]+)*$/,
+    );
     if (type === 'counter') assert.ok(name.endsWith(`_${unit}_total`), name);
     else assert.doesNotMatch(name, /_total$/);
     assert.match(sentence, /^[A-Z0-9].+\.$/);
@@ -134,6 +139,7 @@ test('/metrics has every metric of an archiver and its API, and no other', async
     logger: silentLogger,
     collectMetrics: () => [
       ...archiverFamilies({ orders: countedChannel() }, 'durable'),
+      ...compactionFamilies(undefined),
       ...retentionFamilies(newRetentionCounters()),
     ],
   });

@@ -4,6 +4,7 @@ import { sql } from 'kysely';
 import { BackcastError } from '#base/mod.ts';
 import { Appender, connectDedicated, migrateToLatest, openDatabase } from '#archive/mod.ts';
 import { batchOf, openTestDatabase } from '#test/support/archive.ts';
+import { startCuttingProxy } from '#test/support/cutting-proxy.ts';
 import { startDatabaseGate } from '#test/support/gate.ts';
 import { createEmptyDatabase, createTestDatabase, execute } from '#test/support/postgres.ts';
 import { until } from '#test/support/until.ts';
@@ -111,6 +112,31 @@ test('a statement that runs too long is ended by the server', async () => {
   await assert.rejects(sql`SELECT pg_sleep(20)`.execute(opened.database), { code: '57014' });
 });
 
+test('a server that says nothing more is noticed, and its connection is cut', async () => {
+  await using cloned = await createTestDatabase();
+  for (let at = 1; at <= 5; at += 1) {
+    await using proxy = await startCuttingProxy(cloned.url, { harm: 'stall', at });
+    await using opened = openDatabase({
+      url: proxy.url,
+      poolConnectionsMax: 1,
+      applicationName: 'silenced',
+      statementTimeoutMs: 0,
+      silenceMsMax: 300,
+    });
+    const ask = (): Promise<boolean> =>
+      sql`SELECT 1`.execute(opened.database).then(
+        () => true,
+        () => false,
+      );
+    const startedMs = performance.now();
+    const answers = [await ask(), await ask(), await ask()];
+    assert.equal(answers.filter((isAnswered) => !isAnswered).length, 1, `message ${at}`);
+    assert.ok(performance.now() - startedMs < 5_000, `message ${at}`);
+  }
+  const left = `SELECT 1 FROM pg_stat_activity WHERE application_name = 'silenced'`;
+  await until('none is left', async () => (await execute(cloned.url, left)).length === 0);
+});
+
 test('an append to a database without schema says that it must be migrated', async () => {
   await using empty = await createEmptyDatabase();
   await using appender = new Appender({ url: empty.url, applicationName: 'test', holder: 'test' });
@@ -120,7 +146,7 @@ test('an append to a database without schema says that it must be migrated', asy
   assert.match(error.message, /backcast migrate/);
 });
 
-test('a connection that breaks under a statement fails that statement and nothing else', async () => {
+test('a connection that breaks under a statement fails that and nothing else', async () => {
   await using created = await createTestDatabase();
   await using gate = await startDatabaseGate(created.url);
   await using opened = openTestDatabase(gate.url);

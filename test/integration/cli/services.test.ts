@@ -31,11 +31,11 @@ async function refused(
   }
 }
 
-test('a database that is not there is told by every service, without the password', async () => {
+test('a database that is not there is told by who does not wait, without password', async () => {
   await using folder = await createTestFolder();
   const DATABASE_URL = 'postgres://user:geheim@127.0.0.1:1/x';
   const line = /^backcast: (?!.*geheim).*127\.0\.0\.1:1\/x.*\(BACKCAST_DATABASE_UNREACHABLE\)\n$/;
-  await refused({ DATABASE_URL, BACKCAST_HOME: folder.path }, SERVICES, 1, line);
+  await refused({ DATABASE_URL, BACKCAST_HOME: folder.path }, ['serve', 'up'], 1, line);
 });
 
 test('a database URL that is none is a fault of the configuration', async () => {

@@ -104,6 +104,25 @@ test('a killed archiver acknowledges after its restart what it had committed bef
   assert.equal(await published, 1);
 });
 
+test('when another archiver takes over, waits go on, and nothing seems to go back', async () => {
+  await using scene = await setScene();
+  await using first = await scene.startArchiver({ ...ACKNOWLEDGING, holder: 'first' });
+  await using publisher = await scene.openPublisher();
+  await publisher.publish(PAYLOAD, DURABLE);
+  await using _second = await scene.startArchiver({ ...ACKNOWLEDGING, holder: 'second' });
+  const waits: Promise<number>[] = [];
+  for (let count = 0; count < 100; count += 1) {
+    if (count % 10 === 0) await waits[count - 10];
+    waits.push(publisher.publish(PAYLOAD, DURABLE));
+    if (count === 50) void first.stop();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.deepEqual(new Set(await Promise.all(waits)).size, 100);
+  assert.equal(await publisher.publish(PAYLOAD, DURABLE), 102);
+  assert.equal(publisher.counters.archiveWentBack, 0);
+  await scene.audited();
+});
+
 test('no more is published than may be out and not archived', async () => {
   await using scene = await setScene();
   await using publisher = await scene.openPublisher({ unarchivedBytesMax: 10_000, flushMs: 0 });

@@ -105,6 +105,44 @@ test('a channel that comes later is recorded from its first message', async () =
   await assert.rejects(archiver.recording('trades'), { code: 'BACKCAST_CONFIG_INVALID' });
 });
 
+test('a channel that moves is recorded where it was and where it is, by one archiver', async () => {
+  await using scene = await setScene();
+  await using other = await reserveGroup();
+  const moved: ChannelAddress = { ...other, dport: 7_500, framing: 'native' };
+  let address = scene.address;
+  const log = keptLog();
+  await using archiver = await scene.startArchiver({
+    registry: { list: () => Promise.resolve(new Map([[scene.channel, address]])) },
+    discoverEveryMs: 20,
+    acknowledge: ['*'],
+    log,
+  });
+  await using before = await scene.openPublisher();
+  await publishMany(before, 100);
+  address = { ...moved, framing: 'raw' };
+  await until('it is refused', () => log.messages.includes('channel is not heard where it is now'));
+  address = moved;
+  await using behind = await scene.openPublisher({ address: moved });
+  await publishMany(behind, 100);
+  await until('it has moved', () => log.messages.includes('channel has moved'));
+  await publishMany(before, 100);
+  await publishMany(behind, 100);
+  const durable = { until: 'archived', timeoutMs: 20_000 } as const;
+  await Promise.all(
+    [before, behind].map((publisher) => publisher.publish(Buffer.alloc(10), durable)),
+  );
+  address = scene.address;
+  await using back = await scene.openPublisher();
+  await until(
+    'it is back',
+    () => log.messages.filter((it) => it === 'channel has moved').length > 1,
+  );
+  await Promise.all([before, behind, back].map((it) => it.publish(Buffer.alloc(10), durable)));
+  await archiver.stop();
+  const verdict = await scene.audited();
+  assert.deepEqual([verdict.sessionCount, verdict.storedCount, verdict.lostCount], [3, 405, 0]);
+});
+
 test('several channels are spread over two threads, and each is whole', async () => {
   await using scene = await setScene();
   await using resources = new AsyncDisposableStack();

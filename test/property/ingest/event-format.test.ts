@@ -51,10 +51,16 @@ const OTHER = fc.oneof(
   }),
 );
 
+const IDENTITY = fc.record({
+  tsi: fc.stringMatching(/^[0-9a-f]{12}\.[0-9]{1,5}$/),
+  isForeign: fc.boolean(),
+});
+
 test('blocks of messages come back byte for byte', () => {
   fc.assert(
-    fc.property(MESSAGES, NUMBER, (event, heardAtUs) => {
-      const back = readSpooledEvent(writeSpooledEvent({ event, heardAtUs }));
+    fc.property(MESSAGES, NUMBER, IDENTITY, (event, heardAtUs, identity) => {
+      const back = readSpooledEvent(writeSpooledEvent({ event, heardAtUs, identity }));
+      assert.deepEqual(back.identity, { ...identity });
       assert.ok(back.event.kind === 'messages');
       const { bytes, start, end, ...rest } = back.event;
       const { bytes: givenBytes, start: givenStart, end: givenEnd, ...given } = event;
@@ -70,11 +76,12 @@ test('blocks of messages come back byte for byte', () => {
 
 test('everything else comes back as it was', () => {
   fc.assert(
-    fc.property(OTHER, NUMBER, (event, heardAtUs) => {
-      const told: SpooledEvent = { event, heardAtUs };
+    fc.property(OTHER, NUMBER, IDENTITY, (event, heardAtUs, identity) => {
+      const told: SpooledEvent = { event, heardAtUs, identity };
       const back = readSpooledEvent(writeSpooledEvent(told));
       assert.deepEqual({ ...back.event }, { ...event });
       assert.equal(back.heardAtUs, heardAtUs);
+      assert.deepEqual(back.identity, { ...identity });
     }),
   );
 });

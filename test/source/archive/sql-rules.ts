@@ -7,7 +7,8 @@ import { type SqlChunk, sqlIn } from './sql-chunks.ts';
 
 const PARTS = /^(archive|migrations|ingest|replay-api|cli)\//;
 const CALL = /\b(?!in\b|any\b|values\b|and\b|or\b)[a-z_]+\s*\(/i;
-const EXCLUDED = /^(\w+) = (excluded\.\1|(least|greatest)\(\w+\.\1, excluded\.\1\))$/;
+const EXCLUDED =
+  /^(\w+) = (excluded\.\1|\w+\.\1 \+ excluded\.\1|(least|greatest)\(\w+\.\1, excluded\.\1\))$/;
 
 const JOINED_WRITE = new RegExp(
   '\\bUPDATE \\w+( \\w+)?\\s+SET\\b[^;]*\\bFROM\\b' +
@@ -21,7 +22,7 @@ interface Rule {
 
 const RULES: readonly Rule[] = [
   {
-    says: 'an upsert sets columns to excluded values, or to the least or greatest of both',
+    says: 'an upsert sets columns to excluded values, or the sum, least or greatest of both',
     isBroken: (sql) => upserts(sql).some((assignment) => !EXCLUDED.test(assignment)),
   },
   {

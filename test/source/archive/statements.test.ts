@@ -61,7 +61,7 @@ test('nothing is decided by the SQLSTATE of a duplicate row that was copied', ()
 
 const BROKEN: Readonly<Record<string, string>> = {
   'INSERT INTO t (a) VALUES (1) ON CONFLICT (a) DO UPDATE SET b = now()': 'an upsert sets',
-  'INSERT INTO t (a) VALUES (1) ON CONFLICT (a) DO UPDATE SET b = t.b + excluded.b':
+  'INSERT INTO t (a) VALUES (1) ON CONFLICT (a) DO UPDATE SET b = abs(excluded.b)':
     'an upsert sets',
   'UPDATE leases SET head = 1 WHERE channel_id = $1 RETURNING now()': 'RETURNING calls',
   'SELECT 1 FROM leases WHERE head > 0 FOR UPDATE': 'rows are locked',

@@ -48,7 +48,9 @@ export function mayImport(from: Part, to: Part): boolean {
 export function isPure(path: string): boolean {
   if (!path.endsWith('.ts')) return false;
   if (/^(base|multicast\/wire|multicast\/core|archive\/segment)\//.test(path)) return true;
-  return /^(client\/(merge|catch-up)|ingest\/(batcher|session-ledger))[^/]*\.ts$/.test(path);
+  return /^(client\/(merge|catch-up)|ingest\/(batch-losses|batcher|session-ledger))[^/]*\.ts$/.test(
+    path,
+  );
 }
 
 /** Whether the file is a test or serves tests only. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { ArchiveBatch, DeclaredLoss, SessionProgress } from '#archive/mod.ts';
+import type { ArchiveBatch, DeclaredLoss, Heal, SessionProgress } from '#archive/mod.ts';
 import { type SequenceRange, sessionFromWords } from '#base/mod.ts';
 import { ArchivedSessions, LOOKED_UP_LOSSES } from '#ingest/mod.ts';
 import type { Acknowledgement } from '#multicast/core/mod.ts';
@@ -15,7 +15,7 @@ function batch(
   given: {
     readonly lost?: readonly SequenceRange[];
     readonly session?: Partial<SessionProgress>;
-    readonly epoch?: number;
+    readonly healed?: SequenceRange;
   } = {},
 ): ArchiveBatch {
   const losses = (given.lost ?? []).map((range): DeclaredLoss => {
@@ -54,9 +54,13 @@ function batch(
     resumeSqn: watermark,
     ...given.session,
   };
-  const { epoch = 1 } = given;
-  const head = { channelId: 1, epoch, expectedHead: 0 };
-  return { ...head, segments: [segment], sessions: [progress], losses, heals: [], conflicts: [] };
+  const head = { channelId: 1, epoch: 1, expectedHead: 0 };
+  const heals = given.healed === undefined ? [] : [healOf(given.healed)];
+  return { ...head, segments: [segment], sessions: [progress], losses, heals, conflicts: [] };
+}
+
+function healOf({ first, last }: SequenceRange): Heal {
+  return { session: SESSION, firstSequence: first, lastSequence: last, by: 'other' };
 }
 
 function newSessions() {
@@ -135,11 +139,31 @@ test('of as many losses as were looked up, there may be older ones', () => {
   assert.deepEqual(archived, { through: 400, exactFrom: 100, lost: [{ first: 100, last: 115 }] });
 });
 
-test('under another epoch nothing that was known before counts', () => {
+test('with a new term nothing that was known counts, and open sessions are looked up', () => {
   const { sessions, told } = newSessions();
+  const { sessions: archived } = batch(1, 10);
   sessions.committed(batch(1, 10));
+  assert.equal(told().length, 1);
+  sessions.begin(archived);
+  assert.equal(sessions.unknown, SESSION);
+  sessions.committed(batch(11, 20));
+  assert.deepEqual(told(), []);
+  sessions.learn(SESSION, [{ first: 5, last: 5 }]);
+  assert.deepEqual(told(), [{ through: 20, exactFrom: 1, lost: [{ first: 5, last: 5 }] }]);
+});
+
+test('what is healed is archived, and a heal of the first message is no beginning', () => {
+  const { sessions, told } = newSessions();
+  sessions.committed(batch(1, 20, { lost: [{ first: 4, last: 9 }] }));
   told();
-  sessions.committed(batch(31, 40, { epoch: 2 }));
+  sessions.committed(batch(6, 20, { healed: { first: 6, last: 7 } }));
+  const lost = [
+    { first: 4, last: 5 },
+    { first: 8, last: 9 },
+  ];
+  assert.deepEqual(told().at(-1), { through: 20, exactFrom: 1, lost });
+  sessions.begin([]);
+  sessions.committed(batch(1, 20, { healed: { first: 1, last: 1 } }));
   assert.deepEqual([told(), sessions.unknown], [[], SESSION]);
 });
 
@@ -149,7 +173,8 @@ test('a session that is over is told and forgotten; a foreign or empty one is no
   assert.equal(told().length, 1);
   sessions.committed(batch(11, 20));
   assert.equal(sessions.unknown, SESSION);
-  sessions.committed(batch(1, 10, { epoch: 2, session: { isForeign: true } }));
-  sessions.committed(batch(1, 0, { epoch: 2 }));
+  sessions.begin([]);
+  sessions.committed(batch(1, 10, { session: { isForeign: true } }));
+  sessions.committed(batch(1, 0));
   assert.deepEqual([told(), sessions.unknown], [[], undefined]);
 });

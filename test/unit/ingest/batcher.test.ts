@@ -43,6 +43,31 @@ function bytesOf(...payloads: readonly string[]): Uint8Array[] {
   return payloads.map((payload) => Buffer.from(payload));
 }
 
+test('neighbouring losses of a full spool are one loss, as long as nothing is between', () => {
+  const batcher = newBatcher();
+  opened(batcher);
+  opened(batcher, SESSION_B);
+  const tell = (session: SessionId, first: number, last: number): void => {
+    batcher.handleEvent({ ...lost(session, first, last), cause: 'spool_full' }, 0, WALL_US + first);
+  };
+  tell(SESSION_A, 1, 2);
+  tell(SESSION_B, 1, 1);
+  tell(SESSION_A, 3, 7);
+  tell(SESSION_B, 2, 2);
+  batcher.handleEvent(delivered(SESSION_B, 3, bytesOf('b')), 0, WALL_US);
+  tell(SESSION_A, 8, 8);
+  batcher.handleEvent(lost(SESSION_B, 4, 4), 0, WALL_US);
+  batcher.handleEvent(lost(SESSION_B, 5, 5), 0, WALL_US);
+  const losses = batcher.pollBatch(20)?.losses ?? [];
+  assert.deepEqual(
+    losses.map(({ session, firstSequence, lastSequence }) => {
+      return `${session.slice(-2)} ${firstSequence}-${lastSequence}`;
+    }),
+    ['01 1-7', 'ff 1-2', '01 8-8', 'ff 4-4', 'ff 5-5'],
+  );
+  assert.equal(losses[0]?.detectedAtUs, WALL_US + 1);
+});
+
 test('positions go on behind the head, whichever session a message is from', () => {
   const batcher = newBatcher();
   opened(batcher);

@@ -98,6 +98,16 @@ test('a session that has ended is acknowledged while its publisher may linger', 
   assert.deepEqual(acks(receiver, 90_000), []);
 });
 
+test('who no longer archives repeats nothing', () => {
+  const receiver = heardReceiver(FIRST, SPM);
+  receiver.acknowledge(SESSION_ID, news(1), 0);
+  assert.equal(acks(receiver, 100).length, 1);
+  receiver.ceaseToAcknowledge();
+  assert.deepEqual(acks(receiver, 50_000), []);
+  receiver.acknowledge(SESSION_ID, news(3), 50_000);
+  assert.deepEqual(acks(receiver, 50_100), [[50_000, 3]]);
+});
+
 test('on a channel that requires authentication it carries a tag', () => {
   const authenticator = newAuthenticator();
   const receiver = newReceiver({ acknowledges: true, address: SEALED_CHANNEL, authenticator });

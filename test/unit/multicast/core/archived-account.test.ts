@@ -45,21 +45,26 @@ test('one that was overtaken changes nothing', () => {
   const publisher = sentPublisher(9);
   hear(publisher, 1_000, ack({ through: 8, lost: [{ first: 8, last: 8 }] }));
   kinds(publisher);
-  hear(publisher, 1_999, ack({ through: 5 }));
+  hear(publisher, 5_000, ack({ through: 5 }));
   assert.equal(believed(publisher), 'aaaaaaalp');
   assert.deepEqual(kinds(publisher), []);
   const { acksReceived, acksStale, archiveWentBack } = publisher.counters;
   assert.deepEqual([acksReceived, acksStale, archiveWentBack], [2, 1, 0]);
 });
 
-test('an archive that has less for longer than that has gone back', () => {
+test('an archive that has had nothing but less for a second has gone back', () => {
   const publisher = sentPublisher(9);
   hear(publisher, 1_000, ack({ through: 8 }));
-  kinds(publisher);
-  hear(publisher, 2_000, ack({ through: 5 }));
+  hear(publisher, 9_000, ack({ through: 5 }));
+  hear(publisher, 9_500, ack({ through: 8 }));
+  hear(publisher, 10_400, ack({ through: 5 }));
+  hear(publisher, 11_399, ack({ through: 5 }));
+  assert.deepEqual(kinds(publisher), ['archived']);
+  assert.equal(believed(publisher), 'aaaaaaaap');
+  hear(publisher, 11_400, ack({ through: 5 }));
   assert.equal(believed(publisher), 'aaaaapppp');
   assert.deepEqual(kinds(publisher), ['archive_went_back']);
-  hear(publisher, 2_001, ack({ through: 9, lost: [{ first: 6, last: 6 }] }));
+  hear(publisher, 11_401, ack({ through: 9, lost: [{ first: 6, last: 6 }] }));
   assert.equal(believed(publisher), 'aaaaalaaa');
   assert.equal(publisher.counters.archiveWentBack, 1);
 });
