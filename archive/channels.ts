@@ -101,6 +101,26 @@ export async function findSessions(
   }
 }
 
+/** The sessions of foreign sources of a channel with these TSIs that are not over. */
+export async function findForeignSessions(
+  database: ArchiveDatabase,
+  channelId: number,
+  tsis: readonly string[],
+): Promise<SessionProgress[]> {
+  if (tsis.length === 0) return [];
+  try {
+    const found = await selectProgress(database)
+      .where('channel_id', '=', channelId)
+      .where('is_foreign', '=', true)
+      .where('state', '=', 'open')
+      .where('tsi', 'in', [...tsis])
+      .execute();
+    return found.map(toProgress);
+  } catch (error) {
+    throw toDatabaseError(error, `looking for foreign sessions of channel ${channelId}`);
+  }
+}
+
 /** The same for sessions of many channels, each with its channel. */
 export async function readProgress(
   database: ArchiveDatabase,

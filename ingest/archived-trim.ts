@@ -83,6 +83,11 @@ export class ArchivedTrim {
     return through;
   }
 
+  /** Whether the archive was seen to have this session. */
+  isArchived(session: SessionId): boolean {
+    return this.#archived.has(session);
+  }
+
   /** Offers what was heard, if part of it is declared lost. */
   offer(event: ReceiverEvent, heardAtUs: number): void {
     if (event.kind !== 'messages') return;

@@ -16,6 +16,7 @@ import type { ReceiverEvent } from '#multicast/core/mod.ts';
 import { ArchivedTrim } from './archived-trim.ts';
 import type { ArchivedState, BacklogOptions, HeardSessions } from './backlog-options.ts';
 import type { Batcher } from './batcher.ts';
+import { ForeignNames } from './foreign-names.ts';
 import { HeardQueue } from './heard-queue.ts';
 import { type KeptEvent, messagesIn } from './kept-events.ts';
 import { RecentEvents } from './recent-events.ts';
@@ -31,6 +32,8 @@ const DECLARE_AFTER_MS = 500;
 
 /** The backlog of one channel. */
 export class Backlog {
+  /** What foreign sources are called. */
+  readonly foreign: ForeignNames;
   readonly #options: BacklogOptions;
   readonly #queue: HeardQueue;
   readonly #recent = new RecentEvents();
@@ -57,6 +60,12 @@ export class Backlog {
       queue: this.#queue,
       drain: this.#drain,
       recent: this.#recent,
+    });
+    this.foreign = new ForeignNames({
+      heard: () => this.#heard,
+      keptSessions: () => this.keptSessions(),
+      isArchived: (session) => this.#trimming.isArchived(session),
+      places: [this.#queue, this.#recent, this.#drain].filter((it) => it !== undefined),
     });
   }
 
@@ -126,14 +135,9 @@ export class Backlog {
     return Math.max(this.archivedPosition, this.isSpoolUsable ? durable : 0);
   }
 
-  /** The sessions of which something is kept that is not archived yet, as far as is known. */
-  keptSessions(): ReadonlySet<SessionId> {
-    return this.#queue.sessions();
-  }
-
-  /** Those, and the ones of which something would be told again if the archive went back. */
-  rememberedSessions(): ReadonlySet<SessionId> {
-    return this.keptSessions().union(this.#recent.sessions());
+  /** The sessions of which something is kept; `isAll`: or would be, if the archive went back. */
+  keptSessions(isAll = false): ReadonlySet<SessionId> {
+    return isAll ? this.#queue.sessions().union(this.#recent.sessions()) : this.#queue.sessions();
   }
 
   /** The archive knows this session. */
@@ -144,20 +148,19 @@ export class Backlog {
 
   /**
    * From now on `batcher` is told: first what is kept, of which only what it does not know. It has
-   * to know all `rememberedSessions` that the archive has. `isOpening`: nothing has happened since
+   * to know all `keptSessions` that the archive has. `isOpening`: nothing has happened since
    * this backlog was opened, with what the batcher knows.
    */
   lead(batcher: Batcher, isOpening = false): void {
-    const { framing, directBytesMax, spool } = this.#options;
+    const { spool } = this.#options;
     const drain = this.#drain;
     if (!isOpening) drain?.rewind();
     this.#queue.kept.markUntold();
     const teller = new Teller({
+      ...this.#options,
       batcher,
       queue: this.#queue,
       drain,
-      framing,
-      directBytesMax,
       isRebased: !isOpening,
       recent: isOpening ? [] : this.#recent.all(),
       spoolNumber: isOpening ? this.#archivedThrough : (spool?.firstNumber ?? 1) - 1,
@@ -184,13 +187,14 @@ export class Backlog {
   }
 
   /** Takes what a receiver tells. Message bytes must not change any more. */
-  handleEvent(event: ReceiverEvent, nowMs: number, wallClockUs: number): void {
+  handleEvent(given: ReceiverEvent, nowMs: number, wallClockUs: number): void {
+    const event = this.foreign.named(given);
     const identity = event.kind === 'opened' ? event : this.sessions.find(event.session);
     const heard = { event, heardAtUs: wallClockUs, identity };
     const teller = this.#teller;
     if (teller === undefined || this.#isBusy(teller)) return this.#keepUntold(heard, nowMs);
     teller.tellAtOnce(this.#queue.number(heard), nowMs);
-    if (this.isSpoolUsable && this.#isLate(teller, nowMs)) this.#startSpooling();
+    if (this.isSpoolUsable && teller.isLate(nowMs)) this.#startSpooling();
   }
 
   /** Lets time pass; to be called a few times a second. */
@@ -200,7 +204,7 @@ export class Backlog {
     const teller = this.#teller;
     if (teller === undefined ? this.#queue.isSpooling : this.#isBusy(teller)) this.#work();
     else if (this.#queue.isRetryDue) this.#work();
-    else if (teller !== undefined && this.#isLate(teller, nowMs)) this.#startSpooling();
+    else if (teller !== undefined && teller.isLate(nowMs)) this.#startSpooling();
   }
 
   /** The batcher's batch was committed. */
@@ -244,10 +248,6 @@ export class Backlog {
   #isBusy(teller: Teller): boolean {
     const hasOnlyMemory = this.#queue.waitsForSpool && !teller.hasRoom;
     return this.#queue.isSpooling || teller.hasUntold || hasOnlyMemory;
-  }
-
-  #isLate({ batcher, hasRoom }: Teller, nowMs: number): boolean {
-    return !hasRoom || nowMs - batcher.waitingSinceMs >= this.#options.waitMsMax;
   }
 
   async #recover(): Promise<void> {

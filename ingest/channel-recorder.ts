@@ -22,6 +22,7 @@ import type { Backlog } from './backlog.ts';
 import type { ArchivedState } from './backlog-options.ts';
 import { Batcher } from './batcher.ts';
 import { ChannelEars } from './channel-ears.ts';
+import type { ForeignNames } from './foreign-names.ts';
 import { HealOffering } from './heal-offering.ts';
 import type { HealedBlock } from './healing.ts';
 import { LossLookup } from './loss-lookup.ts';
@@ -96,6 +97,7 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
       onLoss: (loss) => options.onSession(loss),
       onSpool: (problem) => options.onSpool(problem),
     });
+    backlog.foreign.adopt(sessions);
     await using opened = new AsyncDisposableStack();
     opened.defer(() => backlog.close());
     const recorder = new ChannelRecorder(options, backlog, offering);
@@ -157,14 +159,9 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
     return this.#archivedCommits;
   }
 
-  /** The sessions of which something is kept. */
-  keptSessions(): ReadonlySet<SessionId> {
-    return this.#backlog.keptSessions();
-  }
-
-  /** Those, and the ones of which something would be told again if the archive went back. */
-  rememberedSessions(): ReadonlySet<SessionId> {
-    return this.#backlog.rememberedSessions();
+  /** The sessions of which something is kept; `isAll`: or would be, if the archive went back. */
+  keptSessions(isAll = false): ReadonlySet<SessionId> {
+    return this.#backlog.keptSessions(isAll);
   }
 
   /** What was declared lost and is here. */
@@ -197,6 +194,11 @@ export class ChannelRecorder implements BatchSource, AsyncDisposable {
   /** How long nothing of the channel was heard; about. */
   silentMs(): number {
     return monotonicMs() - this.#heardAtMs;
+  }
+
+  /** What foreign sources are called. */
+  get foreign(): ForeignNames {
+    return this.#backlog.foreign;
   }
 
   /** On standby: another has archived this much. */

@@ -112,6 +112,12 @@ export class HeardQueue {
     return this.kept.sessions().union(this.spans.sessions());
   }
 
+  /** What is told of `from` is told of `to`. */
+  rename(from: SessionId, to: SessionId): void {
+    this.kept.rename(from, to);
+    this.spans.rename(from, to);
+  }
+
   /** What was heard, ready to be kept. */
   number({ event, heardAtUs, identity }: SpooledEvent): KeptEvent {
     this.#ordinal += 1;

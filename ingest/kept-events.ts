@@ -117,6 +117,14 @@ export class KeptEvents {
     return taken;
   }
 
+  /** What is told of `from` is told of `to`. */
+  rename(from: SessionId, to: SessionId): void {
+    this.#events = this.#events.map((kept) => {
+      const { event } = kept;
+      return event.session === from ? { ...kept, event: { ...event, session: to } } : kept;
+    });
+  }
+
   /** None of them is in a spool. */
   forgetNumbers(): void {
     for (const kept of this.#events) kept.spoolNumber = 0;

@@ -3,7 +3,7 @@
 // are not, takes them when they are free, and lets what the others declared lost be healed.
 //
 //   standby ──► leading   the lease was given back, has ended, or its holder is gone or deaf
-//   leading ──► standby   the lease was taken, or the archive has gone back, or another is to write
+//   leading ──► standby   the lease was taken, the archive has gone back, or another is to write
 //
 // What it reads is a hint, always too old. Whether this archiver may write is decided by the row of
 // the lease, in the transaction that writes (archive/append).
@@ -14,6 +14,7 @@ import {
   type ArchiveDatabase,
   type ChannelState,
   endWriter,
+  findForeignSessions,
   findOffered,
   findSessions,
   findUnclaimed,
@@ -168,6 +169,7 @@ export class Leadership {
     for (const place of standing) {
       const state = byId.get(place.channelId);
       if (state === undefined || place.epoch !== undefined) continue;
+      await this.#adoptForeign(place);
       if (state.head >= place.seenPosition) place.recorder.handleArchived(state);
       place.seenPosition = state.head;
       const takeover = this.#judge(place, state, unclaimed);
@@ -220,6 +222,7 @@ export class Leadership {
     const { epoch, head, commits } = result;
     place.usedEpoch = epoch;
     place.seenPosition = Math.min(place.seenPosition, head);
+    await this.#adoptForeign(place);
     await this.#catchUp(place);
     const sessions = await this.#sessionsOf(place);
     if (this.#stopping.signal.aborted) return;
@@ -230,6 +233,13 @@ export class Leadership {
     recorder.lead({ epoch, head, commits, sessions });
     this.#options.onRole(place);
     log('info', 'recording', { channel, head, epoch, after: state.holder ?? undefined });
+  }
+
+  /** A foreign source has the session in the archive that the first to write it made up. */
+  async #adoptForeign({ channelId, recorder }: Place): Promise<void> {
+    const tsis = recorder.foreign.strangers().map(({ tsi }) => tsi);
+    if (tsis.length === 0) return;
+    recorder.foreign.adopt(await findForeignSessions(this.#options.database, channelId, tsis));
   }
 
   /** Nobody else writes any more: what they declared lost to the end is compared. */
@@ -243,7 +253,7 @@ export class Leadership {
     const { database } = this.#options;
     const sessions = await loadSessions(database, channelId);
     const loaded = new Set(sessions.map(({ session }) => session));
-    const others = [...recorder.rememberedSessions()].filter((session) => !loaded.has(session));
+    const others = [...recorder.keptSessions(true)].filter((session) => !loaded.has(session));
     return [...(await findSessions(database, channelId, others)), ...sessions];
   }
 

@@ -44,6 +44,14 @@ export class RecentEvents {
     return this.#events.slice(this.#head).filter((it) => it !== undefined);
   }
 
+  /** What is told of `from` is told of `to`. */
+  rename(from: SessionId, to: SessionId): void {
+    this.#events = this.#events.map((recent) => {
+      const isIt = recent?.event.session === from;
+      return isIt ? { ...recent, event: { ...recent.event, session: to } } : recent;
+    });
+  }
+
   /** Takes what was kept, if it is a range; `spoolBefore`: the spool's last entry before it. */
   push({ event, heardAtUs, spoolNumber }: KeptEvent, spoolBefore: number, nowMs: number): void {
     if (event.kind !== 'messages' && event.kind !== 'lost') return;

@@ -56,6 +56,16 @@ export class SessionLedger {
     return copy;
   }
 
+  /** What is known of `from` is known of `to` from now on, which the archive calls it. */
+  rename(from: SessionId, to: SessionId): void {
+    const known = this.#knownOf(from);
+    known.progress.session = to;
+    this.#sessions.delete(from);
+    this.#sessions.set(to, known);
+    this.#foreign.set(known.progress.tsi, to);
+    if (this.#settled.delete(from)) this.#settled.add(to);
+  }
+
   /** What is known of every session. */
   all(): SessionProgress[] {
     return [...this.#sessions.values()].map(({ progress }) => progress);

@@ -25,6 +25,8 @@ export class SpoolDrain {
   readonly #spool: Spool;
   readonly #framing: Framing;
   readonly #findSessions: (sessions: readonly SessionId[]) => Promise<readonly SessionProgress[]>;
+  /** Sessions that have another name in the archive than in the spool. */
+  readonly #names = new Map<SessionId, SessionId>();
   #ready: FoundEvent[] = [];
   #readyAfter = 0;
   #hasLost = false;
@@ -40,6 +42,12 @@ export class SpoolDrain {
     this.#spool = spool;
     this.#framing = framing;
     this.#findSessions = findSessions;
+  }
+
+  /** What the spool has of `from` is of `to`. */
+  rename(from: SessionId, to: SessionId): void {
+    this.#names.set(from, to);
+    this.#ready = [];
   }
 
   /** Whether what is told need not begin where what was told before ended. */
@@ -165,7 +173,11 @@ export class SpoolDrain {
 
   async #read(after: number, skipUnreadable = false): Promise<FoundEvent[]> {
     const entries = await this.#spool.read(after, { skipUnreadable });
-    return entries.map(({ number, content }) => ({ number, spooled: readSpooledEvent(content) }));
+    return entries.map(({ number, content }) => {
+      const spooled = readSpooledEvent(content);
+      const session = this.#names.get(spooled.event.session) ?? spooled.event.session;
+      return { number, spooled: { ...spooled, event: { ...spooled.event, session } } };
+    });
   }
 
   /** A session that is not known may be forgotten, or was over before this process began. */

@@ -53,6 +53,16 @@ export class SpooledSpans {
     return through;
   }
 
+  /** What is told of `from` is told of `to`. */
+  rename(from: SessionId, to: SessionId): void {
+    for (const { lasts } of this.#spans) {
+      const last = lasts.get(from);
+      if (last === undefined) continue;
+      lasts.delete(from);
+      lasts.set(to, Math.max(last, lasts.get(to) ?? 0));
+    }
+  }
+
   /** Entries through `number` are not of interest any more. */
   forgetThrough(number: number): void {
     this.#spans = this.#spans.filter(({ lastNumber }) => lastNumber > number);

@@ -20,7 +20,10 @@ export interface TellerOptions {
   readonly queue: HeardQueue;
   readonly drain: SpoolDrain | undefined;
   readonly framing: Framing;
+  /** What the batcher may hold before it takes no more. */
   readonly directBytesMax: number;
+  /** How long what it was told may wait for its commit before it is late. */
+  readonly waitMsMax: number;
   /**
    * Whether the batcher may know part of what it is told, because somebody else has written, or
    * less than it did, because the archive went back.
@@ -81,6 +84,11 @@ export class Teller {
   /** Whether the batcher takes more. */
   get hasRoom(): boolean {
     return this.batcher.pendingBytes < this.#options.directBytesMax;
+  }
+
+  /** Whether the database does not keep up. */
+  isLate(nowMs: number): boolean {
+    return !this.hasRoom || nowMs - this.batcher.waitingSinceMs >= this.#options.waitMsMax;
   }
 
   /** Whether all that was heard before what is in memory has been told, and there is room. */

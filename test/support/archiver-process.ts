@@ -63,8 +63,13 @@ export async function startArchiverProcess(
   await writeFile(configFile, JSON.stringify(config));
   const command = startBackcast(['archive', '--config', configFile, ...args], { env });
   const archiver = watch(name, command, folder);
-  await archiver.said(`"channel":"${scene.channel}"`, '"group"');
-  return archiver;
+  try {
+    await archiver.said(`"channel":"${scene.channel}"`, '"group"');
+    return archiver;
+  } catch (cause) {
+    await archiver[Symbol.asyncDispose]();
+    throw new Error(`${name} does not record: ${archiver.lines.join('\n')}`, { cause });
+  }
 }
 
 function watch(
@@ -97,7 +102,7 @@ function watch(
       if (isOver) throw new Error(`${name} has ended:\n${lines.slice(-20).join('\n')}`);
       return false;
     };
-    await until(`${name} says ${parts.join(' ')}`, hasSaid, 30_000);
+    await until(`${name} says ${parts.join(' ')}`, hasSaid, 60_000);
   };
   return {
     name,
