@@ -87,7 +87,7 @@ async function measureDrain(archiver: Archiver, publishedCount: () => number) {
   const startedAtMs = performance.now();
   const first = archivedOf(archiver);
   const waiting = publishedCount() - first;
-  await until(() => archiver.counters['bench']?.spooling === false);
+  await until(() => !(archiver.counters['bench']?.spooling ?? true));
   const seconds = (performance.now() - startedAtMs) / 1_000;
   const drained = archivedOf(archiver) - first;
   return {

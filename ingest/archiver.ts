@@ -12,29 +12,23 @@ import { Worker } from 'node:worker_threads';
 import {
   claimArchiverName,
   type Durability,
-  ensurePartitions,
   ensureSchema,
   openDatabase,
   type OpenDatabase,
-  readDurability,
 } from '#archive/mod.ts';
 import { BackcastError, type ChannelAddress, matchesChannelPattern, toError } from '#base/mod.ts';
 import { authenticatorOf, KeyRing, type KeySettings, monotonicMs } from '#multicast/udp/mod.ts';
 import type { Registry } from '#registry/mod.ts';
 import { isSamePlace } from './channel-ears.ts';
-import { Compaction } from './compaction.ts';
 import type { CompactionCounters } from './compaction-metrics.ts';
 import type { RecorderCounters } from './recorder-options.ts';
 import { type JoinChannel, Memberships } from './memberships.ts';
 import { RejectionLog } from './rejection-log.ts';
 import { SpoolLog } from './spool-log.ts';
 import { untilReachable } from './until-reachable.ts';
-import {
-  keepRetention,
-  newRetentionCounters,
-  type RetentionCounters,
-  type RetentionSettings,
-} from './retention-keeper.ts';
+import { Upkeep } from './upkeep.ts';
+import { repeat } from './repeat.ts';
+import type { RetentionCounters, RetentionSettings } from './retention-keeper.ts';
 import type { ShardCommand, ShardReport, ShardSettings, ShardStart } from './shard-messages.ts';
 
 /** Where log lines go: a pino logger, or anything with these two. */
@@ -64,9 +58,6 @@ export interface ArchiverOptions extends ShardSettings {
   readonly startSignal?: AbortSignal | undefined;
 }
 
-const PARTITIONS_EVERY_MS = 3_600_000;
-/** The server may have been given other settings, or be another one. */
-const DURABILITY_EVERY_MS = 60_000;
 /**
  * After a stop, how long the threads may take before they are ended; below the 5 s that `up`
  * promises.
@@ -91,15 +82,13 @@ export class Archiver implements AsyncDisposable {
   readonly #memberships: Memberships;
   readonly #failed = Promise.withResolvers<never>();
   readonly #stopping = new AbortController();
-  readonly #loops: Promise<void>[] = [];
   readonly #rejections: RejectionLog;
   readonly #spools: SpoolLog;
-  readonly #retention: RetentionCounters = newRetentionCounters();
   #keyRing: KeyRing | undefined;
-  #durability: Durability = { state: 'durable', reasons: [] };
-  #database: OpenDatabase | undefined;
-  #compaction: Compaction | undefined;
+  readonly #database: OpenDatabase;
+  readonly #upkeep: Upkeep;
   #name: AsyncDisposable | undefined;
+  #discovering: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
 
   private constructor(options: ArchiverOptions) {
@@ -107,6 +96,17 @@ export class Archiver implements AsyncDisposable {
     this.#rejections = new RejectionLog(options.log);
     this.#spools = new SpoolLog(options.log, options.spool?.bytesMax ?? 0);
     this.#memberships = new Memberships(options.join, options.log);
+    this.#database = openDatabase({
+      url: options.databaseUrl,
+      applicationName: `backcast archiver ${options.holder}`,
+      statementTimeoutMs: 10_000,
+      silenceMsMax: 12_000,
+      poolConnectionsMax: 1,
+    });
+    const { signal } = this.#stopping;
+    const isBehind = (): boolean =>
+      Object.values(this.counters).some((channel) => channel.databaseAway || channel.spooling);
+    this.#upkeep = new Upkeep({ ...options, opened: this.#database, isBehind, signal });
     this.#failed.promise.catch(() => undefined);
   }
 
@@ -133,17 +133,17 @@ export class Archiver implements AsyncDisposable {
 
   /** Whether the database keeps what it commits; up to a minute old. */
   get durability(): Durability {
-    return this.#durability;
+    return this.#upkeep.durability;
   }
 
   /** What was compacted since the start; undefined where it is switched off. */
   get compaction(): Readonly<CompactionCounters> | undefined {
-    return this.#compaction?.counters;
+    return this.#upkeep.compaction;
   }
 
   /** Numbers of what was deleted in the background. */
   get retention(): Readonly<RetentionCounters> {
-    return this.#retention;
+    return this.#upkeep.retention;
   }
 
   /** Numbers per channel, at most half a second old. */
@@ -190,58 +190,28 @@ export class Archiver implements AsyncDisposable {
       await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
     }
     this.#logTotals();
-    await this.#compaction?.[Symbol.asyncDispose]();
-    await Promise.allSettled([...this.#loops, left]);
+    await Promise.allSettled([this.#upkeep[Symbol.asyncDispose](), this.#discovering, left]);
     this.#keyRing?.[Symbol.dispose]();
-    await Promise.all([this.#name?.[Symbol.asyncDispose](), this.#database?.close()]);
+    await Promise.all([this.#name?.[Symbol.asyncDispose](), this.#database.close()]);
   }
 
   async #start(): Promise<void> {
-    const { databaseUrl, holder, shardCount, discoverEveryMs } = this.#options;
+    const { shardCount, discoverEveryMs, log } = this.#options;
     this.#keyRing = this.#openKeyRing();
-    this.#database = openDatabase({
-      url: databaseUrl,
-      applicationName: `backcast archiver ${holder}`,
-      statementTimeoutMs: 10_000,
-      silenceMsMax: 12_000,
-      poolConnectionsMax: 1,
-    });
     await untilReachable(() => this.#prepare(), this.#options.startSignal, this.#options.log);
     for (let index = 0; index < shardCount; index += 1) this.#threads.push(this.#startThread());
     await this.#discover();
-    this.#loops.push(
-      this.#repeat(discoverEveryMs, 'discovering channels', () => this.#discover()),
-      this.#repeat(PARTITIONS_EVERY_MS, 'making partitions', () => this.#makePartitions()),
-      this.#repeat(DURABILITY_EVERY_MS, 'checking durability', () => this.#checkDurability()),
-      this.#keepRetention(),
-    );
-    this.#startCompaction();
-  }
-
-  #startCompaction(): void {
-    const { databaseUrl, holder, compactEveryMs = 0, log } = this.#options;
-    if (compactEveryMs === 0) return;
     const { signal } = this.#stopping;
-    const isBehind = (): boolean =>
-      Object.values(this.counters).some((channel) => channel.databaseAway || channel.spooling);
-    const compaction = new Compaction({ databaseUrl, holder, isBehind, signal, log });
-    this.#compaction = compaction;
-    this.#loops.push(this.#repeat(compactEveryMs, 'compacting', () => compaction.pass()));
+    const discover = (): Promise<void> => this.#discover();
+    this.#discovering = repeat(discoverEveryMs, 'discovering channels', discover, { signal, log });
+    this.#upkeep.start();
   }
 
   async #prepare(): Promise<void> {
     const { databaseUrl, holder } = this.#options;
-    if (this.#database !== undefined) await ensureSchema(this.#database.database);
+    await ensureSchema(this.#database.database);
     this.#name ??= await claimArchiverName(databaseUrl, holder);
-    await this.#makePartitions();
-    await this.#checkDurability();
-  }
-
-  async #keepRetention(): Promise<void> {
-    const { retention, databaseUrl, holder, log } = this.#options;
-    if (retention === undefined) return;
-    const options = { ...retention, databaseUrl, holder, log };
-    await keepRetention(options, this.#retention, this.#stopping.signal);
+    await this.#upkeep.prepare();
   }
 
   #openKeyRing(): KeyRing | undefined {
@@ -254,23 +224,6 @@ export class Archiver implements AsyncDisposable {
       },
       onProblem: (reason) => log.warn({ reason }, 'authentication keys cannot be read again'),
     });
-  }
-
-  /** What the server forgets after a crash was never archived, whatever COMMIT said. */
-  async #checkDurability(): Promise<void> {
-    if (this.#database === undefined) return;
-    const before = this.#durability.state;
-    this.#durability = await readDurability(this.#database.database);
-    const { state, reasons } = this.#durability;
-    if (state === 'degraded') this.#options.log.warn({ reasons }, 'the archive is not durable');
-    else if (before === 'degraded') this.#options.log.info({}, 'the archive is durable again');
-  }
-
-  async #makePartitions(): Promise<void> {
-    if (this.#database === undefined) return;
-    const { created, blocked } = await ensurePartitions(this.#database.database, Date.now());
-    if (created.length > 0) this.#options.log.info({ created }, 'partitions made');
-    if (blocked.length > 0) this.#options.log.warn({ blocked }, 'partitions cannot be made');
   }
 
   async #discover(): Promise<void> {
@@ -381,27 +334,6 @@ export class Archiver implements AsyncDisposable {
       const { packetsReceived, packetsMissed, repairsReceived, naksSent, messagesLost } = receiver;
       const packets = { packetsReceived, packetsMissed, repairsReceived, naksSent };
       this.#options.log.info({ channel, archivedMessages, ...packets, messagesLost }, 'recorded');
-    }
-  }
-
-  /**
-   * Repeats `work` until the archiver stops. A failure is logged once, and once more when it is
-   * over.
-   */
-  async #repeat(everyMs: number, what: string, work: () => Promise<void>): Promise<void> {
-    const { signal } = this.#stopping;
-    let isFailing = false;
-    while (!signal.aborted) {
-      await delay(everyMs, undefined, { signal }).catch(() => undefined);
-      if (signal.aborted) return;
-      try {
-        await work();
-        if (isFailing) this.#options.log.info({}, `${what} works again`);
-        isFailing = false;
-      } catch (error) {
-        if (!isFailing) this.#options.log.warn({ reason: toError(error).message }, `${what} fails`);
-        isFailing = true;
-      }
     }
   }
 }

@@ -75,7 +75,7 @@ export class FullLosses {
 
   /** Says what is lost since `sinceMs` or longer. */
   saySince(sinceMs: number): void {
-    for (const full of [...this.#losses.values()])
+    for (const full of this.#losses.values())
       if (full.unsaidSinceMs <= sinceMs) this.#sayRest(full);
   }
 

@@ -27,6 +27,8 @@ import { type BatchSource, ShardWriter } from './shard-writer.ts';
 
 /** Between two attempts to take up a channel while the database is away. */
 const RETRY_MS = 1_000;
+/** Between two attempts to take a channel that the server refuses: somebody has to mend that. */
+const REFUSED_RETRY_MS = 10_000;
 /** Connections on which a shard commits; each is opened when channels first wait for each other. */
 const COMMITS_AT_ONCE_MAX = 4;
 /** How often the channels look at what waits for the database. */
@@ -163,6 +165,7 @@ export class Shard {
   async #take(channel: string, address: ChannelAddress): Promise<void> {
     const { signal } = this.#stopping;
     let waitingFor = '';
+    let retryMs = RETRY_MS;
     while (!signal.aborted) {
       try {
         return await this.#open(channel, address);
@@ -172,13 +175,15 @@ export class Shard {
           this.#log('warn', 'channel not recorded', { channel, reason: error.message });
           return;
         }
-        if (!error.isRetryable) throw error;
+        // One channel that the server refuses is no reason to let go of those that it takes.
+        if (!error.isRetryable && this.#recorders.size === 0) throw error;
         if (waitingFor !== error.code) {
           this.#log('warn', 'channel cannot be taken yet', { channel, reason: error.message });
         }
         waitingFor = error.code;
+        retryMs = error.isRetryable ? RETRY_MS : REFUSED_RETRY_MS;
       }
-      await waitMs(RETRY_MS, signal);
+      await waitMs(retryMs, signal);
     }
   }
 

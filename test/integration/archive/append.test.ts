@@ -272,7 +272,7 @@ test('a lease is held until it ends, and kept by renewing', async () => {
   const renewed = await renewLeases(opened.database, [{ channelId, epoch }], 'test', 0);
   assert.deepEqual(renewed, [{ channelId, head: 0, commits: 0 }]);
   const taken = await acquireLease(opened.database, channelId, 'other', 60_000);
-  assert.deepEqual(taken, { outcome: 'acquired', epoch: epoch + 1, head: 0 });
+  assert.deepEqual(taken, { outcome: 'acquired', epoch: epoch + 1, head: 0, commits: 0 });
   assert.deepEqual(await renewLeases(opened.database, [{ channelId, epoch }], 'test', 60_000), []);
 });
 
