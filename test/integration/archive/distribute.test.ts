@@ -39,8 +39,8 @@ test('the plan cuts every table that has a channel_id, and no partition', async 
 test('the plan has the functions that the view calls, and the view itself', async () => {
   await using cloned = await createTestDatabase();
   const statements = (await planDistribution(cloned.url)).map(({ statement }) => statement);
-  const signature = 'expand_runs(bigint[],bigint[],integer[])';
-  assert.ok(statements.includes(`SELECT create_distributed_function('${signature}')`));
+  const isDistributing = /^SELECT create_distributed_function\('expand_runs\(bigint\[\],.*\)'\)$/;
+  assert.ok(statements.some((statement) => isDistributing.test(statement)));
   const [view] = statements.filter((statement) => statement.includes('VIEW messages'));
   await using opened = openTestDatabase(cloned.url);
   const place = { ...(await makeChannel(opened, 'orders')), expectedHead: 0 };
