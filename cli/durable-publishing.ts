@@ -10,6 +10,10 @@ const WAITS_MAX = 4_096;
 /** Waiting times kept: of more messages, those of the last. */
 const TIMES_MAX = 65_536;
 
+const ADVICE =
+  '\nNobody has acknowledged anything. Is an archiver running that acknowledges this channel ' +
+  '(archiver.acknowledge, BACKCAST_ACKNOWLEDGE or archive --acknowledge)?';
+
 /** A publisher of which every message is waited for. */
 export class DurablePublishing {
   readonly #publisher: ChannelPublisher;
@@ -55,7 +59,9 @@ export class DurablePublishing {
       (inOrder[Math.ceil(inOrder.length * share) - 1] ?? 0).toFixed(1);
     const times = inOrder.length === 0 ? '' : `, after ${at(0.5)} ms (half), ${at(0.99)} ms (p99)`;
     const problems = [...this.#problems].map(([code, count]) => `, ${count} ${code}`);
-    return `archived ${this.#archivedCount}${times}${problems.join('')}`;
+    const isSilent = this.#archivedCount === 0 && this.#problems.has('BACKCAST_ARCHIVE_TIMEOUT');
+    const advice = isSilent ? ADVICE : '';
+    return `archived ${this.#archivedCount}${times}${problems.join('')}${advice}`;
   }
 
   async #settle(sequence: number, beganAtMs: number): Promise<void> {
