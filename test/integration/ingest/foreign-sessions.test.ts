@@ -296,7 +296,7 @@ const DAMAGES = [
   {
     fact: 'unused numbers that are gone from a run leave a hole',
     sql: 'UPDATE segments SET run_last[1] = run_last[1] - 9 WHERE first_position = 1',
-    found: ['hole'],
+    found: ['hole', 'index_wrong'],
   },
   {
     fact: 'a run that accounts for a loss as well is found',
@@ -311,7 +311,7 @@ const DAMAGES = [
   {
     fact: 'a run that ends before its last message damages the segment',
     sql: `UPDATE segments SET run_last[1] = run_first[1] WHERE first_position = 1`,
-    found: ['hole', 'segment_damaged'],
+    found: ['hole', 'segment_damaged', 'index_wrong'],
   },
   {
     fact: 'a run without a last number beside one that has one damages the segment',
