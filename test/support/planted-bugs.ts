@@ -165,8 +165,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   bug(
     'a batch begins at the position of the one before',
     BATCHER,
-    'this.#open = newBatch(number + 1, firstPosition + this.#open.messageCount);',
-    'this.#open = newBatch(number + 1, firstPosition);',
+    'this.#open = newBatch(number + 1, firstPosition + this.#open.messageCount, mark);',
+    'this.#open = newBatch(number + 1, firstPosition, mark);',
   ),
   bug(
     'the watermark runs ahead of what is stored',
@@ -177,8 +177,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   bug(
     'a loss is counted and not stored',
     BATCHER,
-    'this.#open.losses.push({',
-    'if (lastSequence > firstSequence) this.#open.losses.push({',
+    'this.#open.losses.add({',
+    'if (lastSequence > firstSequence) this.#open.losses.add({',
   ),
   bug(
     'the resume point of a session stays where it was',
