@@ -121,7 +121,8 @@ async function freeze(homeDir: string): Promise<AsyncDisposable> {
   for (const pid of pids) process.kill(pid, 'SIGSTOP');
   return {
     async [Symbol.asyncDispose]() {
-      for (const pid of pids) process.kill(pid, 'SIGCONT');
+      // The parent last: it reaps what has ended meanwhile.
+      for (const pid of pids.toReversed()) process.kill(pid, 'SIGCONT');
     },
   };
 }

@@ -107,7 +107,7 @@ async function runAll(steps: readonly Step[], seed: number, limits: Partial<RunL
   return run;
 }
 
-test('every message is stored once, whatever happens, while a spool that works has room', async () => {
+test('every message is stored once, whatever happens, while a spool has room', async () => {
   await fc.assert(
     fc.asyncProperty(STEPS, fc.nat(), async (steps, seed) => {
       const run = await runAll(steps, seed, { filesMax: 1_000 });
