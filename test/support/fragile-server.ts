@@ -1,9 +1,8 @@
 // A PostgreSQL of a test's own that crashes, comes back with what it had committed, and freezes.
 
-import { readFile } from 'node:fs/promises';
 import { migrateToLatest, startEmbeddedPostgres } from '#archive/mod.ts';
 import { createTestFolder } from './folder.ts';
-import { crashServer, postmasterOf } from './postgres-crash.ts';
+import { crashServer, freezeServer } from './postgres-crash.ts';
 
 /** A migrated server. Disposing stops it and removes its files. */
 export interface FragileServer extends AsyncDisposable {
@@ -31,20 +30,7 @@ export async function startFragileServer(): Promise<FragileServer> {
     restart: async () => {
       server = await startEmbeddedPostgres({ homeDir });
     },
-    freeze: () => freeze(homeDir),
+    freeze: () => freezeServer(homeDir),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
-}
-
-async function freeze(homeDir: string): Promise<AsyncDisposable> {
-  const postmaster = await postmasterOf(homeDir);
-  const children = await readFile(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8');
-  const pids = [postmaster, ...children.trim().split(' ').map(Number)];
-  for (const pid of pids) process.kill(pid, 'SIGSTOP');
-  return {
-    async [Symbol.asyncDispose]() {
-      // The parent last: it reaps what has ended meanwhile.
-      for (const pid of pids.toReversed()) process.kill(pid, 'SIGCONT');
-    },
   };
 }

@@ -1,4 +1,4 @@
-// An embedded server that crashes while others use it.
+// An embedded server that crashes, or stands still, while others use it.
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,6 +8,20 @@ import type { EmbeddedPostgres } from '#archive/mod.ts';
 export async function crashServer(server: EmbeddedPostgres, homeDir: string): Promise<void> {
   process.kill(await postmasterOf(homeDir), 'SIGQUIT');
   await server.exited;
+}
+
+/** Stops every process of the server where it stands, until disposed: it answers nothing. */
+export async function freezeServer(homeDir: string): Promise<AsyncDisposable> {
+  const postmaster = await postmasterOf(homeDir);
+  const children = await readFile(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8');
+  const pids = [postmaster, ...children.trim().split(' ').map(Number)];
+  for (const pid of pids) process.kill(pid, 'SIGSTOP');
+  return {
+    async [Symbol.asyncDispose]() {
+      // The parent last: it reaps what has ended meanwhile.
+      for (const pid of pids.toReversed()) process.kill(pid, 'SIGCONT');
+    },
+  };
 }
 
 /** The process id of the server whose home is `homeDir`. */

@@ -2,7 +2,6 @@
 // whose lease somebody else takes, and a renewal that something stands in the way of.
 
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { sql } from 'kysely';
 import { Client } from 'pg';
@@ -18,7 +17,7 @@ import type { ChannelPublisher } from '#client/mod.ts';
 import { keptLog, type Scene, setScene } from '#test/support/archiving.ts';
 import { createTestFolder } from '#test/support/folder.ts';
 import { reserveGroup } from '#test/support/multicast.ts';
-import { crashServer, postmasterOf } from '#test/support/postgres-crash.ts';
+import { crashServer, freezeServer } from '#test/support/postgres-crash.ts';
 import { until } from '#test/support/until.ts';
 
 const PAYLOAD = Buffer.alloc(200, 'x');
@@ -55,7 +54,7 @@ test('a database that hangs does not keep an archiver from stopping', async () =
   await migrateToLatest({ url: server.url });
   await using scene = await setScene({ databaseUrl: server.url });
   const archiver = await scene.startArchiver();
-  await using _frozen = await freeze(folder.path);
+  await using _frozen = await freezeServer(folder.path);
   const startedAtMs = performance.now();
   await archiver.stop();
   assert.ok(performance.now() - startedAtMs < 5_000);
@@ -111,20 +110,6 @@ async function publishMany(publisher: ChannelPublisher, count: number): Promise<
     await publisher.publish(PAYLOAD);
     if (index % 64 === 0) await new Promise((resolve) => setImmediate(resolve));
   }
-}
-
-/** Stops every process of the server where it stands, until disposed: it answers nothing. */
-async function freeze(homeDir: string): Promise<AsyncDisposable> {
-  const postmaster = await postmasterOf(homeDir);
-  const children = await readFile(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8');
-  const pids = [postmaster, ...children.trim().split(' ').map(Number)];
-  for (const pid of pids) process.kill(pid, 'SIGSTOP');
-  return {
-    async [Symbol.asyncDispose]() {
-      // The parent last: it reaps what has ended meanwhile.
-      for (const pid of pids.toReversed()) process.kill(pid, 'SIGCONT');
-    },
-  };
 }
 
 async function channelIdOf(scene: Scene): Promise<number> {

@@ -11,7 +11,7 @@ import type { ChannelPublisher } from '#client/mod.ts';
 import { type ArchiverProcess, startArchiverProcess } from '#test/support/archiver-process.ts';
 import { setScene } from '#test/support/archiving.ts';
 import { createTestFolder } from '#test/support/folder.ts';
-import { crashServer, postmasterOf } from '#test/support/postgres-crash.ts';
+import { crashServer, freezeServer } from '#test/support/postgres-crash.ts';
 import { until } from '#test/support/until.ts';
 
 const PAYLOAD = Buffer.alloc(200, 'x');
@@ -111,7 +111,7 @@ test('a database that hangs under load is spooled over, in bounded memory', asyn
   await using archiver = await fragile.startArchiver();
   await publishMany(publisher, 1_000);
   {
-    await using _frozen = await freeze(homeDir);
+    await using _frozen = await freezeServer(homeDir);
     await publishMany(publisher, 80_000);
     await until(
       'all is spooled',
@@ -152,18 +152,4 @@ async function spoil(folder: string): Promise<void> {
   const at = bytes.lastIndexOf('x', bytes.lastIndexOf('x') >> 1);
   bytes[at] = (bytes[at] ?? 0) ^ 4;
   await writeFile(path, bytes);
-}
-
-/** Stops every process of the server where it stands, until disposed: it answers nothing. */
-async function freeze(homeDir: string): Promise<AsyncDisposable> {
-  const postmaster = await postmasterOf(homeDir);
-  const children = await readFile(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8');
-  const pids = [postmaster, ...children.trim().split(' ').map(Number)];
-  for (const pid of pids) process.kill(pid, 'SIGSTOP');
-  return {
-    async [Symbol.asyncDispose]() {
-      // The parent last: it reaps what has ended meanwhile.
-      for (const pid of pids.toReversed()) process.kill(pid, 'SIGCONT');
-    },
-  };
 }
