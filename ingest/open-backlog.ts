@@ -26,9 +26,9 @@ export interface OpenBacklogOptions
 
 /** Beyond its batch's age, what is not committed after this long is spooled. */
 const WAIT_MS = 1_000;
-const DIRECT_BYTES_MAX = 32 * 1_048_576;
+const DIRECT_BYTES_MAX = 16 * 1_048_576;
 /** What may be held in memory before datagrams are dropped. */
-const MEMORY_BYTES_MAX = 128 * 1_048_576;
+const MEMORY_BYTES_MAX = 64 * 1_048_576;
 const FILE_BYTES_MIN = 16 * 1_048_576;
 
 /** Opens the backlog of `channel`. Rejects if the archive does not answer. */
