@@ -53,5 +53,7 @@ export * from './retention.ts';
 export * from './retention-plan.ts';
 export { deletePart } from './retention-steps.ts';
 export * from './session-tail.ts';
+export { shareReads } from './shared-reads.ts';
+export type { ReadDatabase, SharedReads } from './shared-reads.ts';
 export * from './sqlstate.ts';
 export * from './types.ts';
