@@ -48,6 +48,7 @@ export type {
   SequenceRequest,
   Unsettled,
 } from './read-page.ts';
+export * from './replica.ts';
 export * from './rewrite-partition.ts';
 export * from './retention.ts';
 export * from './retention-plan.ts';

@@ -136,6 +136,8 @@ export const ERRORS = {
     false,
     406,
   ),
+  BACKCAST_TOO_MANY_READERS: entry('The caller reads too much at once.', 'caller', true, 429),
+  BACKCAST_RATE_LIMITED: entry('The caller asks too often.', 'caller', true, 429),
   BACKCAST_BUSY: entry('Too many readers are being served at once.', 'caller', true, 503),
   BACKCAST_API_UNREACHABLE: entry('The replay API cannot be reached.', 'operator', true, 503),
   BACKCAST_ANSWER_TRUNCATED: entry(

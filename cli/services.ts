@@ -6,7 +6,14 @@ import { availableParallelism, hostname } from 'node:os';
 import { resolve } from 'node:path';
 import pino, { type DestinationStream, type Logger } from 'pino';
 import pretty from 'pino-pretty';
-import { ensureSchema, openDatabase } from '#archive/mod.ts';
+import {
+  type DatabaseOptions,
+  ensureSchema,
+  openDatabase,
+  type OpenDatabase,
+  type Replica,
+  watchReplica,
+} from '#archive/mod.ts';
 import { BATCH_BYTES_MAX, type ChannelAddress } from '#base/mod.ts';
 import { ChannelPublisher, ChannelSubscriber } from '#client/mod.ts';
 import { hasRetention, redact, retentionOf, type Config } from '#config/mod.ts';
@@ -135,32 +142,43 @@ export async function startApi(
   log: Logger,
   collectMetrics: () => readonly MetricFamily[] = () => [],
 ): Promise<ReplayServer> {
-  const database = openDatabase({
-    url: databaseUrl,
+  await using opened = new AsyncDisposableStack();
+  const database = opened.use(openDatabase(apiDatabase(databaseUrl)));
+  await ensureSchema(database.database);
+  const logger = log.child({ part: 'api' });
+  const replica = opened.use(replicaOf(config, database, logger));
+  const { host, port, limits } = config.api;
+  const server = await startReplayServer({
+    database,
+    replica,
+    limits,
+    host,
+    port,
+    logger,
+    collectMetrics,
+  });
+  opened.use(server);
+  const owned = opened.move();
+  const close = (): Promise<void> => owned.disposeAsync();
+  return { url: server.url, close, [Symbol.asyncDispose]: close };
+}
+
+/** The limits of statements that a request makes: none is worth more than its reader's patience. */
+function apiDatabase(url: string): DatabaseOptions {
+  return {
+    url,
     applicationName: 'backcast replay API',
     statementTimeoutMs: API_STATEMENT_MS_MAX,
     silenceMsMax: API_SILENCE_MS_MAX,
     poolConnectionsMax: API_CONNECTIONS_MAX,
-  });
-  try {
-    await ensureSchema(database.database);
-    const { host, port } = config.api;
-    const server = await startReplayServer({
-      database,
-      host,
-      port,
-      logger: log.child({ part: 'api' }),
-      collectMetrics,
-    });
-    const close = async (): Promise<void> => {
-      await server.close();
-      await database.close();
-    };
-    return { url: server.url, close, [Symbol.asyncDispose]: close };
-  } catch (error) {
-    await database.close();
-    throw error;
-  }
+  };
+}
+
+function replicaOf(config: Config, primary: OpenDatabase, log: Logger): Replica | undefined {
+  const url = config.databaseReplicaUrl;
+  if (url === undefined) return undefined;
+  const replica = openDatabase(apiDatabase(url));
+  return watchReplica({ primary, replica, behindMsMax: config.api.replicaBehindMsMax, log });
 }
 
 /**

@@ -4,14 +4,17 @@
 import { randomUUID } from 'node:crypto';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { fastify, type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
-import type { OpenDatabase } from '#archive/mod.ts';
+import type { OpenDatabase, Replica } from '#archive/mod.ts';
 import { BackcastError } from '#base/mod.ts';
 import type { MetricFamily } from '#multicast/metrics/mod.ts';
-import { countRequests } from './api-metrics.ts';
+import { countRequests, loadFamilies } from './api-metrics.ts';
 import { SHARED_SCHEMAS } from './contract.ts';
+import { API_LIMITS_DEFAULT, type ApiLimits } from './limits.ts';
 import { installOpenApi, serveOpenApi } from './plugins/openapi.ts';
 import { installProblems, sendProblem } from './plugins/problems.ts';
-import { createReaderGuard, type ReaderBounds, READERS_MAX, STALL_MS_MAX } from './reader-guard.ts';
+import { installRateLimit } from './plugins/rate-limit.ts';
+import { readDatabases } from './read-databases.ts';
+import { createReaderGuard } from './reader-guard.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
 import { conflictRoutes } from './routes/conflicts.ts';
 import { messageRoutes } from './routes/messages.ts';
@@ -22,8 +25,10 @@ import { strictValidatorCompiler } from './strict-query.ts';
 export interface ReplayApiOptions {
   readonly database: OpenDatabase;
   readonly logger: FastifyBaseLogger;
-  /** Bounds on readers of messages: STALL_MS_MAX and READERS_MAX if not given. */
-  readonly readerBounds?: ReaderBounds;
+  /** A replica to read from while it is usable. It stays the caller's to dispose of. */
+  readonly replica?: Replica | undefined;
+  /** Bounds that differ from API_LIMITS_DEFAULT. */
+  readonly limits?: Partial<ApiLimits>;
   /** Metrics of other parts of the process, for GET /metrics beside those of the API. */
   readonly collectMetrics?: () => readonly MetricFamily[];
 }
@@ -41,7 +46,8 @@ const HEADER_BYTES_MAX = 16_384;
  */
 const PARAMETER_CHARACTERS_MAX = 1_024;
 
-const DEFAULT_BOUNDS: ReaderBounds = { stallMsMax: STALL_MS_MAX, readersMax: READERS_MAX };
+/** How soon after its time a request that is not in is noticed and ended. */
+const LATE_CHECK_MS = 1_000;
 
 /** The API, ready to be listened with or injected into. Closing it leaves the database open. */
 export async function createReplayApi(options: ReplayApiOptions): Promise<FastifyInstance> {
@@ -59,13 +65,20 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
     forceCloseConnections: 'idle',
     return503OnClosing: true,
     routerOptions: { maxParamLength: PARAMETER_CHARACTERS_MAX, caseSensitive: true },
-    http: { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: REQUEST_MS_MAX },
+    http: {
+      maxHeaderSize: HEADER_BYTES_MAX,
+      headersTimeout: REQUEST_MS_MAX,
+      connectionsCheckingInterval: LATE_CHECK_MS,
+    },
     frameworkErrors: (error, request, reply) => {
       const problem = new BackcastError('BACKCAST_RANGE_INVALID', error.message);
       sendProblem(request, reply, problem, error.statusCode);
     },
   }).withTypeProvider<TypeBoxTypeProvider>();
+  const limits = { ...API_LIMITS_DEFAULT, ...options.limits };
+  app.server.maxConnections = limits.connectionsMax;
   const requestFamilies = countRequests(app);
+  await installRateLimit(app, limits);
   installProblems(app);
   app.setValidatorCompiler(strictValidatorCompiler);
   app.addHook('onSend', async (_request, reply) => {
@@ -73,13 +86,16 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   });
   for (const schema of SHARED_SCHEMAS) app.addSchema(schema);
   await installOpenApi(app);
-  const { database: opened, readerBounds = DEFAULT_BOUNDS } = options;
-  const admitReader = createReaderGuard(readerBounds);
+  const { database: opened, replica } = options;
+  const { sharedBytesMax } = limits;
+  const reads = readDatabases({ database: opened, replica, sharedBytesMax });
+  const guard = createReaderGuard(limits);
   await app.register(catalogueRoutes, { opened });
   await app.register(conflictRoutes, { opened });
-  await app.register(messageRoutes, { opened, admitReader });
+  await app.register(messageRoutes, { reads, admitReader: guard.admit });
   const collectMetrics = (): readonly MetricFamily[] => [
     ...requestFamilies(),
+    ...loadFamilies(guard, reads.counts),
     ...(options.collectMetrics?.() ?? []),
   ];
   await app.register(operationRoutes, { opened, collectMetrics });

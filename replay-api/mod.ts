@@ -2,5 +2,6 @@
 
 export * from './app.ts';
 export * from './contract.ts';
+export { API_LIMITS_DEFAULT, type ApiLimits } from './limits.ts';
 export * from './server.ts';
 export { payloadText } from './message-text.ts';

@@ -33,17 +33,22 @@ export const operationRoutes: FastifyPluginCallbackTypebox<OperationOptions> = (
     health: '/healthz',
     readiness: '/readyz',
   }));
-  app.get('/healthz', { schema: HEALTH }, async () => ({ status: 'ok' as const }));
-  app.get('/readyz', { schema: READINESS }, async (_request, reply) => {
+  app.get('/healthz', { schema: HEALTH, config: UNLIMITED }, async () => ({
+    status: 'ok' as const,
+  }));
+  app.get('/readyz', { schema: READINESS, config: UNLIMITED }, async (_request, reply) => {
     const readiness = await readReadiness(opened);
     return reply.code(readiness.status === 'ready' ? 200 : 503).send(readiness);
   });
   // Not described by the contract: its readers know the format, not OpenAPI.
-  app.get('/metrics', { schema: METRICS }, (_request, reply) =>
+  app.get('/metrics', { schema: METRICS, config: UNLIMITED }, (_request, reply) =>
     reply.type(EXPOSITION_TYPE).send(renderMetrics(collectMetrics())),
   );
   done();
 };
+
+/** Who watches the process must not be kept from it by those who read. */
+const UNLIMITED = { rateLimit: false } as const;
 
 const nothing = Type.Object({}, { additionalProperties: false });
 

@@ -21,7 +21,7 @@ import {
   type RecorderCounters,
   retentionFamilies,
 } from '#ingest/mod.ts';
-import { countRequests } from '#replay-api/api-metrics.ts';
+import { countRequests, loadFamilies } from '#replay-api/api-metrics.ts';
 import { createReplayApi } from '#replay-api/mod.ts';
 import { readExposition } from '#test/support/exposition.ts';
 import { openTestApi, silentLogger } from '#test/support/replay-api.ts';
@@ -34,6 +34,7 @@ const METRICS: readonly MetricDescription[] = [
   ...compactionFamilies(undefined),
   ...retentionFamilies(newRetentionCounters()),
   ...countRequests(fastify())(),
+  ...loadFamilies({ readers: 0 }, { asked: 0, started: 0, segmentBytes: 0 }),
 ].map(({ metric }) => metric);
 
 const code = (text: string): string => `\`${text}\``;

@@ -202,7 +202,7 @@ test('what a policy has deleted is given to nobody who begins after that', async
   );
 });
 
-test('a deleted day among the positions of another is given to nobody who comes later', async () => {
+test('a deleted day among positions of another is given to nobody who comes later', async () => {
   await using cloned = await createTestDatabase();
   await using opened = openTestDatabase(cloned.url);
   await makePastPartitions(opened);

@@ -13,7 +13,7 @@ import { after, before, test } from 'node:test';
 import { pino } from 'pino';
 import { migrateToLatest, openDatabase, startEmbeddedPostgres } from '#archive/mod.ts';
 import type { SessionId } from '#base/mod.ts';
-import { createReplayApi, startReplayServer } from '#replay-api/mod.ts';
+import { type ApiLimits, createReplayApi, startReplayServer } from '#replay-api/mod.ts';
 import { type Delivery, fillChannel, instantAt } from '#test/support/filled-archive.ts';
 import { openTestApi, silentLogger, type TestApi } from '#test/support/replay-api.ts';
 
@@ -48,16 +48,17 @@ function largeSegments(count: number): Delivery[] {
 interface ListenOptions {
   readonly stallMsMax?: number;
   readonly readersMax?: number;
+  readonly limits?: Partial<ApiLimits>;
   readonly log?: Writable;
 }
 
 function listen(options: ListenOptions = {}) {
   const logger = options.log === undefined ? silentLogger : pino({}, options.log);
-  const { stallMsMax = 10_000, readersMax = 10 } = options;
+  const { stallMsMax = 10_000, readersMax = 10, limits } = options;
   return startReplayServer({
     database: api.opened,
     logger,
-    readerBounds: { stallMsMax, readersMax },
+    limits: { stallMsMax, readersMax, ...limits },
     host: '127.0.0.1',
     port: 0,
   });
