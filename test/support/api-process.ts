@@ -1,5 +1,6 @@
 // The replay API as a process of its own, with limits that a test chooses.
-// `node test/support/api-process.ts DATABASE_URL LIMITS` prints its address and serves until killed.
+// `node test/support/api-process.ts DATABASE_URL LIMITS` prints its address and serves until it is
+// killed.
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -50,5 +51,5 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     host: '127.0.0.1',
     port: 0,
   });
-  console.log(server.url);
+  process.stdout.write(`${server.url}\n`);
 }

@@ -1,5 +1,5 @@
-// A PostgreSQL and one that follows it, both of a test's own. The one that follows can be held back,
-// stopped and started again.
+// A PostgreSQL and one that follows it, both of a test's own. The one that follows can be held
+// back, stopped and started again.
 
 import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -135,7 +135,7 @@ test('a body that nobody asked for is refused before it is read', async () => {
   socket.destroy();
 });
 
-test('a connection that says nothing, or goes on with a header for ever, is ended in time', async () => {
+test('a connection that says nothing, or never comes to an end, is ended in time', async () => {
   await using server = await listen();
   const silent = open(server);
   const slow = open(server);
