@@ -25,7 +25,7 @@ import {
 } from '#multicast/metrics/mod.ts';
 import { type KeySource, packetBytesOf, type UnicastOptions } from '#multicast/udp/mod.ts';
 import { joinChannel, type Registry } from '#registry/mod.ts';
-import { type ReplayServer, startReplayServer } from '#replay-api/mod.ts';
+import { AccessControl, type ReplayServer, startReplayServer } from '#replay-api/mod.ts';
 
 /** What a publisher or a subscriber needs beside the configuration, depending on its channel. */
 export interface EndOptions {
@@ -126,8 +126,8 @@ function spoolOf({ home, archiver }: Config): SpoolSettings | undefined {
 }
 
 /**
- * Starts the replay API that `config` describes. Errors: BACKCAST_DATABASE_UNREACHABLE,
- * BACKCAST_SCHEMA_MISSING and those of startReplayServer.
+ * Starts the replay API that `config` describes, with the tokens of the database. Errors:
+ * BACKCAST_DATABASE_UNREACHABLE, BACKCAST_SCHEMA_MISSING and those of startReplayServer.
  */
 export async function startApi(
   config: Config,
@@ -142,23 +142,27 @@ export async function startApi(
     silenceMsMax: API_SILENCE_MS_MAX,
     poolConnectionsMax: API_CONNECTIONS_MAX,
   });
+  const resources = new AsyncDisposableStack();
   try {
+    resources.use(database);
     await ensureSchema(database.database);
     const { host, port } = config.api;
+    const logger = log.child({ part: 'api' });
+    const access = resources.use(await AccessControl.open({ database, logger }));
     const server = await startReplayServer({
       database,
+      access,
       host,
       port,
-      logger: log.child({ part: 'api' }),
+      logger,
       collectMetrics,
     });
-    const close = async (): Promise<void> => {
-      await server.close();
-      await database.close();
-    };
+    resources.use(server);
+    let closing: Promise<void> | undefined;
+    const close = (): Promise<void> => (closing ??= resources.disposeAsync());
     return { url: server.url, close, [Symbol.asyncDispose]: close };
   } catch (error) {
-    await database.close();
+    await resources.disposeAsync();
     throw error;
   }
 }

@@ -7,11 +7,14 @@ import { fastify, type FastifyBaseLogger, type FastifyInstance, LogController } 
 import type { OpenDatabase } from '#archive/mod.ts';
 import { BackcastError } from '#base/mod.ts';
 import type { MetricFamily } from '#multicast/metrics/mod.ts';
+import type { AccessControl } from './access/access-control.ts';
+import { installAccess } from './access/request-access.ts';
 import { countRequests } from './api-metrics.ts';
 import { SHARED_SCHEMAS } from './contract.ts';
 import { installOpenApi, serveOpenApi } from './plugins/openapi.ts';
 import { installProblems, sendProblem } from './plugins/problems.ts';
 import { createReaderGuard, type ReaderBounds, READERS_MAX, STALL_MS_MAX } from './reader-guard.ts';
+import { accessRoutes } from './routes/access.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
 import { conflictRoutes } from './routes/conflicts.ts';
 import { messageRoutes } from './routes/messages.ts';
@@ -22,6 +25,11 @@ import { strictValidatorCompiler } from './strict-query.ts';
 export interface ReplayApiOptions {
   readonly database: OpenDatabase;
   readonly logger: FastifyBaseLogger;
+  /**
+   * Who may ask; the caller's to close, after the API. Not given: everybody may do everything, and
+   * nothing is noted.
+   */
+  readonly access?: AccessControl | undefined;
   /** Bounds on readers of messages: STALL_MS_MAX and READERS_MAX if not given. */
   readonly readerBounds?: ReaderBounds;
   /** Metrics of other parts of the process, for GET /metrics beside those of the API. */
@@ -67,6 +75,7 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   }).withTypeProvider<TypeBoxTypeProvider>();
   const requestFamilies = countRequests(app);
   installProblems(app);
+  installAccess(app, options.access);
   app.setValidatorCompiler(strictValidatorCompiler);
   app.addHook('onSend', async (_request, reply) => {
     void reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
@@ -82,6 +91,7 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
     ...requestFamilies(),
     ...(options.collectMetrics?.() ?? []),
   ];
+  await app.register(accessRoutes, { opened });
   await app.register(operationRoutes, { opened, collectMetrics });
   await serveOpenApi(app);
   await app.ready();

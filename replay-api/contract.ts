@@ -5,9 +5,11 @@
 
 import { Type, type Static, type TSchema } from 'typebox';
 import { ERRORS, SEQUENCE_MAX } from '#base/mod.ts';
+import { AccessItem, AccessPage } from './contract-access.ts';
 import { ConflictItem, ConflictPage } from './contract-conflicts.ts';
 import { DeletionItem, DeletionPage, deletedRanges } from './contract-deletions.ts';
 import { Health, Index, Readiness } from './contract-operation.ts';
+import { cursor, limit, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX } from './contract-paging.ts';
 import {
   cause,
   closed,
@@ -23,13 +25,7 @@ import {
   status,
 } from './contract-parts.ts';
 
-/** Items in a JSON page if the request does not say. */
-export const PAGE_ITEMS_DEFAULT = 100;
-/**
- * Items in a JSON page at most: what a reader can hold at once without thinking; NDJSON has no
- * bound.
- */
-export const PAGE_ITEMS_MAX = 10_000;
+export { PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX };
 
 const sessionId = Type.String(SESSION_TEXT);
 const source = nullable(Type.String({ description: 'Name of the publisher, if it told one.' }));
@@ -281,6 +277,8 @@ export const SHARED_SCHEMAS: readonly TSchema[] = [
   DeletionPage,
   ConflictItem,
   ConflictPage,
+  AccessItem,
+  AccessPage,
   MessagePage,
   MessageLine,
   CompletenessAnswer,
@@ -300,19 +298,6 @@ export const ChannelParams = Type.Object(
   },
   closed,
 );
-
-const limit = Type.Optional(
-  Type.Integer({
-    minimum: 1,
-    maximum: PAGE_ITEMS_MAX,
-    description: `Items in a page, ${PAGE_ITEMS_DEFAULT} if not given.`,
-    examples: [10],
-  }),
-);
-const cursor = (pattern: string) =>
-  Type.Optional(
-    Type.String({ pattern, description: 'Goes on where a page ended: see its `next`.' }),
-  );
 
 /** Which channels. */
 export const ChannelsQuery = Type.Object(

@@ -26,11 +26,13 @@ const CLOSE_MS_MAX = 3_000;
 const SWEEP_MS = 20;
 
 /**
- * Starts to listen. BACKCAST_PORT_IN_USE if somebody else does; BACKCAST_CONFIG_INVALID if the
+ * Starts to listen. BACKCAST_API_OPEN if other hosts could ask and no token is needed;
+ * BACKCAST_PORT_IN_USE if somebody else does; BACKCAST_CONFIG_INVALID if the
  * address is none of this host's or not allowed.
  */
 export async function startReplayServer(options: ReplayServerOptions): Promise<ReplayServer> {
   const { host, port } = options;
+  assertClosed(options);
   const app = await createReplayApi(options);
   try {
     await app.listen({ host, port, listenTextResolver: (address) => `replay API at ${address}` });
@@ -52,6 +54,20 @@ export async function startReplayServer(options: ReplayServerOptions): Promise<R
   };
   return { url, close, [Symbol.asyncDispose]: close };
 }
+
+/** Whoever needs no token must be on this host. */
+function assertClosed({ host, access, logger }: ReplayServerOptions): void {
+  if (access?.isOpen === false) return;
+  if (!LOOPBACK.test(host))
+    throw new BackcastError(
+      'BACKCAST_API_OPEN',
+      `There is no token, so whoever reaches ${host} could read everything. Make one with ` +
+        '`backcast token create NAME --scope "read:*"`, or listen on 127.0.0.1.',
+    );
+  logger.info('no token has been made: whoever is on this host may ask, and nobody else');
+}
+
+const LOOPBACK = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/;
 
 function urlOf(host: string, address: AddressInfo): string {
   const shown = host.includes(':') ? `[${host}]` : host;
