@@ -9,7 +9,7 @@ import pretty from 'pino-pretty';
 import { ensureSchema, openDatabase } from '#archive/mod.ts';
 import { BATCH_BYTES_MAX, type ChannelAddress } from '#base/mod.ts';
 import { ChannelPublisher, ChannelSubscriber } from '#client/mod.ts';
-import { hasRetention, redact, retentionOf, type Config } from '#config/mod.ts';
+import { accessKeptMs, hasRetention, redact, retentionOf, type Config } from '#config/mod.ts';
 import {
   Archiver,
   archiverFamilies,
@@ -146,14 +146,22 @@ export async function startApi(
   try {
     resources.use(database);
     await ensureSchema(database.database);
-    const { host, port } = config.api;
+    const { host, port, tls, jwt } = config.api;
     const logger = log.child({ part: 'api' });
-    const access = resources.use(await AccessControl.open({ database, logger }));
+    const access = resources.use(
+      await AccessControl.open({
+        database,
+        logger,
+        jwt: allOf(jwt),
+        keptMs: accessKeptMs(config.api),
+      }),
+    );
     const server = await startReplayServer({
       database,
       access,
       host,
       port,
+      tls: allOf(tls),
       logger,
       collectMetrics,
     });
@@ -165,6 +173,12 @@ export async function startApi(
     await resources.disposeAsync();
     throw error;
   }
+}
+
+/** A section whose settings are given together; undefined if they are not. */
+function allOf<Section extends object>(section: Section): Required<Section> | undefined {
+  const values = Object.values(section);
+  return values.length === 0 ? undefined : (section as Required<Section>);
 }
 
 /**

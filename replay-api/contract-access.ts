@@ -2,7 +2,7 @@
 
 import { Type } from 'typebox';
 import { cursor, limit } from './contract-paging.ts';
-import { closed, instant, nullable, oneOf, position } from './contract-parts.ts';
+import { CHANNEL_PATTERN, closed, instant, nullable, oneOf, position } from './contract-parts.ts';
 
 const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
 
@@ -51,7 +51,7 @@ export const AccessPage = Type.Object(
 /** Which readings of messages. */
 export const AccessQuery = Type.Object(
   {
-    channel: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9._-]{1,128}$' })),
+    channel: Type.Optional(Type.String({ pattern: CHANNEL_PATTERN })),
     who: Type.Optional(Type.String({ description: 'As it stands in the list.' })),
     from: Type.Optional(instant('Only readings begun at this instant or later.')),
     to: Type.Optional(instant('Only readings begun before this instant.')),

@@ -12,6 +12,7 @@ import { Health, Index, Readiness } from './contract-operation.ts';
 import { cursor, limit, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX } from './contract-paging.ts';
 import {
   cause,
+  CHANNEL_PATTERN,
   closed,
   durability,
   encoding,
@@ -291,7 +292,7 @@ export const SHARED_SCHEMAS: readonly TSchema[] = [
 export const ChannelParams = Type.Object(
   {
     channel: Type.String({
-      pattern: '^[A-Za-z0-9._-]{1,128}$',
+      pattern: CHANNEL_PATTERN,
       description: 'Name of the channel: 1 to 128 of A–Z a–z 0–9 . _ -',
       examples: ['orders.eu'],
     }),

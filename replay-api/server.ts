@@ -1,18 +1,22 @@
 // Listens with the replay API, and stops listening without leaving anybody hanging.
 
 import type { AddressInfo } from 'node:net';
+import type { Server } from 'node:tls';
 import { BackcastError, toError } from '#base/mod.ts';
+import { Certificate, type CertificateFiles, TLS_VERSION_MIN } from './certificate.ts';
 import { createReplayApi, type ReplayApiOptions } from './app.ts';
 
 /** Where to listen. Port 0 takes a free one. */
-export interface ReplayServerOptions extends ReplayApiOptions {
+export interface ReplayServerOptions extends Omit<ReplayApiOptions, 'certificate'> {
   readonly host: string;
   readonly port: number;
+  /** TLS is spoken with this certificate; plain HTTP if not given. */
+  readonly tls?: CertificateFiles | undefined;
 }
 
 /** A listening API. */
 export interface ReplayServer extends AsyncDisposable {
-  /** Where it is: http://host:port, without a slash at the end. */
+  /** Where it is: http://host:port or https://host:port, without a slash at the end. */
   readonly url: string;
   /**
    * Takes no more requests, lets running answers end for CLOSE_MS_MAX, then cuts them. Idempotent.
@@ -27,20 +31,27 @@ const SWEEP_MS = 20;
 
 /**
  * Starts to listen. BACKCAST_API_OPEN if other hosts could ask and no token is needed;
- * BACKCAST_PORT_IN_USE if somebody else does; BACKCAST_CONFIG_INVALID if the
+ * BACKCAST_TLS_UNUSABLE; BACKCAST_PORT_IN_USE if somebody else does; BACKCAST_CONFIG_INVALID if the
  * address is none of this host's or not allowed.
  */
 export async function startReplayServer(options: ReplayServerOptions): Promise<ReplayServer> {
   const { host, port } = options;
   assertClosed(options);
-  const app = await createReplayApi(options);
+  const certificate =
+    options.tls === undefined ? undefined : new Certificate(options.tls, options.logger);
+  const app = await createReplayApi({ ...options, certificate: certificate?.text });
+  certificate?.onChange((text) => {
+    (app.server as unknown as Server).setSecureContext({ ...text, minVersion: TLS_VERSION_MIN });
+  });
   try {
     await app.listen({ host, port, listenTextResolver: (address) => `replay API at ${address}` });
   } catch (error) {
+    certificate?.[Symbol.dispose]();
     await app.close();
     throw listenError(error, host, port);
   }
-  const url = urlOf(host, app.server.address() as AddressInfo);
+  const scheme = certificate === undefined ? 'http' : 'https';
+  const url = urlOf(scheme, host, app.server.address() as AddressInfo);
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => (closing ??= closeWithin(CLOSE_MS_MAX));
   const closeWithin = async (closeMsMax: number): Promise<void> => {
@@ -48,6 +59,7 @@ export async function startReplayServer(options: ReplayServerOptions): Promise<R
     const sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS);
     const cut = setTimeout(() => app.server.closeAllConnections(), closeMsMax);
     await app.close();
+    certificate?.[Symbol.dispose]();
     clearInterval(sweep);
     clearTimeout(cut);
     options.logger.info({ url }, 'replay API closed');
@@ -69,9 +81,9 @@ function assertClosed({ host, access, logger }: ReplayServerOptions): void {
 
 const LOOPBACK = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/;
 
-function urlOf(host: string, address: AddressInfo): string {
+function urlOf(scheme: string, host: string, address: AddressInfo): string {
   const shown = host.includes(':') ? `[${host}]` : host;
-  return `http://${shown}:${address.port}`;
+  return `${scheme}://${shown}:${address.port}`;
 }
 
 function listenError(error: unknown, host: string, port: number): BackcastError {

@@ -15,6 +15,7 @@ import {
   type ChannelRight,
   patternsOf,
 } from '#base/mod.ts';
+import { CHANNEL_PATTERN } from '../contract-parts.ts';
 import { type AccessControl, credentialIn } from './access-control.ts';
 import { type AccessNote, NO_NOTE } from './access-log.ts';
 import { AnswerUnderWay } from './answer-under-way.ts';
@@ -81,6 +82,8 @@ export function installAccess(app: FastifyInstance, access: AccessControl | unde
   });
 }
 
+const CHANNEL_NAME = new RegExp(CHANNEL_PATTERN);
+
 /** A public route knows who asks if that can be told, and does without if not. */
 async function principalOf(
   { headers }: FastifyRequest,
@@ -99,6 +102,8 @@ function authorize({ scopes }: Principal, scope: RouteScope, { params }: Fastify
     return;
   }
   const { channel = '' } = params as { readonly channel?: string };
+  // No name: the contract refuses it before any route sees it.
+  if (!CHANNEL_NAME.test(channel)) return;
   if (allowsChannel(scopes, scope, channel)) return;
   if (!allowsChannel(scopes, 'read', channel)) throw unknownChannel(channel);
   throw forbidden(`It takes a token with the scope "${scope}:${channel}", or a wider one.`);
