@@ -9,6 +9,7 @@ import type { OpenDatabase } from '#archive/mod.ts';
 import { BackcastError } from '#base/mod.ts';
 import type { MetricFamily } from '#multicast/metrics/mod.ts';
 import type { AccessControl } from './access/access-control.ts';
+import { accessFamilies, newAccessCounters } from './access/access-metrics.ts';
 import { installAccess } from './access/request-access.ts';
 import { countRequests } from './api-metrics.ts';
 import { type CertificateText, TLS_VERSION_MIN } from './certificate.ts';
@@ -101,6 +102,7 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   await app.register(messageRoutes, { opened, admitReader });
   const collectMetrics = (): readonly MetricFamily[] => [
     ...requestFamilies(),
+    ...accessFamilies(options.access?.counters ?? newAccessCounters()),
     ...(options.collectMetrics?.() ?? []),
   ];
   await app.register(accessRoutes, { opened });

@@ -1,5 +1,5 @@
 // The certificate with which the API proves itself, and its key. Both files are read again every
-// few seconds, so that a renewed certificate serves without a restart. What cannot be used when it
+// second, so that a renewed certificate serves without a restart. What cannot be used when it
 // is read again is told, and what was there before stays.
 //
 // Files that are being written could be read half-way, or one before the other: new content counts
@@ -25,7 +25,7 @@ export interface CertificateText {
 /** The oldest version of TLS that is spoken. */
 export const TLS_VERSION_MIN = 'TLSv1.2';
 
-const READ_EVERY_MS = 5_000;
+const READ_EVERY_MS = 1_000;
 const OTHERS_MAY_READ_OR_WRITE = 0o006;
 
 /** The certificate that holds now. Disposing stops reading the files. */

@@ -68,15 +68,19 @@ export async function startReplayServer(options: ReplayServerOptions): Promise<R
 }
 
 /** Whoever needs no token must be on this host. */
-function assertClosed({ host, access, logger }: ReplayServerOptions): void {
-  if (access?.isOpen === false) return;
-  if (!LOOPBACK.test(host))
+function assertClosed({ host, access, tls, logger }: ReplayServerOptions): void {
+  const isOpen = access?.isOpen !== false;
+  const isReachable = !LOOPBACK.test(host);
+  if (isReachable && tls === undefined && !isOpen)
+    logger.warn({ host }, 'tokens travel in the clear');
+  if (isReachable && isOpen)
     throw new BackcastError(
       'BACKCAST_API_OPEN',
       `There is no token, so whoever reaches ${host} could read everything. Make one with ` +
         '`backcast token create NAME --scope "read:*"`, or listen on 127.0.0.1.',
     );
-  logger.info('no token has been made: whoever is on this host may ask, and nobody else');
+  if (isOpen)
+    logger.info('no token has been made: whoever is on this host may ask, and nobody else');
 }
 
 const LOOPBACK = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/;

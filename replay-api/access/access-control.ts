@@ -9,6 +9,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import { hasTokens, type OpenDatabase } from '#archive/mod.ts';
 import { BackcastError, toError } from '#base/mod.ts';
 import { AccessLog } from './access-log.ts';
+import { type AccessCounters, newAccessCounters } from './access-metrics.ts';
 import { createJwtVerifier, type JwtSettings } from './jwt-verifier.ts';
 import { ANYBODY, type Principal, type Verifier } from './principal.ts';
 import { createTokenVerifier } from './token-verifier.ts';
@@ -44,6 +45,8 @@ const BEARER = /^Bearer +([\w.~+/-]+=*) *$/i;
 
 /** Tells who asks and follows whether they still may. Closing ends the following. */
 export class AccessControl implements AsyncDisposable {
+  /** What has been counted so far. */
+  readonly counters: AccessCounters = newAccessCounters();
   /** Where it is noted who reads what. */
   readonly log: AccessLog;
   readonly #options: AccessOptions;
@@ -57,7 +60,7 @@ export class AccessControl implements AsyncDisposable {
     const { database, jwt, logger, recheckMs = RECHECK_MS } = options;
     this.#options = options;
     this.#isOpen = isOpen;
-    this.log = new AccessLog(options);
+    this.log = new AccessLog(options, this.counters);
     this.#verifiers = [
       createTokenVerifier(database.database),
       ...(jwt === undefined ? [] : [createJwtVerifier(jwt, logger)]),

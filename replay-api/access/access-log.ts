@@ -12,6 +12,7 @@ import {
   writeAccesses,
 } from '#archive/mod.ts';
 import { toError } from '#base/mod.ts';
+import type { AccessCounters } from './access-metrics.ts';
 import type { AnswerEnd } from './answer-under-way.ts';
 import type { Principal } from './principal.ts';
 
@@ -62,24 +63,20 @@ const WHO_CHARACTERS_MAX = 256;
 /** Writes notes until it is closed. */
 export class AccessLog {
   readonly #options: AccessLogOptions;
+  readonly #counters: AccessCounters;
   readonly #waiting = new Map<string, NewAccess>();
   readonly #timers: readonly NodeJS.Timeout[];
   #writing: Promise<void> | undefined;
   #isAway = false;
-  #unwrittenReads = 0;
 
-  constructor(options: AccessLogOptions) {
+  constructor(options: AccessLogOptions, counters: AccessCounters) {
     this.#options = options;
+    this.#counters = counters;
     this.#timers = [
       setInterval(() => void this.write(), WRITE_EVERY_MS),
       setInterval(() => void this.forget(), FORGET_EVERY_MS),
     ];
     for (const timer of this.#timers) timer.unref();
-  }
-
-  /** Readings whose notes were given up because too many waited. */
-  get unwrittenReads(): number {
-    return this.#unwrittenReads;
   }
 
   /** Begins the note of a reading; `end` is to be called when its answer has ended. */
@@ -145,7 +142,7 @@ export class AccessLog {
   #enqueue(access: NewAccess): void {
     if (this.#waiting.has(access.id) || this.#waiting.size < WAITING_MAX)
       this.#waiting.set(access.id, access);
-    else this.#unwrittenReads += 1;
+    else if (access.endedAtUs !== null) this.#counters.unnotedReads += 1;
   }
 
   async #writeAll(): Promise<void> {

@@ -37,15 +37,19 @@ export class AnswerUnderWay {
     this.#onEnd.push(listener);
   }
 
-  /** Cuts the answer; one whose signal has been taken may end by itself first. Idempotent. */
-  revoke(reason: BackcastError): void {
-    if (this.#reason !== undefined) return;
+  /**
+   * Cuts the answer; one whose signal has been taken may end by itself first. False if it was cut
+   * before.
+   */
+  revoke(reason: BackcastError): boolean {
+    if (this.#reason !== undefined) return false;
     this.#reason = reason;
     this.#request.log.warn({ url: this.#request.url, reason: reason.message }, 'answer cut');
     const response = this.#reply.raw;
     if (this.#controller === undefined) response.destroy();
     else setTimeout(() => response.destroy(), CUT_AFTER_MS).unref();
     this.#controller?.abort(reason);
+    return true;
   }
 
   #end(isSent: boolean): void {

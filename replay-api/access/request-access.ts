@@ -77,7 +77,11 @@ export function installAccess(app: FastifyInstance, access: AccessControl | unde
     if (request.is404) return;
     const { scope = 'admin' } = request.routeOptions.config;
     const principal = await principalOf(request, access, scope);
-    authorize(principal, scope, request);
+    const refusal = refusalOf(principal, scope, request);
+    if (refusal !== undefined) {
+      if (access !== undefined) access.counters.forbiddenRequests += 1;
+      throw refusal;
+    }
     request.access = requestAccess(request, reply, principal, access);
   });
 }
@@ -91,22 +95,32 @@ async function principalOf(
   scope: RouteScope,
 ): Promise<Principal> {
   if (access === undefined) return ANYBODY;
-  if (scope !== 'public') return await access.identify(headers.authorization);
-  return await access.identify(headers.authorization).catch(() => NOBODY);
+  const identifying = access.identify(headers.authorization);
+  if (scope === 'public') return await identifying.catch(() => NOBODY);
+  return await identifying.catch((error: unknown) => {
+    const isRefusal = error instanceof BackcastError && error.code === 'BACKCAST_UNAUTHENTICATED';
+    if (isRefusal) access.counters.unauthenticatedRequests += 1;
+    throw error;
+  });
 }
 
-function authorize({ scopes }: Principal, scope: RouteScope, { params }: FastifyRequest): void {
-  if (scope === 'public' || scope === 'any') return;
+/** Why `scopes` do not do for the request; undefined if they do. */
+function refusalOf(
+  { scopes }: Principal,
+  scope: RouteScope,
+  { params }: FastifyRequest,
+): BackcastError | undefined {
+  if (scope === 'public' || scope === 'any') return undefined;
   if (scope === 'admin') {
-    if (!allowsAdmin(scopes)) throw forbidden('It takes a token with the scope "admin".');
-    return;
+    const isAllowed = allowsAdmin(scopes);
+    return isAllowed ? undefined : forbidden('It takes a token with the scope "admin".');
   }
   const { channel = '' } = params as { readonly channel?: string };
   // No name: the contract refuses it before any route sees it.
-  if (!CHANNEL_NAME.test(channel)) return;
-  if (allowsChannel(scopes, scope, channel)) return;
-  if (!allowsChannel(scopes, 'read', channel)) throw unknownChannel(channel);
-  throw forbidden(`It takes a token with the scope "${scope}:${channel}", or a wider one.`);
+  if (!CHANNEL_NAME.test(channel)) return undefined;
+  if (allowsChannel(scopes, scope, channel)) return undefined;
+  if (!allowsChannel(scopes, 'read', channel)) return unknownChannel(channel);
+  return forbidden(`It takes a token with the scope "${scope}:${channel}", or a wider one.`);
 }
 
 function requestAccess(
@@ -120,7 +134,10 @@ function requestAccess(
   if (access !== undefined && principal !== NOBODY) {
     const isAnybody = principal === ANYBODY;
     const credential = isAnybody ? undefined : credentialIn(request.headers.authorization);
-    const forget = access.follow({ credential, revoke: (reason) => answer.revoke(reason) });
+    const revoke = (reason: BackcastError): void => {
+      if (answer.revoke(reason)) access.counters.cutAnswers += 1;
+    };
+    const forget = access.follow({ credential, revoke });
     answer.onEnd(forget);
   }
   return {
