@@ -30,6 +30,7 @@ export * from './migrate.ts';
 export * from './owner.ts';
 export * from './partitions.ts';
 export * from './read.ts';
+export * from './read-archivers.ts';
 export * from './read-backlog.ts';
 export * from './read-completeness.ts';
 export * from './read-conflicts.ts';

@@ -5,6 +5,7 @@
 
 import { Type, type Static, type TSchema } from 'typebox';
 import { ERRORS, SEQUENCE_MAX } from '#base/mod.ts';
+import { archivers } from './contract-archivers.ts';
 import { ConflictItem, ConflictPage } from './contract-conflicts.ts';
 import { DeletionItem, DeletionPage, deletedRanges } from './contract-deletions.ts';
 import { Health, Index, Readiness } from './contract-operation.ts';
@@ -70,6 +71,7 @@ export const ChannelItem = Type.Object(
     firstAvailable: position('From this position on nothing has been deleted.'),
     publishedFrom: nullable(instant('The earliest publish time that is kept.')),
     publishedThrough: nullable(instant('The latest publish time that is kept.')),
+    archivers,
   },
   { $id: 'Channel', ...closed },
 );

@@ -3,12 +3,15 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import {
+  type ArchiveDatabase,
   type ArchivedSession,
   type Channel,
+  type ChannelArchiver,
   type DeletionKeyset,
   type Durability,
   findChannel,
   type ListedLoss,
+  listArchivers,
   listChannels,
   listDeletions,
   listLosses,
@@ -43,9 +46,10 @@ export const catalogueRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabas
     const { cursor, limit = PAGE_ITEMS_DEFAULT } = request.query;
     const channels = await listChannels(db, { after: cursor, limit });
     const { state } = await readDurability(db);
+    const archivers = await archiversOf(db, channels);
     const last = channels.length === limit ? channels.at(-1) : undefined;
     return {
-      items: channels.map((channel) => channelItem(channel, state)),
+      items: channels.map((channel) => channelItem(channel, state, archivers)),
       next: last === undefined ? null : nextUrl('/v1/channels', last.name, request.query),
     };
   });
@@ -53,7 +57,7 @@ export const catalogueRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabas
   app.get('/v1/channels/:channel', { schema: CHANNEL }, async (request) => {
     const channel = await findChannel(db, request.params.channel);
     const { state } = await readDurability(db);
-    return channelItem(channel, state);
+    return channelItem(channel, state, await archiversOf(db, [channel]));
   });
 
   app.get('/v1/channels/:channel/sessions', { schema: SESSIONS }, async (request) => {
@@ -115,6 +119,9 @@ const CHANNELS = {
 
 const CHANNEL = {
   summary: 'Show a channel',
+  description:
+    'And its archivers. `archivedThrough` is what is committed and can be read; `received` and ' +
+    '`spooled` of an archiver say what it alone has beyond that.',
   operationId: 'getChannel',
   tags: ['catalogue'],
   params: ChannelParams,
@@ -152,7 +159,27 @@ const DELETIONS = {
   response: withProblems({ 200: Type.Ref('DeletionPage#') }, [400, 404, 503]),
 } as const;
 
-function channelItem(channel: Channel, durability: Durability['state']): object {
+type ArchiversByChannel = ReadonlyMap<number, readonly ChannelArchiver[]>;
+
+async function archiversOf(
+  db: ArchiveDatabase,
+  channels: readonly Channel[],
+): Promise<ArchiversByChannel> {
+  const ids = channels.map(({ channelId }) => channelId);
+  return Map.groupBy(await listArchivers(db, ids), ({ channelId }) => channelId);
+}
+
+function archiverItem(archiver: ChannelArchiver): object {
+  const { name, isWriting, received, spooled } = archiver;
+  const seenAt = formatInstant(archiver.seenAtUs);
+  return { name, isWriting, seenAt, heardAt: formatInstant(archiver.heardAtUs), received, spooled };
+}
+
+function channelItem(
+  channel: Channel,
+  durability: Durability['state'],
+  archivers: ArchiversByChannel,
+): object {
   const { name, group, port, dport, framing, archivedThrough, firstPosition } = channel;
   return {
     channel: name,
@@ -167,6 +194,7 @@ function channelItem(channel: Channel, durability: Durability['state']): object 
     firstAvailable: channel.firstAvailable,
     publishedFrom: nullableInstant(channel.publishedFromUs),
     publishedThrough: nullableInstant(channel.publishedThroughUs),
+    archivers: (archivers.get(channel.channelId) ?? []).map(archiverItem),
   };
 }
 
