@@ -39,7 +39,9 @@ export type { DeletionKeyset } from './read-deletions.ts';
 export type { ArchivedSegment } from './read-decode.ts';
 export { firstPositionOf } from './read-entries.ts';
 export type { Deletion, Loss, MessageRun, PageEntry } from './read-entries.ts';
+export * from './read-heads.ts';
 export * from './read-last-losses.ts';
+export { lossesByPlace } from './read-losses.ts';
 export * from './read-messages.ts';
 export type {
   MessagePage,

@@ -7,6 +7,7 @@ import { fastify, type FastifyBaseLogger, type FastifyInstance, LogController } 
 import type { OpenDatabase } from '#archive/mod.ts';
 import { BackcastError } from '#base/mod.ts';
 import type { MetricFamily } from '#multicast/metrics/mod.ts';
+import { ChannelWatch, TAIL_BOUNDS, type TailBounds } from './channel-watch.ts';
 import { countRequests } from './api-metrics.ts';
 import { SHARED_SCHEMAS } from './contract.ts';
 import { installOpenApi, serveOpenApi } from './plugins/openapi.ts';
@@ -16,7 +17,9 @@ import { catalogueRoutes } from './routes/catalogue.ts';
 import { conflictRoutes } from './routes/conflicts.ts';
 import { messageRoutes } from './routes/messages.ts';
 import { operationRoutes } from './routes/operation.ts';
+import { tailRoutes } from './routes/tail.ts';
 import { strictValidatorCompiler } from './strict-query.ts';
+import { tailFamilies } from './tail-metrics.ts';
 
 /** What the API is made of. The database stays the caller's to close. */
 export interface ReplayApiOptions {
@@ -24,6 +27,8 @@ export interface ReplayApiOptions {
   readonly logger: FastifyBaseLogger;
   /** Bounds on readers of messages: STALL_MS_MAX and READERS_MAX if not given. */
   readonly readerBounds?: ReaderBounds;
+  /** How tails are served: TAIL_BOUNDS if not given. */
+  readonly tailBounds?: TailBounds;
   /** Metrics of other parts of the process, for GET /metrics beside those of the API. */
   readonly collectMetrics?: () => readonly MetricFamily[];
 }
@@ -41,6 +46,8 @@ const HEADER_BYTES_MAX = 16_384;
  */
 const PARAMETER_CHARACTERS_MAX = 1_024;
 
+/** Tails under way at once; one that is live holds what is on its way to its reader. */
+const TAILS_MAX = 1_024;
 const DEFAULT_BOUNDS: ReaderBounds = { stallMsMax: STALL_MS_MAX, readersMax: READERS_MAX };
 
 /** The API, ready to be listened with or injected into. Closing it leaves the database open. */
@@ -74,12 +81,17 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   for (const schema of SHARED_SCHEMAS) app.addSchema(schema);
   await installOpenApi(app);
   const { database: opened, readerBounds = DEFAULT_BOUNDS } = options;
+  const { logger, tailBounds = TAIL_BOUNDS } = options;
   const admitReader = createReaderGuard(readerBounds);
+  const admitTail = createReaderGuard({ ...readerBounds, readersMax: TAILS_MAX });
+  const watch = new ChannelWatch({ ...tailBounds, opened, logger });
   await app.register(catalogueRoutes, { opened });
   await app.register(conflictRoutes, { opened });
   await app.register(messageRoutes, { opened, admitReader });
+  await app.register(tailRoutes, { opened, watch, admitReader: admitTail });
   const collectMetrics = (): readonly MetricFamily[] => [
     ...requestFamilies(),
+    ...tailFamilies(watch.counters, watch.channelCount),
     ...(options.collectMetrics?.() ?? []),
   ];
   await app.register(operationRoutes, { opened, collectMetrics });

@@ -11,14 +11,14 @@ const archiver: TObject = Type.Object(
     seenAt: instant('When it said this. It does so every few seconds; one that does not is gone.'),
     heardAt: instant('When it last heard anything of the channel.'),
     received: position(
-      'The position that the last message it has heard has, or will have if nothing is lost until ' +
-        'then. In memory only, as far as it is beyond `spooled`: a crash of the archiver loses it, ' +
-        'unless a publisher or another archiver still has it. No reader is served it.',
+      'The position that the last message it has heard has, or will have if nothing is lost ' +
+        'until then. In memory only, as far as it is beyond `spooled`: a crash of the archiver ' +
+        'loses it, unless a publisher or another archiver still has it. No reader is served it.',
       0,
     ),
     spooled: position(
-      'Messages up to this position are on the disk of this archiver, or archived. A crash of the ' +
-        'archiver does not lose them, its disk would. No reader is served what is beyond ' +
+      'Messages up to this position are on the disk of this archiver, or archived. A crash of ' +
+        'the archiver does not lose them, its disk would. No reader is served what is beyond ' +
         '`archivedThrough` of the channel.',
       0,
     ),

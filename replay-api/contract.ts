@@ -9,6 +9,7 @@ import { archivers } from './contract-archivers.ts';
 import { ConflictItem, ConflictPage } from './contract-conflicts.ts';
 import { DeletionItem, DeletionPage, deletedRanges } from './contract-deletions.ts';
 import { Health, Index, Readiness } from './contract-operation.ts';
+import { SessionChangeItem, TailEndItem, TailFrame, TailStateItem } from './contract-tail.ts';
 import {
   cause,
   closed,
@@ -285,6 +286,10 @@ export const SHARED_SCHEMAS: readonly TSchema[] = [
   ConflictPage,
   MessagePage,
   MessageLine,
+  SessionChangeItem,
+  TailStateItem,
+  TailEndItem,
+  TailFrame,
   CompletenessAnswer,
   Health,
   Readiness,

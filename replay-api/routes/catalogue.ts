@@ -45,19 +45,16 @@ export const catalogueRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabas
   app.get('/v1/channels', { schema: CHANNELS }, async (request) => {
     const { cursor, limit = PAGE_ITEMS_DEFAULT } = request.query;
     const channels = await listChannels(db, { after: cursor, limit });
-    const { state } = await readDurability(db);
-    const archivers = await archiversOf(db, channels);
     const last = channels.length === limit ? channels.at(-1) : undefined;
     return {
-      items: channels.map((channel) => channelItem(channel, state, archivers)),
+      items: await channelItems(db, channels),
       next: last === undefined ? null : nextUrl('/v1/channels', last.name, request.query),
     };
   });
 
   app.get('/v1/channels/:channel', { schema: CHANNEL }, async (request) => {
-    const channel = await findChannel(db, request.params.channel);
-    const { state } = await readDurability(db);
-    return channelItem(channel, state, await archiversOf(db, [channel]));
+    const [shown] = await channelItems(db, [await findChannel(db, request.params.channel)]);
+    return shown;
   });
 
   app.get('/v1/channels/:channel/sessions', { schema: SESSIONS }, async (request) => {
@@ -159,14 +156,13 @@ const DELETIONS = {
   response: withProblems({ 200: Type.Ref('DeletionPage#') }, [400, 404, 503]),
 } as const;
 
-type ArchiversByChannel = ReadonlyMap<number, readonly ChannelArchiver[]>;
-
-async function archiversOf(
-  db: ArchiveDatabase,
-  channels: readonly Channel[],
-): Promise<ArchiversByChannel> {
+async function channelItems(db: ArchiveDatabase, channels: readonly Channel[]): Promise<object[]> {
+  const { state } = await readDurability(db);
   const ids = channels.map(({ channelId }) => channelId);
-  return Map.groupBy(await listArchivers(db, ids), ({ channelId }) => channelId);
+  const archivers = Map.groupBy(await listArchivers(db, ids), ({ channelId }) => channelId);
+  return channels.map((channel) => {
+    return channelItem(channel, state, archivers.get(channel.channelId) ?? []);
+  });
 }
 
 function archiverItem(archiver: ChannelArchiver): object {
@@ -178,7 +174,7 @@ function archiverItem(archiver: ChannelArchiver): object {
 function channelItem(
   channel: Channel,
   durability: Durability['state'],
-  archivers: ArchiversByChannel,
+  archivers: readonly ChannelArchiver[],
 ): object {
   const { name, group, port, dport, framing, archivedThrough, firstPosition } = channel;
   return {
@@ -194,7 +190,7 @@ function channelItem(
     firstAvailable: channel.firstAvailable,
     publishedFrom: nullableInstant(channel.publishedFromUs),
     publishedThrough: nullableInstant(channel.publishedThroughUs),
-    archivers: (archivers.get(channel.channelId) ?? []).map(archiverItem),
+    archivers: archivers.map(archiverItem),
   };
 }
 

@@ -23,6 +23,7 @@ import {
 } from '#ingest/mod.ts';
 import { countRequests } from '#replay-api/api-metrics.ts';
 import { createReplayApi } from '#replay-api/mod.ts';
+import { newTailCounters, tailFamilies } from '#replay-api/tail-metrics.ts';
 import { readExposition } from '#test/support/exposition.ts';
 import { openTestApi, silentLogger } from '#test/support/replay-api.ts';
 
@@ -34,6 +35,7 @@ const METRICS: readonly MetricDescription[] = [
   ...compactionFamilies(undefined),
   ...retentionFamilies(newRetentionCounters()),
   ...countRequests(fastify())(),
+  ...tailFamilies(newTailCounters(), 0),
 ].map(({ metric }) => metric);
 
 const code = (text: string): string => `\`${text}\``;
