@@ -16,7 +16,7 @@ import {
 } from '#archive/mod.ts';
 import { BATCH_BYTES_MAX, type ChannelAddress } from '#base/mod.ts';
 import { ChannelPublisher, ChannelSubscriber } from '#client/mod.ts';
-import { hasRetention, redact, retentionOf, type Config } from '#config/mod.ts';
+import { accessKeptMs, hasRetention, redact, retentionOf, type Config } from '#config/mod.ts';
 import {
   Archiver,
   archiverFamilies,
@@ -32,7 +32,7 @@ import {
 } from '#multicast/metrics/mod.ts';
 import { type KeySource, packetBytesOf, type UnicastOptions } from '#multicast/udp/mod.ts';
 import { joinChannel, type Registry } from '#registry/mod.ts';
-import { type ReplayServer, startReplayServer } from '#replay-api/mod.ts';
+import { AccessControl, type ReplayServer, startReplayServer } from '#replay-api/mod.ts';
 
 /** What a publisher or a subscriber needs beside the configuration, depending on its channel. */
 export interface EndOptions {
@@ -133,8 +133,8 @@ function spoolOf({ home, archiver }: Config): SpoolSettings | undefined {
 }
 
 /**
- * Starts the replay API that `config` describes. Errors: BACKCAST_DATABASE_UNREACHABLE,
- * BACKCAST_SCHEMA_MISSING and those of startReplayServer.
+ * Starts the replay API that `config` describes, with the tokens of the database. Errors:
+ * BACKCAST_DATABASE_UNREACHABLE, BACKCAST_SCHEMA_MISSING and those of startReplayServer.
  */
 export async function startApi(
   config: Config,
@@ -147,19 +147,26 @@ export async function startApi(
   await ensureSchema(database.database);
   const logger = log.child({ part: 'api' });
   const replica = opened.use(replicaOf(config, database, logger));
-  const { host, port, limits } = config.api;
+  const { host, port, tls, jwt, limits } = config.api;
+  const keptMs = accessKeptMs(config.api);
+  const access = opened.use(
+    await AccessControl.open({ database, logger, jwt: allOf(jwt), keptMs }),
+  );
   const server = await startReplayServer({
     database,
     replica,
+    access,
     limits,
     host,
     port,
+    tls: allOf(tls),
     logger,
     collectMetrics,
   });
   opened.use(server);
   const owned = opened.move();
-  const close = (): Promise<void> => owned.disposeAsync();
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => (closing ??= owned.disposeAsync());
   return { url: server.url, close, [Symbol.asyncDispose]: close };
 }
 
@@ -179,6 +186,12 @@ function replicaOf(config: Config, primary: OpenDatabase, log: Logger): Replica 
   if (url === undefined) return undefined;
   const replica = openDatabase(apiDatabase(url));
   return watchReplica({ primary, replica, behindMsMax: config.api.replicaBehindMsMax, log });
+}
+
+/** A section whose settings are given together; undefined if they are not. */
+function allOf<Section extends object>(section: Section): Required<Section> | undefined {
+  const values = Object.values(section);
+  return values.length === 0 ? undefined : (section as Required<Section>);
 }
 
 /**

@@ -18,7 +18,7 @@ export const API_LIMITS = Type.Object({
     default: 128,
   }),
   requestsPerSecMax: integer({
-    description: 'Most requests of one caller in a second.',
+    description: 'Most requests from one address in a second.',
     range: [1, 1_000_000],
     default: 5_000,
   }),

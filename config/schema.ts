@@ -16,6 +16,7 @@ import {
 } from '#base/mod.ts';
 import { API_LIMITS } from './limits-schema.ts';
 import { AUTHENTICATION, REGISTRY, UNICAST } from './network-schema.ts';
+import { API_ACCESS_KEPT, API_JWT, API_TLS, API_TOKEN } from './access-schema.ts';
 import { RETENTION } from './retention.ts';
 import { choice, integer } from './setting-types.ts';
 
@@ -248,7 +249,7 @@ const API = Type.Object({
   url: Type.Optional(
     Type.String({
       pattern: '^https?://',
-      description: 'Where commands find the replay API; `http://host:port` if not given.',
+      description: 'Where commands find the replay API; `http(s)://host:port` if not given.',
       env: 'BACKCAST_API',
     }),
   ),
@@ -258,6 +259,10 @@ const API = Type.Object({
     default: 5_000,
   }),
   limits: API_LIMITS,
+  token: API_TOKEN,
+  accessAge: API_ACCESS_KEPT,
+  tls: API_TLS,
+  jwt: API_JWT,
 });
 
 const METRICS = Type.Object({

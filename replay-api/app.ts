@@ -2,12 +2,18 @@
 // without a port. Reads the archive and nothing else; writes nothing anywhere.
 
 import { randomUUID } from 'node:crypto';
+import type { ServerOptions } from 'node:http';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { fastify, type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import type { OpenDatabase, Replica } from '#archive/mod.ts';
 import { BackcastError } from '#base/mod.ts';
 import type { MetricFamily } from '#multicast/metrics/mod.ts';
+import type { AccessControl } from './access/access-control.ts';
+import { accessFamilies, newAccessCounters } from './access/access-metrics.ts';
+import { installAccess } from './access/request-access.ts';
+import { ChannelWatch, TAIL_BOUNDS, type TailBounds } from './channel-watch.ts';
 import { countRequests, loadFamilies } from './api-metrics.ts';
+import { type CertificateText, TLS_VERSION_MIN } from './certificate.ts';
 import { SHARED_SCHEMAS } from './contract.ts';
 import { API_LIMITS_DEFAULT, type ApiLimits } from './limits.ts';
 import { installOpenApi, serveOpenApi } from './plugins/openapi.ts';
@@ -15,11 +21,14 @@ import { installProblems, sendProblem } from './plugins/problems.ts';
 import { installRateLimit } from './plugins/rate-limit.ts';
 import { readDatabases } from './read-databases.ts';
 import { createReaderGuard } from './reader-guard.ts';
+import { accessRoutes } from './routes/access.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
 import { conflictRoutes } from './routes/conflicts.ts';
 import { messageRoutes } from './routes/messages.ts';
 import { operationRoutes } from './routes/operation.ts';
+import { tailRoutes } from './routes/tail.ts';
 import { strictValidatorCompiler } from './strict-query.ts';
+import { tailFamilies } from './tail-metrics.ts';
 
 /** What the API is made of. The database stays the caller's to close. */
 export interface ReplayApiOptions {
@@ -29,6 +38,15 @@ export interface ReplayApiOptions {
   readonly replica?: Replica | undefined;
   /** Bounds that differ from API_LIMITS_DEFAULT. */
   readonly limits?: Partial<ApiLimits>;
+  /**
+   * Who may ask; the caller's to close, after the API. Not given: everybody may do everything, and
+   * nothing is noted.
+   */
+  readonly access?: AccessControl | undefined;
+  /** What the API proves itself with when it is listened to; plain HTTP if not given. */
+  readonly certificate?: CertificateText | undefined;
+  /** How tails are served: TAIL_BOUNDS if not given. */
+  readonly tailBounds?: TailBounds;
   /** Metrics of other parts of the process, for GET /metrics beside those of the API. */
   readonly collectMetrics?: () => readonly MetricFamily[];
 }
@@ -49,6 +67,18 @@ const PARAMETER_CHARACTERS_MAX = 1_024;
 /** How soon after its time a request that is not in is noticed and ended. */
 const LATE_CHECK_MS = 1_000;
 
+/** Fastify takes the same bounds under another name where TLS is spoken. */
+function connectionOptions({ certificate }: ReplayApiOptions): { readonly http: ServerOptions } {
+  const bounds = {
+    maxHeaderSize: HEADER_BYTES_MAX,
+    headersTimeout: REQUEST_MS_MAX,
+    connectionsCheckingInterval: LATE_CHECK_MS,
+  };
+  if (certificate === undefined) return { http: bounds };
+  const https = { ...bounds, ...certificate, minVersion: TLS_VERSION_MIN };
+  return { https } as unknown as { readonly http: ServerOptions };
+}
+
 /** The API, ready to be listened with or injected into. Closing it leaves the database open. */
 export async function createReplayApi(options: ReplayApiOptions): Promise<FastifyInstance> {
   const app = fastify({
@@ -65,11 +95,7 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
     forceCloseConnections: 'idle',
     return503OnClosing: true,
     routerOptions: { maxParamLength: PARAMETER_CHARACTERS_MAX, caseSensitive: true },
-    http: {
-      maxHeaderSize: HEADER_BYTES_MAX,
-      headersTimeout: REQUEST_MS_MAX,
-      connectionsCheckingInterval: LATE_CHECK_MS,
-    },
+    ...connectionOptions(options),
     frameworkErrors: (error, request, reply) => {
       const problem = new BackcastError('BACKCAST_RANGE_INVALID', error.message);
       sendProblem(request, reply, problem, error.statusCode);
@@ -80,24 +106,31 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   const requestFamilies = countRequests(app);
   await installRateLimit(app, limits);
   installProblems(app);
+  installAccess(app, options.access);
   app.setValidatorCompiler(strictValidatorCompiler);
   app.addHook('onSend', async (_request, reply) => {
     void reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
   });
   for (const schema of SHARED_SCHEMAS) app.addSchema(schema);
   await installOpenApi(app);
-  const { database: opened, replica } = options;
+  const { database: opened, replica, logger, tailBounds = TAIL_BOUNDS } = options;
   const { sharedBytesMax } = limits;
   const reads = readDatabases({ database: opened, replica, sharedBytesMax });
-  const guard = createReaderGuard(limits);
+  const readers = createReaderGuard(limits);
+  const tails = createReaderGuard({ ...limits, ...limits.tails });
+  const watch = new ChannelWatch({ ...tailBounds, opened, logger });
   await app.register(catalogueRoutes, { opened });
   await app.register(conflictRoutes, { opened });
-  await app.register(messageRoutes, { reads, admitReader: guard.admit });
+  await app.register(messageRoutes, { reads, admitReader: readers.admit });
+  await app.register(tailRoutes, { opened, watch, admitReader: tails.admit });
   const collectMetrics = (): readonly MetricFamily[] => [
     ...requestFamilies(),
-    ...loadFamilies(guard, reads.counts),
+    ...accessFamilies(options.access?.counters ?? newAccessCounters()),
+    ...tailFamilies(watch.counters, watch.channelCount),
+    ...loadFamilies(readers, reads.counts),
     ...(options.collectMetrics?.() ?? []),
   ];
+  await app.register(accessRoutes, { opened });
   await app.register(operationRoutes, { opened, collectMetrics });
   await serveOpenApi(app);
   await app.ready();

@@ -5,11 +5,13 @@
 export interface ApiLimits {
   /** Answers with messages that may be under way at once. */
   readonly readersMax: number;
-  /** Of these, for one caller: a token, or an address where there is none. */
+  /** Of these, for one caller: whoever a token names, or an address where there is none. */
   readonly readersPerCallerMax: number;
+  /** The same of tails, which are live for most of their time and hold little. */
+  readonly tails: Pick<ApiLimits, 'readersMax' | 'readersPerCallerMax'>;
   /** How long a reader may take nothing at all before he is cut off. */
   readonly stallMsMax: number;
-  /** Requests of one caller in a second. */
+  /** Requests from one address in a second. */
   readonly requestsPerSecMax: number;
   /** Connections that are open at once; further ones are closed without an answer. */
   readonly connectionsMax: number;
@@ -23,6 +25,7 @@ export const API_LIMITS_DEFAULT: ApiLimits = {
   readersMax: 256,
   // A site of fifty instances that come back at once with one token, twice.
   readersPerCallerMax: 128,
+  tails: { readersMax: 1_024, readersPerCallerMax: 512 },
   stallMsMax: 10_000,
   // Ten times what one who follows "next" can ask for.
   requestsPerSecMax: 5_000,

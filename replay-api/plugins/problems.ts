@@ -19,8 +19,7 @@ export function installProblems(app: FastifyInstance): void {
     }
     return sendProblem(request, reply, problem, statusOf(error, problem));
   });
-  // Whoever tries addresses asks too often as well.
-  app.setNotFoundHandler({ preHandler: app.rateLimit() }, (request, reply) => {
+  app.setNotFoundHandler((request, reply) => {
     const detail =
       request.method === 'GET'
         ? `${request.url} is not an address of this API. GET / lists where to begin.`
@@ -39,6 +38,7 @@ export function sendProblem(
   problem: BackcastError,
   status: number = problem.httpStatus,
 ): FastifyReply {
+  if (status === 401) void reply.header('www-authenticate', 'Bearer realm="backcast"');
   const isForLater = status === 503 || status === 429;
   if (isForLater && !reply.hasHeader('retry-after')) {
     void reply.header('retry-after', RETRY_AFTER_SECONDS);

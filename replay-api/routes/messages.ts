@@ -15,6 +15,8 @@ import type { ReadDatabases } from '../read-databases.ts';
 import type { ReaderGuard } from '../reader-guard.ts';
 import { withProblems } from './answers.ts';
 
+/** What it takes to ask for messages. */
+const READ = { scope: 'read' } as const;
 const JSON_TYPE = 'application/json';
 const NDJSON_TYPE = 'application/x-ndjson';
 
@@ -30,47 +32,53 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
   { reads, admitReader },
   done,
 ) => {
-  app.get('/v1/channels/:channel/messages', { schema: MESSAGES }, async (request, reply) => {
-    const { limit } = request.query;
-    const type = chooseType(request.headers.accept);
-    if (type === JSON_TYPE) assertPageLimit(limit);
-    const wanted = toMessageRequest(request.query);
-    admitReader(request, reply);
-    const answer = await reads.use(async (opened) => {
-      const channel = await findChannel(opened.database, request.params.channel);
-      const reading = await openReading(opened, channel, wanted);
-      return { opened, channel, reading, limit };
-    });
-    void reply.header('vary', 'accept');
-    if (type === JSON_TYPE) return sendPage(reply, answer);
-    return reply.type(NDJSON_TYPE).send(await streamLines(answer));
-  });
+  app.get(
+    '/v1/channels/:channel/messages',
+    { schema: MESSAGES, config: READ },
+    async (request, reply) => {
+      const { limit } = request.query;
+      const type = chooseType(request.headers.accept);
+      if (type === JSON_TYPE) assertPageLimit(limit);
+      const wanted = toMessageRequest(request.query);
+      admitReader(request, reply);
+      const begun = await reads.use(async (opened) => {
+        const channel = await findChannel(opened.database, request.params.channel);
+        return { opened, channel, reading: await openReading(opened, channel, wanted) };
+      });
+      const answer = { ...begun, limit, note: request.access.note(begun.channel) };
+      void reply.header('vary', 'accept');
+      if (type === JSON_TYPE) return sendPage(reply, answer);
+      return reply.type(NDJSON_TYPE).send(await streamLines(answer));
+    },
+  );
 
-  app.get('/v1/channels/:channel/completeness', { schema: COMPLETENESS }, async (request) => {
-    const { first, last } = request.query;
-    const session = toSessionId(request.query.session);
-    assertNotInverted('first', first, 'last', last);
-    const { channel, found } = await reads.use(async ({ database }) => {
-      const channel = await findChannel(database, request.params.channel);
-      return {
-        channel,
-        found: await readCompleteness(database, channel, { session, first, last }),
-      };
-    });
-    const { source, state, watermark } = found.session;
-    const lost = found.lost.map(({ packetCount, ...range }) => ({
-      ...range,
-      packets: packetCount,
-    }));
-    const deleted = found.deleted.map(({ messageCount, deletedAtUs, ...range }) => {
-      const { first: from, last: through, policy } = range;
-      const deletedAt = formatInstant(deletedAtUs);
-      return { first: from, last: through, messages: messageCount, deletedAt, policy };
-    });
-    const tail = tailOf(found.session);
-    const named = { channel: channel.name, session, source, state, tail, watermark };
-    return { ...found, lost, deleted, ...named };
-  });
+  app.get(
+    '/v1/channels/:channel/completeness',
+    { schema: COMPLETENESS, config: READ },
+    async (request) => {
+      const { first, last } = request.query;
+      const session = toSessionId(request.query.session);
+      assertNotInverted('first', first, 'last', last);
+      const { channel, found } = await reads.use(async ({ database }) => {
+        const named = await findChannel(database, request.params.channel);
+        const range = { session, first, last };
+        return { channel: named, found: await readCompleteness(database, named, range) };
+      });
+      const { source, state, watermark } = found.session;
+      const lost = found.lost.map(({ packetCount, ...range }) => ({
+        ...range,
+        packets: packetCount,
+      }));
+      const deleted = found.deleted.map(({ messageCount, deletedAtUs, ...range }) => {
+        const { first: from, last: through, policy } = range;
+        const deletedAt = formatInstant(deletedAtUs);
+        return { first: from, last: through, messages: messageCount, deletedAt, policy };
+      });
+      const tail = tailOf(found.session);
+      const named = { channel: channel.name, session, source, state, tail, watermark };
+      return { ...found, lost, deleted, ...named };
+    },
+  );
   done();
 };
 

@@ -17,7 +17,12 @@ interface Parameter {
   readonly name: string;
   readonly in: 'path' | 'query';
   readonly required?: boolean;
-  readonly schema: { readonly type?: string; readonly format?: string; readonly enum?: unknown[] };
+  readonly schema: {
+    readonly type?: string;
+    readonly format?: string;
+    readonly pattern?: string;
+    readonly enum?: unknown[];
+  };
 }
 
 interface Route {
@@ -139,7 +144,8 @@ function wrongValues({ name, schema }: Parameter): readonly string[] {
   if (schema.type === 'integer') return WRONG_NUMBERS;
   if (schema.format === 'date-time') return WRONG_INSTANTS;
   if (schema.enum !== undefined) return ['', 'up', 'ASC', '0', '\0'];
-  return ['\0', '\u{1f6f0}', ' ', `x${'y'.repeat(2_000)}`];
+  const known = new RegExp(schema.pattern ?? '^[^\\0]*$');
+  return ['\0', '\u{1f6f0}', ' ', '\u007f', 'y'.repeat(2_000)].filter((one) => !known.test(one));
 }
 
 test('the contract names the routes, and asking the database is noticed', async () => {
