@@ -12,7 +12,9 @@ import { SHARED_SCHEMAS } from './contract.ts';
 import { installOpenApi, serveOpenApi } from './plugins/openapi.ts';
 import { installProblems, sendProblem } from './plugins/problems.ts';
 import { createReaderGuard, type ReaderBounds, READERS_MAX, STALL_MS_MAX } from './reader-guard.ts';
+import { availabilityOf } from './routes/answers.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
+import { completenessRoutes } from './routes/completeness.ts';
 import { conflictRoutes } from './routes/conflicts.ts';
 import { messageRoutes } from './routes/messages.ts';
 import { operationRoutes } from './routes/operation.ts';
@@ -66,7 +68,7 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
     },
   }).withTypeProvider<TypeBoxTypeProvider>();
   const requestFamilies = countRequests(app);
-  installProblems(app);
+  installProblems(app, (channel) => availabilityOf(options.database, channel));
   app.setValidatorCompiler(strictValidatorCompiler);
   app.addHook('onSend', async (_request, reply) => {
     void reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
@@ -78,6 +80,7 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   await app.register(catalogueRoutes, { opened });
   await app.register(conflictRoutes, { opened });
   await app.register(messageRoutes, { opened, admitReader });
+  await app.register(completenessRoutes, { opened });
   const collectMetrics = (): readonly MetricFamily[] => [
     ...requestFamilies(),
     ...(options.collectMetrics?.() ?? []),

@@ -4,7 +4,7 @@
 
 import { assert, type SessionId } from '#base/mod.ts';
 import { viewOf } from '#archive/segment/mod.ts';
-import type { StreamEntry } from './entries.ts';
+import type { StreamEntry, StreamOrigin } from './entries.ts';
 import { decodeJsonFrame } from './json-frames.ts';
 import { FRAME_BYTES_MAX, FRAME_HEADER_BYTES, FRAME_KINDS, OPTIONAL_KIND_MIN } from './layout.ts';
 import { decodeRuns } from './runs-frame.ts';
@@ -20,7 +20,7 @@ export class SegmentStreamDecoder {
   /** The frame that is being put together; undefined between frames. */
   #body: Uint8Array | undefined;
   #bodyFill = 0;
-  readonly #sources = new Map<SessionId, string | null>();
+  readonly #origins = new Map<SessionId, StreamOrigin>();
   #entries: StreamEntry[] = [];
   #polled = 0;
   #hasBegun = false;
@@ -103,7 +103,7 @@ export class SegmentStreamDecoder {
     if ((entry.kind === 'begin') === this.#hasBegun) return this.#fail('no begin, or a second one');
     this.#hasBegun = true;
     if (entry.kind === 'session') {
-      this.#sources.set(entry.session, entry.source);
+      this.#origins.set(entry.session, entry);
       return undefined;
     }
     if (entry.kind === 'end' && entry.count !== this.#messageCount) {
@@ -115,7 +115,7 @@ export class SegmentStreamDecoder {
   }
 
   #takeRuns(body: Uint8Array): void {
-    const runs = this.#hasBegun ? decodeRuns(body, this.#sources) : 'no begin';
+    const runs = this.#hasBegun ? decodeRuns(body, this.#origins) : 'no begin';
     if (typeof runs === 'string') return this.#fail(runs);
     for (const run of runs) {
       this.#messageCount += run.messageCount;

@@ -4,7 +4,7 @@
 
 import { assert, sessionToWords } from '#base/mod.ts';
 import { viewOf, writeInt8 } from '#archive/segment/mod.ts';
-import type { StreamRun } from './entries.ts';
+import type { StreamOrigin, StreamRun } from './entries.ts';
 import {
   COUNTS_BYTES,
   FRAME_BYTES_MAX,
@@ -15,8 +15,8 @@ import {
   RUN_BYTES,
 } from './layout.ts';
 
-/** A run as it is encoded: without the name of its publisher, which a session frame tells. */
-export type EncodedRun = Omit<StreamRun, 'kind' | 'source'>;
+/** A run as it is encoded: without where it comes from, which a session frame tells. */
+export type EncodedRun = Omit<StreamRun, 'kind' | keyof StreamOrigin>;
 
 const encoder = new TextEncoder();
 

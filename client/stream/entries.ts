@@ -23,6 +23,8 @@ export interface StreamRun {
   readonly session: SessionId;
   /** The publisher's name; null if it told none. */
   readonly source: string | null;
+  /** Its source is not of Backcast: its numbers begin anywhere, and may name no message. */
+  readonly isForeign: boolean;
   readonly segment: MessageBlock;
   /** Of the first message within the segment. */
   readonly firstIndex: number;
@@ -34,6 +36,9 @@ export interface StreamRun {
   readonly throughSequence: number;
   readonly archivedAtUs: number;
 }
+
+/** Where a session comes from. */
+export type StreamOrigin = Pick<StreamRun, 'source' | 'isForeign'>;
 
 /** What the answer is about. */
 export interface StreamBegin {

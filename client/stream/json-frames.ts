@@ -14,16 +14,16 @@ import type {
   StreamEnd,
   StreamEstimate,
   StreamLoss,
+  StreamOrigin,
   StreamRange,
   StreamStatus,
 } from './entries.ts';
 import { FRAME_KINDS, STREAM_VERSION } from './layout.ts';
 
-/** Which publisher a session is of. */
-export interface StreamSession {
+/** Where a session comes from. */
+export interface StreamSession extends StreamOrigin {
   readonly kind: 'session';
   readonly session: SessionId;
-  readonly source: string | null;
 }
 
 /** An entry whose body is JSON. */
@@ -81,7 +81,12 @@ function readBegin(members: Members): StreamBegin {
 }
 
 function readSession(members: Members): StreamSession {
-  return { kind: 'session', session: session(members), source: source(members) };
+  return {
+    kind: 'session',
+    session: session(members),
+    source: source(members),
+    isForeign: members['isForeign'] === true,
+  };
 }
 
 function readLoss(members: Members): StreamLoss {

@@ -5,7 +5,7 @@
 //   stream     frame begin · any others · frame end; without the end it was cut off
 //   frame      length of the body u32 · kind u8 · body
 //   begin      JSON: version, channel, framing, order, archivedThrough
-//   session    JSON: session, source; comes before what first names the session
+//   session    JSON: session, source, isForeign; comes before what first names the session
 //   messages   counts and places of the runs, then the publish times, then the payloads:
 //
 //     0 runs u32 · 4 messages u32 · then per run

@@ -4,4 +4,4 @@
 export * from './decoder.ts';
 export * from './entries.ts';
 export { encodeRuns, jsonFrame } from './encode.ts';
-export { SEGMENTS_TYPE } from './layout.ts';
+export { SEGMENTS_TYPE, STREAM_VERSION } from './layout.ts';

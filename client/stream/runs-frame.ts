@@ -4,17 +4,17 @@
 
 import { isSessionId, SEGMENT_MESSAGES_MAX, SEQUENCE_MAX, type SessionId } from '#base/mod.ts';
 import { viewOf } from '#archive/segment/mod.ts';
-import type { MessageBlock, StreamRun } from './entries.ts';
+import type { MessageBlock, StreamOrigin, StreamRun } from './entries.ts';
 import { COUNTS_BYTES, INSTANT_BYTES, LENGTH_BYTES, RUN_BYTES } from './layout.ts';
 
 const WORD = 0x1_0000_0000;
 /** From here on the high word of a wide number means more than a plain number holds. */
 const HIGH_WORD_END = 0x20_0000;
 
-/** The runs of the frame `body`, or what is wrong with it. `sources` names publishers. */
+/** The runs of the frame `body`, or what is wrong with it. `origins` are those of its sessions. */
 export function decodeRuns(
   body: Uint8Array,
-  sources: ReadonlyMap<SessionId, string | null>,
+  origins: ReadonlyMap<SessionId, StreamOrigin>,
 ): StreamRun[] | string {
   if (body.length < COUNTS_BYTES) return 'a frame of messages without counts';
   const view = viewOf(body);
@@ -30,7 +30,7 @@ export function decodeRuns(
   const runs: StreamRun[] = [];
   let firstIndex = 0;
   for (let at = COUNTS_BYTES; at < instantsAt; at += RUN_BYTES) {
-    const run = readRun(view, at, { segment, firstIndex, sources });
+    const run = readRun(view, at, { segment, firstIndex, origins });
     if (typeof run === 'string') return run;
     runs.push(run);
     firstIndex += run.messageCount;
@@ -73,14 +73,14 @@ function readRun(
   within: {
     readonly segment: MessageBlock;
     readonly firstIndex: number;
-    readonly sources: ReadonlyMap<SessionId, string | null>;
+    readonly origins: ReadonlyMap<SessionId, StreamOrigin>;
   },
 ): StreamRun | string {
-  const { segment, firstIndex, sources } = within;
+  const { segment, firstIndex, origins } = within;
   const session = hex8(view.getUint32(at)) + hex8(view.getUint32(at + 4));
   if (!isSessionId(session)) return 'a session that is none';
-  const source = sources.get(session);
-  if (source === undefined) return 'a session that was not told of';
+  const origin = origins.get(session);
+  if (origin === undefined) return 'a session that was not told of';
   const firstSequence = readWide(view, at + 8);
   const throughSequence = readWide(view, at + 16);
   const firstPosition = readWide(view, at + 24);
@@ -96,7 +96,8 @@ function readRun(
   return {
     kind: 'messages',
     session,
-    source,
+    source: origin.source,
+    isForeign: origin.isForeign,
     segment,
     firstIndex,
     firstPosition,

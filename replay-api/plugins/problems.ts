@@ -8,22 +8,31 @@ import { BackcastError, ERRORS, toError } from '#base/mod.ts';
 /** When a caller may try again after the database was away. */
 const RETRY_AFTER_SECONDS = 2;
 
-/** Answers errors and unknown addresses as problems. */
-export function installProblems(app: FastifyInstance): void {
+/** What there is of a channel; undefined if that cannot be told just now. */
+export type Availability = (channel: string) => Promise<object | undefined>;
+
+/** Answers errors and unknown addresses as problems; history that is gone with what there is. */
+export function installProblems(app: FastifyInstance, availability: Availability): void {
   const database = databaseLog(app);
-  app.setErrorHandler((error, request, reply) => {
+  app.setErrorHandler(async (error, request, reply) => {
     const problem = toProblemError(error);
     if (problem.code === 'BACKCAST_DATABASE_UNREACHABLE') database.wentAway(problem);
     else if (problem.code === 'BACKCAST_INTERNAL') {
       request.log.error({ err: error }, 'request failed');
     }
-    return sendProblem(request, reply, problem, statusOf(error, problem));
+    const status = statusOf(error, problem);
+    if (problem.code !== 'BACKCAST_HISTORY_GONE') {
+      return sendProblem(request, reply, problem, status);
+    }
+    const { channel = '' } = request.params as { readonly channel?: string };
+    const available = await availability(channel).catch(() => undefined);
+    return sendProblem(request, reply, problem, status, { available });
   });
   app.setNotFoundHandler((request, reply) => {
     const detail =
       request.method === 'GET'
         ? `${request.url} is not an address of this API. GET / lists where to begin.`
-        : `${request.method} is not served; this API is read with GET.`;
+        : `${request.method} is not served here; this API is read with GET.`;
     return sendProblem(request, reply, new BackcastError('BACKCAST_NOT_FOUND', detail));
   });
   app.addHook('onResponse', async (request, reply) => {
@@ -37,6 +46,7 @@ export function sendProblem(
   reply: FastifyReply,
   problem: BackcastError,
   status: number = problem.httpStatus,
+  members: object = {},
 ): FastifyReply {
   if (status === 503) void reply.header('retry-after', RETRY_AFTER_SECONDS);
   const text = JSON.stringify({
@@ -46,6 +56,7 @@ export function sendProblem(
     detail: problem.message,
     code: problem.code,
     instance: `urn:uuid:${request.id}`,
+    ...members,
   });
   return reply.code(status).type('application/problem+json').send(text);
 }

@@ -35,7 +35,10 @@ export function beginFrame(order: 'asc' | 'desc' = 'asc'): Uint8Array {
 
 /** A frame that says who publishes `session`. */
 export function sessionFrame(session: SessionId, source: string | null): Uint8Array {
-  return jsonFrame('session', JSON.stringify({ kind: 'session', session, source }));
+  return jsonFrame(
+    'session',
+    JSON.stringify({ kind: 'session', session, source, isForeign: false }),
+  );
 }
 
 /** The end of a stream of `count` messages. */
