@@ -9,6 +9,8 @@ import { BackcastError } from '#base/mod.ts';
 import type { MetricFamily } from '#multicast/metrics/mod.ts';
 import { countRequests } from './api-metrics.ts';
 import { SHARED_SCHEMAS } from './contract.ts';
+import { installContentEncoding } from './plugins/content-encoding.ts';
+import { installEntityTags } from './plugins/entity-tags.ts';
 import { installOpenApi, serveOpenApi } from './plugins/openapi.ts';
 import { installProblems, sendProblem } from './plugins/problems.ts';
 import { createReaderGuard, type ReaderBounds, READERS_MAX, STALL_MS_MAX } from './reader-guard.ts';
@@ -73,6 +75,8 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   app.addHook('onSend', async (_request, reply) => {
     void reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
   });
+  installEntityTags(app);
+  installContentEncoding(app);
   for (const schema of SHARED_SCHEMAS) app.addSchema(schema);
   await installOpenApi(app);
   const { database: opened, readerBounds = DEFAULT_BOUNDS } = options;

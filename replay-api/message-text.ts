@@ -103,12 +103,7 @@ const REPLACEMENT = '\ufffd';
  * The rest of a message, from the value of `encoding` on. Bytes that are not UTF-8 decode to a
  * replacement character, so only a text that contains one needs the slow look at the bytes.
  */
-export function payloadText(
-  bytes: Buffer,
-  start: number,
-  end: number,
-  decode?: 'json' | undefined,
-): string {
+export function payloadText(bytes: Buffer, start: number, end: number, decode?: 'json'): string {
   const text = bytes.toString('utf8', start, end);
   if (text.includes(REPLACEMENT) && !isUtf8(bytes.subarray(start, end))) {
     return `base64","payload":"${bytes.toString('base64', start, end)}"}`;

@@ -8,8 +8,8 @@ import { BackcastError, ERRORS, toError } from '#base/mod.ts';
 /** When a caller may try again after the database was away. */
 const RETRY_AFTER_SECONDS = 2;
 
-/** What there is of a channel; undefined if that cannot be told just now. */
-export type Availability = (channel: string) => Promise<object | undefined>;
+/** What there is of a channel. */
+export type Availability = (channel: string) => Promise<object>;
 
 /** Answers errors and unknown addresses as problems; history that is gone with what there is. */
 export function installProblems(app: FastifyInstance, availability: Availability): void {
@@ -21,12 +21,8 @@ export function installProblems(app: FastifyInstance, availability: Availability
       request.log.error({ err: error }, 'request failed');
     }
     const status = statusOf(error, problem);
-    if (problem.code !== 'BACKCAST_HISTORY_GONE') {
-      return sendProblem(request, reply, problem, status);
-    }
-    const { channel = '' } = request.params as { readonly channel?: string };
-    const available = await availability(channel).catch(() => undefined);
-    return sendProblem(request, reply, problem, status, { available });
+    const members = await membersOf(problem, request, availability);
+    return sendProblem(request, reply, problem, status, members);
   });
   app.setNotFoundHandler((request, reply) => {
     const detail =
@@ -38,6 +34,20 @@ export function installProblems(app: FastifyInstance, availability: Availability
   app.addHook('onResponse', async (request, reply) => {
     if (reply.statusCode < 400 && request.url.startsWith('/v1/')) database.answers();
   });
+}
+
+async function membersOf(
+  problem: BackcastError,
+  request: FastifyRequest,
+  availability: Availability,
+): Promise<object> {
+  if (problem.code !== 'BACKCAST_HISTORY_GONE') return {};
+  const { channel = '' } = request.params as { readonly channel?: string };
+  try {
+    return { available: await availability(channel) };
+  } catch {
+    return {};
+  }
 }
 
 /** Sends `problem` as the answer to `request`. */
