@@ -26,6 +26,7 @@ function beginText({ channel, order, archivedThrough }: AnswerHead): string {
   return JSON.stringify({ kind: 'begin', version: STREAM_VERSION, ...about });
 }
 
+/** Where frames end depends on what is stored alone, and not on where the answer began. */
 function* pageFrames(
   page: MessagePage,
   { sources }: AnswerHead,
@@ -34,22 +35,31 @@ function* pageFrames(
   let runs: MessageRun[] = [];
   for (const entry of page.entries) {
     const { session } = entry;
-    if (entry.kind === 'messages' && told.has(session) && follows(entry, runs.at(-1))) {
+    if (entry.kind === 'messages' && follows(entry, runs.at(-1))) {
       runs.push(entry);
       continue;
     }
-    yield* frameOf(runs);
+    yield* framesOf(runs, sources, told);
     runs = [];
     if (entry.kind === 'loss') yield jsonFrame('loss', lossText(entry, sources.of(session)));
-    else if (entry.kind === 'deletion') {
-      yield jsonFrame('deletion', deletionText(entry, sources.of(session)));
-    } else {
-      if (!told.has(session)) yield jsonFrame('session', sessionText(session, sources));
-      told.add(session);
-      runs = [entry];
-    }
+    else if (entry.kind === 'messages') runs = [entry];
+    else yield jsonFrame('deletion', deletionText(entry, sources.of(session)));
   }
-  yield* frameOf(runs);
+  yield* framesOf(runs, sources, told);
+}
+
+/** A frame of `runs`, and before it one for each session that has not been told of yet. */
+function* framesOf(
+  runs: readonly MessageRun[],
+  sources: AnswerHead['sources'],
+  told: Set<SessionId>,
+): Generator<Uint8Array> {
+  if (runs.length === 0) return;
+  for (const { session } of runs) {
+    if (!told.has(session)) yield jsonFrame('session', sessionText(session, sources));
+    told.add(session);
+  }
+  yield* encodeRuns(runs.map((run) => ({ ...run, firstPosition: firstPositionOf(run) })));
 }
 
 function sessionText(session: SessionId, sources: AnswerHead['sources']): string {
@@ -61,9 +71,4 @@ function follows(run: MessageRun, before: MessageRun | undefined): boolean {
     before === undefined ||
     (before.segment === run.segment && before.firstIndex + before.messageCount === run.firstIndex)
   );
-}
-
-function frameOf(runs: readonly MessageRun[]): readonly Uint8Array[] {
-  if (runs.length === 0) return [];
-  return encodeRuns(runs.map((run) => ({ ...run, firstPosition: firstPositionOf(run) })));
 }
