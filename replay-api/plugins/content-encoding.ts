@@ -2,7 +2,7 @@
 // chunk, so that a stream arrives as it is made; a reader on the same network does better without,
 // since no compression keeps up with it.
 
-import { type Readable, Transform } from 'node:stream';
+import type { Readable, Transform } from 'node:stream';
 import { promisify } from 'node:util';
 import {
   brotliCompress,
@@ -48,7 +48,7 @@ type Compressor = Transform & { flush(): void };
 export function installContentEncoding(app: FastifyInstance): void {
   app.addHook('onSend', async (request, reply, payload: unknown) => {
     if (!isCompressible(reply)) return payload;
-    void reply.header('vary', appended(reply.getHeader('vary'), 'accept-encoding'));
+    void reply.header('vary', [reply.getHeader('vary') ?? [], 'accept-encoding'].flat().join(', '));
     const encoding = encodingFor(request);
     if (encoding === undefined) return payload;
     if (typeof payload === 'string') {
@@ -105,8 +105,4 @@ function roomIn(compressor: Compressor): Promise<void> {
   };
   compressor.on('drain', done).on('close', done);
   return promise;
-}
-
-function appended(value: unknown, name: string): string {
-  return value === undefined ? name : `${String(value)}, ${name}`;
 }

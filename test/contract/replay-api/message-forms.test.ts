@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { Value } from 'typebox/value';
 import type { SessionId } from '#base/mod.ts';
 import { zmqMessage } from '#multicast/wire/mod.ts';
-import { EndItem, EstimateItem, MessageItem, RangeItem } from '#replay-api/mod.ts';
+import { EstimateItem, MessageItem } from '#replay-api/mod.ts';
 import { instantAt, type SentMessage } from '#test/support/filled-archive.ts';
 import { linesOf, openTestApi, type TestApi } from '#test/support/replay-api.ts';
 import { decoded, messagesAmong } from '#test/support/segment-stream.ts';
@@ -16,7 +16,6 @@ const SEGMENTS = 'application/vnd.backcast.segments';
 const CSV = 'text/csv';
 const A = '00000000000000aa' as SessionId;
 const B = '7bbbbbbbbbbbbbbb' as SessionId;
-const UNHEARD = '00000000000000ab';
 const HOLES = '/v1/channels/holes/messages';
 
 const CONTENTS = [
@@ -112,7 +111,9 @@ async function code(path: string, accept?: string): Promise<unknown> {
   return (JSON.parse((await api.get(path, accept)).text) as Line)['code'];
 }
 
-const MEMBERS = ['position', 'session', 'source', 'sequence', 'publishedAt', 'archivedAt'];
+const COLUMNS =
+  'kind,position,session,source,sequence,lastSequence,publishedAt,archivedAt,encoding,payload,' +
+  'detail';
 
 for (const order of ['asc', 'desc'] as const) {
   test(`the segment stream tells what NDJSON tells, ${order}`, async () => {
@@ -265,98 +266,19 @@ test('a cursor is refused on another channel, and when a character of it is anot
   assert.equal(await code(`${HOLES}?cursor=${text}&after=1`), 'BACKCAST_RANGE_INVALID');
 });
 
+function archived(end: 'From' | 'To', seconds: string): string {
+  return `archived${end}=2026-11-20T12:00:${seconds}Z`;
+}
+
 test('an interval of archive times is half-open, and has the losses declared in it', async () => {
-  const at = (seconds: string): string => `2026-11-20T12:00:${seconds}Z`;
   const between = async (from: string, to: string): Promise<unknown[]> => {
-    const told = await lines(`${HOLES}?archivedFrom=${at(from)}&archivedTo=${at(to)}`);
+    const told = await lines(`${HOLES}?${archived('From', from)}&${archived('To', to)}`);
     return told.slice(0, -1).map((line) => line['position'] ?? line['kind']);
   };
   assert.deepEqual(await between('10', '20'), [1, 2]);
   assert.deepEqual(await between('10.000001', '20.000001'), [3]);
   assert.deepEqual(await between('06', '07'), ['loss']);
   assert.deepEqual(await between('07', '10'), []);
-});
-
-async function fetched(ranges: readonly object[], accept = NDJSON) {
-  const question = { method: 'POST' as const, headers: { accept }, body: { ranges } };
-  return api.ask('/v1/channels/holes/messages:fetch', question);
-}
-
-test('a fetch tells each of its ranges, and behind it whether that was all', async () => {
-  const { text } = await fetched([
-    { session: B, first: 1, last: 1 },
-    { session: A, first: 2, last: 9 },
-    { session: UNHEARD, first: 4, last: 5 },
-  ]);
-  const told = linesOf(text);
-  assert.deepEqual(
-    told.map(({ kind, sequence, first, status, untoldFrom }) => [
-      kind,
-      sequence ?? first,
-      status,
-      untoldFrom,
-    ]),
-    [
-      ['message', 1, undefined, undefined],
-      ['range', 1, 'complete', null],
-      ['message', 2, undefined, undefined],
-      ['loss', 3, undefined, undefined],
-      ['message', 8, undefined, undefined],
-      ['range', 2, 'unsettled', 9],
-      ['range', 4, 'unsettled', 4],
-      ['end', undefined, 'unsettled', undefined],
-    ],
-  );
-  for (const line of told.filter(({ kind }) => kind === 'range')) {
-    assert.ok(Value.Check(RangeItem, line));
-  }
-  assert.ok(Value.Check(EndItem, told.at(-1)));
-});
-
-test('a fetch comes as a segment stream too', async () => {
-  const { bytes } = await fetched([{ session: A, first: 2, last: 9 }], SEGMENTS);
-  const entries = decoded(bytes);
-  assert.deepEqual(
-    entries.map(({ kind }) => kind),
-    ['begin', 'messages', 'loss', 'messages', 'range', 'end'],
-  );
-  assert.deepEqual(entries[4], {
-    kind: 'range',
-    session: A,
-    first: 2,
-    last: 9,
-    status: 'unsettled',
-    untoldFrom: 9,
-  });
-});
-
-test('a fetch of what cannot be ranges is refused, and the place is named', async () => {
-  const good = { session: A, first: 1, last: 2 };
-  for (const body of [
-    {},
-    { ranges: [] },
-    { ranges: [{ ...good, first: '1' }] },
-    { ranges: [{ ...good, last: 2 ** 53 }] },
-    { ranges: [{ ...good, session: 'x' }] },
-    { ranges: [{ ...good, surprise: 1 }] },
-    { ranges: [good], surprise: 1 },
-    { ranges: Array.from({ length: 1_001 }, () => good) },
-  ]) {
-    const answer = await api.ask('/v1/channels/holes/messages:fetch', { method: 'POST', body });
-    assert.equal(answer.status, 400, answer.text);
-    assert.match(answer.text, /BACKCAST_RANGE_INVALID/);
-    assert.match(answer.text, /The body/);
-  }
-  const inverted = await fetched([{ ...good, first: 3 }]);
-  assert.equal(inverted.status, 422, inverted.text);
-});
-
-test('a thousand ranges are answered', async () => {
-  const range = { session: A, first: 1, last: 2 };
-  const { text, status } = await fetched(Array.from({ length: 1_000 }, () => range));
-  assert.equal(status, 200, text);
-  const end = linesOf(text).at(-1);
-  assert.deepEqual([end?.['status'], end?.['count']], ['complete', 2_000]);
 });
 
 test('HEAD says what GET would, and sends nothing', async () => {

@@ -21,7 +21,7 @@ const CUTS = 100;
 const SEED = 20_261_122;
 const PATH = '/v1/channels/long/messages';
 const FORMS = ['application/x-ndjson', 'text/csv', 'application/vnd.backcast.segments'] as const;
-const KINDS = { session: 2, messages: 3, loss: 4 };
+const KINDS = { messages: 3, loss: 4, end: 7 };
 
 let api: TestApi;
 let server: ReplayServer;
@@ -74,14 +74,13 @@ function read(path: string, accept: string, bytesMax: number): Promise<Buffer> {
     const chunks: Buffer[] = [];
     let byteCount = 0;
     const request = get(server.url + path, { headers: { accept }, agent: false }, (response) => {
-      const done = (): void => resolve(Buffer.concat(chunks).subarray(0, bytesMax));
       response.on('data', (chunk: Buffer) => {
         chunks.push(chunk);
         byteCount += chunk.length;
         if (byteCount >= bytesMax) request.destroy();
       });
-      response.on('close', done);
-      response.on('error', done);
+      response.on('error', () => undefined);
+      response.on('close', () => resolve(Buffer.concat(chunks).subarray(0, bytesMax)));
     });
     request.on('error', (error) => (byteCount === 0 ? reject(error) : undefined));
   });
@@ -118,7 +117,7 @@ function wholeFrames(bytes: Buffer): WholePiece[] {
     const kind = frame[4];
     if (kind === KINDS.messages) pieces.push({ ...messagesPiece(frame), isEnd: false });
     if (kind === KINDS.loss) pieces.push({ bytes: frame, position: undefined, isEnd: false });
-    if (kind === 7) pieces.push({ bytes: frame, position: undefined, isEnd: true });
+    if (kind === KINDS.end) pieces.push({ bytes: frame, position: undefined, isEnd: true });
     at = end;
   }
   return pieces;

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import type { MessageRequest } from '#archive/mod.ts';
 import { BackcastError, type SessionId } from '#base/mod.ts';
-import { fromCursor, toCursor } from '../../../replay-api/message-cursor.ts';
+import { fromCursor, toCursor } from '#replay-api/message-cursor.ts';
 
 const count = fc.option(fc.maxSafeNat(), { nil: undefined });
 const instant = fc.option(fc.maxSafeInteger(), { nil: undefined });

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { negotiateEncoding } from '../../../replay-api/accept.ts';
+import { negotiateEncoding } from '#replay-api/accept.ts';
 
 const OFFERS = ['zstd', 'gzip', 'br'] as const;
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { estimateOf } from '../../../replay-api/catch-up-estimate.ts';
+import { estimateOf } from '#replay-api/catch-up-estimate.ts';
 
 const START = { nowMs: 1_000, archivedThrough: 10_000, isOpenEnded: true };
 
