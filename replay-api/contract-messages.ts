@@ -4,6 +4,7 @@
 
 import { Type, type Static } from 'typebox';
 import { SEQUENCE_MAX } from '#base/mod.ts';
+import { PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX } from './contract-paging.ts';
 import {
   archivedThrough,
   closed,
@@ -19,13 +20,6 @@ import {
   status,
 } from './contract-parts.ts';
 
-/** Items in a JSON page if the request does not say. */
-export const PAGE_ITEMS_DEFAULT = 100;
-/**
- * Items in a JSON page at most: what a reader can hold at once without thinking; a stream has no
- * bound.
- */
-export const PAGE_ITEMS_MAX = 10_000;
 /** Ranges in one fetch: what a client that lost packets for a while has holes, and more. */
 export const FETCH_RANGES_MAX = 1_000;
 

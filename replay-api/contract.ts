@@ -5,9 +5,13 @@
 
 import { Type, type TSchema } from 'typebox';
 import { ERRORS } from '#base/mod.ts';
+import { AccessItem, AccessPage } from './contract-access.ts';
+import { archivers } from './contract-archivers.ts';
 import { ConflictItem, ConflictPage } from './contract-conflicts.ts';
 import { DeletionItem, DeletionPage, deletedRanges } from './contract-deletions.ts';
 import { Health, Index, Readiness } from './contract-operation.ts';
+import { cursor, limit } from './contract-paging.ts';
+import { SessionChangeItem, TailEndItem, TailFrame, TailStateItem } from './contract-tail.ts';
 import {
   EndItem,
   EstimateItem,
@@ -15,13 +19,12 @@ import {
   MessageItem,
   MessageLine,
   MessagePage,
-  PAGE_ITEMS_DEFAULT,
-  PAGE_ITEMS_MAX,
   RangeItem,
 } from './contract-messages.ts';
 import {
   archivedThrough,
   cause,
+  CHANNEL_PATTERN,
   closed,
   durability,
   instant,
@@ -38,6 +41,7 @@ import {
   status,
 } from './contract-parts.ts';
 
+export { PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX } from './contract-paging.ts';
 export * from './contract-messages.ts';
 
 /** RFC 9457, with the code from the registry of errors. */
@@ -79,6 +83,7 @@ export const ChannelItem = Type.Object(
     firstAvailable: position('From this position on nothing has been deleted.'),
     publishedFrom: nullable(instant('The earliest publish time that is kept.')),
     publishedThrough: nullable(instant('The latest publish time that is kept.')),
+    archivers,
   },
   { $id: 'Channel', ...closed },
 );
@@ -205,8 +210,14 @@ export const SHARED_SCHEMAS: readonly TSchema[] = [
   DeletionPage,
   ConflictItem,
   ConflictPage,
+  AccessItem,
+  AccessPage,
   MessagePage,
   MessageLine,
+  SessionChangeItem,
+  TailStateItem,
+  TailEndItem,
+  TailFrame,
   CompletenessAnswer,
   Health,
   Readiness,
@@ -217,26 +228,13 @@ export const SHARED_SCHEMAS: readonly TSchema[] = [
 export const ChannelParams = Type.Object(
   {
     channel: Type.String({
-      pattern: '^[A-Za-z0-9._-]{1,128}$',
+      pattern: CHANNEL_PATTERN,
       description: 'Name of the channel: 1 to 128 of A–Z a–z 0–9 . _ -',
       examples: ['orders.eu'],
     }),
   },
   closed,
 );
-
-const limit = Type.Optional(
-  Type.Integer({
-    minimum: 1,
-    maximum: PAGE_ITEMS_MAX,
-    description: `Items in a page, ${PAGE_ITEMS_DEFAULT} if not given.`,
-    examples: [10],
-  }),
-);
-const cursor = (pattern: string) =>
-  Type.Optional(
-    Type.String({ pattern, description: 'Goes on where a page ended: see its `next`.' }),
-  );
 
 /** Which channels. */
 export const ChannelsQuery = Type.Object(

@@ -1,6 +1,7 @@
 // A page of messages as one JSON text, with what is lost and deleted among them.
 
 import type { Channel, MessageReading, MessageRun } from '#archive/mod.ts';
+import type { AccessNote } from './access/access-log.ts';
 import { PAGE_ITEMS_DEFAULT } from './contract.ts';
 import { toCursor } from './message-cursor.ts';
 import { type AnswerQuery, toQueryString } from './message-request.ts';
@@ -20,6 +21,8 @@ export interface PagedAnswer {
   readonly sources: Sources;
   readonly reading: MessageReading;
   readonly query: AnswerQuery;
+  /** Told of each page that is handed over. */
+  readonly note: AccessNote;
 }
 
 /** A JSON page as text, and what of it stands in headers as well. */
@@ -33,7 +36,7 @@ export interface JsonPage {
  * The JSON page: at most `limit` messages, fewer if their payloads get too large for one answer.
  */
 export async function jsonPage(answer: PagedAnswer): Promise<JsonPage> {
-  const { channel, sources, reading, query } = answer;
+  const { channel, sources, reading, query, note } = answer;
   const style = { order: reading.order, framing: channel.framing, decode: query.decode };
   const losses: string[] = [];
   const deletions: string[] = [];
@@ -45,6 +48,7 @@ export async function jsonPage(answer: PagedAnswer): Promise<JsonPage> {
   while (!isLast && room > 0 && payloadBytes < PAGE_BYTES_TARGET) {
     const page = await reading.nextPage(room);
     await sources.load(page);
+    note.servedPage(page);
     for (const entry of page.entries) {
       const source = sources.of(entry.session);
       if (entry.kind === 'loss') losses.push(lossText(entry, source));

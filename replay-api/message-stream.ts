@@ -12,6 +12,7 @@ import {
   type ReadDatabase,
 } from '#archive/mod.ts';
 import { assert, type SequenceRange, type SessionId } from '#base/mod.ts';
+import type { AccessNote } from './access/access-log.ts';
 import { type EstimateStart, estimateOf } from './catch-up-estimate.ts';
 import { toCursor } from './message-cursor.ts';
 import { type AnswerQuery, toQueryString } from './message-request.ts';
@@ -45,6 +46,8 @@ export interface StreamedAnswer {
   readonly sources: Sources;
   readonly writer: MessageWriter;
   readonly query: AnswerQuery;
+  /** Told of each page that is handed over. */
+  readonly note: AccessNote;
   readonly parts: AsyncIterable<AnswerPart> | Iterable<AnswerPart>;
 }
 
@@ -114,11 +117,12 @@ class AnswerStream {
 
   /** The pages of `reading` up to the limit, each while the one before is being sent. */
   async *#pages(reading: MessageReading): AsyncGenerator<MessagePage> {
-    const { sources, query } = this.#answer;
+    const { sources, query, note } = this.#answer;
     const limit = query.limit ?? Number.MAX_SAFE_INTEGER;
     let page = await reading.nextPage(limit - this.#count);
     for (;;) {
       await sources.load(page);
+      note.servedPage(page);
       this.#count += page.messageCount;
       this.#lastPosition = lastPositionIn(page, reading.order) ?? this.#lastPosition;
       const isEnd = page.isLast || this.#count >= limit;

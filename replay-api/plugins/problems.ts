@@ -58,6 +58,7 @@ export function sendProblem(
   status: number = problem.httpStatus,
   members: object = {},
 ): FastifyReply {
+  if (status === 401) void reply.header('www-authenticate', 'Bearer realm="backcast"');
   if (status === 503) void reply.header('retry-after', RETRY_AFTER_SECONDS);
   const text = JSON.stringify({
     type: `urn:backcast:error:${problem.code}`,

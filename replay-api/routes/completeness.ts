@@ -14,26 +14,30 @@ export const completenessRoutes: FastifyPluginCallbackTypebox<{ opened: OpenData
   { opened },
   done,
 ) => {
-  app.get('/v1/channels/:channel/completeness', { schema: COMPLETENESS }, async (request) => {
-    const { first, last } = request.query;
-    const session = toSessionId(request.query.session);
-    assertNotInverted('first', first, 'last', last);
-    const channel = await findChannel(opened.database, request.params.channel);
-    const found = await readCompleteness(opened.database, channel, { session, first, last });
-    const { source, state, watermark } = found.session;
-    const lost = found.lost.map(({ packetCount, ...range }) => ({
-      ...range,
-      packets: packetCount,
-    }));
-    const deleted = found.deleted.map(({ messageCount, deletedAtUs, ...range }) => {
-      const { first: from, last: through, policy } = range;
-      const deletedAt = formatInstant(deletedAtUs);
-      return { first: from, last: through, messages: messageCount, deletedAt, policy };
-    });
-    const tail = tailOf(found.session);
-    const named = { channel: channel.name, session, source, state, tail, watermark };
-    return { ...found, lost, deleted, ...named };
-  });
+  app.get(
+    '/v1/channels/:channel/completeness',
+    { schema: COMPLETENESS, config: { scope: 'read' } },
+    async (request) => {
+      const { first, last } = request.query;
+      const session = toSessionId(request.query.session);
+      assertNotInverted('first', first, 'last', last);
+      const channel = await findChannel(opened.database, request.params.channel);
+      const found = await readCompleteness(opened.database, channel, { session, first, last });
+      const { source, state, watermark } = found.session;
+      const lost = found.lost.map(({ packetCount, ...range }) => ({
+        ...range,
+        packets: packetCount,
+      }));
+      const deleted = found.deleted.map(({ messageCount, deletedAtUs, ...range }) => {
+        const { first: from, last: through, policy } = range;
+        const deletedAt = formatInstant(deletedAtUs);
+        return { first: from, last: through, messages: messageCount, deletedAt, policy };
+      });
+      const tail = tailOf(found.session);
+      const named = { channel: channel.name, session, source, state, tail, watermark };
+      return { ...found, lost, deleted, ...named };
+    },
+  );
   done();
 };
 

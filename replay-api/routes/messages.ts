@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import { type Channel, findChannel, type OpenDatabase, openReading } from '#archive/mod.ts';
+import { findChannel, type OpenDatabase, openReading } from '#archive/mod.ts';
 import { SEGMENTS_TYPE } from '#client/stream/mod.ts';
 import { ChannelParams, FetchBody, MessagesQuery } from '../contract.ts';
 import {
@@ -19,13 +19,15 @@ import {
 import { NDJSON_TYPE } from '../message-lines.ts';
 import { jsonPage, type PagedAnswer } from '../message-page.ts';
 import { openRanges, toRanges } from '../message-ranges.ts';
-import { type AnswerQuery, toMessageRequest } from '../message-request.ts';
+import { toMessageRequest } from '../message-request.ts';
 import { Sources } from '../message-sources.ts';
-import { type AnswerPart, streamChunks } from '../message-stream.ts';
+import { type StreamedAnswer, streamChunks } from '../message-stream.ts';
 import { CSV_TYPE } from '../message-table.ts';
 import type { ReaderGuard } from '../reader-guard.ts';
 import { withProblems } from './answers.ts';
 
+/** What it takes to ask for messages. */
+const READ = { scope: 'read' } as const;
 /** A thousand ranges with the longest numbers, and room for some blanks. */
 const FETCH_BYTES_MAX = 131_072;
 
@@ -46,6 +48,7 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
     exposeHeadRoute: true,
     url: '/v1/channels/:channel/messages',
     schema: MESSAGES,
+    config: READ,
     handler: async (request, reply) => {
       const { query } = request;
       const form = chooseForm(request.headers.accept, [JSON_TYPE, ...STREAM_FORMS]);
@@ -54,7 +57,8 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
       admitReader(request, reply);
       const channel = await findChannel(opened.database, request.params.channel);
       const reading = await openReading(opened, channel, wanted);
-      const answer = { channel, reading, query, sources: new Sources(opened, channel) };
+      const note = request.access.note(channel);
+      const answer = { channel, reading, query, note, sources: new Sources(opened, channel) };
       void reply.header('vary', 'accept').header('backcast-remaining', reading.remaining);
       if (form === JSON_TYPE) return sendPage(reply, answer);
       const part = { reading, range: undefined };
@@ -66,6 +70,7 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
     method: 'POST',
     url: '/v1/channels/:channel/messages::fetch',
     schema: FETCH,
+    config: READ,
     bodyLimit: FETCH_BYTES_MAX,
     handler: async (request, reply) => {
       const form = chooseForm(request.headers.accept, STREAM_FORMS);
@@ -74,8 +79,10 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
       const channel = await findChannel(opened.database, request.params.channel);
       const sources = new Sources(opened, channel);
       const parts = openRanges(opened, channel, ranges);
+      const note = request.access.note(channel, JSON.stringify(ranges));
       void reply.header('vary', 'accept');
-      return sendStream(request, reply, { opened, channel, sources, query: {}, form, parts });
+      const answer = { opened, channel, sources, query: {}, note, form, parts };
+      return sendStream(request, reply, answer);
     },
   });
   done();
@@ -137,13 +144,8 @@ async function sendPage(reply: FastifyReply, answer: PagedAnswer): Promise<Fasti
   return reply.type(JSON_TYPE).send(text);
 }
 
-interface StreamedReply {
-  readonly opened: OpenDatabase;
-  readonly channel: Channel;
-  readonly sources: Sources;
-  readonly query: AnswerQuery;
+interface StreamedReply extends Omit<StreamedAnswer, 'writer'> {
   readonly form: StreamForm;
-  readonly parts: AsyncIterable<AnswerPart> | Iterable<AnswerPart>;
   /** Not of a fetch. */
   readonly reading?: { readonly order: 'asc' | 'desc' };
 }

@@ -105,6 +105,8 @@ test('every route is described, and says how it fails', () => {
       '/v1/channels/{channel}/messages',
       '/v1/channels/{channel}/messages:fetch',
       '/v1/channels/{channel}/completeness',
+      '/v1/channels/{channel}/tail',
+      '/v1/access',
       '/',
       '/healthz',
       '/readyz',
@@ -137,6 +139,8 @@ function askExample(url: string, { requestBody }: Operation, accept: string): Pr
 test('every documented example answers as documented', async () => {
   for (const { path, operation } of operations()) {
     for (const [type, { schema }] of Object.entries(operation.responses['200'].content ?? {})) {
+      // A tail has no end; tail.test.ts holds its frames against the document.
+      if (type === 'text/event-stream') continue;
       const url = exampleUrl(path, operation, true);
       const answer = await askExample(url, operation, type);
       assert.equal(answer.status, 200, `${url}: ${answer.text}`);
