@@ -19,7 +19,7 @@ export interface TailReader extends AsyncDisposable {
   next(): Promise<ReadFrame>;
   /** Frames up to and with the first of which `isWanted`. */
   through(isWanted: (frame: ReadFrame) => boolean): Promise<ReadFrame[]>;
-  /** The id of the last frame that had one. */
+  /** The id of the last frame with one that `next` has given. */
   readonly lastId: string;
   /** Comments, which heartbeats are, so far. */
   readonly commentCount: number;
@@ -38,7 +38,6 @@ export async function openTail(url: string, lastId?: string): Promise<TailReader
   let latestId = lastId ?? '';
   const parser = createParser({
     onEvent: ({ event = '', id, data: text }) => {
-      if (id !== undefined) latestId = id;
       const body = JSON.parse(text) as Record<string, unknown>;
       frames.push({ kind: event, id, body });
     },
@@ -65,6 +64,7 @@ export async function openTail(url: string, lastId?: string): Promise<TailReader
     }
     const [frame] = frames.splice(0, 1);
     assert.ok(frame !== undefined);
+    latestId = frame.id ?? latestId;
     return frame;
   };
   return {
