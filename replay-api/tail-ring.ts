@@ -11,10 +11,19 @@ export interface TailPlace {
   readonly told: ReadonlySet<string>;
 }
 
+/** The messages in some bytes. */
+export interface ServedMessages {
+  readonly messageCount: number;
+  readonly firstPosition: number;
+  readonly lastPosition: number;
+}
+
 /** Some of what is told, ready to be sent, and where a reader is who has sent it. */
 export interface TailChunk {
   readonly bytes: Buffer;
   readonly place: TailPlace;
+  /** Undefined if there is no message in it. */
+  readonly served: ServedMessages | undefined;
 }
 
 /** The latest chunks of one channel, numbered from 1 on. */

@@ -16,9 +16,10 @@ import {
   type ReadDatabase,
 } from '#archive/mod.ts';
 import { BackcastError, type SessionId } from '#base/mod.ts';
+import type { AccessNote } from './access/access-log.ts';
 import type { Attachment, ChannelFeed } from './channel-feed.ts';
 import type { ChannelWatch } from './channel-watch.ts';
-import type { TailPlace } from './tail-ring.ts';
+import type { TailChunk, TailPlace } from './tail-ring.ts';
 import {
   endFrame,
   HEARTBEAT_FRAME,
@@ -46,6 +47,8 @@ export interface TailOptions {
   readonly feed: ChannelFeed;
   /** The last position the reader has; undefined to begin with what comes next. */
   readonly after: number | undefined;
+  /** What the reader is handed is noted here. */
+  readonly note: AccessNote;
   /** Ends the tail; a BackcastError as its reason is told. */
   readonly signal: AbortSignal;
 }
@@ -161,10 +164,9 @@ class Tail {
       watch.counters.pagesAlone += 1;
       await this.#nameSources(channel, page);
       const style = { framing, sourceOf, through: isOfFeed ? through : undefined };
-      for (const { bytes, place } of pageChunks(page, from, style)) {
-        yield bytes;
-        from = place;
-        this.#place = place;
+      for (const chunk of pageChunks(page, from, style)) {
+        yield this.#hand(chunk);
+        from = chunk.place;
       }
       ({ isLast } = page);
     }
@@ -194,8 +196,7 @@ class Tail {
       }
       if (chunk === 'later') yield* this.#idle();
       else {
-        yield chunk.bytes;
-        this.#place = chunk.place;
+        yield this.#hand(chunk);
         number += 1;
       }
     }
@@ -213,6 +214,12 @@ class Tail {
     await feed.changed(watch.bounds.heartbeatMs, signal);
     const silentMs = performance.now() - startedMs;
     if (silentMs >= watch.bounds.heartbeatMs && !signal.aborted) yield HEARTBEAT;
+  }
+
+  #hand({ bytes, place, served }: TailChunk): Buffer {
+    this.#place = place;
+    if (served !== undefined) this.#options.note.served(served);
+    return bytes;
   }
 
   #turn(state: TailState, place: TailPlace | undefined, archivedThrough?: number): Buffer {

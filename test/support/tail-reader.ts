@@ -27,10 +27,14 @@ export interface TailReader extends AsyncDisposable {
 
 const FRAME_MS_MAX = 20_000;
 
-/** Begins to read the tail at `url`. */
-export async function openTail(url: string, lastId?: string): Promise<TailReader> {
+/** Begins to read the tail at `url`, behind `lastId` if given, with a token if given. */
+export async function openTail(url: string, lastId?: string, token?: string): Promise<TailReader> {
   const hangingUp = new AbortController();
-  const headers = { accept: 'text/event-stream', ...(lastId && { 'last-event-id': lastId }) };
+  const headers = {
+    accept: 'text/event-stream',
+    ...(lastId && { 'last-event-id': lastId }),
+    ...(token && { authorization: `Bearer ${token}` }),
+  };
   const { signal } = hangingUp;
   const response = await fetch(url, { headers, signal });
   const frames: ReadFrame[] = [];

@@ -21,6 +21,7 @@ import {
   type RecorderCounters,
   retentionFamilies,
 } from '#ingest/mod.ts';
+import { accessFamilies, newAccessCounters } from '#replay-api/access/access-metrics.ts';
 import { countRequests } from '#replay-api/api-metrics.ts';
 import { createReplayApi } from '#replay-api/mod.ts';
 import { newTailCounters, tailFamilies } from '#replay-api/tail-metrics.ts';
@@ -36,6 +37,7 @@ const METRICS: readonly MetricDescription[] = [
   ...retentionFamilies(newRetentionCounters()),
   ...countRequests(fastify())(),
   ...tailFamilies(newTailCounters(), 0),
+  ...accessFamilies(newAccessCounters()),
 ].map(({ metric }) => metric);
 
 const code = (text: string): string => `\`${text}\``;
