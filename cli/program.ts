@@ -16,8 +16,8 @@ import { addPublishCommand } from './commands/publish.ts';
 import { addRetentionCommand } from './commands/retention.ts';
 import { addServeCommand } from './commands/serve.ts';
 import { addSubscribeCommand } from './commands/subscribe.ts';
-import { addTailCommand } from './commands/tail.ts';
 import { addTokenCommands } from './commands/token.ts';
+import { addTailCommand } from './commands/tail.ts';
 import { addUpCommand } from './commands/up.ts';
 import { explain, settingOption, type CommandHost } from './command.ts';
 

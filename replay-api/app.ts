@@ -11,9 +11,9 @@ import type { MetricFamily } from '#multicast/metrics/mod.ts';
 import type { AccessControl } from './access/access-control.ts';
 import { accessFamilies, newAccessCounters } from './access/access-metrics.ts';
 import { installAccess } from './access/request-access.ts';
+import { ChannelWatch, TAIL_BOUNDS, type TailBounds } from './channel-watch.ts';
 import { countRequests } from './api-metrics.ts';
 import { type CertificateText, TLS_VERSION_MIN } from './certificate.ts';
-import { ChannelWatch, TAIL_BOUNDS, type TailBounds } from './channel-watch.ts';
 import { SHARED_SCHEMAS } from './contract.ts';
 import { installOpenApi, serveOpenApi } from './plugins/openapi.ts';
 import { installProblems, sendProblem } from './plugins/problems.ts';
@@ -113,8 +113,8 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   await app.register(tailRoutes, { opened, watch, admitReader: admitTail });
   const collectMetrics = (): readonly MetricFamily[] => [
     ...requestFamilies(),
-    ...tailFamilies(watch.counters, watch.channelCount),
     ...accessFamilies(options.access?.counters ?? newAccessCounters()),
+    ...tailFamilies(watch.counters, watch.channelCount),
     ...(options.collectMetrics?.() ?? []),
   ];
   await app.register(accessRoutes, { opened });

@@ -278,7 +278,7 @@ export class ChannelFeed {
   #tell(changes: readonly SessionChange[]): void {
     if (changes.length === 0) return;
     const bytes = Buffer.from(changes.map(sessionFrame).join(''));
-    this.#ring.push({ bytes, place: this.#place, served: undefined });
+    this.#ring.push({ bytes, place: this.#place });
     this.#wake();
   }
 }

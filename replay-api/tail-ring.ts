@@ -1,6 +1,8 @@
 // The last of what a channel told, as bytes that many readers send: bounded, so a reader that is
 // too slow finds that its next piece is gone. Pure: who waits for more is the feed's matter.
 
+import type { Served } from './access/access-log.ts';
+
 /**
  * How far a tail has come: every message through `position` was told, and of the losses that lie
  * behind that position those in `told`. A loss behind the head may be declared at any time.
@@ -11,19 +13,12 @@ export interface TailPlace {
   readonly told: ReadonlySet<string>;
 }
 
-/** The messages in some bytes. */
-export interface ServedMessages {
-  readonly messageCount: number;
-  readonly firstPosition: number;
-  readonly lastPosition: number;
-}
-
 /** Some of what is told, ready to be sent, and where a reader is who has sent it. */
 export interface TailChunk {
   readonly bytes: Buffer;
+  /** The messages in it, if there are any. */
+  readonly messages?: Served | undefined;
   readonly place: TailPlace;
-  /** Undefined if there is no message in it. */
-  readonly served: ServedMessages | undefined;
 }
 
 /** The latest chunks of one channel, numbered from 1 on. */

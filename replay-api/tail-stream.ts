@@ -47,7 +47,7 @@ export interface TailOptions {
   readonly feed: ChannelFeed;
   /** The last position the reader has; undefined to begin with what comes next. */
   readonly after: number | undefined;
-  /** What the reader is handed is noted here. */
+  /** Told of what is handed over. */
   readonly note: AccessNote;
   /** Ends the tail; a BackcastError as its reason is told. */
   readonly signal: AbortSignal;
@@ -174,6 +174,12 @@ class Tail {
       this.#place = { position: through.position, told: new Set() };
   }
 
+  #hand({ bytes, messages, place }: TailChunk): Buffer {
+    if (messages !== undefined) this.#options.note.served(messages);
+    this.#place = place;
+    return bytes;
+  }
+
   async #nameSources(channel: Channel, { entries }: MessagePage): Promise<void> {
     const sessions = new Set(entries.map(({ session }) => session));
     if (sessions.difference(this.#sources).size === 0) return;
@@ -214,12 +220,6 @@ class Tail {
     await feed.changed(watch.bounds.heartbeatMs, signal);
     const silentMs = performance.now() - startedMs;
     if (silentMs >= watch.bounds.heartbeatMs && !signal.aborted) yield HEARTBEAT;
-  }
-
-  #hand({ bytes, place, served }: TailChunk): Buffer {
-    this.#place = place;
-    if (served !== undefined) this.#options.note.served(served);
-    return bytes;
   }
 
   #turn(state: TailState, place: TailPlace | undefined, archivedThrough?: number): Buffer {

@@ -5,7 +5,7 @@
 import { type Loss, firstPositionOf, type MessagePage, type MessageRun } from '#archive/mod.ts';
 import type { ErrorCode, Framing, SessionId } from '#base/mod.ts';
 import { deletionText, lossText, writeRun } from './message-text.ts';
-import type { ServedMessages, TailChunk, TailPlace } from './tail-ring.ts';
+import type { TailChunk, TailPlace } from './tail-ring.ts';
 
 /** Text that is sent at once, in UTF-16 units. */
 const CHUNK_CHARACTERS_TARGET = 65_536;
@@ -100,7 +100,8 @@ class Writing {
   #text = '';
   #position: number;
   #told: Set<string>;
-  #served: ServedMessages | undefined;
+  #firstPosition = 0;
+  #messageCount = 0;
 
   constructor(from: TailPlace) {
     this.#position = from.position;
@@ -126,8 +127,8 @@ class Writing {
   message(position: number, text: string): void {
     this.#text += text;
     this.#position = position;
-    const { messageCount = 0, firstPosition = position } = this.#served ?? {};
-    this.#served = { messageCount: messageCount + 1, firstPosition, lastPosition: position };
+    if (this.#messageCount === 0) this.#firstPosition = position;
+    this.#messageCount += 1;
     if (this.#told.size > 0) this.#told = new Set();
   }
 
@@ -138,9 +139,11 @@ class Writing {
 
   take(): TailChunk {
     const bytes = Buffer.from(this.#text);
-    const served = this.#served;
+    const [lastPosition, firstPosition] = [this.#position, this.#firstPosition];
+    const messageCount = this.#messageCount;
+    const messages = messageCount > 0 ? { messageCount, firstPosition, lastPosition } : undefined;
     this.#text = '';
-    this.#served = undefined;
-    return { bytes, place: { position: this.#position, told: new Set(this.#told) }, served };
+    this.#messageCount = 0;
+    return { bytes, messages, place: { position: lastPosition, told: new Set(this.#told) } };
   }
 }

@@ -15,6 +15,8 @@ import type { ReaderGuard } from '../reader-guard.ts';
 import { everythingAfter, tailBytes } from '../tail-stream.ts';
 import { withProblems } from './answers.ts';
 
+/** What it takes to follow a channel. */
+const READ = { scope: 'read' } as const;
 const EVENT_STREAM_TYPE = 'text/event-stream';
 
 /** What this route is made of. */
@@ -31,8 +33,7 @@ export const tailRoutes: FastifyPluginCallbackTypebox<TailRouteOptions> = (
   done,
 ) => {
   app.addHook('preClose', async () => watch.close());
-  const options = { schema: TAIL, config: { scope: 'read' } } as const;
-  app.get('/v1/channels/:channel/tail', options, async (request, reply) => {
+  app.get('/v1/channels/:channel/tail', { schema: TAIL, config: READ }, async (request, reply) => {
     assertAcceptable(request.headers.accept);
     const after = lastId(request.headers['last-event-id']) ?? request.query.after;
     admitReader(request, reply);

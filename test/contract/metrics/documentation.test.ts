@@ -36,8 +36,8 @@ const METRICS: readonly MetricDescription[] = [
   ...compactionFamilies(undefined),
   ...retentionFamilies(newRetentionCounters()),
   ...countRequests(fastify())(),
-  ...tailFamilies(newTailCounters(), 0),
   ...accessFamilies(newAccessCounters()),
+  ...tailFamilies(newTailCounters(), 0),
 ].map(({ metric }) => metric);
 
 const code = (text: string): string => `\`${text}\``;

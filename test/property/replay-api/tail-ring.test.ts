@@ -15,7 +15,7 @@ const step = fc.oneof(
 );
 
 function chunkOf(position: number, size: number): TailChunk {
-  return { bytes: Buffer.alloc(size), place: { position, told: new Set() }, served: undefined };
+  return { bytes: Buffer.alloc(size), place: { position, told: new Set() } };
 }
 
 test('a reader gets every chunk in order, or is told that it is gone', () => {
