@@ -15,7 +15,7 @@ export interface ReadFrame {
 /** A tail that is being read. */
 export interface TailReader extends AsyncDisposable {
   readonly response: Response;
-  /** The next frame; fails after 20 s without one, or if the tail ends. */
+  /** The next frame; fails after 60 s without one, or if the tail ends. */
   next(): Promise<ReadFrame>;
   /** Frames up to and with the first of which `isWanted`. */
   through(isWanted: (frame: ReadFrame) => boolean): Promise<ReadFrame[]>;
@@ -25,7 +25,7 @@ export interface TailReader extends AsyncDisposable {
   readonly commentCount: number;
 }
 
-const FRAME_MS_MAX = 20_000;
+const FRAME_MS_MAX = 60_000;
 
 /** Begins to read the tail at `url`, behind `lastId` if given, with a token if given. */
 export async function openTail(url: string, lastId?: string, token?: string): Promise<TailReader> {
@@ -54,7 +54,7 @@ export async function openTail(url: string, lastId?: string, token?: string): Pr
   assert.ok(bytes !== undefined);
   const next = async (): Promise<ReadFrame> => {
     const timer = setTimeout(
-      () => hangingUp.abort(new Error('no frame within 20 s')),
+      () => hangingUp.abort(new Error('no frame within 60 s')),
       FRAME_MS_MAX,
     );
     try {
