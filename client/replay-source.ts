@@ -22,6 +22,8 @@ export interface ReplayedRun {
   /** The last sequence accounted for: that of the last message, or later in a foreign session. */
   readonly throughSequence: number;
   readonly archivedAtUs: number;
+  /** Its source is not of Backcast: its numbers begin anywhere. Not if not given. */
+  readonly isForeign?: boolean;
   /** By index of the message, in microseconds. */
   readonly publishedAtUs: ArrayLike<number>;
   /** By index of the message: where its payload ends in `payloads`, and the next one begins. */
@@ -61,10 +63,17 @@ export interface ReplayedSession {
   readonly state: 'open' | 'closed' | 'expired';
 }
 
-/** Sequences from `first` to `last` that were asked for and that the archive cannot tell of. */
-export interface UntoldRange {
-  /** `unsettled`: not yet, ask again. `unknown`: the publisher fell silent, and it never will. */
-  readonly kind: 'unsettled' | 'unknown';
+/** Sequences that were asked for and that the archive cannot tell of yet: ask again. */
+export interface UnsettledRange {
+  readonly kind: 'unsettled';
+  readonly session: SessionId;
+  readonly first: number;
+  readonly last: number;
+}
+
+/** Sequences that it never will tell of: the publisher fell silent before it heard them. */
+export interface UnknownRange {
+  readonly kind: 'unknown';
   readonly session: SessionId;
   readonly first: number;
   readonly last: number;
@@ -74,7 +83,13 @@ export interface UntoldRange {
 export type ReplayEntry = ReplayedRun | ReplayedLoss | ReplayedDeletion | ReplayEnd;
 
 /** What a fetch tells: each sequence asked for, once, in order within each range; `end` last. */
-export type FetchedEntry = Exclude<ReplayEntry, ReplayEnd> | UntoldRange | { readonly kind: 'end' };
+export type FetchedEntry =
+  | ReplayedRun
+  | ReplayedLoss
+  | ReplayedDeletion
+  | UnsettledRange
+  | UnknownRange
+  | { readonly kind: 'end' };
 
 /** What a tail tells; an `end` says through where it has come, as often as it likes. */
 export type TailEntry = ReplayEntry | ReplayedSession;

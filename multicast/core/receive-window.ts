@@ -18,6 +18,8 @@ export interface HeldPacket {
   readonly end: number;
   readonly sequence: number;
   readonly fragment: HeldFragment | undefined;
+  /** It was sent again because somebody asked. */
+  readonly isRepair: boolean;
 }
 
 /** Which piece of a big message a packet holds; `firstSqn` is unwrapped. */
