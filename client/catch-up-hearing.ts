@@ -39,7 +39,7 @@ export class Hearing {
   /** Takes where the archive stands; `deaf` if it has long had what we have not heard. */
   judge(stand: ArchiveStand, nowMs: number): 'deaf' | 'hears' {
     const merge = this.#merge;
-    if (merge.position === undefined) {
+    if (merge.position === undefined && !merge.hasBaseline) {
       merge.setBaseline(stand.sessions);
       merge.place(stand.archivedThrough);
     } else if (stand.sessions.every((one) => one.watermark < this.#nextOf(one))) {

@@ -244,7 +244,6 @@ export class CatchUp {
 
   #replay(start: ReplayStart, nowMs: number): void {
     this.#state = 'replaying';
-    this.#merge.startReading();
     this.#toldBefore = this.#merge.outbox.count;
     this.counters.rounds += 1;
     this.#moved(nowMs);
@@ -259,6 +258,7 @@ export class CatchUp {
   }
 
   #read(reading: Reading): void {
+    if (reading.kind === 'open') this.#merge.startReading(reading.start);
     this.#reading = reading;
     this.#nextReading = undefined;
     this.#readAtMs = NEVER_MS;
@@ -359,7 +359,6 @@ export class CatchUp {
     if (isFinal(error)) return this.#fail(error);
     if (reading.kind === 'tail') this.#leaveLive(nowMs);
     const { position } = this.#merge;
-    this.#merge.startReading();
     this.#readAtMs = this.#readBackoff.nextAtMs(nowMs);
     const isPlaced = position !== undefined || reading.kind === 'tail';
     this.#nextReading = isPlaced

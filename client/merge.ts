@@ -14,6 +14,7 @@ import type {
   ReplayedDeletion,
   ReplayedLoss,
   ReplayedRun,
+  ReplayStart,
   SessionRange,
   SessionStand,
 } from './replay-source.ts';
@@ -71,9 +72,10 @@ export class Merge {
     return this.#position;
   }
 
-  /** A reading begins behind `position`, or at a time. */
-  startReading(): void {
+  /** A reading begins. */
+  startReading(start: ReplayStart): void {
     this.#isPlaceHeld = false;
+    if ('afterPosition' in start) this.#position ??= start.afterPosition;
   }
 
   /** A reading has come to its end, `position`. */
@@ -85,6 +87,11 @@ export class Merge {
   place(position: number): void {
     this.#isPlaceHeld = false;
     this.#reach(position);
+  }
+
+  /** Whether it is known what the archive had. */
+  get hasBaseline(): boolean {
+    return this.#hasBaseline;
   }
 
   /** What the archive had of the sessions before anything of them was read. */

@@ -18,7 +18,7 @@ import { type Delivery, placesPerPacketOf } from './delivery.ts';
 import { LeapDoubt } from './leap-doubt.ts';
 import { NakScheduler, type SqnRange } from './nak-scheduler.ts';
 import { OrderedDelivery } from './ordered-delivery.ts';
-import { type HeldFragment, type HeldPacket, ReceiveWindow } from './receive-window.ts';
+import { type HeldFragment, heldFragment, ReceiveWindow } from './receive-window.ts';
 import type { ReceiverEvent, ResumePoint } from './receiver-event.ts';
 import { RecentPackets } from './recent-packets.ts';
 import { RepairLatency } from './repair-latency.ts';
@@ -281,18 +281,18 @@ export class SessionReceiver {
     const sequence = this.#sequenceOf(reader, sqn);
     const { payloadStart: start, payloadEnd: end } = reader;
     this.#recent.note(sqn, sequence, contentDigest(bytes, start, end));
-    const held = { bytes, start, end, sequence, fragment, isRepair: reader.kind === 'rdata' };
-    if (sqn === this.#next) this.#handOn(held);
-    else this.#window.hold(sqn, this.#next, held);
+    const isRepair = reader.kind === 'rdata';
+    if (sqn === this.#next) {
+      this.#next += 1;
+      this.#noteRepair(isRepair, fragment);
+      this.#delivery.packet(sqn, sequence, bytes, start, end, fragment);
+    } else {
+      this.#window.hold(sqn, this.#next, { bytes, start, end, sequence, fragment, isRepair });
+    }
   }
 
-  /** The next packet in order. */
-  #handOn({ sequence, bytes, start, end, fragment, isRepair }: HeldPacket): void {
-    const isContinued = fragment !== undefined && fragment.startBytes > 0;
-    this.#isRepaired = isRepair || (isContinued && this.#isRepaired);
-    const sqn = this.#next;
-    this.#next += 1;
-    this.#delivery.packet(sqn, sequence, bytes, start, end, fragment);
+  #noteRepair(isRepair: boolean, fragment: HeldFragment | undefined): void {
+    this.#isRepaired = isRepair || ((fragment?.startBytes ?? 0) > 0 && this.#isRepaired);
   }
 
   readonly #emit = (event: ReceiverEvent): void => {
@@ -358,7 +358,11 @@ export class SessionReceiver {
     while (this.#next <= this.#lead && this.#next < this.#missing.first) {
       const held = this.#window.release(this.#next);
       if (held !== undefined) {
-        this.#handOn(held);
+        const sqn = this.#next;
+        this.#next += 1;
+        const { sequence, bytes, start, end, fragment } = held;
+        this.#noteRepair(held.isRepair, fragment);
+        this.#delivery.packet(sqn, sequence, bytes, start, end, fragment);
         continue;
       }
       const lost = this.#lost.shift();
@@ -393,12 +397,4 @@ function ownNextSequence(resume: ResumePoint | undefined, join: JoinMode): numbe
 /** Without a packet number nothing was told yet, and the session begins with what comes first. */
 function foreignNextSequence(resume: ResumePoint | undefined): number | undefined {
   return resume?.nextSqn === undefined ? undefined : resume.nextSequence;
-}
-
-function heldFragment(reader: PacketReader, sqn: number): HeldFragment {
-  return {
-    firstSqn: unwrapSqn(reader.fragmentFirstSqn, sqn),
-    startBytes: reader.fragmentStartBytes,
-    apduBytes: reader.apduBytes,
-  };
 }
