@@ -120,6 +120,7 @@ export const ERRORS = {
   BACKCAST_MESSAGE_LOST: entry('The archive has lost the message.', 'operator', false, 500),
   BACKCAST_RANGE_INVALID: entry('A parameter is not valid.', 'caller', false, 400),
   BACKCAST_RANGE_INVERTED: entry('The range ends before it begins.', 'caller', false, 422),
+  BACKCAST_CURSOR_INVALID: entry('The cursor is not valid here.', 'caller', false, 400),
   BACKCAST_HISTORY_GONE: entry('This part of the history is no longer kept.', 'caller', false, 410),
   BACKCAST_HOLD_EXISTS: entry('The channel has a hold of this name.', 'caller', false, 409),
   BACKCAST_HOLD_UNKNOWN: entry('The channel has no hold of this name.', 'caller', false, 404),
@@ -144,7 +145,6 @@ export const ERRORS = {
     true,
     502,
   ),
-  BACKCAST_CURSOR_INVALID: entry('The cursor is not valid.', 'caller', false, 400),
   BACKCAST_RECOVERY_STALLED: entry(
     'The archive does not bring what a subscription needs.',
     'operator',

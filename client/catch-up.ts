@@ -6,7 +6,7 @@
 //   starting    nothing                            the archive has said where it stands
 //   replaying   what the archive has, in place     all of it was told, and every seam is reached
 //   mending     live, but sessions with a hole     the holes are filled or lost
-//   live        live                               something is missing; the buffer slid; it is deaf
+//   live        live                               something is missing; it slid; it is deaf
 //   following   what the archive takes in          never (there is no multicast)
 //   failed      nothing                            never
 //
@@ -15,6 +15,7 @@
 import { assert, BackcastError } from '#base/mod.ts';
 import { type CatchUpCounters, newCatchUpCounters } from './catch-up-counters.ts';
 import { Backoff, HoleWatch } from './catch-up-patience.ts';
+import { ReadingSlot } from './catch-up-reading.ts';
 import { Hearing } from './catch-up-hearing.ts';
 import type {
   CatchUpOptions,
@@ -37,7 +38,7 @@ import type {
 } from './replay-source.ts';
 
 const NEVER_MS = Number.POSITIVE_INFINITY;
-/** A deadline met this late means that the process stood still: nobody was kept waiting by others. */
+/** A deadline met this late means that the process stood still, and nobody else. */
 const ASLEEP_MS_MIN = 1_000;
 /** Holes in one request: a URL or body of some kilobytes. */
 const FETCH_RANGES_MAX = 64;
@@ -51,20 +52,14 @@ export class CatchUp {
   readonly #merge: Merge;
   readonly #hearing: Hearing;
   readonly #holes = new HoleWatch();
-  readonly #readBackoff = new Backoff();
+  readonly #reading: ReadingSlot;
+  readonly #standBackoff = new Backoff();
   readonly #fetchBackoff = new Backoff();
   #state: CatchUpState = 'live';
   #failure: Error | undefined;
-  #reading: Reading | undefined;
   #fetching: Fetching | undefined;
   #standing: Standing | undefined;
-  /** What to read once `#readAtMs` has come, after a failure. */
-  #nextReading: Reading | undefined;
-  #readAtMs = NEVER_MS;
   #fetchAtMs = Number.NEGATIVE_INFINITY;
-  #movedAtMs: number;
-  /** An answer is due: a reading has begun, and of a tail nothing has come yet. */
-  #isAwaiting = false;
   /** What of the reading lies behind a hole. */
   #blocked: PlacedEntry | undefined;
   #toldBefore = 0;
@@ -75,7 +70,7 @@ export class CatchUp {
     this.#options = options;
     this.#merge = new Merge(options);
     this.#hearing = new Hearing(this.#merge);
-    this.#movedAtMs = nowMs;
+    this.#reading = new ReadingSlot(nowMs);
     this.#hasLeftLive = options.start !== undefined || !options.hasMulticast;
     assert(options.hasArchive || options.hasMulticast, 'messages come from somewhere');
     if (!options.hasArchive) return;
@@ -95,7 +90,7 @@ export class CatchUp {
 
   /** What is to be read now, and goes on where it is; another object is another reading. */
   get reading(): Reading | undefined {
-    return this.#reading;
+    return this.#reading.current;
   }
 
   /** What is to be fetched now. */
@@ -134,7 +129,7 @@ export class CatchUp {
     if (this.#state === 'failed') return NEVER_MS;
     const fetchAtMs = this.#holesToFetch().length > 0 ? this.#fetchAtMs : NEVER_MS;
     const standAtMs = this.#standing === undefined ? this.#hearing.standAtMs : NEVER_MS;
-    return Math.min(this.#readAtMs, fetchAtMs, standAtMs, this.#stallsAtMs());
+    return Math.min(this.#reading.againAtMs, fetchAtMs, standAtMs, this.#stallsAtMs());
   }
 
   /** The next thing to tell. */
@@ -143,7 +138,7 @@ export class CatchUp {
     const hadRoom = outbox.hasRoom;
     const told = outbox.shift();
     if (!hadRoom && outbox.hasRoom) this.#excuse(nowMs);
-    if (outbox.hasRoom && buffer.bytes > 0) this.#pump(nowMs);
+    if (outbox.hasRoom && !buffer.isEmpty) this.#pump(nowMs);
     return told ?? outbox.shift();
   }
 
@@ -164,10 +159,8 @@ export class CatchUp {
 
   /** The next entry of `reading`. */
   handleEntry(reading: Reading, entry: TailEntry, nowMs: number): void {
-    if (reading !== this.#reading) return;
-    this.#moved(nowMs);
-    this.#isAwaiting = reading.kind === 'open';
-    this.#readBackoff.reset();
+    if (reading !== this.#reading.current) return;
+    this.#reading.answered(nowMs);
     if (entry.kind === 'end') this.#endReading(reading, entry.archivedThrough, nowMs);
     else if (entry.kind !== 'session') this.#place(entry, nowMs);
     else if (!this.#options.hasMulticast) {
@@ -191,7 +184,6 @@ export class CatchUp {
   handleStand(standing: Standing, stand: ArchiveStand, nowMs: number): void {
     if (standing !== this.#standing) return;
     this.#standing = undefined;
-    this.#moved(nowMs);
     if (this.#state === 'starting') this.#started(stand, nowMs);
     else if (this.#hearing.judge(stand, nowMs) === 'deaf') this.#fallBack(nowMs);
     this.#pump(nowMs);
@@ -201,7 +193,7 @@ export class CatchUp {
   handleFailure(request: Reading | Fetching | Standing, error: unknown, nowMs: number): void {
     if (request === this.#standing) this.#standFailed(error, nowMs);
     else if (request === this.#fetching) this.#fetchFailed(request, error, nowMs);
-    else if (request === this.#reading) this.#readFailed(request, error, nowMs);
+    else if (request === this.#reading.current) this.#readFailed(request, error, nowMs);
     else return;
     this.#trouble = error;
     this.counters.failures += 1;
@@ -212,7 +204,7 @@ export class CatchUp {
   handleTimeout(nowMs: number): void {
     if (this.#state === 'failed') return;
     if (nowMs - this.nextDeadlineMs >= ASLEEP_MS_MIN) this.#excuse(nowMs);
-    if (nowMs >= this.#readAtMs && this.#nextReading !== undefined) this.#read(this.#nextReading);
+    if (this.#reading.resume(nowMs)) this.#merge.startReading();
     if (this.#standing === undefined && nowMs >= this.#hearing.standAtMs) {
       this.#hearing.standAtMs = NEVER_MS;
       this.#standing = { kind: 'stand', sessions: this.#merge.outbox.openSessions };
@@ -246,23 +238,15 @@ export class CatchUp {
     this.#state = 'replaying';
     this.#toldBefore = this.#merge.outbox.count;
     this.counters.rounds += 1;
-    this.#moved(nowMs);
-    this.#read({ kind: 'open', start });
+    this.#merge.startReading(start);
+    this.#reading.begin({ kind: 'open', start }, nowMs);
   }
 
   #follow(nowMs: number): void {
     this.#state = 'following';
-    this.#moved(nowMs);
-    this.#read({ kind: 'tail', afterPosition: this.#merge.position ?? 0 });
+    const afterPosition = this.#merge.position ?? 0;
+    this.#reading.begin({ kind: 'tail', afterPosition }, nowMs);
     this.#rejoined();
-  }
-
-  #read(reading: Reading): void {
-    if (reading.kind === 'open') this.#merge.startReading(reading.start);
-    this.#reading = reading;
-    this.#nextReading = undefined;
-    this.#readAtMs = NEVER_MS;
-    this.#isAwaiting = true;
   }
 
   /** What is told is what is said now, as far as anybody can tell. */
@@ -295,7 +279,7 @@ export class CatchUp {
   #endReading(reading: Reading, archivedThrough: number, nowMs: number): void {
     this.#merge.endReading(archivedThrough);
     if (reading.kind === 'tail') return;
-    this.#reading = undefined;
+    this.#reading.end();
     if (!this.#options.hasMulticast) return this.#follow(nowMs);
     const hasMoved = this.#merge.outbox.count > this.#toldBefore;
     if (hasMoved && this.#merge.holes().length > 0) {
@@ -309,7 +293,7 @@ export class CatchUp {
   #pump(nowMs: number): void {
     if (this.#isLive()) {
       while (this.#merge.outbox.hasRoom && this.#merge.takeLive());
-      const holes = this.#merge.buffer.bytes > 0 ? this.#merge.holes() : [];
+      const holes = this.#merge.buffer.isEmpty ? [] : this.#merge.holes();
       this.#holes.watch(holes, nowMs);
       this.#state = holes.length > 0 ? 'mending' : 'live';
       if (holes.length === 0) this.#rejoined();
@@ -340,7 +324,7 @@ export class CatchUp {
     this.#standing = undefined;
     if (this.#state !== 'starting') return this.#hearing.postpone(nowMs);
     if (isFinal(error)) return this.#fail(error);
-    this.#hearing.standAtMs = this.#readBackoff.nextAtMs(nowMs);
+    this.#hearing.standAtMs = this.#standBackoff.nextAtMs(nowMs);
   }
 
   #fetchFailed({ ranges }: Fetching, error: unknown, nowMs: number): void {
@@ -353,34 +337,26 @@ export class CatchUp {
   }
 
   #readFailed(reading: Reading, error: unknown, nowMs: number): void {
-    this.#reading = undefined;
     this.#blocked = undefined;
     this.#holes.watch([], nowMs);
     if (isFinal(error)) return this.#fail(error);
     if (reading.kind === 'tail') this.#leaveLive(nowMs);
     const { position } = this.#merge;
-    this.#readAtMs = this.#readBackoff.nextAtMs(nowMs);
     const isPlaced = position !== undefined || reading.kind === 'tail';
-    this.#nextReading = isPlaced
-      ? { kind: 'open', start: { afterPosition: position ?? 0 } }
-      : { ...reading };
+    const start = { afterPosition: position ?? 0 };
+    this.#reading.failed(isPlaced ? { kind: 'open', start } : { ...reading }, nowMs);
   }
 
   #leaveLive(nowMs: number): void {
     this.#state = 'replaying';
-    this.#moved(nowMs);
-    this.#isAwaiting = true;
+    this.#reading.moved(nowMs);
     if (!this.#hasLeftLive) this.#merge.outbox.push({ kind: 'replaying' });
     this.#hasLeftLive = true;
   }
 
-  #moved(nowMs: number): void {
-    this.#movedAtMs = nowMs;
-  }
-
   /** What did not move until now is not the archive's fault. */
   #excuse(nowMs: number): void {
-    this.#moved(nowMs);
+    this.#reading.moved(nowMs);
     this.#holes.excuse(nowMs);
   }
 
@@ -389,8 +365,8 @@ export class CatchUp {
     if (!this.#merge.outbox.hasRoom) return NEVER_MS;
     const holesAtMs = this.#holes.expiresAtMs(stallMs);
     const isWaiting =
-      this.#state === 'starting' || (!this.#isLive() && this.#isAwaiting && this.mayRead);
-    return isWaiting ? Math.min(this.#movedAtMs + stallMs, holesAtMs) : holesAtMs;
+      this.#state === 'starting' || (!this.#isLive() && this.#reading.isAwaited && this.mayRead);
+    return isWaiting ? Math.min(this.#reading.movedAtMs + stallMs, holesAtMs) : holesAtMs;
   }
 
   #stall(nowMs: number): void {
@@ -407,7 +383,7 @@ export class CatchUp {
   #fail(error: unknown): void {
     this.#failure = error instanceof Error ? error : new Error(String(error));
     this.#state = 'failed';
-    this.#reading = undefined;
+    this.#reading.end();
     this.#fetching = undefined;
     this.#standing = undefined;
   }

@@ -1,13 +1,13 @@
-// What was heard live and is not told yet, by session, bounded. Over the bound it slides: the oldest
-// goes, whichever session it is of, and that session's seam moves up to what is left. Not what was
-// told, nor what becomes of a hole (merge).
+// What was heard live and is not told yet, by session, bounded. Over the bound it slides: the
+// oldest goes, whichever session it is of, and that session's seam moves up to what is left. Not
+// what was told, nor what becomes of a hole (merge).
 //
 //              told ─► next        seam ─► heard through
 //   session A  ─────────┤ · · · · ·  ├████████████┤
 //                         the archive   buffered
 
 import { assert, type SessionId } from '#base/mod.ts';
-import { heldBytes, type LiveEntry } from './merge-told.ts';
+import { heldBytes, type LiveEntry, type LiveLost } from './merge-told.ts';
 
 interface Buffered {
   readonly entry: LiveEntry;
@@ -29,12 +29,19 @@ const EMPTY_PLACES_MAX = 1_024;
 export class LiveBuffer {
   readonly #queues = new Map<SessionId, Queue>();
   readonly #filled = new Map<SessionId, Queue>();
+  /** What was heard and let go, and not told since from elsewhere. */
+  readonly #slid = new Map<SessionId, LiveLost>();
   #bytes = 0;
   #arrived = 0;
 
   /** What it holds takes this much. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Whether there is nothing to tell, nor was anything let go that should have been told. */
+  get isEmpty(): boolean {
+    return this.#filled.size === 0 && this.#slid.size === 0;
   }
 
   /** Adds what was heard. */
@@ -60,9 +67,10 @@ export class LiveBuffer {
     return this.#queues.get(session)?.heardThrough ?? 0;
   }
 
-  /** The oldest entry of each session that has one. */
+  /** The oldest entry of each session that has one, or what was let go if nothing is left. */
   heads(): LiveEntry[] {
-    return [...this.#filled.values()].map((queue) => headOf(queue).entry);
+    const slid = [...this.#slid.values()].filter(({ session }) => !this.#filled.has(session));
+    return [...this.#filled.values()].map((queue): LiveEntry => headOf(queue).entry).concat(slid);
   }
 
   /** Of the heads that are wanted the one that arrived first. */
@@ -94,6 +102,7 @@ export class LiveBuffer {
 
   /** Lets go of what of a session lies wholly before `next`. */
   dropBefore(session: SessionId, next: number): void {
+    if (next > (this.#slid.get(session)?.last ?? 0)) this.#slid.delete(session);
     for (;;) {
       const head = this.headOf(session);
       if (head === undefined || head.last >= next) return;
@@ -108,9 +117,21 @@ export class LiveBuffer {
       const oldest = this.oldest(() => true);
       if (oldest === undefined) break;
       this.shift(oldest.session);
+      this.#letGo(oldest);
       count += 1;
     }
     return count;
+  }
+
+  #letGo({ session, first, last }: LiveEntry): void {
+    const since = this.#slid.get(session)?.first ?? first;
+    this.#slid.set(session, {
+      kind: 'lost',
+      session,
+      first: since,
+      last,
+      cause: 'recorder_overrun',
+    });
   }
 }
 

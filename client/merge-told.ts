@@ -1,7 +1,7 @@
 // The words of merging: what comes in live, and what a recovering subscriber is told, in order and
 // once. What came from the archive has its own words in replay-source.
 
-import { LOSS_CAUSES, type LossCause, type SessionId } from '#base/mod.ts';
+import { type LossCause, type SessionId, unreachable } from '#base/mod.ts';
 import type { ReplayedRun } from './replay-source.ts';
 
 /** A block of messages as the multicast receiver delivered it. */
@@ -40,12 +40,6 @@ export const SUBSCRIBER_LOSS_CAUSES = {
 
 /** Why sequences will not come. */
 export type LostCause = LossCause | keyof typeof SUBSCRIBER_LOSS_CAUSES;
-
-/** Every cause that a subscriber tells, with its sentence. */
-export const LOST_CAUSES: Readonly<Record<LostCause, string>> = {
-  ...LOSS_CAUSES,
-  ...SUBSCRIBER_LOSS_CAUSES,
-};
 
 /** Messages heard live; the first `skippedCount` of the run have been told already. */
 export interface ToldLive {
@@ -105,7 +99,13 @@ export function heldBytes(held: LiveEntry | Told): number {
       return heldBytes(held.run);
     case 'replayed_run':
       return OVERHEAD_BYTES + held.run.payloads.length + 16 * held.run.messageCount;
-    default:
+    case 'lost':
+    case 'session':
+    case 'place':
+    case 'replaying':
+    case 'live':
       return OVERHEAD_BYTES;
+    default:
+      return unreachable(held);
   }
 }

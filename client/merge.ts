@@ -72,10 +72,10 @@ export class Merge {
     return this.#position;
   }
 
-  /** A reading begins. */
-  startReading(start: ReplayStart): void {
+  /** A reading begins, or goes on behind what was told of it. */
+  startReading(start?: ReplayStart): void {
     this.#isPlaceHeld = false;
-    if ('afterPosition' in start) this.#position ??= start.afterPosition;
+    if (start !== undefined && 'afterPosition' in start) this.#position ??= start.afterPosition;
   }
 
   /** A reading has come to its end, `position`. */
@@ -142,7 +142,7 @@ export class Merge {
     return undefined;
   }
 
-  /** Tells what the archive has where something is missing; false if that is not what comes next. */
+  /** Tells what the archive has of what is missing; false if that is not what comes next. */
   takeFetched(entry: ArchivedEntry): boolean {
     if (firstOf(entry) > this.#begin(entry)) return false;
     this.#tell(entry, Number.POSITIVE_INFINITY, false);

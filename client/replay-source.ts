@@ -3,9 +3,9 @@
 // (HTTP), nor what is done with it (catch-up, merge).
 //
 // Every call may fail with a BackcastError. One that `isRetryable` means that the archive is away
-// or busy for now; BACKCAST_NOT_YET_ARCHIVED that it has not got that far; BACKCAST_HISTORY_GONE
-// that messages are gone of which no deletion tells; BACKCAST_CHANNEL_UNKNOWN that it never heard of
-// the channel. Anything else is final as well. An iteration that ends without its `end` has failed.
+// or busy for now, or has not got that far; BACKCAST_HISTORY_GONE that messages are gone of which
+// no deletion tells; BACKCAST_CHANNEL_UNKNOWN that it never heard of the channel. Whatever is not
+// retryable is final. An iteration that ends without its `end` has failed.
 
 import type { LossCause, SessionId } from '#base/mod.ts';
 

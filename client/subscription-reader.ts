@@ -5,7 +5,7 @@ import type { Framing, SessionId } from '#base/mod.ts';
 import { wallClockUs } from '#multicast/udp/mod.ts';
 import { type BlockReader, newBlockReader, NO_PUBLISH_TIME } from '#multicast/wire/mod.ts';
 import type { CursorPlace } from './cursor.ts';
-import type { Told, ToldLive, ToldReplayed, ToldSession } from './merge-told.ts';
+import type { Told, ToldLive, ToldLost, ToldReplayed, ToldSession } from './merge-told.ts';
 import type { SubscribedItem, SubscribedMessage } from './subscription-items.ts';
 
 /** What was handed to the reader. */
@@ -56,30 +56,35 @@ export class SubscriptionReader {
   *items(told: Told): Generator<SubscribedItem, void, void> {
     switch (told.kind) {
       case 'live_run':
-        return yield* this.#liveItems(told);
+        yield* this.#liveItems(told);
+        break;
       case 'replayed_run':
-        return yield* this.#replayedItems(told);
-      case 'lost': {
-        const { session, first: firstSequence, last: lastSequence, cause } = told;
-        this.#advance(session, lastSequence + 1);
-        this.counters.messagesLost += lastSequence - firstSequence + 1;
-        const source = this.#sources.get(session);
-        return yield { kind: 'lost', session, source, firstSequence, lastSequence, cause };
-      }
-      case 'session': {
-        const source = this.#sources.get(told.session);
+        yield* this.#replayedItems(told);
+        break;
+      case 'lost':
+        yield this.#lossOf(told);
+        break;
+      case 'session':
         this.#noteState(told);
-        return yield { ...told, source };
-      }
+        yield { ...told, source: this.#sources.get(told.session) };
+        break;
       case 'replaying':
       case 'live':
-        return yield told;
+        yield told;
+        break;
       case 'place':
         this.#position = told.position;
         break;
       default:
         told satisfies never;
     }
+  }
+
+  #lossOf({ session, first, last, cause }: ToldLost): SubscribedItem {
+    this.#advance(session, last + 1);
+    this.counters.messagesLost += last - first + 1;
+    const source = this.#sources.get(session);
+    return { kind: 'lost', session, source, firstSequence: first, lastSequence: last, cause };
   }
 
   *#liveItems({ run, skippedCount }: ToldLive): Generator<SubscribedMessage, void, void> {
@@ -150,7 +155,6 @@ export class SubscriptionReader {
     this.#ended.delete(session);
     if (state === 'open') return;
     this.#ended.add(session);
-    if (state === 'closed') this.#sources.delete(session);
     if (this.#nexts.size <= CURSOR_SESSIONS_MAX) return;
     const [oldest = session] = this.#ended;
     this.#ended.delete(oldest);

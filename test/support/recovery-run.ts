@@ -274,23 +274,23 @@ export class RecoveryRun {
     }
   }
 
-  #take(item: SubscribedItem): void {
-    if (item.kind === 'message') {
-      const { session, sequence } = item;
+  #take(one: SubscribedItem): void {
+    if (one.kind === 'message') {
+      const { session, sequence } = one;
       assert.equal(
-        Buffer.from(item.payload).toString(),
+        Buffer.from(one.payload).toString(),
         Buffer.from(payloadOf(session, sequence)).toString(),
       );
       this.#advance(session, sequence, sequence);
       this.#messages.add(`${session} ${sequence}`);
-    } else if (item.kind === 'lost') {
-      const { session, firstSequence, lastSequence } = item;
+    } else if (one.kind === 'lost') {
+      const { session, firstSequence, lastSequence } = one;
       this.#advance(session, firstSequence, lastSequence);
       for (let sequence = firstSequence; sequence <= lastSequence; sequence += 1) {
         const isTrue = !this.#options.hasArchive || this.#archive.isMissing(session, sequence);
         assert.ok(
           isTrue,
-          `${session} ${sequence} is called lost (${item.cause}), and was to be had`,
+          `${session} ${sequence} is called lost (${one.cause}), and was to be had`,
         );
       }
     }
