@@ -1,6 +1,7 @@
 // Floor 4: the store. Channels, sessions, segments and losses in PostgreSQL: how they are written,
 // read back and audited, and the embedded server for those who have none.
 
+export * from './accesses.ts';
 export { Appender, headAfter } from './append.ts';
 export type { AppenderOptions } from './append.ts';
 export * from './archiver-name.ts';
@@ -30,6 +31,7 @@ export * from './migrate.ts';
 export * from './owner.ts';
 export * from './partitions.ts';
 export * from './read.ts';
+export * from './read-archivers.ts';
 export * from './read-backlog.ts';
 export * from './read-completeness.ts';
 export * from './read-conflicts.ts';
@@ -38,7 +40,9 @@ export type { DeletionKeyset } from './read-deletions.ts';
 export type { ArchivedSegment } from './read-decode.ts';
 export { firstPositionOf } from './read-entries.ts';
 export type { Deletion, Loss, MessageRun, PageEntry } from './read-entries.ts';
+export * from './read-heads.ts';
 export * from './read-last-losses.ts';
+export { lossesByPlace } from './read-losses.ts';
 export * from './read-messages.ts';
 export type {
   MessagePage,
@@ -54,4 +58,5 @@ export * from './retention-plan.ts';
 export { deletePart } from './retention-steps.ts';
 export * from './session-tail.ts';
 export * from './sqlstate.ts';
+export * from './tokens.ts';
 export * from './types.ts';

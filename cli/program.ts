@@ -16,6 +16,8 @@ import { addPublishCommand } from './commands/publish.ts';
 import { addRetentionCommand } from './commands/retention.ts';
 import { addServeCommand } from './commands/serve.ts';
 import { addSubscribeCommand } from './commands/subscribe.ts';
+import { addTokenCommands } from './commands/token.ts';
+import { addTailCommand } from './commands/tail.ts';
 import { addUpCommand } from './commands/up.ts';
 import { explain, settingOption, type CommandHost } from './command.ts';
 
@@ -43,6 +45,7 @@ export function createProgram(
   addUpCommand(program, host);
   addPublishCommand(program, host);
   addSubscribeCommand(program, host);
+  addTailCommand(program, host);
   addHistoryCommand(program, host);
   addListCommands(program, host);
   addAuditCommand(program, host);
@@ -52,6 +55,7 @@ export function createProgram(
   addArchiveCommand(program, host);
   addServeCommand(program, host);
   addMigrateCommand(program, host);
+  addTokenCommands(program, host);
   addKeysCommands(program, host);
   addBenchCommand(program, host);
   return explain(program, [

@@ -2,28 +2,46 @@
 // without a port. Reads the archive and nothing else; writes nothing anywhere.
 
 import { randomUUID } from 'node:crypto';
+import type { ServerOptions } from 'node:http';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { fastify, type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import type { OpenDatabase } from '#archive/mod.ts';
 import { BackcastError } from '#base/mod.ts';
 import type { MetricFamily } from '#multicast/metrics/mod.ts';
+import type { AccessControl } from './access/access-control.ts';
+import { accessFamilies, newAccessCounters } from './access/access-metrics.ts';
+import { installAccess } from './access/request-access.ts';
+import { ChannelWatch, TAIL_BOUNDS, type TailBounds } from './channel-watch.ts';
 import { countRequests } from './api-metrics.ts';
+import { type CertificateText, TLS_VERSION_MIN } from './certificate.ts';
 import { SHARED_SCHEMAS } from './contract.ts';
 import { installOpenApi, serveOpenApi } from './plugins/openapi.ts';
 import { installProblems, sendProblem } from './plugins/problems.ts';
 import { createReaderGuard, type ReaderBounds, READERS_MAX, STALL_MS_MAX } from './reader-guard.ts';
+import { accessRoutes } from './routes/access.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
 import { conflictRoutes } from './routes/conflicts.ts';
 import { messageRoutes } from './routes/messages.ts';
 import { operationRoutes } from './routes/operation.ts';
+import { tailRoutes } from './routes/tail.ts';
 import { strictValidatorCompiler } from './strict-query.ts';
+import { tailFamilies } from './tail-metrics.ts';
 
 /** What the API is made of. The database stays the caller's to close. */
 export interface ReplayApiOptions {
   readonly database: OpenDatabase;
   readonly logger: FastifyBaseLogger;
+  /**
+   * Who may ask; the caller's to close, after the API. Not given: everybody may do everything, and
+   * nothing is noted.
+   */
+  readonly access?: AccessControl | undefined;
+  /** What the API proves itself with when it is listened to; plain HTTP if not given. */
+  readonly certificate?: CertificateText | undefined;
   /** Bounds on readers of messages: STALL_MS_MAX and READERS_MAX if not given. */
   readonly readerBounds?: ReaderBounds;
+  /** How tails are served: TAIL_BOUNDS if not given. */
+  readonly tailBounds?: TailBounds;
   /** Metrics of other parts of the process, for GET /metrics beside those of the API. */
   readonly collectMetrics?: () => readonly MetricFamily[];
 }
@@ -41,7 +59,17 @@ const HEADER_BYTES_MAX = 16_384;
  */
 const PARAMETER_CHARACTERS_MAX = 1_024;
 
+/** Tails under way at once; one that is live holds what is on its way to its reader. */
+const TAILS_MAX = 1_024;
 const DEFAULT_BOUNDS: ReaderBounds = { stallMsMax: STALL_MS_MAX, readersMax: READERS_MAX };
+
+/** Fastify takes the same bounds under another name where TLS is spoken. */
+function connectionOptions({ certificate }: ReplayApiOptions): { readonly http: ServerOptions } {
+  const bounds = { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: REQUEST_MS_MAX };
+  if (certificate === undefined) return { http: bounds };
+  const https = { ...bounds, ...certificate, minVersion: TLS_VERSION_MIN };
+  return { https } as unknown as { readonly http: ServerOptions };
+}
 
 /** The API, ready to be listened with or injected into. Closing it leaves the database open. */
 export async function createReplayApi(options: ReplayApiOptions): Promise<FastifyInstance> {
@@ -59,7 +87,7 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
     forceCloseConnections: 'idle',
     return503OnClosing: true,
     routerOptions: { maxParamLength: PARAMETER_CHARACTERS_MAX, caseSensitive: true },
-    http: { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: REQUEST_MS_MAX },
+    ...connectionOptions(options),
     frameworkErrors: (error, request, reply) => {
       const problem = new BackcastError('BACKCAST_RANGE_INVALID', error.message);
       sendProblem(request, reply, problem, error.statusCode);
@@ -67,6 +95,7 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   }).withTypeProvider<TypeBoxTypeProvider>();
   const requestFamilies = countRequests(app);
   installProblems(app);
+  installAccess(app, options.access);
   app.setValidatorCompiler(strictValidatorCompiler);
   app.addHook('onSend', async (_request, reply) => {
     void reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
@@ -74,14 +103,21 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   for (const schema of SHARED_SCHEMAS) app.addSchema(schema);
   await installOpenApi(app);
   const { database: opened, readerBounds = DEFAULT_BOUNDS } = options;
+  const { logger, tailBounds = TAIL_BOUNDS } = options;
   const admitReader = createReaderGuard(readerBounds);
+  const admitTail = createReaderGuard({ ...readerBounds, readersMax: TAILS_MAX });
+  const watch = new ChannelWatch({ ...tailBounds, opened, logger });
   await app.register(catalogueRoutes, { opened });
   await app.register(conflictRoutes, { opened });
   await app.register(messageRoutes, { opened, admitReader });
+  await app.register(tailRoutes, { opened, watch, admitReader: admitTail });
   const collectMetrics = (): readonly MetricFamily[] => [
     ...requestFamilies(),
+    ...accessFamilies(options.access?.counters ?? newAccessCounters()),
+    ...tailFamilies(watch.counters, watch.channelCount),
     ...(options.collectMetrics?.() ?? []),
   ];
+  await app.register(accessRoutes, { opened });
   await app.register(operationRoutes, { opened, collectMetrics });
   await serveOpenApi(app);
   await app.ready();

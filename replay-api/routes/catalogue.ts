@@ -3,12 +3,15 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import {
+  type ArchiveDatabase,
   type ArchivedSession,
   type Channel,
+  type ChannelArchiver,
   type DeletionKeyset,
   type Durability,
   findChannel,
   type ListedLoss,
+  listArchivers,
   listChannels,
   listDeletions,
   listLosses,
@@ -39,24 +42,23 @@ export const catalogueRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabas
   done,
 ) => {
   const db = opened.database;
-  app.get('/v1/channels', { schema: CHANNELS }, async (request) => {
+  app.get('/v1/channels', { schema: CHANNELS, config: { scope: 'any' } }, async (request) => {
     const { cursor, limit = PAGE_ITEMS_DEFAULT } = request.query;
-    const channels = await listChannels(db, { after: cursor, limit });
-    const { state } = await readDurability(db);
+    const patterns = request.access.readable;
+    const channels = await listChannels(db, { after: cursor, limit, patterns });
     const last = channels.length === limit ? channels.at(-1) : undefined;
     return {
-      items: channels.map((channel) => channelItem(channel, state)),
+      items: await channelItems(db, channels),
       next: last === undefined ? null : nextUrl('/v1/channels', last.name, request.query),
     };
   });
 
-  app.get('/v1/channels/:channel', { schema: CHANNEL }, async (request) => {
-    const channel = await findChannel(db, request.params.channel);
-    const { state } = await readDurability(db);
-    return channelItem(channel, state);
+  app.get('/v1/channels/:channel', { ...READ, schema: CHANNEL }, async (request) => {
+    const [shown] = await channelItems(db, [await findChannel(db, request.params.channel)]);
+    return shown;
   });
 
-  app.get('/v1/channels/:channel/sessions', { schema: SESSIONS }, async (request) => {
+  app.get('/v1/channels/:channel/sessions', { ...READ, schema: SESSIONS }, async (request) => {
     const { cursor, limit = PAGE_ITEMS_DEFAULT } = request.query;
     const after = sessionKeyset(cursor);
     const channel = await findChannel(db, request.params.channel);
@@ -70,7 +72,7 @@ export const catalogueRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabas
     };
   });
 
-  app.get('/v1/channels/:channel/losses', { schema: LOSSES }, async (request) => {
+  app.get('/v1/channels/:channel/losses', { ...READ, schema: LOSSES }, async (request) => {
     const { cursor, limit = PAGE_ITEMS_DEFAULT, session } = request.query;
     const after = lossKeyset(cursor);
     const wanted = session === undefined ? undefined : toSessionId(session);
@@ -85,7 +87,7 @@ export const catalogueRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabas
     };
   });
 
-  app.get('/v1/channels/:channel/deletions', { schema: DELETIONS }, async (request) => {
+  app.get('/v1/channels/:channel/deletions', { ...READ, schema: DELETIONS }, async (request) => {
     const { cursor, limit = PAGE_ITEMS_DEFAULT, session } = request.query;
     const after = deletionKeyset(cursor);
     const wanted = session === undefined ? undefined : toSessionId(session);
@@ -104,9 +106,12 @@ export const catalogueRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabas
   done();
 };
 
+/** What it takes to ask about a channel. */
+const READ = { config: { scope: 'read' } } as const;
+
 const CHANNELS = {
   summary: 'List the channels',
-  description: 'By name.',
+  description: 'By name; those that the token allows to read.',
   operationId: 'listChannels',
   tags: ['catalogue'],
   querystring: ChannelsQuery,
@@ -115,6 +120,9 @@ const CHANNELS = {
 
 const CHANNEL = {
   summary: 'Show a channel',
+  description:
+    'And its archivers. `archivedThrough` is what is committed and can be read; `received` and ' +
+    '`spooled` of an archiver say what it alone has beyond that.',
   operationId: 'getChannel',
   tags: ['catalogue'],
   params: ChannelParams,
@@ -152,7 +160,26 @@ const DELETIONS = {
   response: withProblems({ 200: Type.Ref('DeletionPage#') }, [400, 404, 503]),
 } as const;
 
-function channelItem(channel: Channel, durability: Durability['state']): object {
+async function channelItems(db: ArchiveDatabase, channels: readonly Channel[]): Promise<object[]> {
+  const { state } = await readDurability(db);
+  const ids = channels.map(({ channelId }) => channelId);
+  const archivers = Map.groupBy(await listArchivers(db, ids), ({ channelId }) => channelId);
+  return channels.map((channel) => {
+    return channelItem(channel, state, archivers.get(channel.channelId) ?? []);
+  });
+}
+
+function archiverItem(archiver: ChannelArchiver): object {
+  const { name, isWriting, received, spooled } = archiver;
+  const seenAt = formatInstant(archiver.seenAtUs);
+  return { name, isWriting, seenAt, heardAt: formatInstant(archiver.heardAtUs), received, spooled };
+}
+
+function channelItem(
+  channel: Channel,
+  durability: Durability['state'],
+  archivers: readonly ChannelArchiver[],
+): object {
   const { name, group, port, dport, framing, archivedThrough, firstPosition } = channel;
   return {
     channel: name,
@@ -167,6 +194,7 @@ function channelItem(channel: Channel, durability: Durability['state']): object 
     firstAvailable: channel.firstAvailable,
     publishedFrom: nullableInstant(channel.publishedFromUs),
     publishedThrough: nullableInstant(channel.publishedThroughUs),
+    archivers: archivers.map(archiverItem),
   };
 }
 

@@ -21,8 +21,10 @@ import {
   type RecorderCounters,
   retentionFamilies,
 } from '#ingest/mod.ts';
+import { accessFamilies, newAccessCounters } from '#replay-api/access/access-metrics.ts';
 import { countRequests } from '#replay-api/api-metrics.ts';
 import { createReplayApi } from '#replay-api/mod.ts';
+import { newTailCounters, tailFamilies } from '#replay-api/tail-metrics.ts';
 import { readExposition } from '#test/support/exposition.ts';
 import { openTestApi, silentLogger } from '#test/support/replay-api.ts';
 
@@ -34,6 +36,8 @@ const METRICS: readonly MetricDescription[] = [
   ...compactionFamilies(undefined),
   ...retentionFamilies(newRetentionCounters()),
   ...countRequests(fastify())(),
+  ...accessFamilies(newAccessCounters()),
+  ...tailFamilies(newTailCounters(), 0),
 ].map(({ metric }) => metric);
 
 const code = (text: string): string => `\`${text}\``;

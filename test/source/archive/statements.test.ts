@@ -12,6 +12,9 @@ const PROJECT = readProject(fileURLToPath(new URL('../../../', import.meta.url))
 
 /** Each with why a server that is several servers runs it. */
 const MANY_CHANNELS: Readonly<Record<string, string>> = {
+  'archive/accesses.ts forgetAccesses': 'a DELETE from one table by time',
+  'archive/accesses.ts listAccesses': 'a join with channels alone',
+  'archive/accesses.ts writeAccesses': 'an INSERT of rows that have channel_id',
   'archive/channels.ts selectProgress': 'of one channel, which its callers add',
   'archive/compact.ts findDueDays': 'a join with channels alone',
   'archive/compact.ts findSpaciousDays': 'one table',
@@ -20,8 +23,10 @@ const MANY_CHANNELS: Readonly<Record<string, string>> = {
   'archive/distribute.ts assertNobodyWrites': 'a count of one table',
   'archive/holds.ts listHolds': 'a join with channels alone',
   'archive/leases.ts renewLeases': 'an UPDATE of one table by a list of channels',
+  'archive/read-archivers.ts listArchivers': 'a join on channel_id, by a list of channels',
   'archive/read-backlog.ts readBacklog': 'a count of one table; a join with channels alone',
   'archive/read-deletions.ts select': 'of one channel, which its callers add',
+  'archive/read-heads.ts readHeads': 'one table, by a list of channels',
   'archive/read-segments.ts fetchSegments': 'of one channel, which whereSegments adds',
   'archive/read.ts withExtents': 'a join on channel_id, driven from leases, grouped by channel',
   'archive/retention-steps.ts assertNobodyElse': 'one table',
