@@ -75,23 +75,23 @@ export interface SubscribeOptions {
   /** Name of the channel, as the archive knows it; a cursor is bound to it. */
   readonly channel: string;
   /** `live` if not given. Everything else but a cursor needs an archive. */
-  readonly from?: SubscribeFrom;
+  readonly from?: SubscribeFrom | undefined;
   /**
    * How the channel is heard. Without it, messages come from the archive alone; so they do on a
    * channel of another framing than `native` that has one, where publishers number no messages.
    */
-  readonly multicast?: OpenSubscriberOptions;
+  readonly multicast?: OpenSubscriberOptions | undefined;
   /** Who has what was missed. Without one, a hole is lost at once. */
-  readonly archive?: ReplaySource;
+  readonly archive?: ReplaySource | undefined;
   /** How long to wait for an archive that does not get on; 5,000 if not given. */
-  readonly stallMs?: number;
+  readonly stallMs?: number | undefined;
   /**
    * What then becomes of messages that are missing between others: `fail`, the default, ends the
    * subscription with BACKCAST_RECOVERY_STALLED; `lose` tells them as lost.
    */
-  readonly whenStalled?: 'fail' | 'lose';
+  readonly whenStalled?: 'fail' | 'lose' | undefined;
   /** What may be heard and wait for the reader or the archive; 64 MiB if not given. */
-  readonly bufferBytesMax?: number;
+  readonly bufferBytesMax?: number | undefined;
   /** Ends the subscription with its reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }

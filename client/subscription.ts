@@ -53,6 +53,7 @@ export class Subscription implements AsyncDisposable, AsyncIterable<SubscribedIt
   #standing: Running<Standing> | undefined;
   #news = Promise.withResolvers<void>();
   #timer: NodeJS.Timeout | undefined;
+  #timerDueMs = Number.POSITIVE_INFINITY;
   #isClosed = false;
 
   private constructor(options: SubscribeOptions, begun: Begun) {
@@ -142,7 +143,7 @@ export class Subscription implements AsyncDisposable, AsyncIterable<SubscribedIt
       const told = this.#machine.pollTold(monotonicMs());
       if (told === undefined) {
         if (this.#machine.failure !== undefined) throw this.#machine.failure;
-        this.#turn();
+        this.#settle();
         await this.#news.promise;
         this.#news = Promise.withResolvers();
         continue;
@@ -152,6 +153,7 @@ export class Subscription implements AsyncDisposable, AsyncIterable<SubscribedIt
         yield one;
       }
       this.#makeRoom();
+      this.#settle();
     }
   }
 
@@ -168,7 +170,7 @@ export class Subscription implements AsyncDisposable, AsyncIterable<SubscribedIt
   readonly #onAbort = (): void => this.#news.resolve();
 
   readonly #onTimer = (): void => {
-    this.#timer = undefined;
+    this.#timerDueMs = Number.POSITIVE_INFINITY;
     this.#machine.handleTimeout(monotonicMs());
     this.#turn();
   };
@@ -205,15 +207,23 @@ export class Subscription implements AsyncDisposable, AsyncIterable<SubscribedIt
     }
   }
 
-  /** Brings about what the machine wants now, and comes back when it is due. */
+  /** Something happened: the reader may have something to take. */
   #turn(): void {
+    this.#settle();
+    this.#news.resolve();
+  }
+
+  /** Brings about what the machine wants now, and comes back when it is due. */
+  #settle(): void {
     if (this.#isClosed) return;
     this.#runRequests();
-    this.#news.resolve();
+    const { nextDeadlineMs } = this.#machine;
+    // A timer that is due earlier is left alone: it finds nothing to do and arms the next one.
+    if (nextDeadlineMs >= this.#timerDueMs) return;
     clearTimeout(this.#timer);
-    const waitMs = this.#machine.nextDeadlineMs - monotonicMs();
-    if (waitMs === Number.POSITIVE_INFINITY) return;
-    this.#timer = setTimeout(this.#onTimer, Math.min(Math.max(0, Math.ceil(waitMs)), WAIT_MS_MAX));
+    const waitMs = Math.min(Math.max(0, Math.ceil(nextDeadlineMs - monotonicMs())), WAIT_MS_MAX);
+    this.#timerDueMs = monotonicMs() + waitMs;
+    this.#timer = setTimeout(this.#onTimer, waitMs);
   }
 
   #makeRoom(): void {
