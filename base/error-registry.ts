@@ -168,6 +168,12 @@ export const ERRORS = {
     true,
     502,
   ),
+  BACKCAST_RECOVERY_STALLED: entry(
+    'The archive does not bring what a subscription needs.',
+    'operator',
+    true,
+    504,
+  ),
   BACKCAST_SPOOL_UNUSABLE: entry('The spool cannot be used.', 'operator', false, 500),
   BACKCAST_AUDIT_FAILED: entry('A sequence is not accounted for.', 'operator', false, 500),
   BACKCAST_INTERNAL: entry('Backcast has a bug.', 'operator', false, 500),

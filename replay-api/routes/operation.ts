@@ -34,11 +34,15 @@ export const operationRoutes: FastifyPluginCallbackTypebox<OperationOptions> = (
     readiness: '/readyz',
   }));
   app.get('/healthz', { schema: HEALTH, config: PUBLIC }, async () => ({ status: 'ok' as const }));
-  app.get('/readyz', { schema: READINESS, config: PUBLIC }, async (request, reply) => {
-    const found = await readReadiness(opened);
-    const readiness = request.access.isAdmin ? found : withoutDetails(found);
-    return reply.code(readiness.status === 'ready' ? 200 : 503).send(readiness);
-  });
+  app.get(
+    '/readyz',
+    { schema: READINESS, config: { scope: 'optional' } },
+    async (request, reply) => {
+      const found = await readReadiness(opened);
+      const readiness = request.access.isAdmin ? found : withoutDetails(found);
+      return reply.code(readiness.status === 'ready' ? 200 : 503).send(readiness);
+    },
+  );
   // Not described by the contract: its readers know the format, not OpenAPI.
   app.get('/metrics', { schema: METRICS, config: ADMIN }, (_request, reply) =>
     reply.type(EXPOSITION_TYPE).send(renderMetrics(collectMetrics())),
