@@ -137,6 +137,8 @@ export const ERRORS = {
     false,
     406,
   ),
+  BACKCAST_TOO_MANY_READERS: entry('The caller reads too much at once.', 'caller', true, 429),
+  BACKCAST_RATE_LIMITED: entry('The caller asks too often.', 'caller', true, 429),
   BACKCAST_UNAUTHENTICATED: entry('The request carries no valid token.', 'caller', false, 401),
   BACKCAST_FORBIDDEN: entry('The token does not allow this.', 'caller', false, 403),
   BACKCAST_TOKEN_UNKNOWN: entry('There is no token of this id.', 'caller', false, 404),
