@@ -149,6 +149,21 @@ test('a slow reader lets the buffer slide, and goes back to where it was', () =>
   assert.equal(one.state, 'live');
 });
 
+test('what was let go of a session that then falls silent is fetched all the same', () => {
+  const one = machine({ bufferBytesMax: 2_000 });
+  serve(one, archiveOf(A, 2), 0);
+  one.handleLive(run(A, 3, 3), 0);
+  for (let last = 4; one.state === 'live'; last += 1) one.handleLive(run(A, last, last), 0);
+  const { entriesSlid } = one.counters;
+  assert.ok(entriesSlid > 0);
+  for (let last = 1; last <= 20; last += 1) one.handleLive(run(B, last, last), 0);
+  told(one, 0);
+  serve(one, archiveOf(A, 3), 0);
+  while (one.reading !== undefined) serve(one, archiveOf(A, 3), 0);
+  const hole = one.fetching?.ranges.find(({ session }) => session === A);
+  assert.ok(hole !== undefined && hole.last > 3, 'somebody asks for the rest of it');
+});
+
 test('an archive that is away is asked again, more and more seldom, and then given up', () => {
   const one = machine();
   let asked = 0;
