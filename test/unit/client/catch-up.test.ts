@@ -90,10 +90,13 @@ function textOf(one: Told): string | undefined {
       return `lost ${one.first}-${one.last} ${one.cause}`;
     case 'session':
       return `${one.session} ${one.state}`;
+    case 'replaying':
+    case 'live':
+      return one.kind;
     case 'place':
       return undefined;
     default:
-      return one.kind;
+      return one satisfies never;
   }
 }
 
@@ -218,7 +221,7 @@ test('a hole that the archive never settles is an error with its range, or lost'
   }
 });
 
-test('final failures end it with themselves, and an unknown channel loses what it cannot know', () => {
+test('a final failure ends it; an unknown channel loses what it cannot have', () => {
   const gone = new BackcastError('BACKCAST_HISTORY_GONE', 'It is gone.');
   const one = machine();
   assert.ok(one.reading !== undefined);
