@@ -292,6 +292,7 @@ export class CatchUp {
   /** Tells what can be told, and sees what is missing. */
   #pump(nowMs: number): void {
     if (this.#isLive()) {
+      if (this.#hasLeftLive && this.#merge.holes().length === 0) this.#rejoined();
       while (this.#merge.outbox.hasRoom && this.#merge.takeLive());
       const holes = this.#merge.buffer.isEmpty ? [] : this.#merge.holes();
       this.#holes.watch(holes, nowMs);

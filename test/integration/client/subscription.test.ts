@@ -135,6 +135,10 @@ function upTo(first: number, last: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, index) => first + index);
 }
 
+async function heard({ receiverCounters }: Subscription): Promise<void> {
+  await until('the session is heard', () => (receiverCounters?.sessionsOpened ?? 0) > 0);
+}
+
 async function nextOf(subscription: Subscription, kind: SubscribedItem['kind']) {
   for await (const one of subscription) if (one.kind === kind) return one;
   return assert.fail(`no ${kind} came`);
@@ -203,10 +207,7 @@ test('from live: what was published before is not told', async () => {
   const subscription = await channel.subscribe();
   const items = subscription[Symbol.asyncIterator]();
   const coming = take(items, 5);
-  await until(
-    'the session is heard',
-    () => (subscription.receiverCounters?.sessionsOpened ?? 0) > 0,
-  );
+  await heard(subscription);
   await channel.publish(5);
   assert.deepEqual(sequencesOf(await coming), upTo(11, 15));
   await until('the place is known', () => subscription.cursor !== undefined);
@@ -294,7 +295,7 @@ test('without an archive, what was missed is lost at once', async () => {
   const options = { channel: 'orders', from: { cursor } } as const;
   const alone = await channel.subscribe({ ...options, archive: undefined });
   const loss = nextOf(alone, 'lost');
-  await until('the session is heard', () => (alone.receiverCounters?.sessionsOpened ?? 0) > 0);
+  await heard(alone);
   await channel.publish(1);
   const { kind, ...lost } = await loss;
   assert.equal(kind, 'lost');
@@ -319,7 +320,7 @@ test('without multicast, history and then what the archive takes in', async () =
   assert.deepEqual(sequencesOf(await take(items, 5)), upTo(11, 15));
 });
 
-test('an archive that does not get on ends in a typed error, in time, and the cursor holds', async () => {
+test('an archive that does not get on ends in an error, in time; the cursor holds', async () => {
   await using channel = await Channel.open();
   await channel.publish(5);
   const subscription = await channel.subscribe({ from: 'start', stallMs: 300 });
@@ -334,7 +335,7 @@ test('an archive that does not get on ends in a typed error, in time, and the cu
     code: 'BACKCAST_RECOVERY_STALLED',
     message: /6 to 10/,
   });
-  await until('the session is heard', () => (again.receiverCounters?.sessionsOpened ?? 0) > 0);
+  await heard(again);
   await channel.publish(1, 'pending');
   await failed;
   assert.ok(performance.now() - startedAtMs < 5_000);
@@ -344,7 +345,7 @@ test('an archive that does not get on ends in a typed error, in time, and the cu
   assert.deepEqual(sequencesOf(taken), upTo(6, 11));
 });
 
-test('an archive that is away ends in the same error, or in lost where that is asked for', async () => {
+test('an archive that is away ends in the same error, or in lost where asked for', async () => {
   await using channel = await Channel.open();
   await channel.publish(5);
   channel.source.isAway = true;
@@ -357,7 +358,7 @@ test('an archive that is away ends in the same error, or in lost where that is a
   await channel.publish(3, 'pending');
   const lenient = await channel.subscribe({ from: 'start', stallMs: 200, whenStalled: 'lose' });
   const loss = nextOf(lenient, 'lost');
-  await until('the session is heard', () => (lenient.receiverCounters?.sessionsOpened ?? 0) > 0);
+  await heard(lenient);
   await channel.publish(1, 'pending');
   const lost = await loss;
   assert.ok(lost.kind === 'lost' && lost.cause === 'not_archived');
