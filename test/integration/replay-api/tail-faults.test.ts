@@ -221,3 +221,28 @@ test('a reader of a tail that takes nothing is cut off, and holds up nobody', as
   socket.resume();
   await gone;
 });
+
+test('readers that come back together share what they read of history', async () => {
+  await using created = await createTestDatabase();
+  await using opened = openTestDatabase(created.url);
+  await using appender = testAppender(created.url);
+  const writer = new Writer(appender, await makeChannel(opened, 'orders'));
+  for (let batch = 0; batch < 8; batch += 1) await writer.write([4_000, -1]);
+  const options = { database: opened, logger: silentLogger, ...PLACE, tailBounds: BOUNDS };
+  const readsFor = async (readerCount: number): Promise<number> => {
+    await using server = await startReplayServer(options);
+    const url = `${server.url}/v1/channels/orders/tail?after=0`;
+    const tails = await Promise.all(Array.from({ length: readerCount }, () => openTail(url)));
+    const read = await Promise.all(tails.map((tail) => tail.through(isLive)));
+    for (const frames of read) {
+      assert.equal(frames.filter(({ kind }) => kind === 'message').length, 32_000);
+      assert.equal(frames.filter(({ kind }) => kind === 'loss').length, 8);
+    }
+    const metrics = await (await fetch(`${server.url}/metrics`)).text();
+    await Promise.all(tails.map((tail) => tail[Symbol.asyncDispose]()));
+    return Number(/^backcast_api_sent_reads_total (\d+)$/m.exec(metrics)?.[1]);
+  };
+  const [ofOne, ofTen] = [await readsFor(1), await readsFor(10)];
+  assert.ok(ofTen <= 4 * ofOne, `${ofTen} reads of ten, ${ofOne} of one`);
+  assert.ok(ofOne > 8, `${ofOne} reads were counted`);
+});
