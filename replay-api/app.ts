@@ -129,7 +129,7 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   await app.register(conflictRoutes, { opened });
   await app.register(messageRoutes, { reads, admitReader: readers.admit });
   await app.register(completenessRoutes, { reads });
-  await app.register(tailRoutes, { opened, watch, admitReader: tails.admit });
+  await app.register(tailRoutes, { opened, reads, watch, admitReader: tails.admit });
   const collectMetrics = (): readonly MetricFamily[] => [
     ...requestFamilies(),
     ...accessFamilies(options.access?.counters ?? newAccessCounters()),
