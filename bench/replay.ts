@@ -1,6 +1,6 @@
-// How fast history comes back: the same stored messages as segments and as NDJSON through the replay
-// API, to a reader on a thread of its own, beside COPY OUT of the same rows in the same run; and how
-// long a page of a hundred messages takes at random places. Beside as much as is stored.
+// How fast history comes back: the same stored messages as segments and as NDJSON through the
+// replay API, to a reader on a thread of its own, beside COPY OUT of the same rows in the same run;
+// and how long a page of a hundred messages takes at random places. Beside as much as is stored.
 
 import { once } from 'node:events';
 import { Agent, get } from 'node:http';

@@ -1,6 +1,6 @@
 // `bench archive`: messages per second from publish to COMMIT on this machine. `bench live`: how
-// old a message is when a subscriber has it, and how many packets a core moves. `bench replay` is in
-// a file of its own.
+// old a message is when a subscriber has it, and how many packets a core moves. `bench replay` is
+// in a file of its own.
 
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { Authentication } from '#base/mod.ts';
