@@ -190,7 +190,7 @@ test('the parts of a message of ZeroMQ are one cell', async () => {
   assert.ok(text.includes(`,parts,"[${cell('t')},${cell('[1]')}]",`), text);
 });
 
-test('payloads that are JSON come as JSON where that is asked for, others as they are', async () => {
+test('payloads that are JSON come as that where it is asked for, others as they are', async () => {
   const path = '/v1/channels/contents/messages?decode=json';
   const told = (await lines(path)).slice(0, -1);
   assert.deepEqual(told, (await page(path)).items);
