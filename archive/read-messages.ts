@@ -3,7 +3,7 @@
 // the losses and watermarks that belong to it.
 
 import type { SequenceRange } from '#base/mod.ts';
-import type { ArchiveDatabase, OpenDatabase } from './connect.ts';
+import type { ArchiveDatabase } from './connect.ts';
 import type { ArchivedSession, Channel } from './read.ts';
 import { findSession } from './read.ts';
 import { isByArchiveTime, openArchived } from './read-archived.ts';
@@ -28,10 +28,9 @@ import {
   positionsOfInterval,
   type PublishedInterval,
 } from './read-time.ts';
+import { directSegments, type SegmentSource } from './segment-source.ts';
 import { beyondWatermark } from './session-tail.ts';
-
-/** What reading messages needs of an open database. */
-export type ReadDatabase = Pick<OpenDatabase, 'database' | 'pool'>;
+import type { ReadDatabase } from './shared-reads.ts';
 
 /**
  * Begins to read what `request` asks for from `channel`, as findChannel has just returned it.
@@ -62,14 +61,14 @@ async function openSequences(
   channel: Channel,
   request: SequenceRequest,
 ): Promise<MessageReading> {
-  const { database: db, pool } = opened;
+  const { database: db } = opened;
   const session = await findSession(db, channel, request.session);
   const { watermark } = session;
   const last = request.last ?? watermark;
   const earliest = session.isForeign ? session.firstArchived : 1;
   return new SequenceReading({
     db,
-    pool,
+    source: sourceOf(opened),
     channelId: channel.channelId,
     framing: channel.framing,
     request,
@@ -79,6 +78,10 @@ async function openSequences(
     partitions: await loadPartitionBounds(db, channel.channelId),
     unsettled: last > watermark ? unsettledBehind(session) : undefined,
   });
+}
+
+function sourceOf({ pool, shared }: ReadDatabase): SegmentSource {
+  return shared?.segments ?? directSegments(pool);
 }
 
 function unsettledBehind(session: ArchivedSession): Unsettled | undefined {
@@ -92,7 +95,7 @@ async function openPositions(
   channel: Channel,
   request: PositionRequest,
 ): Promise<MessageReading> {
-  const { database: db, pool } = opened;
+  const { database: db } = opened;
   const { channelId, archivedThrough } = channel;
   const partitions = await loadPartitionBounds(db, channelId);
   const kept = await firstAccounted(db, channelId, partitions, archivedThrough);
@@ -103,7 +106,7 @@ async function openPositions(
   const isBeyond = (after ?? 0) > archivedThrough || (before ?? 0) > archivedThrough + 1;
   return new PositionReading({
     db,
-    pool,
+    source: sourceOf(opened),
     channelId,
     request,
     archivedThrough,
@@ -111,6 +114,7 @@ async function openPositions(
     partitions,
     published: undefined,
     losses: undefined,
+    settled: opened.shared?.settled(),
     unsettled: isBeyond ? { fromSequence: undefined } : undefined,
   });
 }
@@ -120,7 +124,7 @@ async function openInterval(
   channel: Channel,
   request: PositionRequest,
 ): Promise<MessageReading> {
-  const { database: db, pool } = opened;
+  const { database: db } = opened;
   const { channelId, archivedThrough } = channel;
   const published = intervalOf(request);
   const partitions = await loadPartitionBounds(db, channelId);
@@ -136,13 +140,14 @@ async function openInterval(
     (await mayStillReceive(db, channel, partitions, published.endUs));
   return new PositionReading({
     db,
-    pool,
+    source: sourceOf(opened),
     channelId,
     request,
     archivedThrough,
     positions,
     partitions: partitions.filter((partition) => touches(partition, published)),
     published,
+    settled: undefined,
     losses: await lossesByTime(db, channel, partitions, {
       startUs: published.startUs,
       ...hull,

@@ -10,10 +10,10 @@ import { askAgainMs, type Missing, missingWith, statusOf } from './message-statu
 import { deletionText, lossText, type RunStyle, writeRun } from './message-text.ts';
 
 /**
- * Payload bytes after which a JSON page ends before its limit: one answer stays bearable as one
- * text.
+ * Payload bytes after which a JSON page ends before its limit: it waits for its reader as one text,
+ * and there may be many readers.
  */
-const PAGE_BYTES_TARGET = 8 * 1_048_576;
+const PAGE_BYTES_TARGET = 1_048_576;
 
 /** What to answer with a page. */
 export interface PagedAnswer {

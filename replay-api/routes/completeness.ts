@@ -2,16 +2,17 @@
 
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
-import { findChannel, type OpenDatabase, readCompleteness, tailOf } from '#archive/mod.ts';
+import { findChannel, readCompleteness, tailOf } from '#archive/mod.ts';
 import { formatInstant } from '#base/mod.ts';
 import { ChannelParams, CompletenessQuery } from '../contract.ts';
 import { assertNotInverted, toSessionId } from '../message-request.ts';
+import type { ReadDatabases } from '../read-databases.ts';
 import { withProblems } from './answers.ts';
 
 /** Completeness. */
-export const completenessRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabase }> = (
+export const completenessRoutes: FastifyPluginCallbackTypebox<{ reads: ReadDatabases }> = (
   app,
-  { opened },
+  { reads },
   done,
 ) => {
   app.get(
@@ -21,8 +22,11 @@ export const completenessRoutes: FastifyPluginCallbackTypebox<{ opened: OpenData
       const { first, last } = request.query;
       const session = toSessionId(request.query.session);
       assertNotInverted('first', first, 'last', last);
-      const channel = await findChannel(opened.database, request.params.channel);
-      const found = await readCompleteness(opened.database, channel, { session, first, last });
+      const { channel, found } = await reads.use(async ({ database }) => {
+        const named = await findChannel(database, request.params.channel);
+        const range = { session, first, last };
+        return { channel: named, found: await readCompleteness(database, named, range) };
+      });
       const { source, state, watermark } = found.session;
       const lost = found.lost.map(({ packetCount, ...range }) => ({
         ...range,

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import { findChannel, type OpenDatabase, openReading } from '#archive/mod.ts';
+import { findChannel, openReading } from '#archive/mod.ts';
 import { SEGMENTS_TYPE } from '#client/stream/mod.ts';
 import { ChannelParams, FetchBody, MessagesQuery } from '../contract.ts';
 import {
@@ -23,6 +23,7 @@ import { toMessageRequest } from '../message-request.ts';
 import { Sources } from '../message-sources.ts';
 import { type StreamedAnswer, streamChunks } from '../message-stream.ts';
 import { CSV_TYPE } from '../message-table.ts';
+import type { ReadDatabases } from '../read-databases.ts';
 import type { ReaderGuard } from '../reader-guard.ts';
 import { withProblems } from './answers.ts';
 
@@ -33,14 +34,14 @@ const FETCH_BYTES_MAX = 131_072;
 
 /** What these routes are made of. */
 export interface MessageRoutesOptions {
-  readonly opened: OpenDatabase;
+  readonly reads: ReadDatabases;
   readonly admitReader: ReaderGuard;
 }
 
 /** Messages by range, and many ranges at once. */
 export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> = (
   app,
-  { opened, admitReader },
+  { reads, admitReader },
   done,
 ) => {
   app.route({
@@ -55,14 +56,20 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
       assertFormFits(form, query);
       const wanted = toMessageRequest(request.params.channel, query);
       admitReader(request, reply);
-      const channel = await findChannel(opened.database, request.params.channel);
-      const reading = await openReading(opened, channel, wanted);
+      const begun = await reads.use(async (opened) => {
+        const channel = await findChannel(opened.database, request.params.channel);
+        return { opened, channel, reading: await openReading(opened, channel, wanted) };
+      });
+      const { opened, channel, reading } = begun;
       const note = request.access.note(channel);
-      const answer = { channel, reading, query, note, sources: new Sources(opened, channel) };
+      const answer = { ...begun, query, note, sources: new Sources(opened, channel) };
       void reply.header('vary', 'accept').header('backcast-remaining', reading.remaining);
       if (form === JSON_TYPE) return sendPage(reply, answer);
-      const part = { reading, range: undefined };
-      return sendStream(request, reply, { ...answer, opened, form, parts: [part] });
+      return sendStream(request, reply, {
+        ...answer,
+        form,
+        parts: [{ reading, range: undefined }],
+      });
     },
   });
 
@@ -76,7 +83,10 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
       const form = chooseForm(request.headers.accept, STREAM_FORMS);
       const ranges = toRanges(request.body);
       admitReader(request, reply);
-      const channel = await findChannel(opened.database, request.params.channel);
+      const { opened, channel } = await reads.use(async (database) => {
+        const found = await findChannel(database.database, request.params.channel);
+        return { opened: database, channel: found };
+      });
       const sources = new Sources(opened, channel);
       const parts = openRanges(opened, channel, ranges);
       const note = request.access.note(channel, JSON.stringify(ranges));
