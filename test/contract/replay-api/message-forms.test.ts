@@ -289,6 +289,11 @@ test('HEAD says what GET would, and sends nothing', async () => {
     assert.ok(answer.type.startsWith(accept), answer.type);
     assert.equal(answer.headers['backcast-remaining'], '3');
   }
+  for (const path of ['/v1/channels', '/v1/channels/holes', '/v1/channels/holes/losses']) {
+    const answer = await api.ask(path, { method: 'HEAD' });
+    assert.deepEqual([answer.status, answer.text], [200, ''], path);
+    assert.equal(answer.headers['etag'], (await api.get(path)).headers['etag']);
+  }
   const gone = await api.ask('/v1/channels/none/messages', { method: 'HEAD' });
   assert.equal(gone.status, 404);
 });
