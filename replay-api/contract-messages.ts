@@ -70,7 +70,7 @@ const askAgainMs = nullable(
   Type.Integer({
     minimum: 0,
     description:
-      'Of what is not archived yet: after so many milliseconds asking again is worth it. Else null.',
+      'Of what is not archived yet: after so many milliseconds asking again is worth it.',
   }),
 );
 

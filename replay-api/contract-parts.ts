@@ -74,12 +74,6 @@ export const sqnRange: TObject<{ first: TInteger; last: TInteger }> = Type.Objec
   },
 );
 
-/** How bytes stand in JSON. */
-export const encoding: TUnsafe<'utf8' | 'base64'> = oneOf(
-  ['utf8', 'base64'] as const,
-  'utf8: `payload` is the text whose bytes were published. base64: the bytes are no UTF-8.',
-);
-
 /** Whether what is committed stays. */
 export const durability: TUnsafe<'durable' | 'degraded'> = oneOf(
   ['durable', 'degraded'] as const,

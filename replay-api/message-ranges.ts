@@ -1,5 +1,5 @@
-// What a fetch asks for: many ranges of sessions at once, each answered by a reading of its own, one
-// after the other.
+// What a fetch asks for: many ranges of sessions at once, each answered by a reading of its own,
+// one after the other.
 
 import { type Channel, type MessageReading, openReading, type ReadDatabase } from '#archive/mod.ts';
 import { BackcastError } from '#base/mod.ts';

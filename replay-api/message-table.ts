@@ -1,6 +1,6 @@
-// A streamed answer as CSV (RFC 4180): a row per message, with losses, deletions and the end as rows
-// of their own kind, since an answer in rows must not look whole when it is not. Columns that a kind
-// has no use for stay empty.
+// A streamed answer as CSV (RFC 4180): a row per message, with losses, deletions and the end as
+// rows of their own kind, since an answer in rows must not look whole when it is not. Columns that
+// a kind has no use for stay empty.
 
 import { isUtf8 } from 'node:buffer';
 import { type Deletion, firstPositionOf, type Loss, type MessagePage } from '#archive/mod.ts';

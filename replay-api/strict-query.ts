@@ -1,7 +1,7 @@
-// Checks path and query parameters, and bodies, against the contract before anything else happens. Stricter than
-// the usual coercion, which would take "1e3" and " 7" for numbers and the last of two values for
-// the only one: a request that is not understood to the letter is refused, naming the parameter and
-// what it wants.
+// Checks path and query parameters, and bodies, against the contract before anything else happens.
+// Stricter than the usual coercion, which would take "1e3" and " 7" for numbers and the last of two
+// values for the only one: a request that is not understood to the letter is refused, naming the
+// parameter and what it wants.
 
 import type { FastifySchemaCompiler } from 'fastify';
 import type { TSchema } from 'typebox';

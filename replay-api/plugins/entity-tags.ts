@@ -12,7 +12,8 @@ export function installEntityTags(app: FastifyInstance): void {
     if (typeof payload !== 'string' || reply.statusCode !== 200 || !isTagged(request)) {
       return payload;
     }
-    const tag = `W/"${createHash('sha256').update(payload).digest('base64url').slice(0, TAG_CHARACTERS)}"`;
+    const digest = createHash('sha256').update(payload).digest('base64url');
+    const tag = `W/"${digest.slice(0, TAG_CHARACTERS)}"`;
     void reply.header('etag', tag).header('cache-control', 'private, no-cache');
     if (!isAmong(tag, request.headers['if-none-match'])) return payload;
     void reply.code(304).removeHeader('content-type').removeHeader('content-length');

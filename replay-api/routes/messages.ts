@@ -1,5 +1,5 @@
-// The history itself: messages as a JSON page or as a stream of some form, by a range of the channel
-// or by many ranges of its sessions.
+// The history itself: messages as a JSON page or as a stream of some form, by a range of the
+// channel or by many ranges of its sessions.
 
 import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
@@ -132,8 +132,9 @@ const MESSAGES = {
 const FETCH = {
   summary: 'Read many ranges of sessions',
   description:
-    'Each range is told in full: as messages, losses and deletions, and behind it what is of kind ' +
-    '`range` and says whether that is all. A session that the archive has not heard is unsettled.',
+    'Each range is told in full: as messages, losses and deletions, and behind it what is of ' +
+    'kind `range` and says whether that is all. A session that the archive has not heard is ' +
+    'unsettled.',
   operationId: 'fetchMessages',
   tags: ['history'],
   params: ChannelParams,

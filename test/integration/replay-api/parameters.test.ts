@@ -12,7 +12,7 @@ import { openTestApi, type TestApi } from '#test/support/replay-api.ts';
 
 const SESSION = '00000000000000aa' as SessionId;
 const NUMBERS = ['after', 'before', 'first', 'last', 'limit'];
-const INSTANTS = ['from', 'to'];
+const INSTANTS = ['from', 'to', 'archivedFrom', 'archivedTo'];
 
 let api: TestApi;
 before(async () => {
@@ -36,7 +36,7 @@ const anything = fc.oneof(
   fc.date({ noInvalidDate: true }).map((date) => date.toISOString()),
 );
 const name = fc.oneof(
-  fc.constantFrom(...NUMBERS, ...INSTANTS, 'session', 'order', 'cursor'),
+  fc.constantFrom(...NUMBERS, ...INSTANTS, 'session', 'order', 'cursor', 'decode', 'estimate'),
   fc.string({ unit: 'grapheme', maxLength: 5 }),
 );
 const query = fc.array(fc.tuple(name, anything), { maxLength: 4 });
