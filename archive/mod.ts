@@ -36,7 +36,7 @@ export * from './read-conflicts.ts';
 export { listDeletions } from './read-deletions.ts';
 export type { DeletionKeyset } from './read-deletions.ts';
 export type { ArchivedSegment } from './read-decode.ts';
-export { firstPositionOf } from './read-entries.ts';
+export { cutRun, firstPositionOf, payloadBytesOf } from './read-entries.ts';
 export type { Deletion, Loss, MessageRun, PageEntry } from './read-entries.ts';
 export * from './read-last-losses.ts';
 export * from './read-messages.ts';
@@ -48,6 +48,7 @@ export type {
   SequenceRequest,
   Unsettled,
 } from './read-page.ts';
+export * from './read-settled.ts';
 export * from './rewrite-partition.ts';
 export * from './retention.ts';
 export * from './retention-plan.ts';

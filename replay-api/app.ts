@@ -14,6 +14,7 @@ import { installProblems, sendProblem } from './plugins/problems.ts';
 import { createReaderGuard, type ReaderBounds, READERS_MAX, STALL_MS_MAX } from './reader-guard.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
 import { conflictRoutes } from './routes/conflicts.ts';
+import { exportRoutes } from './routes/export.ts';
 import { messageRoutes } from './routes/messages.ts';
 import { operationRoutes } from './routes/operation.ts';
 import { strictValidatorCompiler } from './strict-query.ts';
@@ -78,6 +79,7 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   await app.register(catalogueRoutes, { opened });
   await app.register(conflictRoutes, { opened });
   await app.register(messageRoutes, { opened, admitReader });
+  await app.register(exportRoutes, { opened, admitReader });
   const collectMetrics = (): readonly MetricFamily[] => [
     ...requestFamilies(),
     ...(options.collectMetrics?.() ?? []),

@@ -2,5 +2,6 @@
 
 export * from './app.ts';
 export * from './contract.ts';
+export * from './export/mod.ts';
 export * from './server.ts';
 export { payloadText } from './message-text.ts';

@@ -101,6 +101,7 @@ test('every route is described, and says how it fails', () => {
       '/v1/channels/{channel}/conflicts',
       '/v1/channels/{channel}/messages',
       '/v1/channels/{channel}/completeness',
+      '/v1/channels/{channel}/export',
       '/',
       '/healthz',
       '/readyz',
@@ -130,6 +131,7 @@ test('every documented example answers as documented', async () => {
       const url = exampleUrl(path, operation, true);
       const answer = await api.get(url, type);
       assert.equal(answer.status, 200, `${url}: ${answer.text}`);
+      if (!type.endsWith('json')) continue;
       const bodies = type.includes('ndjson') ? linesOf(answer.text) : [JSON.parse(answer.text)];
       for (const body of bodies)
         assert.ok(isValid(schema, body), `${url}: ${JSON.stringify(body)}`);

@@ -1,0 +1,85 @@
+// An export as one file that is sent while it is read: the messages, and in NDJSON and CSV what is
+// missing where it lies, and an end that says what it came to. Nothing is kept on the way, so it
+// cannot be gone on with except by asking again behind the last position that arrived.
+
+import {
+  type Channel,
+  findChannel,
+  type MessagePage,
+  type MessageReading,
+  openReading,
+  positionsOfSession,
+  type ReadDatabase,
+} from '#archive/mod.ts';
+import { type FormatWriter, openFormat, type StreamEnd } from './format-writer.ts';
+import { statusOf } from './manifest.ts';
+import { type PageSubject, readPages, toPositionRequest } from './range-reading.ts';
+import type { ExportFormat, ExportRange } from './types.ts';
+
+/** An answer of which the first page has been read. */
+export interface OpenedStream {
+  readonly chunks: AsyncIterable<Uint8Array>;
+}
+
+/**
+ * Begins to read, so that what is wrong with the request or the database shows before the answer
+ * begins. Errors as findChannel, findSession and openReading.
+ */
+export async function streamExport(
+  opened: ReadDatabase,
+  range: ExportRange,
+  format: ExportFormat,
+): Promise<OpenedStream> {
+  const channel = await findChannel(opened.database, range.channel);
+  const reading = await openReading(opened, channel, await withinSession(opened, channel, range));
+  const first = await reading.nextPage(Number.MAX_SAFE_INTEGER);
+  const writer = openFormat(format, { channel: channel.name, framing: channel.framing });
+  const subject = { opened, channel, session: range.session, sourceOf: () => undefined };
+  return { chunks: writeStream({ first, reading, subject, writer }) };
+}
+
+/** The request for `range`, narrowed to the positions where its session is. */
+async function withinSession(
+  { database }: ReadDatabase,
+  channel: Channel,
+  range: ExportRange,
+): Promise<ReturnType<typeof toPositionRequest>> {
+  const request = toPositionRequest(range);
+  if (range.session === undefined) return request;
+  const { archivedThrough } = channel;
+  const within = { first: 1, last: archivedThrough };
+  const { first, last } = await positionsOfSession(database, channel, range.session, within);
+  const after = Math.min(Math.max(range.after ?? 0, first - 1), archivedThrough);
+  return { ...request, after, before: range.before ?? last + 1 };
+}
+
+async function* writeStream(open: {
+  readonly first: MessagePage;
+  readonly reading: MessageReading;
+  readonly subject: PageSubject;
+  readonly writer: FormatWriter;
+}): AsyncGenerator<Uint8Array> {
+  const { first, reading, subject, writer } = open;
+  const missing = { losses: 0, deletions: 0 };
+  let count = 0;
+  let lastPosition: number | null = null;
+  for await (const { entry, source } of readPages(first, reading, subject)) {
+    if (entry.kind === 'messages') {
+      count += entry.messageCount;
+      lastPosition = entry.segment.firstPosition + entry.firstIndex + entry.messageCount - 1;
+      yield* writer.addRun(entry, source);
+    } else {
+      missing[entry.kind === 'loss' ? 'losses' : 'deletions'] += 1;
+      yield* writer.addMissing(entry, source);
+    }
+  }
+  const status = statusOf(reading, missing);
+  const end: StreamEnd = {
+    status,
+    count,
+    lastPosition,
+    archivedThrough: reading.archivedThrough,
+    ...missing,
+  };
+  yield* writer.finish(end);
+}
