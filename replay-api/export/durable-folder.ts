@@ -3,7 +3,7 @@
 // a host, leaves nothing behind that looks whole and is not.
 
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BackcastError, rootMessage } from '#base/mod.ts';
 import type { ExportedFile } from './types.ts';
@@ -84,7 +84,7 @@ export class DurableFolder {
       },
       append: (chunk) =>
         this.#explained(async () => {
-          await handle.writeFile(chunk);
+          await writeAll(handle, chunk);
           hash.update(chunk);
           bytes += chunk.length;
         }),
@@ -133,4 +133,11 @@ export class DurableFolder {
 
 function isPartial(name: string): boolean {
   return name.endsWith(PARTIAL_SUFFIX);
+}
+
+async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
+  for (let done = 0; done < chunk.length; ) {
+    const { bytesWritten } = await handle.write(chunk, done);
+    done += bytesWritten;
+  }
 }

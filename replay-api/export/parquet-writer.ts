@@ -6,6 +6,7 @@
 import { ByteWriter, ParquetWriter, type SchemaElement } from 'hyparquet-writer';
 import { zstdCompressSync } from 'node:zlib';
 import { firstPositionOf, type MessageRun } from '#archive/mod.ts';
+import { assert } from '#base/mod.ts';
 import type { FileSubject, FormatWriter, StreamEnd } from './format-writer.ts';
 
 /** Rows in one group: enough to compress well, few enough to be made in some tens of ms. */
@@ -103,7 +104,8 @@ export class ParquetFileWriter implements FormatWriter {
     if (this.#group.payload.length > 0) yield this.#closeGroup();
     if (end !== undefined) this.#file.kvMetadata?.push(...endMetadata(end));
     void this.#file.finish();
-    yield this.#takeBytes();
+    const rest = this.#takeBytes();
+    yield this.#file.num_rows === 0n ? withListOfGroups(rest) : rest;
   }
 
   #closeGroup(): Uint8Array {
@@ -145,6 +147,22 @@ function emptyGroup(): Group {
     archivedAtUs: [],
     payload: [],
   };
+}
+
+/** In the footer of a file without rows: `num_rows` 0, then an empty list of nothing for `row_groups`. */
+const NO_GROUPS = Buffer.from([0x16, 0x00, 0x19, 0x00]);
+/** That it is a list of structures, by Thrift's compact protocol. */
+const OF_STRUCTURES = 0x0c;
+
+/**
+ * The library takes the type of a list from its elements, so that an empty one has none; strict
+ * readers then refuse the file.
+ */
+function withListOfGroups(footer: Uint8Array): Uint8Array {
+  const at = Buffer.from(footer).indexOf(NO_GROUPS);
+  assert(at !== -1, 'the footer of a file without rows lists no row groups');
+  footer[at + NO_GROUPS.length - 1] = OF_STRUCTURES;
+  return footer;
 }
 
 function endMetadata(end: StreamEnd): { readonly key: string; readonly value: string }[] {

@@ -12,6 +12,7 @@ export interface Answer {
   readonly type: string;
   readonly headers: Readonly<Record<string, unknown>>;
   readonly text: string;
+  readonly bytes: Buffer;
 }
 
 /** The API under test. */
@@ -46,6 +47,7 @@ export async function openTestApi(): Promise<TestApi> {
         type: String(response.headers['content-type']),
         headers: response.headers,
         text: response.body,
+        bytes: response.rawPayload,
       };
     },
     addChannel: (channel) => fillChannel(created.url, channel),
