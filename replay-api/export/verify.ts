@@ -46,10 +46,12 @@ export async function verifyExport(
     );
   }
   const files = [...manifest.parts, manifest.losses, manifest.deletions];
-  const problems = unlisted(await folder.names(), files);
+  const names = await folder.names();
+  const problems = unlisted(names, files);
   for (const file of files) {
     signal.throwIfAborted();
-    problems.push(...(await differencesOf(folder, path, file)));
+    if (names.includes(file.file)) problems.push(...(await differencesOf(path, file)));
+    else problems.push({ where: file.file, problem: 'it is missing' });
   }
   problems.push(...countProblems(manifest));
   if (problems.length === 0) problems.push(...(await unaccountedSequences(path, manifest)));
@@ -76,11 +78,9 @@ function unlisted(names: readonly string[], files: readonly ExportedFile[]): Exp
 }
 
 async function differencesOf(
-  folder: DurableFolder,
   path: string,
   { file, bytes, sha256 }: ExportedFile,
 ): Promise<ExportProblem[]> {
-  if (!(await folder.names()).includes(file)) return [{ where: file, problem: 'it is missing' }];
   const hash = createHash('sha256');
   let found = 0;
   for await (const chunk of createReadStream(join(path, file))) {
