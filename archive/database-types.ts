@@ -189,6 +189,40 @@ export interface HoldsTable {
   readonly created_at: Instant;
 }
 
+/** The tokens of the replay API, also those that are revoked or expired. */
+export interface TokensTable {
+  readonly token_id: string;
+  readonly name: string;
+  readonly secret_sha256: Buffer;
+  /** Each as parseScope reads it. */
+  readonly scopes: string[];
+  readonly created_at: Instant;
+  readonly expires_at: ColumnType<number | null, string | null, never>;
+  revoked_at: ColumnType<number | null, never, string>;
+}
+
+/** Who read which messages; ended_at is null while the answer runs. */
+export interface AccessesTable {
+  readonly channel_id: number;
+  readonly started_at: Instant;
+  readonly access_id: string;
+  ended_at: ColumnType<number | null, string | null, string | null>;
+  message_count: number;
+  /** Bounds of the positions that were handed over; null if there were none. */
+  first_position: number | null;
+  last_position: number | null;
+  outcome: AccessOutcome;
+  readonly operation: string;
+  readonly who: string;
+  /** The address from which it was asked. */
+  readonly remote: string;
+  /** What was asked for, as the caller wrote it. */
+  readonly request: string;
+}
+
+/** Under way; sent to its end; ended before by either side; cut because the right was gone. */
+export type AccessOutcome = 'running' | 'complete' | 'aborted' | 'revoked';
+
 /** One message per row: for SQL users; the replay reads segments. */
 export interface MessagesView {
   readonly channel: string;
@@ -216,6 +250,8 @@ export interface ArchiveTables {
   heal_offers: HealOffersTable;
   deletions: DeletionsTable;
   holds: HoldsTable;
+  tokens: TokensTable;
+  accesses: AccessesTable;
   messages: MessagesView;
 }
 

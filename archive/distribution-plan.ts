@@ -36,8 +36,8 @@ export interface DistributionStep {
   readonly doing: string;
 }
 
-/** The small tables that every node has whole: what channels there are, and the schema's age. */
-const EVERYWHERE = ['channels', 'kysely_migration'];
+/** The small tables that every node has whole: channels, tokens, and the schema's age. */
+const EVERYWHERE = ['channels', 'kysely_migration', 'tokens'];
 /** The table whose rows say where those of the others lie. */
 const ANCHOR = 'leases';
 

@@ -125,13 +125,15 @@ export async function renewLeases(
 }
 
 /**
- * Gives the channel up, so that another need not wait for the end. Nothing happens if it was taken.
+ * Gives the channel up, so that another need not wait for the end. False, and nothing happens, if
+ * another has taken it.
  */
-export async function releaseLease(database: ArchiveDatabase, lease: HeldLease): Promise<void> {
+export async function releaseLease(database: ArchiveDatabase, lease: HeldLease): Promise<boolean> {
   try {
-    await sql`
+    const released = await sql`
       UPDATE leases SET holder = NULL, expires_at = now()
       WHERE channel_id = ${lease.channelId} AND epoch = ${lease.epoch}`.execute(database);
+    return released.numAffectedRows === 1n;
   } catch (error) {
     throw toDatabaseError(error, `releasing the lease of channel ${lease.channelId}`);
   }

@@ -1,6 +1,7 @@
 // Floor 4: the store. Channels, sessions, segments and losses in PostgreSQL: how they are written,
 // read back and audited, and the embedded server for those who have none.
 
+export * from './accesses.ts';
 export { Appender, headAfter } from './append.ts';
 export type { AppenderOptions } from './append.ts';
 export * from './archiver-name.ts';
@@ -55,4 +56,5 @@ export * from './retention-plan.ts';
 export { deletePart } from './retention-steps.ts';
 export * from './session-tail.ts';
 export * from './sqlstate.ts';
+export * from './tokens.ts';
 export * from './types.ts';

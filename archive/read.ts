@@ -137,14 +137,21 @@ async function withExtents(
   });
 }
 
-/** At most `limit` channels by name, those after `after`. */
+/** At most `limit` channels by name, those after `after` whose names match one of `patterns`. */
 export async function listChannels(
   db: ArchiveDatabase,
-  page: { readonly after: string | undefined; readonly limit: number },
+  page: {
+    readonly after: string | undefined;
+    readonly limit: number;
+    /** Any name if not given. */
+    readonly patterns?: readonly string[] | undefined;
+  },
 ): Promise<Channel[]> {
+  const { patterns = ['*'] } = page;
   const rows = await rowsOf(
     selectChannels(db)
       .where(sql`name COLLATE "C"`, '>', page.after ?? '')
+      .where(sql<boolean>`name LIKE ANY (${patterns.map(likePattern)}::text[])`)
       .orderBy(sql`name COLLATE "C"`)
       .limit(page.limit)
       .execute(),
@@ -152,12 +159,22 @@ export async function listChannels(
   return withExtents(db, rows);
 }
 
+/** A pattern of channel names, in which `*` stands for any characters, as LIKE has it. */
+function likePattern(pattern: string): string {
+  return pattern.replaceAll('_', '\\_').replaceAll('*', '%');
+}
+
 /** The channel called `name`; BACKCAST_CHANNEL_UNKNOWN if there is none. */
 export async function findChannel(db: ArchiveDatabase, name: string): Promise<Channel> {
   const rows = await rowsOf(selectChannels(db).where('name', '=', name).execute());
   const [channel] = await withExtents(db, rows);
   if (channel !== undefined) return channel;
-  throw new BackcastError(
+  throw unknownChannel(name);
+}
+
+/** The error for a channel that is not known, or that must look so. */
+export function unknownChannel(name: string): BackcastError {
+  return new BackcastError(
     'BACKCAST_CHANNEL_UNKNOWN',
     `No channel is called "${name}". The list of channels names those that are recorded.`,
   );

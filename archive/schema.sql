@@ -1,6 +1,25 @@
 -- What all migrations together make, in a database with compression 'none'.
 -- Written by archive/dump-schema.ts; do not edit.
 
+CREATE TABLE accesses (
+  started_at timestamp with time zone NOT NULL,
+  ended_at timestamp with time zone,
+  message_count bigint NOT NULL,
+  first_position bigint,
+  last_position bigint,
+  access_id uuid NOT NULL,
+  channel_id integer NOT NULL,
+  outcome text NOT NULL,
+  operation text NOT NULL,
+  who text NOT NULL,
+  remote text NOT NULL,
+  request text NOT NULL,
+  CONSTRAINT accesses_pk PRIMARY KEY (channel_id, started_at, access_id),
+  CONSTRAINT accesses_channel_fk FOREIGN KEY (channel_id) REFERENCES channels(channel_id),
+  CONSTRAINT accesses_count_check CHECK ((message_count >= 0)),
+  CONSTRAINT accesses_outcome_check CHECK ((outcome = ANY (ARRAY['running'::text, 'complete'::text, 'aborted'::text, 'revoked'::text])))
+);
+
 CREATE TABLE candidates (
   seen_at timestamp with time zone NOT NULL,
   heard_at timestamp with time zone NOT NULL,
@@ -182,6 +201,21 @@ CREATE TABLE sessions (
   CONSTRAINT sessions_state_check CHECK ((state = ANY (ARRAY['open'::text, 'closed'::text, 'expired'::text]))),
   CONSTRAINT sessions_watermark_check CHECK (((first_archived >= 1) AND (watermark >= (first_archived - 1))))
 );
+
+CREATE TABLE tokens (
+  created_at timestamp with time zone NOT NULL,
+  expires_at timestamp with time zone,
+  revoked_at timestamp with time zone,
+  token_id text NOT NULL,
+  name text NOT NULL,
+  secret_sha256 bytea NOT NULL,
+  scopes text[] NOT NULL,
+  CONSTRAINT tokens_pk PRIMARY KEY (token_id),
+  CONSTRAINT tokens_scopes_check CHECK ((cardinality(scopes) >= 1)),
+  CONSTRAINT tokens_secret_check CHECK ((octet_length(secret_sha256) = 32))
+);
+
+CREATE INDEX accesses_started_at ON public.accesses USING btree (started_at, access_id);
 
 CREATE INDEX deletions_last_position ON public.deletions USING btree (channel_id, last_position);
 

@@ -136,6 +136,27 @@ export const ERRORS = {
     false,
     406,
   ),
+  BACKCAST_UNAUTHENTICATED: entry('The request carries no valid token.', 'caller', false, 401),
+  BACKCAST_FORBIDDEN: entry('The token does not allow this.', 'caller', false, 403),
+  BACKCAST_TOKEN_UNKNOWN: entry('There is no token of this id.', 'caller', false, 404),
+  BACKCAST_ISSUER_UNREACHABLE: entry(
+    'The keys of the token issuer cannot be had.',
+    'operator',
+    true,
+    503,
+  ),
+  BACKCAST_API_OPEN: entry(
+    'Without a token the replay API listens on the loopback interface only.',
+    'operator',
+    false,
+    500,
+  ),
+  BACKCAST_TLS_UNUSABLE: entry(
+    'The certificate or the key of the replay API cannot be used.',
+    'operator',
+    false,
+    500,
+  ),
   BACKCAST_BUSY: entry('Too many readers are being served at once.', 'caller', true, 503),
   BACKCAST_API_UNREACHABLE: entry('The replay API cannot be reached.', 'operator', true, 503),
   BACKCAST_ANSWER_TRUNCATED: entry(

@@ -11,6 +11,7 @@ export * from './loss.ts';
 export * from './member.ts';
 export * from './quantity.ts';
 export * from './random.ts';
+export * from './scope.ts';
 export * from './sequence.ts';
 export * from './session.ts';
 export * from './time.ts';

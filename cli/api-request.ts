@@ -25,7 +25,8 @@ export async function requestApi(
   let response: Response;
   try {
     const signal = AbortSignal.any([context.signal, patience.signal]);
-    response = await fetch(new URL(base + path), { headers: { accept }, signal });
+    const headers = { accept, ...authorization(context) };
+    response = await fetch(new URL(base + path), { headers, signal });
   } catch (cause) {
     context.signal.throwIfAborted();
     throw unreachable(base, rootMessage(cause), cause);
@@ -34,6 +35,14 @@ export async function requestApi(
   }
   if (response.ok) return response;
   throw await explainRefusal(response, base);
+}
+
+/** The header that shows the configured token; none without one. */
+export function authorization({ config }: Pick<CommandContext, 'config'>): {
+  readonly authorization?: string;
+} {
+  const { token } = config.api;
+  return token === undefined ? {} : { authorization: `Bearer ${token}` };
 }
 
 /** Every entry of the list at `path`, page after page. */

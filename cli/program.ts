@@ -17,6 +17,7 @@ import { addPublishCommand } from './commands/publish.ts';
 import { addRetentionCommand } from './commands/retention.ts';
 import { addServeCommand } from './commands/serve.ts';
 import { addSubscribeCommand } from './commands/subscribe.ts';
+import { addTokenCommands } from './commands/token.ts';
 import { addUpCommand } from './commands/up.ts';
 import { addVerifyCommand } from './commands/verify.ts';
 import { explain, settingOption, type CommandHost } from './command.ts';
@@ -56,6 +57,7 @@ export function createProgram(
   addArchiveCommand(program, host);
   addServeCommand(program, host);
   addMigrateCommand(program, host);
+  addTokenCommands(program, host);
   addKeysCommands(program, host);
   addBenchCommand(program, host);
   return explain(program, [

@@ -9,7 +9,7 @@ import pretty from 'pino-pretty';
 import { ensureSchema, openDatabase } from '#archive/mod.ts';
 import { BATCH_BYTES_MAX, type ChannelAddress } from '#base/mod.ts';
 import { ChannelPublisher, ChannelSubscriber } from '#client/mod.ts';
-import { hasRetention, redact, retentionOf, type Config } from '#config/mod.ts';
+import { accessKeptMs, hasRetention, redact, retentionOf, type Config } from '#config/mod.ts';
 import {
   Archiver,
   archiverFamilies,
@@ -25,7 +25,7 @@ import {
 } from '#multicast/metrics/mod.ts';
 import { type KeySource, packetBytesOf, type UnicastOptions } from '#multicast/udp/mod.ts';
 import { joinChannel, type Registry } from '#registry/mod.ts';
-import { type ReplayServer, startReplayServer } from '#replay-api/mod.ts';
+import { AccessControl, type ReplayServer, startReplayServer } from '#replay-api/mod.ts';
 
 /** What a publisher or a subscriber needs beside the configuration, depending on its channel. */
 export interface EndOptions {
@@ -126,8 +126,8 @@ function spoolOf({ home, archiver }: Config): SpoolSettings | undefined {
 }
 
 /**
- * Starts the replay API that `config` describes. Errors: BACKCAST_DATABASE_UNREACHABLE,
- * BACKCAST_SCHEMA_MISSING and those of startReplayServer.
+ * Starts the replay API that `config` describes, with the tokens of the database. Errors:
+ * BACKCAST_DATABASE_UNREACHABLE, BACKCAST_SCHEMA_MISSING and those of startReplayServer.
  */
 export async function startApi(
   config: Config,
@@ -142,25 +142,43 @@ export async function startApi(
     silenceMsMax: API_SILENCE_MS_MAX,
     poolConnectionsMax: API_CONNECTIONS_MAX,
   });
+  const resources = new AsyncDisposableStack();
   try {
+    resources.use(database);
     await ensureSchema(database.database);
-    const { host, port } = config.api;
+    const { host, port, tls, jwt } = config.api;
+    const logger = log.child({ part: 'api' });
+    const access = resources.use(
+      await AccessControl.open({
+        database,
+        logger,
+        jwt: allOf(jwt),
+        keptMs: accessKeptMs(config.api),
+      }),
+    );
     const server = await startReplayServer({
       database,
+      access,
       host,
       port,
-      logger: log.child({ part: 'api' }),
+      tls: allOf(tls),
+      logger,
       collectMetrics,
     });
-    const close = async (): Promise<void> => {
-      await server.close();
-      await database.close();
-    };
+    resources.use(server);
+    let closing: Promise<void> | undefined;
+    const close = (): Promise<void> => (closing ??= resources.disposeAsync());
     return { url: server.url, close, [Symbol.asyncDispose]: close };
   } catch (error) {
-    await database.close();
+    await resources.disposeAsync();
     throw error;
   }
+}
+
+/** A section whose settings are given together; undefined if they are not. */
+function allOf<Section extends object>(section: Section): Required<Section> | undefined {
+  const values = Object.values(section);
+  return values.length === 0 ? undefined : (section as Required<Section>);
 }
 
 /**

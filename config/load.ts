@@ -63,7 +63,8 @@ export function loadConfig(options: LoadOptions = {}): Config {
 /** Where commands find the replay API. */
 export function apiUrl({ api }: Config): string {
   const host = api.host.includes(':') ? `[${api.host}]` : api.host;
-  return (api.url ?? `http://${anyToLoopback(host)}:${api.port}`).replace(/\/+$/, '');
+  const scheme = api.tls.certFile === undefined ? 'http' : 'https';
+  return (api.url ?? `${scheme}://${anyToLoopback(host)}:${api.port}`).replace(/\/+$/, '');
 }
 
 /** Listening on all addresses is not an address to connect to. */
@@ -75,15 +76,23 @@ type Section = Record<string, unknown>;
 
 function defaults(): Section {
   const config: Section = {};
-  for (const { path, schema } of SETTINGS)
-    if (schema.default !== undefined) assign(config, path, structuredClone(schema.default));
+  for (const { path, schema } of SETTINGS) {
+    const section = sectionOf(config, path);
+    if (schema.default === undefined) continue;
+    section[path[path.length - 1]] = structuredClone(schema.default);
+  }
   return config;
 }
 
 function assign(config: Section, path: readonly string[], value: unknown): void {
+  sectionOf(config, path)[path[path.length - 1]] = value;
+}
+
+/** The section that the setting at `path` is in, made if need be: also one without a default. */
+function sectionOf(config: Section, path: readonly string[]): Section {
   let section = config;
   for (const name of path.slice(0, -1)) section = (section[name] ??= {}) as Section;
-  section[path[path.length - 1]] = value;
+  return section;
 }
 
 function readConfigFile(cwd: string, named: string | undefined): SourceReading {

@@ -20,6 +20,7 @@ export function checkRelations(config: Config): string[] {
     ...checkAuthentication(config),
     ...checkUnicast(config),
     ...checkChannels(config),
+    ...checkApi(config),
   ];
 }
 
@@ -117,6 +118,27 @@ function checkChannels({ channels }: Config): string[] {
     places.set(place, name);
   }
   return problems;
+}
+
+function checkApi({ api: { tls, jwt } }: Config): string[] {
+  const { certFile, keyFile } = tls;
+  const { jwksUrl, issuer, audience } = jwt;
+  return [
+    ...checkTogether('api.tls', { certFile, keyFile }),
+    ...checkTogether('api.jwt', { jwksUrl, issuer, audience }),
+  ];
+}
+
+/** What only makes sense together is given together, or not at all. */
+function checkTogether(
+  section: string,
+  settings: Readonly<Record<string, string | undefined>>,
+): string[] {
+  const given = Object.values(settings).filter((value) => value !== undefined);
+  if (given.length === 0) return [];
+  return Object.entries(settings)
+    .filter(([, value]) => value === undefined)
+    .map(([name]) => `\`${section}.${name}\` is missing: the settings there go together`);
 }
 
 /** Texts of IPv6 addresses may differ from the canonical ones here. */

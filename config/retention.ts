@@ -81,6 +81,11 @@ export function retentionOf(config: RetentionConfig, channel: string): Retention
   };
 }
 
+/** How long it is kept who read what, in milliseconds; undefined: for ever. */
+export function accessKeptMs({ accessAge }: { readonly accessAge: string }): number | undefined {
+  return parseDuration(accessAge);
+}
+
 /** Whether any channel can have a limit. */
 export function hasRetention(config: RetentionConfig): boolean {
   return [config, ...config.channels].some(

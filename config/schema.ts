@@ -15,6 +15,7 @@ import {
   TRANSMIT_WINDOW_PACKETS_DEFAULT,
 } from '#base/mod.ts';
 import { AUTHENTICATION, REGISTRY, UNICAST } from './network-schema.ts';
+import { API_ACCESS_AGE, API_JWT, API_TLS, API_TOKEN } from './access-schema.ts';
 import { RETENTION } from './retention.ts';
 import { choice, integer } from './setting-types.ts';
 
@@ -247,10 +248,14 @@ const API = Type.Object({
   url: Type.Optional(
     Type.String({
       pattern: '^https?://',
-      description: 'Where commands find the replay API; `http://host:port` if not given.',
+      description: 'Where commands find the replay API; `http(s)://host:port` if not given.',
       env: 'BACKCAST_API',
     }),
   ),
+  token: API_TOKEN,
+  accessAge: API_ACCESS_AGE,
+  tls: API_TLS,
+  jwt: API_JWT,
 });
 
 const METRICS = Type.Object({

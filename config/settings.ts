@@ -9,7 +9,7 @@ import { CONFIG_SCHEMA } from './schema.ts';
 export interface SettingSchema {
   readonly type?: string;
   readonly properties?: Readonly<Record<string, SettingSchema>>;
-  readonly required?: readonly string[];
+  readonly required?: readonly string[] | undefined;
   readonly items?: SettingSchema | readonly SettingSchema[];
   readonly anyOf?: readonly SettingSchema[];
   readonly enum?: readonly string[];

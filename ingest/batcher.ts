@@ -165,6 +165,8 @@ export class Batcher {
    * that states no publish time; message bytes are copied. `mark`: see BatchMark.
    */
   handleEvent(event: ReceiverEvent, nowMs: number, wallClockUs: number, mark = NO_MARK): void {
+    const { batchMessagesMax, batchBytesMax } = this.#options;
+    if (event.kind === 'messages' && !this.#hasRoomFor(event.messageCount)) this.#close();
     this.#open.mark = mark;
     if (isEmpty(this.#open)) this.#open.openedAtMs = nowMs;
     switch (event.kind) {
@@ -193,9 +195,14 @@ export class Batcher {
       default:
         event satisfies never;
     }
-    const { batchMessagesMax, batchBytesMax } = this.#options;
     if (this.#open.messageCount >= batchMessagesMax) this.#close();
     else if (this.#open.heldBytes >= batchBytesMax) this.#close();
+  }
+
+  /** Beyond it a batch would have one more segment, with the rest of a packet. */
+  #hasRoomFor(count: number): boolean {
+    const { messageCount } = this.#open;
+    return messageCount === 0 || messageCount + count <= this.#options.batchMessagesMax;
   }
 
   /** Whether messages that were lost are on their way into the archive. */

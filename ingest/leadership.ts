@@ -324,8 +324,9 @@ export class Leadership {
     const isSettled = monotonicMs() - place.leadingSinceMs >= HANDOVER_MS_MIN;
     if (to === undefined || to === holder || epoch === undefined) return;
     if (!isDeaf && !isSettled) return;
-    await releaseLease(database, { channelId, epoch });
+    const isReleased = await releaseLease(database, { channelId, epoch });
     if (place.epoch !== epoch) return;
+    if (!isReleased) return this.#stand(place, 'taken');
     recorder.handedOver();
     this.#stand(place, 'given');
     const message = isDeaf ? 'nothing is heard here: handed over' : 'handed over';

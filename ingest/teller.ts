@@ -86,6 +86,11 @@ export class Teller {
     return this.batcher.pendingBytes < this.#options.directBytesMax;
   }
 
+  /** Whether more is to be read back: on the disk it waits as well, and takes no memory. */
+  get #readsOn(): boolean {
+    return this.batcher.pendingBytes < this.#options.directBytesMax / 2;
+  }
+
   /** Whether the database does not keep up. */
   isLate(nowMs: number): boolean {
     return !this.hasRoom || nowMs - this.batcher.waitingSinceMs >= this.#options.waitMsMax;
@@ -135,12 +140,12 @@ export class Teller {
    */
   async tellSpooled(isWanted: () => boolean, nowMs: () => number): Promise<boolean> {
     const { drain } = this.#options;
-    if (!this.#isBehind || !this.hasRoom || drain === undefined) return false;
+    if (!this.#isBehind || !this.#readsOn || drain === undefined) return false;
     const found = await drain.next(this.#told.spoolNumber, this.batcher.sessions);
     if (found === 'unanswered' || !isWanted()) return false;
     if (found.length === 0) this.#passThrough(this.#queue.onDiskThrough);
     this.#tellFound(drain, found, nowMs());
-    return this.hasRoom;
+    return this.#readsOn;
   }
 
   /** Tells what is in memory, as far as it is next. */
@@ -214,7 +219,7 @@ export class Teller {
   #tellFound(drain: SpoolDrain, found: readonly FoundEvent[], nowMs: number): void {
     for (const { number, spooled } of found) {
       this.#tellRecent(number, nowMs);
-      if (!this.hasRoom) return;
+      if (!this.#readsOn) return;
       drain.take(number);
       this.#passThrough(number);
       this.#untold(-messagesIn(spooled.event));

@@ -1,11 +1,12 @@
 // The whole store of version 0.1. Rules kept here, so that the same tables can be spread over
-// several servers by channel_id: every table but `channels` has channel_id, every key contains it,
-// keys are natural, constraints are named, there are no triggers, and storage attributes are set
-// before any partition exists.
+// several servers by channel_id: every table but `channels` and `tokens` has channel_id, every key
+// of the others contains it, keys are natural, constraints are named, there are no triggers, and
+// storage attributes are set before any partition exists.
 
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import { LOSS_CAUSES, SEGMENT_MESSAGES_MAX } from '#base/mod.ts';
+import { ACCESSES, ACCESSES_INDEX, TOKENS } from './access-tables.ts';
 import { CONFLICTS } from './conflict-tables.ts';
 import { DELETIONS, DELETIONS_INDEX, HOLDS } from './retention-tables.ts';
 import { CANDIDATES, HEAL_OFFERS } from './standby-tables.ts';
@@ -164,6 +165,9 @@ const TABLES = [
   DELETIONS,
   DELETIONS_INDEX,
   HOLDS,
+  TOKENS,
+  ACCESSES,
+  ACCESSES_INDEX,
 ];
 
 function storage(compression: StoredCompression): string[] {

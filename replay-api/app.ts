@@ -2,16 +2,22 @@
 // without a port. Reads the archive and nothing else; writes nothing anywhere.
 
 import { randomUUID } from 'node:crypto';
+import type { ServerOptions } from 'node:http';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { fastify, type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import type { OpenDatabase } from '#archive/mod.ts';
 import { BackcastError } from '#base/mod.ts';
 import type { MetricFamily } from '#multicast/metrics/mod.ts';
+import type { AccessControl } from './access/access-control.ts';
+import { accessFamilies, newAccessCounters } from './access/access-metrics.ts';
+import { installAccess } from './access/request-access.ts';
 import { countRequests } from './api-metrics.ts';
+import { type CertificateText, TLS_VERSION_MIN } from './certificate.ts';
 import { SHARED_SCHEMAS } from './contract.ts';
 import { installOpenApi, serveOpenApi } from './plugins/openapi.ts';
 import { installProblems, sendProblem } from './plugins/problems.ts';
 import { createReaderGuard, type ReaderBounds, READERS_MAX, STALL_MS_MAX } from './reader-guard.ts';
+import { accessRoutes } from './routes/access.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
 import { conflictRoutes } from './routes/conflicts.ts';
 import { exportRoutes } from './routes/export.ts';
@@ -23,6 +29,13 @@ import { strictValidatorCompiler } from './strict-query.ts';
 export interface ReplayApiOptions {
   readonly database: OpenDatabase;
   readonly logger: FastifyBaseLogger;
+  /**
+   * Who may ask; the caller's to close, after the API. Not given: everybody may do everything, and
+   * nothing is noted.
+   */
+  readonly access?: AccessControl | undefined;
+  /** What the API proves itself with when it is listened to; plain HTTP if not given. */
+  readonly certificate?: CertificateText | undefined;
   /** Bounds on readers of messages: STALL_MS_MAX and READERS_MAX if not given. */
   readonly readerBounds?: ReaderBounds;
   /** Metrics of other parts of the process, for GET /metrics beside those of the API. */
@@ -44,6 +57,14 @@ const PARAMETER_CHARACTERS_MAX = 1_024;
 
 const DEFAULT_BOUNDS: ReaderBounds = { stallMsMax: STALL_MS_MAX, readersMax: READERS_MAX };
 
+/** Fastify takes the same bounds under another name where TLS is spoken. */
+function connectionOptions({ certificate }: ReplayApiOptions): { readonly http: ServerOptions } {
+  const bounds = { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: REQUEST_MS_MAX };
+  if (certificate === undefined) return { http: bounds };
+  const https = { ...bounds, ...certificate, minVersion: TLS_VERSION_MIN };
+  return { https } as unknown as { readonly http: ServerOptions };
+}
+
 /** The API, ready to be listened with or injected into. Closing it leaves the database open. */
 export async function createReplayApi(options: ReplayApiOptions): Promise<FastifyInstance> {
   const app = fastify({
@@ -60,7 +81,7 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
     forceCloseConnections: 'idle',
     return503OnClosing: true,
     routerOptions: { maxParamLength: PARAMETER_CHARACTERS_MAX, caseSensitive: true },
-    http: { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: REQUEST_MS_MAX },
+    ...connectionOptions(options),
     frameworkErrors: (error, request, reply) => {
       const problem = new BackcastError('BACKCAST_RANGE_INVALID', error.message);
       sendProblem(request, reply, problem, error.statusCode);
@@ -68,6 +89,7 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   }).withTypeProvider<TypeBoxTypeProvider>();
   const requestFamilies = countRequests(app);
   installProblems(app);
+  installAccess(app, options.access);
   app.setValidatorCompiler(strictValidatorCompiler);
   app.addHook('onSend', async (_request, reply) => {
     void reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
@@ -82,8 +104,10 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   await app.register(exportRoutes, { opened, admitReader });
   const collectMetrics = (): readonly MetricFamily[] => [
     ...requestFamilies(),
+    ...accessFamilies(options.access?.counters ?? newAccessCounters()),
     ...(options.collectMetrics?.() ?? []),
   ];
+  await app.register(accessRoutes, { opened });
   await app.register(operationRoutes, { opened, collectMetrics });
   await serveOpenApi(app);
   await app.ready();

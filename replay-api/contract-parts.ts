@@ -43,6 +43,9 @@ export function oneOf<Value extends string>(
   return Type.Unsafe<Value>({ type: 'string', enum: values, description });
 }
 
+/** How the name of a channel looks. */
+export const CHANNEL_PATTERN = '^[A-Za-z0-9._-]{1,128}$';
+
 /** How the name of a session looks. */
 export const SESSION_TEXT = {
   pattern: '^[0-7][0-9a-f]{15}$',

@@ -5,11 +5,14 @@
 
 import { Type, type Static, type TSchema } from 'typebox';
 import { ERRORS, SEQUENCE_MAX } from '#base/mod.ts';
+import { AccessItem, AccessPage } from './contract-access.ts';
 import { ConflictItem, ConflictPage } from './contract-conflicts.ts';
 import { DeletionItem, DeletionPage, deletedRanges } from './contract-deletions.ts';
 import { Health, Index, Readiness } from './contract-operation.ts';
+import { cursor, limit, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX } from './contract-paging.ts';
 import {
   cause,
+  CHANNEL_PATTERN,
   closed,
   durability,
   encoding,
@@ -23,13 +26,7 @@ import {
   status,
 } from './contract-parts.ts';
 
-/** Items in a JSON page if the request does not say. */
-export const PAGE_ITEMS_DEFAULT = 100;
-/**
- * Items in a JSON page at most: what a reader can hold at once without thinking; NDJSON has no
- * bound.
- */
-export const PAGE_ITEMS_MAX = 10_000;
+export { PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX };
 
 const sessionId = Type.String(SESSION_TEXT);
 const source = nullable(Type.String({ description: 'Name of the publisher, if it told one.' }));
@@ -281,6 +278,8 @@ export const SHARED_SCHEMAS: readonly TSchema[] = [
   DeletionPage,
   ConflictItem,
   ConflictPage,
+  AccessItem,
+  AccessPage,
   MessagePage,
   MessageLine,
   CompletenessAnswer,
@@ -293,26 +292,13 @@ export const SHARED_SCHEMAS: readonly TSchema[] = [
 export const ChannelParams = Type.Object(
   {
     channel: Type.String({
-      pattern: '^[A-Za-z0-9._-]{1,128}$',
+      pattern: CHANNEL_PATTERN,
       description: 'Name of the channel: 1 to 128 of A–Z a–z 0–9 . _ -',
       examples: ['orders.eu'],
     }),
   },
   closed,
 );
-
-const limit = Type.Optional(
-  Type.Integer({
-    minimum: 1,
-    maximum: PAGE_ITEMS_MAX,
-    description: `Items in a page, ${PAGE_ITEMS_DEFAULT} if not given.`,
-    examples: [10],
-  }),
-);
-const cursor = (pattern: string) =>
-  Type.Optional(
-    Type.String({ pattern, description: 'Goes on where a page ended: see its `next`.' }),
-  );
 
 /** Which channels. */
 export const ChannelsQuery = Type.Object(

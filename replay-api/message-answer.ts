@@ -13,6 +13,7 @@ import {
   type ReadDatabase,
 } from '#archive/mod.ts';
 import type { SessionId } from '#base/mod.ts';
+import type { AccessNote } from './access/access-log.ts';
 import { PAGE_ITEMS_DEFAULT } from './contract.ts';
 import { toQueryString } from './message-request.ts';
 import { deletionText, lossText, type RunStyle, writeRun } from './message-text.ts';
@@ -32,6 +33,8 @@ export interface MessageAnswer {
   readonly reading: MessageReading;
   /** As given in the request. */
   readonly limit: number | undefined;
+  /** Told of each page that is handed over. */
+  readonly note: AccessNote;
 }
 
 /** A JSON page as text, and the URL of the next one. */
@@ -44,7 +47,7 @@ export interface JsonPage {
  * The JSON page: at most `limit` messages, fewer if their payloads get too large for one answer.
  */
 export async function jsonPage(answer: MessageAnswer): Promise<JsonPage> {
-  const { channel, reading, limit = PAGE_ITEMS_DEFAULT } = answer;
+  const { channel, reading, limit = PAGE_ITEMS_DEFAULT, note } = answer;
   const sources = new Sources(answer);
   const style = { order: reading.order, framing: channel.framing };
   const losses: string[] = [];
@@ -55,6 +58,7 @@ export async function jsonPage(answer: MessageAnswer): Promise<JsonPage> {
   let isLast = false;
   while (!isLast && room > 0 && payloadBytes < PAGE_BYTES_TARGET) {
     const page = await reading.nextPage(room);
+    note.servedPage(page);
     await sources.load(page);
     for (const entry of page.entries) {
       const source = sources.of(entry.session);
@@ -90,7 +94,7 @@ export async function ndjsonChunks(answer: MessageAnswer): Promise<AsyncIterable
 }
 
 async function* remainingChunks(answer: MessageAnswer, first: MessagePage): AsyncGenerator<Buffer> {
-  const { reading, limit = Number.MAX_SAFE_INTEGER } = answer;
+  const { reading, limit = Number.MAX_SAFE_INTEGER, note } = answer;
   const sources = new Sources(answer);
   let page = first;
   let count = 0;
@@ -98,6 +102,7 @@ async function* remainingChunks(answer: MessageAnswer, first: MessagePage): Asyn
   let lastPosition: number | null = null;
   for (;;) {
     await sources.load(page);
+    note.servedPage(page);
     count += page.messageCount;
     for (const { kind } of page.entries) {
       if (kind === 'loss') missing.losses += 1;

@@ -95,7 +95,8 @@ function assertNoSequences(query: MessagesQuery): void {
   );
 }
 
-function toInstantUs(text: string | undefined): number | undefined {
+/** The microseconds of an instant that was checked; undefined if none was given. */
+export function toInstantUs(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const us = parseInstant(text);
   assert(us !== undefined, 'an instant was checked when the request came in');

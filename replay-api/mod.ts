@@ -1,5 +1,6 @@
 // Floor 6: the replay API. History, completeness and the catalogue of the archive over HTTP.
 
+export { AccessControl, type AccessOptions } from './access/access-control.ts';
 export * from './app.ts';
 export * from './contract.ts';
 export * from './export/mod.ts';

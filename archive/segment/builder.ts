@@ -23,6 +23,7 @@ import {
 import type { Segment, SegmentRun } from './types.ts';
 
 const WORD = 0x1_0000_0000;
+const NO_SOURCE = new DataView(new ArrayBuffer(0));
 /** A full segment of messages of a few hundred bytes fits without growing. */
 const PAYLOAD_FIELD_BYTES_FIRST = 1_572_864;
 /** What two bursts of larger messages leave behind; a builder that has grown beyond is not kept. */
@@ -56,8 +57,8 @@ export class SegmentBuilder {
   #runSession: SessionId | undefined;
   #sequenceNext = 0;
 
-  #sourceBuffer: ArrayBufferLike = new ArrayBuffer(0);
-  #sourceView: DataView = new DataView(this.#sourceBuffer);
+  /** A view of all of the buffer that bytes came from last. */
+  #sourceView: DataView = NO_SOURCE;
 
   /** Messages so far. */
   get messageCount(): number {
@@ -121,6 +122,8 @@ export class SegmentBuilder {
   finish(firstPosition: number): Segment {
     const count = this.#messageCount;
     assert(count > 0, 'a segment has at least one message');
+    // The segment may wait long, and what it was made of is often much larger than it.
+    this.#sourceView = NO_SOURCE;
     writeArrayHeader(this.#payloadView, 0, BYTEA_TYPE, count);
     writeArrayHeader(this.#publishedView, 0, TIMESTAMPTZ_TYPE, count);
     const publishedEnd = ARRAY_HEADER_BYTES + count * WIDE_ELEMENT_BYTES;
@@ -147,8 +150,6 @@ export class SegmentBuilder {
     this.#runCount = 0;
     this.#runSession = undefined;
     this.#isDense = true;
-    this.#sourceBuffer = new ArrayBuffer(0);
-    this.#sourceView = new DataView(this.#sourceBuffer);
   }
 
   #startRun(session: SessionId, sequence: number): void {
@@ -172,10 +173,7 @@ export class SegmentBuilder {
   }
 
   #copyWords(bytes: Uint8Array, start: number, end: number, to: number): void {
-    if (bytes.buffer !== this.#sourceBuffer) {
-      this.#sourceBuffer = bytes.buffer;
-      this.#sourceView = new DataView(bytes.buffer);
-    }
+    if (bytes.buffer !== this.#sourceView.buffer) this.#sourceView = new DataView(bytes.buffer);
     const source = this.#sourceView;
     const target = this.#payloadView;
     let from = bytes.byteOffset + start;

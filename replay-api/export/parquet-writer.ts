@@ -149,7 +149,7 @@ function emptyGroup(): Group {
   };
 }
 
-/** In the footer of a file without rows: `num_rows` 0, then an empty list of nothing for `row_groups`. */
+/** In the footer of a file without rows: `num_rows` 0, then `row_groups`, a list of nothing. */
 const NO_GROUPS = Buffer.from([0x16, 0x00, 0x19, 0x00]);
 /** That it is a list of structures, by Thrift's compact protocol. */
 const OF_STRUCTURES = 0x0c;

@@ -4,38 +4,42 @@
 
 import {
   type Channel,
-  findChannel,
+  firstPositionOf,
   type MessagePage,
   type MessageReading,
   openReading,
   positionsOfSession,
   type ReadDatabase,
 } from '#archive/mod.ts';
+import type { AccessNote } from '../access/access-log.ts';
 import { type FormatWriter, openFormat, type StreamEnd } from './format-writer.ts';
 import { statusOf } from './manifest.ts';
 import { type PageSubject, readPages, toPositionRequest } from './range-reading.ts';
 import type { ExportFormat, ExportRange } from './types.ts';
 
-/** An answer of which the first page has been read. */
-export interface OpenedStream {
-  readonly chunks: AsyncIterable<Uint8Array>;
+/** What to stream. */
+export interface ExportAnswer {
+  /** As findChannel has just returned it. */
+  readonly channel: Channel;
+  readonly range: ExportRange;
+  readonly format: ExportFormat;
+  readonly note: Pick<AccessNote, 'served'>;
 }
 
 /**
- * Begins to read, so that what is wrong with the request or the database shows before the answer
- * begins. Errors as findChannel, findSession and openReading.
+ * The file, chunk by chunk. Its first page is read at once, so that what is wrong with the request
+ * or the database shows before the answer begins. Errors as findSession and openReading.
  */
 export async function streamExport(
   opened: ReadDatabase,
-  range: ExportRange,
-  format: ExportFormat,
-): Promise<OpenedStream> {
-  const channel = await findChannel(opened.database, range.channel);
+  answer: ExportAnswer,
+): Promise<AsyncIterable<Uint8Array>> {
+  const { channel, range, format, note } = answer;
   const reading = await openReading(opened, channel, await withinSession(opened, channel, range));
   const first = await reading.nextPage(Number.MAX_SAFE_INTEGER);
   const writer = openFormat(format, { channel: channel.name, framing: channel.framing });
   const subject = { opened, channel, session: range.session, sourceOf: () => undefined };
-  return { chunks: writeStream({ first, reading, subject, writer }) };
+  return writeStream({ first, reading, subject, writer, note });
 }
 
 /** The request for `range`, narrowed to the positions where its session is. */
@@ -58,15 +62,19 @@ async function* writeStream(open: {
   readonly reading: MessageReading;
   readonly subject: PageSubject;
   readonly writer: FormatWriter;
+  readonly note: Pick<AccessNote, 'served'>;
 }): AsyncGenerator<Uint8Array> {
-  const { first, reading, subject, writer } = open;
+  const { first, reading, subject, writer, note } = open;
   const missing = { losses: 0, deletions: 0 };
   let count = 0;
   let lastPosition: number | null = null;
   for await (const { entry, source } of readPages(first, reading, subject)) {
     if (entry.kind === 'messages') {
-      count += entry.messageCount;
-      lastPosition = entry.segment.firstPosition + entry.firstIndex + entry.messageCount - 1;
+      const { messageCount } = entry;
+      const firstPosition = firstPositionOf(entry);
+      count += messageCount;
+      lastPosition = firstPosition + messageCount - 1;
+      note.served({ messageCount, firstPosition, lastPosition });
       yield* writer.addRun(entry, source);
     } else {
       missing[entry.kind === 'loss' ? 'losses' : 'deletions'] += 1;

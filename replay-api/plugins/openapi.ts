@@ -18,6 +18,16 @@ export async function installOpenApi(app: FastifyInstance): Promise<void> {
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
       servers: [{ url: '/' }],
+      components: {
+        securitySchemes: {
+          token: {
+            type: 'http',
+            scheme: 'bearer',
+            description: 'A token of `backcast token create`, or a JWT of the configured issuer.',
+          },
+        },
+      },
+      security: [{ token: [] }, {}],
       tags: [
         { name: 'history', description: 'Messages, and whether they are all there.' },
         { name: 'catalogue', description: 'What is recorded: channels, sessions, losses.' },
@@ -38,10 +48,14 @@ const DESCRIPTION =
 
 /** Serves the document and the page. */
 export async function serveOpenApi(app: FastifyInstance): Promise<void> {
-  app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) =>
+  const config = { scope: 'public' } as const;
+  app.get('/openapi.json', { schema: { hide: true }, config }, (_request, reply) =>
     reply.type('application/json').send(JSON.stringify(app.swagger())),
   );
   await app.register(async (docs) => {
+    docs.addHook('onRoute', (route) => {
+      route.config = { ...route.config, scope: 'public' };
+    });
     docs.addHook('onSend', async (_request, reply) => {
       void reply.header('content-security-policy', CONTENT_SECURITY_POLICY);
     });

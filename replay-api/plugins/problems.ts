@@ -38,6 +38,7 @@ export function sendProblem(
   problem: BackcastError,
   status: number = problem.httpStatus,
 ): FastifyReply {
+  if (status === 401) void reply.header('www-authenticate', 'Bearer realm="backcast"');
   if (status === 503) void reply.header('retry-after', RETRY_AFTER_SECONDS);
   const text = JSON.stringify({
     type: `urn:backcast:error:${problem.code}`,

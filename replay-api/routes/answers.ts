@@ -6,6 +6,8 @@ import { formatInstant } from '#base/mod.ts';
 
 const PROBLEMS = {
   400: 'A parameter is not valid; the detail names it.',
+  401: 'The request carries no valid token.',
+  403: 'The token does not allow this.',
   404: 'The archive has never heard of it.',
   406: 'None of the accepted media types can be served.',
   410: 'This part of the history is no longer kept.',
@@ -13,12 +15,12 @@ const PROBLEMS = {
   503: 'The database is away; Retry-After says when to try again.',
 } as const;
 
-/** `responses` and the problems with these statuses. */
+/** `responses` and the problems with these statuses, and with that of a missing token. */
 export function withProblems<Responses extends Readonly<Record<number, TSchema | object>>>(
   responses: Responses,
   statuses: readonly (keyof typeof PROBLEMS)[],
 ): Responses {
-  const problems = statuses.map((status) => [
+  const problems = [401 as const, ...statuses].map((status) => [
     status,
     {
       description: PROBLEMS[status],

@@ -39,9 +39,10 @@ export const catalogueRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabas
   done,
 ) => {
   const db = opened.database;
-  app.get('/v1/channels', { schema: CHANNELS }, async (request) => {
+  app.get('/v1/channels', { schema: CHANNELS, config: { scope: 'any' } }, async (request) => {
     const { cursor, limit = PAGE_ITEMS_DEFAULT } = request.query;
-    const channels = await listChannels(db, { after: cursor, limit });
+    const patterns = request.access.readable;
+    const channels = await listChannels(db, { after: cursor, limit, patterns });
     const { state } = await readDurability(db);
     const last = channels.length === limit ? channels.at(-1) : undefined;
     return {
@@ -50,13 +51,12 @@ export const catalogueRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabas
     };
   });
 
-  app.get('/v1/channels/:channel', { schema: CHANNEL }, async (request) => {
+  app.get('/v1/channels/:channel', { ...READ, schema: CHANNEL }, async (request) => {
     const channel = await findChannel(db, request.params.channel);
-    const { state } = await readDurability(db);
-    return channelItem(channel, state);
+    return channelItem(channel, (await readDurability(db)).state);
   });
 
-  app.get('/v1/channels/:channel/sessions', { schema: SESSIONS }, async (request) => {
+  app.get('/v1/channels/:channel/sessions', { ...READ, schema: SESSIONS }, async (request) => {
     const { cursor, limit = PAGE_ITEMS_DEFAULT } = request.query;
     const after = sessionKeyset(cursor);
     const channel = await findChannel(db, request.params.channel);
@@ -70,7 +70,7 @@ export const catalogueRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabas
     };
   });
 
-  app.get('/v1/channels/:channel/losses', { schema: LOSSES }, async (request) => {
+  app.get('/v1/channels/:channel/losses', { ...READ, schema: LOSSES }, async (request) => {
     const { cursor, limit = PAGE_ITEMS_DEFAULT, session } = request.query;
     const after = lossKeyset(cursor);
     const wanted = session === undefined ? undefined : toSessionId(session);
@@ -85,7 +85,7 @@ export const catalogueRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabas
     };
   });
 
-  app.get('/v1/channels/:channel/deletions', { schema: DELETIONS }, async (request) => {
+  app.get('/v1/channels/:channel/deletions', { ...READ, schema: DELETIONS }, async (request) => {
     const { cursor, limit = PAGE_ITEMS_DEFAULT, session } = request.query;
     const after = deletionKeyset(cursor);
     const wanted = session === undefined ? undefined : toSessionId(session);
@@ -104,9 +104,12 @@ export const catalogueRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabas
   done();
 };
 
+/** What it takes to ask about a channel. */
+const READ = { config: { scope: 'read' } } as const;
+
 const CHANNELS = {
   summary: 'List the channels',
-  description: 'By name.',
+  description: 'By name; those that the token allows to read.',
   operationId: 'listChannels',
   tags: ['catalogue'],
   querystring: ChannelsQuery,

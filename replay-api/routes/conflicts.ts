@@ -21,20 +21,24 @@ export const conflictRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabase
   done,
 ) => {
   const db = opened.database;
-  app.get('/v1/channels/:channel/conflicts', { schema: CONFLICTS }, async (request) => {
-    const { cursor, limit = PAGE_ITEMS_DEFAULT, session } = request.query;
-    const after = conflictKeyset(cursor);
-    const wanted = session === undefined ? undefined : toSessionId(session);
-    const channel = await findChannel(db, request.params.channel);
-    const conflicts = await listConflicts(db, channel, { session: wanted, after, limit });
-    const last = conflicts.length === limit ? conflicts.at(-1) : undefined;
-    const path = `/v1/channels/${channel.name}/conflicts`;
-    const key = last === undefined ? '' : `${last.detectedAtUs}~${last.session}~${last.first}`;
-    return {
-      items: conflicts.map(conflictItem),
-      next: last === undefined ? null : nextUrl(path, key, request.query),
-    };
-  });
+  app.get(
+    '/v1/channels/:channel/conflicts',
+    { schema: CONFLICTS, config: { scope: 'read' } },
+    async (request) => {
+      const { cursor, limit = PAGE_ITEMS_DEFAULT, session } = request.query;
+      const after = conflictKeyset(cursor);
+      const wanted = session === undefined ? undefined : toSessionId(session);
+      const channel = await findChannel(db, request.params.channel);
+      const conflicts = await listConflicts(db, channel, { session: wanted, after, limit });
+      const last = conflicts.length === limit ? conflicts.at(-1) : undefined;
+      const path = `/v1/channels/${channel.name}/conflicts`;
+      const key = last === undefined ? '' : `${last.detectedAtUs}~${last.session}~${last.first}`;
+      return {
+        items: conflicts.map(conflictItem),
+        next: last === undefined ? null : nextUrl(path, key, request.query),
+      };
+    },
+  );
   done();
 };
 

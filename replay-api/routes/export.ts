@@ -4,7 +4,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
-import type { OpenDatabase } from '#archive/mod.ts';
+import { findChannel, type OpenDatabase } from '#archive/mod.ts';
 import { ChannelParams } from '../contract.ts';
 import { ExportQuery } from '../contract-export.ts';
 import { FORMAT_NAMES, streamExport, toExportRange } from '../export/mod.ts';
@@ -23,18 +23,23 @@ export const exportRoutes: FastifyPluginCallbackTypebox<ExportRoutesOptions> = (
   { opened, admitReader },
   done,
 ) => {
-  app.get('/v1/channels/:channel/export', { schema: EXPORT }, async (request, reply) => {
-    const { format, ...bounds } = request.query;
-    const range = toExportRange(request.params.channel, bounds);
-    admitReader(request, reply);
-    const { chunks } = await streamExport(opened, range, format);
-    const { suffix, mediaType } = FORMAT_NAMES[format];
-    const name = `${range.channel}.${suffix}`;
-    return reply
-      .type(mediaType)
-      .header('content-disposition', `attachment; filename="${name}"`)
-      .send(Readable.from(chunks, { objectMode: true, highWaterMark: 1 }));
-  });
+  app.get(
+    '/v1/channels/:channel/export',
+    { schema: EXPORT, config: { scope: 'export' } },
+    async (request, reply) => {
+      const { format, ...bounds } = request.query;
+      const range = toExportRange(request.params.channel, bounds);
+      admitReader(request, reply);
+      const channel = await findChannel(opened.database, range.channel);
+      const note = request.access.note(channel);
+      const chunks = await streamExport(opened, { channel, range, format, note });
+      const { suffix, mediaType } = FORMAT_NAMES[format];
+      return reply
+        .type(mediaType)
+        .header('content-disposition', `attachment; filename="${channel.name}.${suffix}"`)
+        .send(Readable.from(chunks, { objectMode: true, highWaterMark: 1 }));
+    },
+  );
   done();
 };
 

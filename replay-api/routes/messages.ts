@@ -20,6 +20,8 @@ import { assertNotInverted, toMessageRequest, toSessionId } from '../message-req
 import type { ReaderGuard } from '../reader-guard.ts';
 import { withProblems } from './answers.ts';
 
+/** What it takes to ask for messages. */
+const READ = { scope: 'read' } as const;
 const JSON_TYPE = 'application/json';
 const NDJSON_TYPE = 'application/x-ndjson';
 
@@ -35,40 +37,49 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
   { opened, admitReader },
   done,
 ) => {
-  app.get('/v1/channels/:channel/messages', { schema: MESSAGES }, async (request, reply) => {
-    const { limit } = request.query;
-    const type = chooseType(request.headers.accept);
-    if (type === JSON_TYPE) assertPageLimit(limit);
-    const wanted = toMessageRequest(request.query);
-    admitReader(request, reply);
-    const channel = await findChannel(opened.database, request.params.channel);
-    const reading = await openReading(opened, channel, wanted);
-    const answer = { opened, channel, reading, limit };
-    void reply.header('vary', 'accept');
-    if (type === JSON_TYPE) return sendPage(reply, answer);
-    return reply.type(NDJSON_TYPE).send(await streamLines(answer));
-  });
+  app.get(
+    '/v1/channels/:channel/messages',
+    { schema: MESSAGES, config: READ },
+    async (request, reply) => {
+      const { limit } = request.query;
+      const type = chooseType(request.headers.accept);
+      if (type === JSON_TYPE) assertPageLimit(limit);
+      const wanted = toMessageRequest(request.query);
+      admitReader(request, reply);
+      const channel = await findChannel(opened.database, request.params.channel);
+      const reading = await openReading(opened, channel, wanted);
+      const note = request.access.note(channel);
+      const answer = { opened, channel, reading, limit, note };
+      void reply.header('vary', 'accept');
+      if (type === JSON_TYPE) return sendPage(reply, answer);
+      return reply.type(NDJSON_TYPE).send(await streamLines(answer));
+    },
+  );
 
-  app.get('/v1/channels/:channel/completeness', { schema: COMPLETENESS }, async (request) => {
-    const { first, last } = request.query;
-    const session = toSessionId(request.query.session);
-    assertNotInverted('first', first, 'last', last);
-    const channel = await findChannel(opened.database, request.params.channel);
-    const found = await readCompleteness(opened.database, channel, { session, first, last });
-    const { source, state, watermark } = found.session;
-    const lost = found.lost.map(({ packetCount, ...range }) => ({
-      ...range,
-      packets: packetCount,
-    }));
-    const deleted = found.deleted.map(({ messageCount, deletedAtUs, ...range }) => {
-      const { first: from, last: through, policy } = range;
-      const deletedAt = formatInstant(deletedAtUs);
-      return { first: from, last: through, messages: messageCount, deletedAt, policy };
-    });
-    const tail = tailOf(found.session);
-    const named = { channel: channel.name, session, source, state, tail, watermark };
-    return { ...found, lost, deleted, ...named };
-  });
+  app.get(
+    '/v1/channels/:channel/completeness',
+    { schema: COMPLETENESS, config: READ },
+    async (request) => {
+      const { first, last } = request.query;
+      const session = toSessionId(request.query.session);
+      assertNotInverted('first', first, 'last', last);
+      const channel = await findChannel(opened.database, request.params.channel);
+      const found = await readCompleteness(opened.database, channel, { session, first, last });
+      const { source, state, watermark } = found.session;
+      const lost = found.lost.map(({ packetCount, ...range }) => ({
+        ...range,
+        packets: packetCount,
+      }));
+      const deleted = found.deleted.map(({ messageCount, deletedAtUs, ...range }) => {
+        const { first: from, last: through, policy } = range;
+        const deletedAt = formatInstant(deletedAtUs);
+        return { first: from, last: through, messages: messageCount, deletedAt, policy };
+      });
+      const tail = tailOf(found.session);
+      const named = { channel: channel.name, session, source, state, tail, watermark };
+      return { ...found, lost, deleted, ...named };
+    },
+  );
   done();
 };
 

@@ -25,7 +25,7 @@ export const operationRoutes: FastifyPluginCallbackTypebox<OperationOptions> = (
   { opened, collectMetrics },
   done,
 ) => {
-  app.get('/', { schema: INDEX }, async () => ({
+  app.get('/', { schema: INDEX, config: PUBLIC }, async () => ({
     name: 'backcast' as const,
     channels: '/v1/channels',
     docs: '/docs',
@@ -33,17 +33,21 @@ export const operationRoutes: FastifyPluginCallbackTypebox<OperationOptions> = (
     health: '/healthz',
     readiness: '/readyz',
   }));
-  app.get('/healthz', { schema: HEALTH }, async () => ({ status: 'ok' as const }));
-  app.get('/readyz', { schema: READINESS }, async (_request, reply) => {
-    const readiness = await readReadiness(opened);
+  app.get('/healthz', { schema: HEALTH, config: PUBLIC }, async () => ({ status: 'ok' as const }));
+  app.get('/readyz', { schema: READINESS, config: PUBLIC }, async (request, reply) => {
+    const found = await readReadiness(opened);
+    const readiness = request.access.isAdmin ? found : withoutDetails(found);
     return reply.code(readiness.status === 'ready' ? 200 : 503).send(readiness);
   });
   // Not described by the contract: its readers know the format, not OpenAPI.
-  app.get('/metrics', { schema: METRICS }, (_request, reply) =>
+  app.get('/metrics', { schema: METRICS, config: { scope: 'admin' } }, (_request, reply) =>
     reply.type(EXPOSITION_TYPE).send(renderMetrics(collectMetrics())),
   );
   done();
 };
+
+/** What it takes to ask: nothing. */
+const PUBLIC = { scope: 'public' } as const;
 
 const nothing = Type.Object({}, { additionalProperties: false });
 
@@ -98,6 +102,11 @@ async function readReadiness(opened: OpenDatabase): Promise<Readiness> {
       detail: error.message,
     };
   }
+}
+
+/** What strangers may know: whether to send requests here. */
+function withoutDetails(readiness: Readiness): Readiness {
+  return { ...readiness, archive: null, durability: null, detail: null };
 }
 
 function toContract({ state, reasons }: Durability): Readiness['durability'] {

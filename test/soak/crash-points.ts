@@ -4,19 +4,17 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseArgs } from 'node:util';
 import { crashAt, findCrashPoints } from '#test/support/crash-scenario.ts';
 import { isTooSlow, type Restart, summary } from '#test/support/figures.ts';
+import { soakOptions } from '#test/support/soak-options.ts';
 
-const { values } = parseArgs({
-  options: {
-    parallel: { type: 'string', default: '3' },
-    of: { type: 'string', default: '' },
-  },
+const options = soakOptions('Kills an archiver at every point of its life, one run each.', {
+  parallel: [3, 'how many at once'],
+  of: ['', 'only points whose thread and kind match this pattern'],
 });
-const wanted = new RegExp(values.of);
+const wanted = new RegExp(options.of);
 
-test('an archiver killed at any point', { concurrency: Number(values.parallel) }, async (t) => {
+test('an archiver killed at any point', { concurrency: options.parallel }, async (t) => {
   const all = await findCrashPoints();
   const points = all.filter(({ thread, kind }) => wanted.test(`${thread} ${kind}`));
   assert.ok(points.length > 0);

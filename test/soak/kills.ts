@@ -4,16 +4,15 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { inspect, parseArgs } from 'node:util';
+import { inspect } from 'node:util';
 import { isTooSlow, type Restart, summary } from '#test/support/figures.ts';
 import { killRounds } from '#test/support/kill-rounds.ts';
+import { soakOptions } from '#test/support/soak-options.ts';
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '200' },
-    seed: { type: 'string', default: '1' },
-    rate: { type: 'string', default: '4000' },
-  },
+const options = soakOptions('Kills an archiver under load at moments drawn by chance.', {
+  rounds: [200, 'how often it is killed'],
+  seed: [1, 'draws the moments'],
+  rate: [4_000, 'messages a second'],
 });
 /** Rounds on one channel: the auditor reads all of it after each. */
 const ROUNDS_OF_A_CHANNEL = 20;
@@ -23,11 +22,11 @@ let killCount = 0;
 let messageCount = 0;
 
 test('an archiver killed at any moment', async (t) => {
-  for (let done = 0; done < Number(values.rounds); done += ROUNDS_OF_A_CHANNEL) {
-    const rounds = Math.min(ROUNDS_OF_A_CHANNEL, Number(values.rounds) - done);
-    const seed = Number(values.seed) + done;
+  for (let done = 0; done < options.rounds; done += ROUNDS_OF_A_CHANNEL) {
+    const rounds = Math.min(ROUNDS_OF_A_CHANNEL, options.rounds - done);
+    const seed = options.seed + done;
     await t.test(`${rounds} rounds of seed ${seed}`, async (part) => {
-      const messagesPerSec = Number(values.rate);
+      const messagesPerSec = options.rate;
       const onRound = (line: string): void => part.diagnostic(line);
       const result = await killRounds({ rounds, seed, messagesPerSec, onRound }).catch((error) => {
         // What has gone wrong is told at once: the end may be far.

@@ -4,22 +4,20 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseArgs } from 'node:util';
 import { mebibytes, runOutage } from '#test/support/outage-run.ts';
+import { soakOptions } from '#test/support/soak-options.ts';
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '15' },
-    rate: { type: 'string', default: '20000' },
-  },
+const options = soakOptions('Takes the database away from an archiver under load.', {
+  minutes: [15, 'how long the database is away'],
+  rate: [20_000, 'messages a second'],
 });
-const messagesPerSec = Number(values.rate);
-const awayMs = Number(values.minutes) * 60_000;
+const messagesPerSec = options.rate;
+const awayMs = options.minutes * 60_000;
 /** Beside its payload a message takes less than this in the spool. */
 const SPOOL_BYTES_A_MESSAGE = 300;
 const MEMORY_BYTES_MAX = 512 * 1_048_576;
 
-test(`${values.minutes} min without database, ${messagesPerSec} messages a second`, async (t) => {
+test(`${options.minutes} min without database, ${messagesPerSec} messages a second`, async (t) => {
   const spooledBytes = (messagesPerSec * awayMs * SPOOL_BYTES_A_MESSAGE) / 1_000;
   const result = await runOutage({
     awayMs,

@@ -6,7 +6,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { randomBelow, seededRandom } from '#base/mod.ts';
 import { type ArchiverProcess, startArchiverProcess } from '#test/support/archiver-process.ts';
 import { type Scene, setScene } from '#test/support/archiving.ts';
@@ -14,12 +13,11 @@ import { createTestFolder } from '#test/support/folder.ts';
 import { type SeverableRelay, startSeverableRelay } from '#test/support/severable-relay.ts';
 import { startTraffic } from '#test/support/steady-traffic.ts';
 import { until } from '#test/support/until.ts';
+import { soakOptions } from '#test/support/soak-options.ts';
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '50' },
-    seed: { type: 'string', default: '1' },
-  },
+const options = soakOptions('Harms the one that writes of two archivers, again and again.', {
+  rounds: [50, 'how often something happens to the one that writes'],
+  seed: [1, 'draws what it is'],
 });
 const KINDS = ['kill', 'freeze', 'cut', 'stop'] as const;
 const TAKEOVER_MS_MAX = 15_000;
@@ -59,7 +57,7 @@ async function leaderOf(scene: Scene): Promise<string | undefined> {
 
 test('one of two archivers, whatever happens to the other', async (context) => {
   await using resources = new AsyncDisposableStack();
-  const random = seededRandom(Number(values.seed));
+  const random = seededRandom(options.seed);
   const scene = resources.use(await setScene());
   const { path: home } = resources.use(await createTestFolder());
   const seats: Seat[] = [];
@@ -72,7 +70,7 @@ test('one of two archivers, whatever happens to the other', async (context) => {
   }
   const publisher = resources.use(await scene.openPublisher({ ...TINY_WINDOW, lingerMs: 500 }));
   const traffic = resources.use(startTraffic([publisher], LOAD));
-  for (let round = 1; round <= Number(values.rounds); round += 1) {
+  for (let round = 1; round <= options.rounds; round += 1) {
     const kind = KINDS[randomBelow(random, KINDS.length)] ?? 'kill';
     await scene.accounted(traffic.publishedCount + randomBelow(random, 2_000));
     const holder = await until('somebody writes', () => leaderOf(scene), TAKEOVER_MS_MAX);

@@ -1,6 +1,7 @@
 // A PostgreSQL of a test's own that crashes, comes back with what it had committed, and freezes.
 
 import { migrateToLatest, startEmbeddedPostgres } from '#archive/mod.ts';
+import { type Scene, setScene } from './archiving.ts';
 import { createTestFolder } from './folder.ts';
 import { crashServer, freezeServer } from './postgres-crash.ts';
 
@@ -8,6 +9,8 @@ import { crashServer, freezeServer } from './postgres-crash.ts';
 export interface FragileServer extends AsyncDisposable {
   /** The same after each restart. */
   readonly url: string;
+  /** Its folder, where a test may put what else goes with it. */
+  readonly homeDir: string;
   /** Ends it at once, in the middle of whatever it does. */
   crash(): Promise<void>;
   /** Starts it again after a crash; resolves when it has recovered. */
@@ -26,6 +29,7 @@ export async function startFragileServer(): Promise<FragileServer> {
   const owned = resources.move();
   return {
     url: server.url,
+    homeDir,
     crash: () => crashServer(server, homeDir),
     restart: async () => {
       server = await startEmbeddedPostgres({ homeDir });
@@ -33,4 +37,18 @@ export async function startFragileServer(): Promise<FragileServer> {
     freeze: () => freezeServer(homeDir),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** A fragile server with a scene on it. */
+export interface FragileScene extends FragileServer {
+  readonly scene: Scene;
+}
+
+/** Starts a server of its own for a scene. */
+export async function setFragileScene(): Promise<FragileScene> {
+  await using resources = new AsyncDisposableStack();
+  const server = resources.use(await startFragileServer());
+  const scene = resources.use(await setScene({ databaseUrl: server.url }));
+  const owned = resources.move();
+  return { ...server, scene, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

@@ -13,13 +13,16 @@ export async function crashServer(server: EmbeddedPostgres, homeDir: string): Pr
 /** Stops every process of the server where it stands, until disposed: it answers nothing. */
 export async function freezeServer(homeDir: string): Promise<AsyncDisposable> {
   const postmaster = await postmasterOf(homeDir);
+  // The parent first and again last: while it stands still it neither starts children nor reaps
+  // those that have ended, so that each of these numbers stays the one of its process.
+  process.kill(postmaster, 'SIGSTOP');
   const children = await readFile(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8');
-  const pids = [postmaster, ...children.trim().split(' ').map(Number)];
-  for (const pid of pids) process.kill(pid, 'SIGSTOP');
+  const frozen = new Set([...children.trim().split(' ').map(Number), postmaster]);
+  for (const pid of frozen) process.kill(pid, 'SIGSTOP');
   return {
     async [Symbol.asyncDispose]() {
-      // The parent last: it reaps what has ended meanwhile.
-      for (const pid of pids.toReversed()) process.kill(pid, 'SIGCONT');
+      for (const pid of frozen) process.kill(pid, 'SIGCONT');
+      frozen.clear();
     },
   };
 }

@@ -21,6 +21,7 @@ import {
   type RecorderCounters,
   retentionFamilies,
 } from '#ingest/mod.ts';
+import { accessFamilies, newAccessCounters } from '#replay-api/access/access-metrics.ts';
 import { countRequests } from '#replay-api/api-metrics.ts';
 import { createReplayApi } from '#replay-api/mod.ts';
 import { readExposition } from '#test/support/exposition.ts';
@@ -34,6 +35,7 @@ const METRICS: readonly MetricDescription[] = [
   ...compactionFamilies(undefined),
   ...retentionFamilies(newRetentionCounters()),
   ...countRequests(fastify())(),
+  ...accessFamilies(newAccessCounters()),
 ].map(({ metric }) => metric);
 
 const code = (text: string): string => `\`${text}\``;

@@ -102,6 +102,7 @@ test('every route is described, and says how it fails', () => {
       '/v1/channels/{channel}/messages',
       '/v1/channels/{channel}/completeness',
       '/v1/channels/{channel}/export',
+      '/v1/access',
       '/',
       '/healthz',
       '/readyz',

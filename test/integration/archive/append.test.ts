@@ -280,8 +280,9 @@ test('a released lease can be taken at once, and only its owner releases it', as
   await using cloned = await createTestDatabase();
   await using opened = openTestDatabase(cloned.url);
   const { channelId, epoch } = await makeChannel(opened, 'orders');
-  await releaseLease(opened.database, { channelId, epoch: epoch - 1 });
+  const old = { channelId, epoch: epoch - 1 };
+  assert.equal(await releaseLease(opened.database, old), false);
   assert.equal((await acquireLease(opened.database, channelId, 'other', 1)).outcome, 'held');
-  await releaseLease(opened.database, { channelId, epoch });
+  assert.equal(await releaseLease(opened.database, { channelId, epoch }), true);
   assert.equal((await acquireLease(opened.database, channelId, 'other', 1)).outcome, 'acquired');
 });

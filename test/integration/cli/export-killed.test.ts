@@ -4,15 +4,12 @@
 // undisturbed export gives. At no moment may the folder look whole before it is.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { randomBelow, seededRandom } from '#base/mod.ts';
 import { type ExportFormat, verifyExport } from '#replay-api/mod.ts';
+import { runBackcast } from '#test/support/cli.ts';
 import { filesOf } from '#test/support/exported-folder.ts';
 import { fillChannel } from '#test/support/filled-archive.ts';
 import { createTestFolder } from '#test/support/folder.ts';
@@ -20,7 +17,6 @@ import { createTestDatabase } from '#test/support/postgres.ts';
 import { inFull } from '#test/support/thoroughness.ts';
 import { tradedChannel } from '#test/support/traded-channel.ts';
 
-const MAIN = fileURLToPath(new URL('../../../cli/main.ts', import.meta.url));
 const HOOKS = new URL('../../support/crash-hooks.ts', import.meta.url).href;
 const SEED = inFull(Date.now() % 1_000_000, 7);
 /** Kills in all, over the formats. */
@@ -42,17 +38,11 @@ async function run(
   hooks: Readonly<Record<string, string>>,
 ): Promise<boolean> {
   const args = ['export', 'trades', '--out', folder, '--format', format, '--part-messages', '200'];
-  const { PATH = '', HOME = '/' } = process.env;
   const port = new URL(url).port;
-  const env = { PATH, HOME, DATABASE_URL: url, CRASH_DATABASE_PORT: port, ...hooks };
-  const command = spawn(
-    process.execPath,
-    ['--disable-warning=ExperimentalWarning', '--import', HOOKS, MAIN, ...args],
-    { cwd: '/', env, stdio: ['ignore', 'ignore', 'pipe'] },
-  );
-  const [stderr] = await Promise.all([text(command.stderr), once(command, 'close')]);
-  if (command.signalCode === 'SIGKILL') return false;
-  assert.equal(command.exitCode, 0, stderr);
+  const hooked = { NODE_OPTIONS: `--import=${HOOKS}`, CRASH_DATABASE_PORT: port, ...hooks };
+  const { end, stderr } = await runBackcast(args, { env: { DATABASE_URL: url, ...hooked } });
+  if (end === 'SIGKILL') return false;
+  assert.equal(end, 0, stderr);
   return true;
 }
 

@@ -5,40 +5,29 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sql } from 'kysely';
 import { Client } from 'pg';
-import {
-  acquireLease,
-  claimArchiverName,
-  migrateToLatest,
-  releaseLease,
-  startEmbeddedPostgres,
-} from '#archive/mod.ts';
+import { acquireLease, claimArchiverName, releaseLease } from '#archive/mod.ts';
 import type { ChannelAddress } from '#base/mod.ts';
 import type { ChannelPublisher } from '#client/mod.ts';
 import { keptLog, type Scene, setScene } from '#test/support/archiving.ts';
-import { createTestFolder } from '#test/support/folder.ts';
+import { setFragileScene } from '#test/support/fragile-server.ts';
 import { reserveGroup } from '#test/support/multicast.ts';
-import { crashServer, freezeServer } from '#test/support/postgres-crash.ts';
 import { until } from '#test/support/until.ts';
 
 const PAYLOAD = Buffer.alloc(200, 'x');
 
 test('a database that crashes in the middle of traffic and is away costs nothing', async () => {
-  await using folder = await createTestFolder();
-  const homeDir = folder.path;
-  let server = await startEmbeddedPostgres({ homeDir });
-  await using _server = { [Symbol.asyncDispose]: () => server.stop() };
-  await migrateToLatest({ url: server.url });
-  await using scene = await setScene({ databaseUrl: server.url });
+  await using fragile = await setFragileScene();
+  const { scene } = fragile;
   const log = keptLog();
   await using archiver = await scene.startArchiver({ log });
   await using publisher = await scene.openPublisher({ lingerMs: 100 });
   await publishMany(publisher, 2_000);
   await scene.accounted(1_000);
-  await crashServer(server, homeDir);
+  await fragile.crash();
   await publishMany(publisher, 5_000);
   await until('the archiver has noticed', () => log.messages.includes('database is away'));
   await publishMany(publisher, 5_000);
-  server = await startEmbeddedPostgres({ homeDir });
+  await fragile.restart();
   await publishMany(publisher, 2_000);
   await scene.accounted(14_000);
   await archiver.stop();
@@ -49,12 +38,9 @@ test('a database that crashes in the middle of traffic and is away costs nothing
 });
 
 test('a database that hangs does not keep an archiver from stopping', async () => {
-  await using folder = await createTestFolder();
-  await using server = await startEmbeddedPostgres({ homeDir: folder.path });
-  await migrateToLatest({ url: server.url });
-  await using scene = await setScene({ databaseUrl: server.url });
-  const archiver = await scene.startArchiver();
-  await using _frozen = await freezeServer(folder.path);
+  await using fragile = await setFragileScene();
+  const archiver = await fragile.scene.startArchiver();
+  await using _frozen = await fragile.freeze();
   const startedAtMs = performance.now();
   await archiver.stop();
   assert.ok(performance.now() - startedAtMs < 5_000);

@@ -6,12 +6,9 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { migrateToLatest, startEmbeddedPostgres } from '#archive/mod.ts';
 import type { ChannelPublisher } from '#client/mod.ts';
 import { type ArchiverProcess, startArchiverProcess } from '#test/support/archiver-process.ts';
-import { setScene } from '#test/support/archiving.ts';
-import { createTestFolder } from '#test/support/folder.ts';
-import { crashServer, freezeServer } from '#test/support/postgres-crash.ts';
+import { type FragileScene, setFragileScene } from '#test/support/fragile-server.ts';
 import { until } from '#test/support/until.ts';
 
 const PAYLOAD = Buffer.alloc(200, 'x');
@@ -25,31 +22,11 @@ const TINY_WINDOW = {
 const SPOOLED_MS_MAX = 30_000;
 const RESIDENT_BYTES_MAX = 512 * 1_048_576;
 
-/** A scene with a server of its own, and a folder for it and for the archivers. */
-async function setFragileScene() {
-  const resources = new AsyncDisposableStack();
-  const { path: homeDir } = resources.use(await createTestFolder());
-  let server = await startEmbeddedPostgres({ homeDir });
-  resources.defer(() => server.stop());
-  await migrateToLatest({ url: server.url });
-  const scene = resources.use(await setScene({ databaseUrl: server.url }));
-  return {
-    scene,
-    homeDir,
-    startArchiver: () => startArchiverProcess({ scene, name: 'one', home: homeDir }),
-    crash: () => crashServer(server, homeDir),
-    restart: async () => {
-      server = await startEmbeddedPostgres({ homeDir });
-    },
-    [Symbol.asyncDispose]: () => resources.disposeAsync(),
-  };
-}
-
 test('an archiver killed again and again while it archives its spool loses nothing', async () => {
   await using fragile = await setFragileScene();
   const { scene } = fragile;
   await using publisher = await scene.openPublisher({ ...TINY_WINDOW, lingerMs: 100 });
-  await using first = await fragile.startArchiver();
+  await using first = await startArchiver(fragile);
   await publishMany(publisher, 1_000);
   await fragile.crash();
   await publishMany(publisher, 60_000);
@@ -63,11 +40,11 @@ test('an archiver killed again and again while it archives its spool loses nothi
   await first.kill();
   await fragile.restart();
   for (const count of [2_000, 20_000, 40_000]) {
-    await using archiver = await fragile.startArchiver();
+    await using archiver = await startArchiver(fragile);
     await scene.accounted(count);
     await archiver.kill();
   }
-  await using last = await fragile.startArchiver();
+  await using last = await startArchiver(fragile);
   await scene.accounted(61_000);
   await last.stop();
   const { storedCount, lostCount } = await scene.audited();
@@ -78,7 +55,7 @@ test('damage on the disk of an archiver that is away is declared to the message'
   await using fragile = await setFragileScene();
   const { scene, homeDir } = fragile;
   await using publisher = await scene.openPublisher({ ...TINY_WINDOW, lingerMs: 100 });
-  await using first = await fragile.startArchiver();
+  await using first = await startArchiver(fragile);
   await publishMany(publisher, 1_000);
   await fragile.crash();
   await publishMany(publisher, 30_000);
@@ -92,7 +69,7 @@ test('damage on the disk of an archiver that is away is declared to the message'
   await first.kill();
   await spoil(join(homeDir, 'one', 'spool', scene.channel));
   await fragile.restart();
-  await using second = await fragile.startArchiver();
+  await using second = await startArchiver(fragile);
   await publishMany(publisher, 1_000);
   await scene.accounted(32_000);
   await second.said('messages lost', 'corrupt');
@@ -106,12 +83,12 @@ test('damage on the disk of an archiver that is away is declared to the message'
 
 test('a database that hangs under load is spooled over, in bounded memory', async () => {
   await using fragile = await setFragileScene();
-  const { scene, homeDir } = fragile;
+  const { scene } = fragile;
   await using publisher = await scene.openPublisher({ ...TINY_WINDOW, lingerMs: 100 });
-  await using archiver = await fragile.startArchiver();
+  await using archiver = await startArchiver(fragile);
   await publishMany(publisher, 1_000);
   {
-    await using _frozen = await freezeServer(homeDir);
+    await using _frozen = await fragile.freeze();
     await publishMany(publisher, 80_000);
     await until(
       'all is spooled',
@@ -129,6 +106,10 @@ test('a database that hangs under load is spooled over, in bounded memory', asyn
   const { storedCount, lostCount } = await scene.audited();
   assert.deepEqual([storedCount, lostCount], [82_000, 0]);
 });
+
+function startArchiver({ scene, homeDir }: FragileScene): Promise<ArchiverProcess> {
+  return startArchiverProcess({ scene, name: 'one', home: homeDir });
+}
 
 async function publishMany(publisher: ChannelPublisher, count: number): Promise<void> {
   for (let index = 1; index <= count; index += 1) {

@@ -8,13 +8,11 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { migrateToLatest, startEmbeddedPostgres } from '#archive/mod.ts';
 import type { ChannelPublisher } from '#client/mod.ts';
 import type { Archiver } from '#ingest/mod.ts';
-import { keptLog, type Scene, setScene } from '#test/support/archiving.ts';
+import { keptLog, type Scene } from '#test/support/archiving.ts';
 import { type RunningCommand, startBackcast } from '#test/support/cli.ts';
-import { createTestFolder } from '#test/support/folder.ts';
-import { crashServer } from '#test/support/postgres-crash.ts';
+import { type FragileScene, setFragileScene } from '#test/support/fragile-server.ts';
 import { until } from '#test/support/until.ts';
 
 const MEBIBYTE = 1_048_576;
@@ -23,24 +21,9 @@ const TINY_WINDOW = { windowPackets: 1_024, windowBytes: MEBIBYTE, messageBytesM
 const BURST = 200;
 const BURST_MS = 10;
 
-/** A scene whose database crashes and comes back. */
-async function setFragileScene() {
-  const resources = new AsyncDisposableStack();
-  const { path: homeDir } = resources.use(await createTestFolder());
-  let server = await startEmbeddedPostgres({ homeDir });
-  resources.defer(() => server.stop());
-  await migrateToLatest({ url: server.url });
-  const scene = resources.use(await setScene({ databaseUrl: server.url }));
-  return {
-    scene,
-    homeDir,
-    spool: { path: join(homeDir, 'spool'), bytesMax: 1_024 * MEBIBYTE },
-    crash: () => crashServer(server, homeDir),
-    restart: async () => {
-      server = await startEmbeddedPostgres({ homeDir });
-    },
-    [Symbol.asyncDispose]: () => resources.disposeAsync(),
-  };
+/** More than any of these tests fills, unless it says otherwise. */
+function spoolIn({ homeDir }: FragileScene) {
+  return { path: join(homeDir, 'spool'), bytesMax: 1_024 * MEBIBYTE };
 }
 
 test('the database away, the archiver killed, 20,000 messages a second: none is lost', async () => {
@@ -74,7 +57,8 @@ test('the database away, the archiver killed, 20,000 messages a second: none is 
 
 test('a stop without the database spools what waits, and the next start archives it', async () => {
   await using fragile = await setFragileScene();
-  const { scene, spool } = fragile;
+  const { scene } = fragile;
+  const spool = spoolIn(fragile);
   await using publisher = await scene.openPublisher({ ...TINY_WINDOW, lingerMs: 100 });
   await using first = await scene.startArchiver({ spool });
   await publishPaced(publisher, 2_000);
@@ -96,7 +80,7 @@ test('beyond the spool, messages are declared lost at once, and the archive agre
   await using fragile = await setFragileScene();
   const { scene } = fragile;
   const log = keptLog();
-  const spool = { ...fragile.spool, bytesMax: 64 * MEBIBYTE };
+  const spool = { ...spoolIn(fragile), bytesMax: 64 * MEBIBYTE };
   await using archiver = await scene.startArchiver({ spool, log });
   await using publisher = await scene.openPublisher({ lingerMs: 100 });
   await publishPaced(publisher, 100, 4_000);
@@ -130,7 +114,8 @@ test('beyond the spool, messages are declared lost at once, and the archive agre
 
 test('an archiver whose spool cannot be used says so and records all the same', async () => {
   await using fragile = await setFragileScene();
-  const { scene, homeDir, spool } = fragile;
+  const { scene, homeDir } = fragile;
+  const spool = spoolIn(fragile);
   await writeFile(join(homeDir, 'spool'), 'a file where the folder should be');
   const log = keptLog();
   await using archiver = await scene.startArchiver({ spool, log });

@@ -122,7 +122,7 @@ test('a folder that is no export is told as such', async () => {
   assert.equal(await findings('nowhere'), 'BACKCAST_EXPORT_DAMAGED');
 });
 
-test('a loss that the archive has forgotten leaves sequences that nothing accounts for', async () => {
+test('a loss that the archive forgot leaves sequences that nothing accounts for', async () => {
   const deliveries = [
     agedSegment(7, 1, 5),
     {

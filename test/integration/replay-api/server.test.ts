@@ -13,8 +13,11 @@ import { after, before, test } from 'node:test';
 import { pino } from 'pino';
 import { migrateToLatest, openDatabase, startEmbeddedPostgres } from '#archive/mod.ts';
 import type { SessionId } from '#base/mod.ts';
-import { createReplayApi, startReplayServer } from '#replay-api/mod.ts';
+import { AccessControl, createReplayApi, startReplayServer } from '#replay-api/mod.ts';
+import { openTestDatabase } from '#test/support/archive.ts';
+import { tokenWith } from '#test/support/controlled-api.ts';
 import { type Delivery, fillChannel, instantAt } from '#test/support/filled-archive.ts';
+import { createTestDatabase } from '#test/support/postgres.ts';
 import { openTestApi, silentLogger, type TestApi } from '#test/support/replay-api.ts';
 
 const SESSION = '00000000000000aa' as SessionId;
@@ -97,7 +100,11 @@ test('a port that somebody else has is named, with what to do', async () => {
 });
 
 test('an address that is none of this host’s is a matter of configuration', async () => {
-  const options = { database: api.opened, logger: silentLogger, host: '192.0.2.1', port: 0 };
+  await using created = await createTestDatabase();
+  await using opened = openTestDatabase(created.url);
+  await tokenWith(opened, ['read:*']);
+  await using access = await AccessControl.open({ database: opened, logger: silentLogger });
+  const options = { database: opened, logger: silentLogger, access, host: '192.0.2.1', port: 0 };
   await assert.rejects(startReplayServer(options), { code: 'BACKCAST_CONFIG_INVALID' });
 });
 

@@ -124,14 +124,24 @@ test('while a batch is in flight no other is given out, and what comes goes into
   assert.deepEqual(texts(second), ['103 01 3 c', '104 01 4 d']);
 });
 
-test('a batch holds a whole packet, also when that takes it beyond its size', () => {
+test('a packet for which a batch has no room begins the next, and may be larger than one', () => {
   const batcher = newBatcher({ batchMessagesMax: 2 });
   opened(batcher);
-  batcher.handleEvent(delivered(SESSION_A, 1, bytesOf('a')), 0, WALL_US);
-  batcher.handleEvent(delivered(SESSION_A, 2, bytesOf('b', 'c', 'd')), 0, WALL_US);
-  const batch = batcher.pollBatch(0);
-  assert.equal(batch?.sessions[0]?.watermark, 4);
-  assert.equal(texts(batch).length, 4);
+  const told = [bytesOf('a'), bytesOf('b', 'c', 'd'), bytesOf('e')];
+  for (const [index, bytes] of told.entries()) {
+    const mark = { ordinal: index + 1, spoolNumber: 0 };
+    const first = [1, 2, 5][index] ?? 0;
+    batcher.handleEvent(delivered(SESSION_A, first, bytes), 0, WALL_US, mark);
+  }
+  const batches = [['101 01 1 a'], ['102 01 2 b', '103 01 3 c', '104 01 4 d'], ['105 01 5 e']];
+  for (const [index, messages] of batches.entries()) {
+    const batch = batcher.pollBatch(0, true);
+    assert.ok(batch !== undefined);
+    assert.deepEqual(texts(batch), messages);
+    assert.equal(batch.sessions[0]?.watermark, [1, 4, 5][index]);
+    batcher.committed();
+    assert.equal(batcher.committedMark.ordinal, index + 1);
+  }
 });
 
 test('a conflict alone makes a batch, and touches no session', () => {
