@@ -15,6 +15,7 @@ import {
   type CommandHost,
 } from '../command.ts';
 import type { Outcome } from '../exit-codes.ts';
+import { noteExport } from '../export-note.ts';
 import { openProgressLine } from '../progress-line.ts';
 import { openStore } from '../store.ts';
 
@@ -90,15 +91,24 @@ async function exportChannel(
     statementTimeoutMs: 0,
   });
   await archive.ensureSchema(opened.database);
+  const note = await noteExport({
+    opened,
+    channel: await archive.findChannel(opened.database, channel),
+    request: requestText(options),
+    warn: context.note,
+  });
   const progress = openProgressLine(process.stderr);
+  let read: ExportStep['read'] | undefined;
   const onStep = (step: ExportStep): void => {
     const { messages, payloadBytes: bytes, positionsDone: done, positionsTotal: total } = step;
     progress.show({ messages, bytes, done, total }, performance.now());
+    ({ read } = step);
   };
   try {
     const { signal } = context;
     const manifest = await api.runExport({ opened, plan, path: options.out, signal, onStep });
     progress.clear();
+    await note.end('complete', read);
     await context.output.write(
       options.json === true
         ? `${JSON.stringify(manifest, undefined, 2)}\n`
@@ -107,9 +117,18 @@ async function exportChannel(
     return 'ok';
   } catch (error) {
     progress.clear();
+    await note.end('aborted', read);
     if (context.signal.aborted) context.note('interrupted; the same command goes on from here');
     throw error;
   }
+}
+
+/** The bounds, as a request to the API would have them. */
+function requestText(options: ExportOptions): string {
+  const query = new URLSearchParams();
+  for (const name of ['format', 'after', 'before', 'from', 'to', 'session'] as const)
+    if (options[name] !== undefined) query.set(name, String(options[name]));
+  return query.toString();
 }
 
 function renderExport(manifest: ExportManifest, folder: string): string {

@@ -33,6 +33,8 @@ export interface FormatWriter {
 export interface FileSubject {
   readonly channel: string;
   readonly framing: Framing;
+  /** Payload bytes after which a format that keeps messages back must give them out. */
+  readonly keptBytesTarget: number;
 }
 
 /** How a format is called outside. */

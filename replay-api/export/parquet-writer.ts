@@ -11,8 +11,6 @@ import type { FileSubject, FormatWriter, StreamEnd } from './format-writer.ts';
 
 /** Rows in one group: enough to compress well, few enough to be made in some tens of ms. */
 const GROUP_MESSAGES_MAX = 16_384;
-/** Payload bytes after which a group ends earlier: this much is held in memory. */
-const GROUP_BYTES_TARGET = 8 * 1_048_576;
 
 const REQUIRED = { repetition_type: 'REQUIRED' } as const;
 const TEXT = {
@@ -53,9 +51,11 @@ export class ParquetFileWriter implements FormatWriter {
   readonly #bytes = new ByteWriter();
   readonly #file: ParquetWriter;
   #group = emptyGroup();
+  readonly #groupBytesTarget: number;
   #groupBytes = 0;
 
-  constructor({ channel, framing }: FileSubject) {
+  constructor({ channel, framing, keptBytesTarget }: FileSubject) {
+    this.#groupBytesTarget = keptBytesTarget;
     this.#file = new ParquetWriter({
       writer: this.#bytes,
       schema: SCHEMA,
@@ -92,7 +92,7 @@ export class ParquetFileWriter implements FormatWriter {
       group.payload.push(payload);
       this.#groupBytes += payload.length;
       const isFull = group.payload.length >= GROUP_MESSAGES_MAX;
-      if (isFull || this.#groupBytes >= GROUP_BYTES_TARGET) yield this.#closeGroup();
+      if (isFull || this.#groupBytes >= this.#groupBytesTarget) yield this.#closeGroup();
     }
   }
 

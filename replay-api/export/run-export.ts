@@ -7,11 +7,13 @@ import {
   cutRun,
   type Deletion,
   findChannel,
+  firstPositionOf,
   type MessageRun,
   openReading,
   type ReadDatabase,
 } from '#archive/mod.ts';
 import { assert, BackcastError } from '#base/mod.ts';
+import type { Served } from '../access/access-log.ts';
 import { DurableFolder } from './durable-folder.ts';
 import { FORMAT_NAMES, openFormat } from './format-writer.ts';
 import { LISTED_MAX, MANIFEST_FILE, boundsOf, manifestText, parseManifest } from './manifest.ts';
@@ -29,6 +31,8 @@ import { settleExport } from './settle-export.ts';
 import { NO_MESSAGES, Tally } from './tally.ts';
 import type { ExportManifest, ExportPlan, ListedMissing } from './types.ts';
 
+/** What a row group of Parquet has at most: large ones compress better. */
+const KEPT_BYTES_TARGET = 8 * 1_048_576;
 /** The name of the file of deletions. */
 const DELETIONS_FILE = 'deletions.ndjson';
 
@@ -37,6 +41,8 @@ export interface ExportStep {
   /** Written so far, in this run and in those before it. */
   readonly messages: number;
   readonly payloadBytes: number;
+  /** What this run has read of it. */
+  readonly read: Served;
   /** Of the positions to look through, how many have been. */
   readonly positionsDone: number;
   readonly positionsTotal: number;
@@ -145,6 +151,7 @@ class Exporting {
   #progress: ExportProgress;
   #deletions: string[];
   #part: PartFile | undefined;
+  #read: Served | undefined;
 
   constructor(options: ExportOptions, folder: DurableFolder, progress: ExportProgress) {
     assert(progress.settled !== undefined, 'an export is settled before messages are read');
@@ -191,7 +198,7 @@ class Exporting {
       const taken = this.#part.fitting(run);
       await this.#part.add(taken, source);
       this.#tally.add(taken, source);
-      this.#tell();
+      this.#tell(taken);
       if (this.#part.isFull) await this.#finishPart();
       const leftCount = run.messageCount - taken.messageCount;
       if (leftCount === 0) return;
@@ -207,7 +214,8 @@ class Exporting {
     const { channel, format, partMessages } = this.#options.plan;
     const number = String(this.#progress.parts.length + 1).padStart(6, '0');
     const file = await this.#folder.create(`messages-${number}.${FORMAT_NAMES[format].suffix}`);
-    const writer = openFormat(format, { channel, framing: this.#settled.framing });
+    const { framing } = this.#settled;
+    const writer = openFormat(format, { channel, framing, keptBytesTarget: KEPT_BYTES_TARGET });
     return new PartFile(file, writer, partMessages);
   }
 
@@ -225,13 +233,20 @@ class Exporting {
     await saveProgress(this.#folder, this.#progress);
   }
 
-  #tell(): void {
-    const { count, payloadBytes, lastPosition } = this.#tally.totals;
+  #tell(taken: MessageRun): void {
+    const { count, payloadBytes } = this.#tally.totals;
     const { first, last } = this.#settled.scope.positions;
+    const lastPosition = firstPositionOf(taken) + taken.messageCount - 1;
+    this.#read = {
+      messageCount: (this.#read?.messageCount ?? 0) + taken.messageCount,
+      firstPosition: this.#read?.firstPosition ?? firstPositionOf(taken),
+      lastPosition,
+    };
     this.#options.onStep?.({
       messages: count,
       payloadBytes,
-      positionsDone: (lastPosition ?? first - 1) - first + 1,
+      read: this.#read,
+      positionsDone: lastPosition - first + 1,
       positionsTotal: Math.max(0, last - first + 1),
     });
   }

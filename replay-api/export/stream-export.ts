@@ -17,6 +17,9 @@ import { statusOf } from './manifest.ts';
 import { type PageSubject, readPages, toPositionRequest } from './range-reading.ts';
 import type { ExportFormat, ExportRange } from './types.ts';
 
+/** An answer holds two pages of about as much besides. */
+const KEPT_BYTES_TARGET = 1_048_576;
+
 /** What to stream. */
 export interface ExportAnswer {
   /** As findChannel has just returned it. */
@@ -37,7 +40,8 @@ export async function streamExport(
   const { channel, range, format, note } = answer;
   const reading = await openReading(opened, channel, await withinSession(opened, channel, range));
   const first = await reading.nextPage(Number.MAX_SAFE_INTEGER);
-  const writer = openFormat(format, { channel: channel.name, framing: channel.framing });
+  const { name, framing } = channel;
+  const writer = openFormat(format, { channel: name, framing, keptBytesTarget: KEPT_BYTES_TARGET });
   const subject = { opened, channel, session: range.session, sourceOf: () => undefined };
   return writeStream({ first, reading, subject, writer, note });
 }

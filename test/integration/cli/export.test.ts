@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { runBackcast } from '#test/support/cli.ts';
 import { fillChannel } from '#test/support/filled-archive.ts';
 import { createTestFolder } from '#test/support/folder.ts';
-import { createTestDatabase } from '#test/support/postgres.ts';
+import { createTestDatabase, execute } from '#test/support/postgres.ts';
 import { tradedChannel } from '#test/support/traded-channel.ts';
 
 test('an export is made, verified, found spoilt', async () => {
@@ -29,6 +29,17 @@ test('an export is made, verified, found spoilt', async () => {
   assert.equal(again.end, 0);
   assert.match(again.stdout, new RegExp(`^trades: ${manifest.messages.count} messages of 3 sess`));
   assert.match(again.stdout, new RegExp(`SHA-256 of the manifest: ${manifest.sha256}\n$`));
+  const noted = await execute(
+    database.url,
+    'SELECT operation, who, outcome, request, message_count FROM accesses ORDER BY started_at',
+  );
+  const [first, second] = noted;
+  assert.match(String(first['who']), /^command:./);
+  assert.deepEqual(
+    [first['operation'], first['outcome'], first['request'], Number(first['message_count'])],
+    ['backcast export', 'complete', 'format=parquet', manifest.messages.count],
+  );
+  assert.equal(Number(second['message_count']), 0, 'a finished export is not read again');
   const offline = { env: {}, cwd: home.path };
   const digest = ['--digest', manifest.sha256];
   const verified = await runBackcast(['verify', 'trades', ...digest], offline);
