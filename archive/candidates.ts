@@ -1,5 +1,5 @@
-// The archivers that could write a channel, as each of them says of itself: that it is there, and
-// when it last heard the channel. All instants are of the database's clock.
+// The archivers that could write a channel, as each of them says of itself: that it is there, when
+// it last heard the channel, and how far it has got. All instants are of the database's clock.
 
 import { sql } from 'kysely';
 import type { ArchiveDatabase } from './connect.ts';
@@ -20,12 +20,19 @@ export interface OwnCandidacy {
   readonly channelId: number;
   /** How long ago a datagram of it was heard. */
   readonly silentMs: number;
+  /** The position that the last message heard has or will have. */
+  readonly receivedPosition: number;
+  /** Messages up to here are on this archiver's disk, or archived. */
+  readonly spooledPosition: number;
 }
 
 /** Archivers that have not been seen for so long are forgotten. */
 const FORGOTTEN_AFTER = '1 day';
 
-/** Says of each channel that this archiver is there, and how long it has heard nothing. */
+/**
+ * Says of each channel that this archiver is there, how long it has heard nothing, and how far it
+ * has got.
+ */
 export async function announceCandidate(
   database: ArchiveDatabase,
   holder: string,
@@ -34,14 +41,20 @@ export async function announceCandidate(
   if (own.length === 0) return;
   const channelIds = own.map(({ channelId }) => channelId);
   const silences = own.map(({ silentMs }) => Math.round(silentMs));
+  const received = own.map(({ receivedPosition }) => receivedPosition);
+  const spooled = own.map(({ spooledPosition }) => spooledPosition);
   try {
     await sql`
-      INSERT INTO candidates (channel_id, holder, seen_at, heard_at)
-      SELECT candidate.channel_id, ${holder}, now(),
-             now() - candidate.silent_ms * interval '1 millisecond'
-      FROM unnest(${channelIds}::int[], ${silences}::bigint[]) AS candidate (channel_id, silent_ms)
+      INSERT INTO candidates
+        (channel_id, holder, seen_at, heard_at, received_position, spooled_position)
+      SELECT own.channel_id, ${holder}, now(), now() - own.silent_ms * interval '1 millisecond',
+             own.received, own.spooled
+      FROM unnest(${channelIds}::int[], ${silences}::bigint[], ${received}::bigint[],
+                  ${spooled}::bigint[]) AS own (channel_id, silent_ms, received, spooled)
       ON CONFLICT (channel_id, holder) DO UPDATE
-        SET seen_at = excluded.seen_at, heard_at = excluded.heard_at`.execute(database);
+        SET seen_at = excluded.seen_at, heard_at = excluded.heard_at,
+            received_position = excluded.received_position,
+            spooled_position = excluded.spooled_position`.execute(database);
     await sql`
       DELETE FROM candidates
       WHERE channel_id = ANY (${channelIds}::int[])

@@ -132,6 +132,10 @@ export interface CandidatesTable {
   seen_at: Instant;
   /** When it last heard a datagram of the channel. */
   heard_at: Instant;
+  /** The position that the last message it heard has or will have. */
+  received_position: number;
+  /** Messages up to this position are on its disk, or archived. */
+  spooled_position: number;
 }
 
 /** Messages that were declared lost and that another archiver than the writing one has. */

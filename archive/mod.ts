@@ -31,6 +31,7 @@ export * from './migrate.ts';
 export * from './owner.ts';
 export * from './partitions.ts';
 export * from './read.ts';
+export * from './read-archivers.ts';
 export * from './read-backlog.ts';
 export * from './read-completeness.ts';
 export * from './read-conflicts.ts';
@@ -39,7 +40,9 @@ export type { DeletionKeyset } from './read-deletions.ts';
 export type { ArchivedSegment } from './read-decode.ts';
 export { cutRun, firstPositionOf, payloadBytesOf } from './read-entries.ts';
 export type { Deletion, Loss, MessageRun, PageEntry } from './read-entries.ts';
+export * from './read-heads.ts';
 export * from './read-last-losses.ts';
+export { lossesByPlace } from './read-losses.ts';
 export * from './read-messages.ts';
 export type {
   MessagePage,

@@ -23,6 +23,8 @@ CREATE TABLE accesses (
 CREATE TABLE candidates (
   seen_at timestamp with time zone NOT NULL,
   heard_at timestamp with time zone NOT NULL,
+  received_position bigint NOT NULL,
+  spooled_position bigint NOT NULL,
   channel_id integer NOT NULL,
   holder text NOT NULL,
   CONSTRAINT candidates_pk PRIMARY KEY (channel_id, holder),

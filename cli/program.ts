@@ -18,6 +18,7 @@ import { addRetentionCommand } from './commands/retention.ts';
 import { addServeCommand } from './commands/serve.ts';
 import { addSubscribeCommand } from './commands/subscribe.ts';
 import { addTokenCommands } from './commands/token.ts';
+import { addTailCommand } from './commands/tail.ts';
 import { addUpCommand } from './commands/up.ts';
 import { addVerifyCommand } from './commands/verify.ts';
 import { explain, settingOption, type CommandHost } from './command.ts';
@@ -46,6 +47,7 @@ export function createProgram(
   addUpCommand(program, host);
   addPublishCommand(program, host);
   addSubscribeCommand(program, host);
+  addTailCommand(program, host);
   addHistoryCommand(program, host);
   addExportCommand(program, host);
   addVerifyCommand(program, host);

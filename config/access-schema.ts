@@ -15,7 +15,7 @@ export const API_TOKEN = Type.Optional(
 );
 
 /** How long it is kept who read what. */
-export const API_ACCESS_AGE = Type.String({
+export const API_ACCESS_KEPT = Type.String({
   pattern: `^(forever|${DURATION_PATTERN})$`,
   description: 'How long it is kept who read what, as in `90d` or `2y`, or `forever`.',
   default: '1y',
@@ -28,8 +28,8 @@ export const API_TLS = Type.Object({
     Type.String({
       minLength: 1,
       description:
-        'PEM file with the certificate of the replay API and those of its issuers; read again when ' +
-        'it changes.',
+        'PEM file with the certificate of the replay API and those of its issuers; read again ' +
+        'when it changes.',
       env: 'BACKCAST_TLS_CERT_FILE',
     }),
   ),

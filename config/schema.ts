@@ -15,7 +15,7 @@ import {
   TRANSMIT_WINDOW_PACKETS_DEFAULT,
 } from '#base/mod.ts';
 import { AUTHENTICATION, REGISTRY, UNICAST } from './network-schema.ts';
-import { API_ACCESS_AGE, API_JWT, API_TLS, API_TOKEN } from './access-schema.ts';
+import { API_ACCESS_KEPT, API_JWT, API_TLS, API_TOKEN } from './access-schema.ts';
 import { RETENTION } from './retention.ts';
 import { choice, integer } from './setting-types.ts';
 
@@ -253,7 +253,7 @@ const API = Type.Object({
     }),
   ),
   token: API_TOKEN,
-  accessAge: API_ACCESS_AGE,
+  accessAge: API_ACCESS_KEPT,
   tls: API_TLS,
   jwt: API_JWT,
 });

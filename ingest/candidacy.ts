@@ -9,6 +9,7 @@ import {
   readCandidates,
   withdrawCandidate,
 } from '#archive/mod.ts';
+import type { RecorderCounters } from './recorder-options.ts';
 import { deafnessMs, healthyOf, preferredOf } from './preference.ts';
 
 /** A channel that is heard here. */
@@ -18,6 +19,7 @@ export interface Candidacy {
   readonly recorder: {
     /** How long nothing of the channel was heard. */
     silentMs(): number;
+    readonly counters: Pick<RecorderCounters, 'receivedPosition' | 'spooledPosition'>;
   };
 }
 
@@ -36,10 +38,11 @@ export class Candidacies {
     this.#holder = holder;
   }
 
-  /** Says that this archiver is there, and learns who else is. */
+  /** Says that this archiver is there and how far it is, and learns who else is. */
   async refresh(places: readonly Candidacy[]): Promise<void> {
     const own = places.map(({ channelId, recorder }) => {
-      return { channelId, silentMs: recorder.silentMs() };
+      const { receivedPosition, spooledPosition } = recorder.counters;
+      return { channelId, silentMs: recorder.silentMs(), receivedPosition, spooledPosition };
     });
     await announceCandidate(this.#database, this.#holder, own);
     const channelIds = places.map(({ channelId }) => channelId);

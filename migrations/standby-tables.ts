@@ -1,10 +1,15 @@
 // The tables through which archivers of the same channels know of each other.
 
-/** Who could write a channel, when it was last there, and when it last heard the channel. */
+/**
+ * Who could write a channel, when it was last there, when it last heard the channel, and how far it
+ * had got by then: what it had heard, and what of that a crash of its own would not take.
+ */
 export const CANDIDATES = `
 CREATE TABLE candidates (
   seen_at timestamptz NOT NULL,
   heard_at timestamptz NOT NULL,
+  received_position bigint NOT NULL,
+  spooled_position bigint NOT NULL,
   channel_id int NOT NULL CONSTRAINT candidates_channel_fk REFERENCES channels,
   holder text NOT NULL,
   CONSTRAINT candidates_pk PRIMARY KEY (channel_id, holder)

@@ -11,6 +11,7 @@ import type { MetricFamily } from '#multicast/metrics/mod.ts';
 import type { AccessControl } from './access/access-control.ts';
 import { accessFamilies, newAccessCounters } from './access/access-metrics.ts';
 import { installAccess } from './access/request-access.ts';
+import { ChannelWatch, TAIL_BOUNDS, type TailBounds } from './channel-watch.ts';
 import { countRequests } from './api-metrics.ts';
 import { type CertificateText, TLS_VERSION_MIN } from './certificate.ts';
 import { SHARED_SCHEMAS } from './contract.ts';
@@ -23,7 +24,9 @@ import { conflictRoutes } from './routes/conflicts.ts';
 import { exportRoutes } from './routes/export.ts';
 import { messageRoutes } from './routes/messages.ts';
 import { operationRoutes } from './routes/operation.ts';
+import { tailRoutes } from './routes/tail.ts';
 import { strictValidatorCompiler } from './strict-query.ts';
+import { tailFamilies } from './tail-metrics.ts';
 
 /** What the API is made of. The database stays the caller's to close. */
 export interface ReplayApiOptions {
@@ -38,6 +41,8 @@ export interface ReplayApiOptions {
   readonly certificate?: CertificateText | undefined;
   /** Bounds on readers of messages: STALL_MS_MAX and READERS_MAX if not given. */
   readonly readerBounds?: ReaderBounds;
+  /** How tails are served: TAIL_BOUNDS if not given. */
+  readonly tailBounds?: TailBounds;
   /** Metrics of other parts of the process, for GET /metrics beside those of the API. */
   readonly collectMetrics?: () => readonly MetricFamily[];
 }
@@ -55,6 +60,8 @@ const HEADER_BYTES_MAX = 16_384;
  */
 const PARAMETER_CHARACTERS_MAX = 1_024;
 
+/** Tails under way at once; one that is live holds what is on its way to its reader. */
+const TAILS_MAX = 1_024;
 const DEFAULT_BOUNDS: ReaderBounds = { stallMsMax: STALL_MS_MAX, readersMax: READERS_MAX };
 
 /** Fastify takes the same bounds under another name where TLS is spoken. */
@@ -97,14 +104,19 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   for (const schema of SHARED_SCHEMAS) app.addSchema(schema);
   await installOpenApi(app);
   const { database: opened, readerBounds = DEFAULT_BOUNDS } = options;
+  const { logger, tailBounds = TAIL_BOUNDS } = options;
   const admitReader = createReaderGuard(readerBounds);
+  const admitTail = createReaderGuard({ ...readerBounds, readersMax: TAILS_MAX });
+  const watch = new ChannelWatch({ ...tailBounds, opened, logger });
   await app.register(catalogueRoutes, { opened });
   await app.register(conflictRoutes, { opened });
   await app.register(messageRoutes, { opened, admitReader });
   await app.register(exportRoutes, { opened, admitReader });
+  await app.register(tailRoutes, { opened, watch, admitReader: admitTail });
   const collectMetrics = (): readonly MetricFamily[] => [
     ...requestFamilies(),
     ...accessFamilies(options.access?.counters ?? newAccessCounters()),
+    ...tailFamilies(watch.counters, watch.channelCount),
     ...(options.collectMetrics?.() ?? []),
   ];
   await app.register(accessRoutes, { opened });

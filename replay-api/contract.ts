@@ -6,10 +6,12 @@
 import { Type, type Static, type TSchema } from 'typebox';
 import { ERRORS, SEQUENCE_MAX } from '#base/mod.ts';
 import { AccessItem, AccessPage } from './contract-access.ts';
+import { archivers } from './contract-archivers.ts';
 import { ConflictItem, ConflictPage } from './contract-conflicts.ts';
 import { DeletionItem, DeletionPage, deletedRanges } from './contract-deletions.ts';
 import { Health, Index, Readiness } from './contract-operation.ts';
 import { cursor, limit, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX } from './contract-paging.ts';
+import { SessionChangeItem, TailEndItem, TailFrame, TailStateItem } from './contract-tail.ts';
 import {
   cause,
   CHANNEL_PATTERN,
@@ -67,6 +69,7 @@ export const ChannelItem = Type.Object(
     firstAvailable: position('From this position on nothing has been deleted.'),
     publishedFrom: nullable(instant('The earliest publish time that is kept.')),
     publishedThrough: nullable(instant('The latest publish time that is kept.')),
+    archivers,
   },
   { $id: 'Channel', ...closed },
 );
@@ -282,6 +285,10 @@ export const SHARED_SCHEMAS: readonly TSchema[] = [
   AccessPage,
   MessagePage,
   MessageLine,
+  SessionChangeItem,
+  TailStateItem,
+  TailEndItem,
+  TailFrame,
   CompletenessAnswer,
   Health,
   Readiness,

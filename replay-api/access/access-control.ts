@@ -158,7 +158,9 @@ export class AccessControl implements AsyncDisposable {
   }
 }
 
-const MISSING = 'This API needs a token: send "Authorization: Bearer TOKEN".';
+const MISSING =
+  'This API needs a token: send "Authorization: Bearer TOKEN". Commands take it from ' +
+  'BACKCAST_TOKEN.';
 const WORTHLESS =
   'The token is not one of this API, or has expired or been revoked. Ask for a new one.';
 

@@ -3,12 +3,15 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import {
+  type ArchiveDatabase,
   type ArchivedSession,
   type Channel,
+  type ChannelArchiver,
   type DeletionKeyset,
   type Durability,
   findChannel,
   type ListedLoss,
+  listArchivers,
   listChannels,
   listDeletions,
   listLosses,
@@ -43,17 +46,16 @@ export const catalogueRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabas
     const { cursor, limit = PAGE_ITEMS_DEFAULT } = request.query;
     const patterns = request.access.readable;
     const channels = await listChannels(db, { after: cursor, limit, patterns });
-    const { state } = await readDurability(db);
     const last = channels.length === limit ? channels.at(-1) : undefined;
     return {
-      items: channels.map((channel) => channelItem(channel, state)),
+      items: await channelItems(db, channels),
       next: last === undefined ? null : nextUrl('/v1/channels', last.name, request.query),
     };
   });
 
   app.get('/v1/channels/:channel', { ...READ, schema: CHANNEL }, async (request) => {
-    const channel = await findChannel(db, request.params.channel);
-    return channelItem(channel, (await readDurability(db)).state);
+    const [shown] = await channelItems(db, [await findChannel(db, request.params.channel)]);
+    return shown;
   });
 
   app.get('/v1/channels/:channel/sessions', { ...READ, schema: SESSIONS }, async (request) => {
@@ -118,6 +120,9 @@ const CHANNELS = {
 
 const CHANNEL = {
   summary: 'Show a channel',
+  description:
+    'And its archivers. `archivedThrough` is what is committed and can be read; `received` and ' +
+    '`spooled` of an archiver say what it alone has beyond that.',
   operationId: 'getChannel',
   tags: ['catalogue'],
   params: ChannelParams,
@@ -155,7 +160,26 @@ const DELETIONS = {
   response: withProblems({ 200: Type.Ref('DeletionPage#') }, [400, 404, 503]),
 } as const;
 
-function channelItem(channel: Channel, durability: Durability['state']): object {
+async function channelItems(db: ArchiveDatabase, channels: readonly Channel[]): Promise<object[]> {
+  const { state } = await readDurability(db);
+  const ids = channels.map(({ channelId }) => channelId);
+  const archivers = Map.groupBy(await listArchivers(db, ids), ({ channelId }) => channelId);
+  return channels.map((channel) => {
+    return channelItem(channel, state, archivers.get(channel.channelId) ?? []);
+  });
+}
+
+function archiverItem(archiver: ChannelArchiver): object {
+  const { name, isWriting, received, spooled } = archiver;
+  const seenAt = formatInstant(archiver.seenAtUs);
+  return { name, isWriting, seenAt, heardAt: formatInstant(archiver.heardAtUs), received, spooled };
+}
+
+function channelItem(
+  channel: Channel,
+  durability: Durability['state'],
+  archivers: readonly ChannelArchiver[],
+): object {
   const { name, group, port, dport, framing, archivedThrough, firstPosition } = channel;
   return {
     channel: name,
@@ -170,6 +194,7 @@ function channelItem(channel: Channel, durability: Durability['state']): object 
     firstAvailable: channel.firstAvailable,
     publishedFrom: nullableInstant(channel.publishedFromUs),
     publishedThrough: nullableInstant(channel.publishedThroughUs),
+    archivers: archivers.map(archiverItem),
   };
 }
 

@@ -39,6 +39,11 @@ function textOf(path: string): string {
   return text;
 }
 
+/** `text` as an engine reads it where no variable is set. */
+function withDefaults(text: string): string {
+  return text.replaceAll(/\$\{\w+:-([^}]*)\}/g, '$1');
+}
+
 function commandOf(name: string): string | undefined {
   return compose.services[name]?.command?.[0];
 }
@@ -55,13 +60,14 @@ test('the stack is the whole path: database, registry, schema, archiver, API, pu
   assert.deepEqual([publishers.length, channels.size], [3, 2]);
 });
 
-test('whatever sends or hears multicast uses the network of the host, and only that', () => {
+test('what sends or hears multicast, or serves this host alone, uses its network', () => {
   for (const [name, service] of ours) {
-    const isMulticast = ['archive', 'publish'].includes(service.command?.[0] ?? '');
-    assert.equal(service.network_mode, isMulticast ? 'host' : undefined, name);
+    const command = service.command?.[0] ?? '';
+    const isMulticast = ['archive', 'publish'].includes(command);
+    const isOnHost = isMulticast || command === 'serve';
+    assert.equal(service.network_mode, isOnHost ? 'host' : undefined, name);
     assert.equal('BACKCAST_INTERFACE' in (service.environment ?? {}), isMulticast, name);
-    if (isMulticast)
-      assert.equal(service.ports, undefined, `${name}: the host has no port mapping`);
+    if (isOnHost) assert.equal(service.ports, undefined, `${name}: the host has no port mapping`);
   }
   assert.match(text, /^# Why host networking/m);
 });
@@ -70,6 +76,8 @@ test('nothing is open to other hosts', () => {
   for (const [name, { ports = [] }] of services) {
     for (const port of ports) assert.match(port, /^127\.0\.0\.1:/, name);
   }
+  const { command = [] } = compose.services['replay-api'] ?? {};
+  assert.equal(withDefaults(command[command.indexOf('--host') + 1] ?? ''), '127.0.0.1');
 });
 
 test('nothing starts before what it needs is ready', () => {
@@ -94,9 +102,9 @@ test('every word of a command is text, as an engine demands', () => {
 
 test('the API is healthy when it says that it is ready', () => {
   const { healthcheck, command = [] } = compose.services['replay-api'] ?? {};
-  const check = healthcheck?.test.join(' ') ?? '';
+  const check = withDefaults(healthcheck?.test.join(' ') ?? '');
   const asked = /http:\/\/127\.0\.0\.1:(\d+)(\/\w+)/.exec(check);
-  assert.equal(asked?.[1], command[command.indexOf('--port') + 1]);
+  assert.equal(asked?.[1], withDefaults(command[command.indexOf('--port') + 1] ?? ''));
   assert.equal(asked?.[2], '/readyz');
   assert.match(textOf('replay-api/routes/operation.ts'), /'\/readyz'/);
 });

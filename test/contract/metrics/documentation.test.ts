@@ -24,6 +24,7 @@ import {
 import { accessFamilies, newAccessCounters } from '#replay-api/access/access-metrics.ts';
 import { countRequests } from '#replay-api/api-metrics.ts';
 import { createReplayApi } from '#replay-api/mod.ts';
+import { newTailCounters, tailFamilies } from '#replay-api/tail-metrics.ts';
 import { readExposition } from '#test/support/exposition.ts';
 import { openTestApi, silentLogger } from '#test/support/replay-api.ts';
 
@@ -36,6 +37,7 @@ const METRICS: readonly MetricDescription[] = [
   ...retentionFamilies(newRetentionCounters()),
   ...countRequests(fastify())(),
   ...accessFamilies(newAccessCounters()),
+  ...tailFamilies(newTailCounters(), 0),
 ].map(({ metric }) => metric);
 
 const code = (text: string): string => `\`${text}\``;

@@ -90,6 +90,7 @@ test('a channel says how far it is archived', async () => {
     firstAvailable: 1,
     publishedFrom: '2026-11-20T12:00:00.000000Z',
     publishedThrough: '2026-11-20T12:00:10.000000Z',
+    archivers: [],
   });
 });
 

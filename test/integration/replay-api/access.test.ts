@@ -42,7 +42,7 @@ function codeOf(text: string): string {
   return (JSON.parse(text) as { readonly code: string }).code;
 }
 
-async function idOf(token: string): Promise<string> {
+function idOf(token: string): string {
   const id = parseToken(token)?.id;
   assert.ok(id);
   return id;
@@ -55,7 +55,7 @@ test('before the first token everybody may ask, and from then on nobody without'
   const token = await fresh.token('admin');
   await fresh.access.recheck(performance.now());
   assert.equal((await fresh.ask('/v1/channels')).status, 401);
-  await revokeToken(fresh.opened.database, await idOf(token));
+  await revokeToken(fresh.opened.database, idOf(token));
   await fresh.access.recheck(performance.now());
   assert.equal((await fresh.ask('/v1/channels')).status, 401, 'the last token opens nothing');
 });
@@ -144,17 +144,56 @@ test('a stream ends when its token is revoked, and its note says so', async () =
   const reader = answer.body?.getReader();
   assert.ok(reader);
   await reader.read();
-  await revokeToken(api.opened.database, await idOf(token));
+  await revokeToken(api.opened.database, idOf(token));
   await api.access.recheck(performance.now());
   await assert.rejects(async () => {
     while (!(await reader.read()).done);
   });
   await server.close();
   await api.access.log.write();
-  const who = `token:${await idOf(token)}`;
+  const who = `token:${idOf(token)}`;
   const listed = await api.ask(`/v1/access?who=${who}`, { token: admin });
   const { items } = JSON.parse(listed.text) as { items: Record<string, unknown>[] };
   assert.equal(items.length, 1);
   assert.equal(items[0]['outcome'], 'revoked');
   assert.equal(items[0]['channel'], 'orders.large');
+});
+
+test('what began before the first token ends with it', async () => {
+  await using fresh = await openControlledApi();
+  const reasons: string[] = [];
+  fresh.access.follow({ credential: undefined, revoke: ({ code }) => reasons.push(code) });
+  await fresh.access.recheck(performance.now());
+  assert.deepEqual(reasons, []);
+  await fresh.token('admin');
+  await fresh.access.recheck(performance.now());
+  assert.deepEqual(reasons, ['BACKCAST_UNAUTHENTICATED']);
+});
+
+test('while nobody can tell whether a token is valid its answers go on for a while', async () => {
+  await using fresh = await openControlledApi();
+  const token = await fresh.token('read:*');
+  const { access, opened } = fresh;
+  const reasons: string[] = [];
+  const beganMs = performance.now();
+  access.follow({ credential: token, revoke: ({ code }) => reasons.push(code) });
+  await access.recheck(beganMs + 10_000);
+  await opened.database.schema.alterTable('tokens').renameTo('tokens_away').execute();
+  await access.recheck(beganMs + 25_000);
+  await access.recheck(beganMs + 50_000);
+  assert.deepEqual(reasons, []);
+  await access.recheck(beganMs + 56_000);
+  assert.deepEqual(reasons, ['BACKCAST_UNAUTHENTICATED']);
+  await opened.database.schema.alterTable('tokens_away').renameTo('tokens').execute();
+});
+
+test('an answer that was let go is not cut any more', async () => {
+  await using fresh = await openControlledApi();
+  const token = await fresh.token('read:*');
+  let cuts = 0;
+  const forget = fresh.access.follow({ credential: token, revoke: () => void (cuts += 1) });
+  forget();
+  await revokeToken(fresh.opened.database, idOf(token));
+  await fresh.access.recheck(performance.now());
+  assert.equal(cuts, 0);
 });

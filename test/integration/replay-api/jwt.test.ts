@@ -67,6 +67,10 @@ function token(claims: Claims = {}): Promise<string> {
     .sign(by.privateKey);
 }
 
+function header(alg: string): string {
+  return Buffer.from(JSON.stringify({ alg, kid: 'one' })).toString('base64url');
+}
+
 async function statusOf(presented: string, path = ORDERS): Promise<number> {
   return (await api.ask(path, { token: presented })).status;
 }
@@ -94,10 +98,8 @@ test('a JWT of another issuer, audience, time or key is worth nothing', async ()
   for (const presented of wrong) assert.equal(await statusOf(presented), 401);
 });
 
-test('a JWT without a signature, or signed with the public key as a secret, is worth nothing', async () => {
+test('a JWT that is not signed, or with the public key as a secret, is worth nothing', async () => {
   const [, payload] = (await token()).split('.');
-  const header = (alg: string): string =>
-    Buffer.from(JSON.stringify({ alg, kid: 'one' })).toString('base64url');
   const secret = Buffer.from(JSON.stringify(keys.keys[0]));
   const forged = await new SignJWT({ scope: 'read:orders' })
     .setProtectedHeader({ alg: 'HS256', kid: 'one' })
@@ -148,7 +150,7 @@ const FAILURES: Readonly<Record<string, () => { status: number; body: string }>>
 };
 
 for (const [what, failure] of Object.entries(FAILURES))
-  test(`while an issuer ${what} its tokens are asked to wait, and are not called wrong`, async () => {
+  test(`while an issuer ${what} its tokens are told to wait`, async () => {
     const before = answer;
     answer = failure;
     const { port } = server.address() as AddressInfo;

@@ -1,0 +1,112 @@
+// The tail of a channel: what is archived next, as server-sent events, for as long as the reader
+// stays.
+
+import { finished, Readable } from 'node:stream';
+import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyReply } from 'fastify';
+import { Type } from 'typebox';
+import { findChannel, type OpenDatabase, openReading } from '#archive/mod.ts';
+import { BackcastError, SEQUENCE_MAX } from '#base/mod.ts';
+import { negotiate } from '../accept.ts';
+import type { ChannelWatch } from '../channel-watch.ts';
+import { ChannelParams } from '../contract.ts';
+import { TailQuery } from '../contract-tail.ts';
+import type { ReaderGuard } from '../reader-guard.ts';
+import { everythingAfter, tailBytes } from '../tail-stream.ts';
+import { withProblems } from './answers.ts';
+
+/** What it takes to follow a channel. */
+const READ = { scope: 'read' } as const;
+const EVENT_STREAM_TYPE = 'text/event-stream';
+
+/** What this route is made of. */
+export interface TailRouteOptions {
+  readonly opened: OpenDatabase;
+  readonly watch: ChannelWatch;
+  readonly admitReader: ReaderGuard;
+}
+
+/** The tail of a channel. */
+export const tailRoutes: FastifyPluginCallbackTypebox<TailRouteOptions> = (
+  app,
+  { opened, watch, admitReader },
+  done,
+) => {
+  app.addHook('preClose', async () => watch.close());
+  app.get('/v1/channels/:channel/tail', { schema: TAIL, config: READ }, async (request, reply) => {
+    assertAcceptable(request.headers.accept);
+    const after = lastId(request.headers['last-event-id']) ?? request.query.after;
+    admitReader(request, reply);
+    const channel = await findChannel(opened.database, request.params.channel);
+    // What is wrong with the place shows before the answer begins.
+    if (after !== undefined) await openReading(opened, channel, everythingAfter(after));
+    const held = watch.hold(channel);
+    const leaving = signalOf(reply, watch, () => held[Symbol.dispose]());
+    const signal = AbortSignal.any([leaving, request.access.signal]);
+    const note = request.access.note(channel);
+    const bytes = tailBytes({ opened, watch, feed: held.feed, after, note, signal });
+    void reply.header('x-accel-buffering', 'no').type(EVENT_STREAM_TYPE);
+    return reply.send(Readable.from(bytes, { objectMode: true, highWaterMark: 1 }));
+  });
+  done();
+};
+
+const TAIL = {
+  summary: 'Follow a channel',
+  description:
+    'Messages, losses and deletions in the order of the channel, as server-sent events, each as ' +
+    'soon as it is committed; never before. Without `after` it begins with what comes next, with ' +
+    'it behind that position, through history where there is some. The id of each message is its ' +
+    'position: a reader that connects again with `Last-Event-ID` misses nothing and gets no ' +
+    'message twice; losses and deletions at that place are told again. Every few seconds without ' +
+    'anything else comes a comment. A reader that is too slow is not waited for: it goes back to ' +
+    'history, and one that takes nothing at all for ten seconds is cut off.',
+  operationId: 'tailChannel',
+  tags: ['history'],
+  params: ChannelParams,
+  querystring: TailQuery,
+  response: withProblems(
+    {
+      200: {
+        description: 'What is archived, without an end.',
+        content: { [EVENT_STREAM_TYPE]: { schema: Type.Ref('TailFrame#') } },
+      },
+    },
+    [400, 404, 406, 410, 503],
+  ),
+} as const;
+
+function assertAcceptable(accept: string | undefined): void {
+  if (negotiate(accept, [EVENT_STREAM_TYPE]) !== undefined) return;
+  throw new BackcastError(
+    'BACKCAST_NOT_ACCEPTABLE',
+    `A tail is served as ${EVENT_STREAM_TYPE}. Name it in Accept.`,
+  );
+}
+
+function lastId(header: string | string[] | undefined): number | undefined {
+  const text = Array.isArray(header) ? header.join() : header;
+  if (text === undefined || text === '') return undefined;
+  const position = Number(text);
+  if (/^(0|[1-9][0-9]{0,15})$/.test(text) && position <= SEQUENCE_MAX) return position;
+  throw new BackcastError(
+    'BACKCAST_RANGE_INVALID',
+    'The header "Last-Event-ID" is no position: send the id of the last message, or leave it out.',
+  );
+}
+
+/** Fires when the reader is gone or the watch closes; `onGone` is called when it is gone. */
+function signalOf(reply: FastifyReply, watch: ChannelWatch, onGone: () => void): AbortSignal {
+  const leaving = new AbortController();
+  const leave = (): void => leaving.abort();
+  watch.closing.addEventListener('abort', leave);
+  if (watch.closing.aborted) leave();
+  watch.counters.readers += 1;
+  finished(reply.raw, () => {
+    watch.counters.readers -= 1;
+    watch.closing.removeEventListener('abort', leave);
+    leave();
+    onGone();
+  });
+  return leaving.signal;
+}
