@@ -24,7 +24,9 @@ export async function unaccountedSequences(
   for (const { file } of [manifest.losses, manifest.deletions]) {
     const lines = createInterface({ input: createReadStream(join(path, file)) });
     for await (const line of lines) {
-      const { session, first, last } = JSON.parse(line) as ListedMissing;
+      const missing = parseMissing(line);
+      if (missing === undefined) return [{ where: file, problem: 'a line of it cannot be read' }];
+      const { session, first, last } = missing;
       const ranges = accounted.get(session) ?? new SequenceRanges();
       accounted.set(session, ranges);
       ranges.add(first, last);
@@ -36,4 +38,16 @@ export async function unaccountedSequences(
       problem: `nothing accounts for its sequences ${ranges[index][1] + 1} to ${first - 1}`,
     })),
   );
+}
+
+function parseMissing(line: string): ListedMissing | undefined {
+  try {
+    const missing = JSON.parse(line) as Partial<ListedMissing> | null;
+    const { session, first, last } = missing ?? {};
+    if (session === undefined || !Number.isSafeInteger(first) || !Number.isSafeInteger(last))
+      return undefined;
+    return missing as ListedMissing;
+  } catch {
+    return undefined;
+  }
 }

@@ -3,7 +3,9 @@
 // export. Its text is a function of its values, so a changed byte anywhere shows.
 
 import { createHash } from 'node:crypto';
+import { Value } from 'typebox/value';
 import { assert, BackcastError, formatInstant } from '#base/mod.ts';
+import { MANIFEST_SCHEMA } from './manifest-schema.ts';
 import type { ExportProgress } from './progress-file.ts';
 import type {
   ExportedMissing,
@@ -71,16 +73,14 @@ export function boundsOf(plan: ExportPlan): ExportManifest['bounds'] {
  * was written here.
  */
 export function parseManifest(text: string): ExportManifest {
-  let manifest: ExportManifest;
+  let json: unknown;
   try {
-    manifest = JSON.parse(text) as ExportManifest;
+    json = JSON.parse(text);
   } catch (cause) {
     throw damaged('it is no JSON', cause);
   }
-  if (manifest?.kind !== 'backcast-export') throw damaged('it is no manifest of an export');
-  if (manifest.version !== 1) {
-    throw damaged(`it is of version ${String(manifest.version)}, this program reads version 1`);
-  }
+  if (!Value.Check(MANIFEST_SCHEMA, json)) throw damaged('it is no manifest of version 1');
+  const manifest = json as unknown as ExportManifest;
   if (manifest.sha256 !== digestOf(manifest)) throw damaged('its SHA-256 is not the one it names');
   if (text !== render(manifest)) throw damaged('it was written anew by something else');
   return manifest;

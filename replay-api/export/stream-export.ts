@@ -42,7 +42,7 @@ export async function streamExport(
   const first = await reading.nextPage(Number.MAX_SAFE_INTEGER);
   const { name, framing } = channel;
   const writer = openFormat(format, { channel: name, framing, keptBytesTarget: KEPT_BYTES_TARGET });
-  const subject = { opened, channel, session: range.session, sourceOf: () => undefined };
+  const subject = { opened, channel, range, sourceOf: () => undefined };
   return writeStream({ first, reading, subject, writer, note });
 }
 

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { tableFromIPC } from 'apache-arrow';
 import { readParquet } from 'parquet-wasm';
+import { randomBelow, seededRandom } from '#base/mod.ts';
 import { csvRows, messagesOf } from '#test/support/exported-folder.ts';
 import { linesOf, openTestApi, type TestApi } from '#test/support/replay-api.ts';
 import { SESSIONS, tradedChannel } from '#test/support/traded-channel.ts';
@@ -109,6 +110,40 @@ test('Parquet has microseconds, binary payloads, zstd, and says how it ended', a
   assert.equal(schema.metadata.get('backcast.status'), 'partial');
   assert.throws(() => readParquet(bytes.subarray(0, bytes.length - 10)));
 });
+
+test('an export that was cut anywhere is gone on with behind the last position', async () => {
+  const random = seededRandom(11);
+  for (const bounds of ['', '&from=2026-11-20T14:00:00Z&to=2026-11-21T20:00:00Z']) {
+    const path = `${PATH}?format=ndjson${bounds}`;
+    const whole = await bytesAt(path);
+    for (let cut = 0; cut < 25; cut += 1) {
+      const arrived = whole.subarray(0, randomBelow(random, whole.length));
+      const kept = upToLastMessage(arrived);
+      const last = linesOf(kept.toString()).at(-1)?.['position'];
+      const rest = await bytesAt(last === undefined ? path : `${path}&after=${Number(last)}`);
+      assert.deepEqual(
+        withoutEnd(Buffer.concat([kept, rest]).toString()),
+        withoutEnd(whole.toString()),
+      );
+    }
+  }
+});
+
+/** Whole lines up to the last message: what is missing behind it comes again. */
+function upToLastMessage(bytes: Buffer): Buffer {
+  const lines = bytes.toString().split('\n').slice(0, -1);
+  const count = lines.findLastIndex((line) => line.startsWith('{"kind":"message"')) + 1;
+  return Buffer.from(
+    lines
+      .slice(0, count)
+      .map((line) => `${line}\n`)
+      .join(''),
+  );
+}
+
+function withoutEnd(text: string): string[] {
+  return text.split('\n').filter((line) => !line.startsWith('{"kind":"end"'));
+}
 
 test('a channel without messages gives a file without messages, in every format', async () => {
   for (const format of ['ndjson', 'csv', 'parquet']) {

@@ -2,6 +2,7 @@
 // And what it makes of what retention deleted before or while the export ran.
 
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -115,6 +116,30 @@ test('a manifest that was made to fit is found by its hash', async () => {
   const { sha256 } = await exportAll('forged');
   assert.deepEqual(await findings('forged', sha256.toUpperCase()), []);
   assert.equal(await findings('forged', 'a'.repeat(64)), 'BACKCAST_EXPORT_DAMAGED');
+});
+
+test('a manifest of any other shape is refused, whatever hash it names', async () => {
+  await api.addChannel(tradedChannel('shaped', 1));
+  const manifest = await exportAll('shaped');
+  for (const shape of [
+    null,
+    [],
+    { ...manifest, parts: null },
+    { ...manifest, parts: [null] },
+    { ...manifest, version: 2 },
+    { ...manifest, losses: { ...manifest.losses, file: '../../secret' } },
+    { ...manifest, sessions: [{ session: 'x' }] },
+    { ...manifest, messages: { count: -1 } },
+  ]) {
+    const json = typeof shape === 'object' && shape !== null ? { ...shape, sha256: '' } : shape;
+    const sha256 = createHash('sha256')
+      .update(`${JSON.stringify(json, undefined, 2)}\n`)
+      .digest('hex');
+    const signed = json === null ? json : { ...json, sha256 };
+    const text = `${JSON.stringify(signed, undefined, 2)}\n`;
+    writeFileSync(join(pathOf('shaped'), 'manifest.json'), text);
+    assert.equal(await findings('shaped'), 'BACKCAST_EXPORT_DAMAGED', text.slice(0, 80));
+  }
 });
 
 test('a folder that is no export is told as such', async () => {

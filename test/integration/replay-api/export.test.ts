@@ -5,6 +5,7 @@ import { cpSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { SessionId } from '#base/mod.ts';
+import { zmqMessage } from '#multicast/wire/mod.ts';
 import {
   EXPORT_FORMATS,
   type ExportManifest,
@@ -140,6 +141,35 @@ describe('a folder', () => {
     assert.deepEqual(
       messagesIn(pathOf('both')),
       lines.filter((message) => message.session === session),
+    );
+  });
+
+  test('of a foreign source accounts for the numbers that name no message', async () => {
+    const session = SESSIONS[0] as SessionId;
+    const messages = [1_000, 1_002, 1_003, 1_007].map((sequence, index, all) => ({
+      session,
+      sequence,
+      throughSequence: (all[index + 1] ?? 1_009) - 1,
+      publishedAtUs: instantAt(index),
+      payload: Buffer.from(zmqMessage([Buffer.from('topic'), Buffer.from([index])])),
+    }));
+    await api.addChannel({
+      name: 'foreign',
+      framing: 'zmq',
+      deliveries: [{ kind: 'segment', archivedAtUs: instantAt(9), messages }],
+      sessions: new Map([[session, { isForeign: true }]]),
+    });
+    const plan = planOf({ ...toExportRange('foreign', {}), format: 'parquet', partMessages: 1 });
+    const manifest = await exportTo('foreign', plan);
+    assert.deepEqual(manifest.sessions[0].sequences, [[1_000, 1_008]]);
+    const { problems } = await verifyExport(pathOf('foreign'), {
+      sha256: undefined,
+      signal: NEVER,
+    });
+    assert.deepEqual(problems, []);
+    assert.deepEqual(
+      messagesIn(pathOf('foreign')).map(({ payload }) => payload),
+      messages.map(({ payload }) => payload),
     );
   });
 
