@@ -121,26 +121,26 @@ test('a manifest that was made to fit is found by its hash', async () => {
 test('a manifest of any other shape is refused, whatever hash it names', async () => {
   await api.addChannel(tradedChannel('shaped', 1));
   const manifest = await exportAll('shaped');
-  for (const shape of [
-    null,
-    [],
+  const shapes: readonly object[] = [
     { ...manifest, parts: null },
     { ...manifest, parts: [null] },
     { ...manifest, version: 2 },
     { ...manifest, losses: { ...manifest.losses, file: '../../secret' } },
     { ...manifest, sessions: [{ session: 'x' }] },
     { ...manifest, messages: { count: -1 } },
-  ]) {
-    const json = typeof shape === 'object' && shape !== null ? { ...shape, sha256: '' } : shape;
-    const sha256 = createHash('sha256')
-      .update(`${JSON.stringify(json, undefined, 2)}\n`)
-      .digest('hex');
-    const signed = json === null ? json : { ...json, sha256 };
-    const text = `${JSON.stringify(signed, undefined, 2)}\n`;
+  ];
+  for (const text of ['null\n', '[]\n', '1\n', ...shapes.map(withHash)]) {
     writeFileSync(join(pathOf('shaped'), 'manifest.json'), text);
     assert.equal(await findings('shaped'), 'BACKCAST_EXPORT_DAMAGED', text.slice(0, 80));
   }
 });
+
+/** The text of a manifest with the hash that fits. */
+function withHash(manifest: object): string {
+  const render = (sha256: string): string =>
+    `${JSON.stringify({ ...manifest, sha256 }, undefined, 2)}\n`;
+  return render(createHash('sha256').update(render('')).digest('hex'));
+}
 
 test('a folder that is no export is told as such', async () => {
   assert.equal(await findings('.'), 'BACKCAST_EXPORT_DAMAGED');
