@@ -29,19 +29,21 @@ export class DurableFolder {
     this.#path = path;
   }
 
-  /** Makes the folder if need be and removes what was not finished; gives the names in it. */
-  async prepare(): Promise<readonly string[]> {
-    return await this.#explained(async () => {
-      await mkdir(this.#path, { recursive: true });
-      const names = await readdir(this.#path);
-      for (const name of names.filter(isPartial)) await rm(join(this.#path, name));
-      return names.filter((name) => !isPartial(name)).toSorted();
-    });
+  /** Makes the folder if need be. */
+  async prepare(): Promise<void> {
+    await this.#explained(() => mkdir(this.#path, { recursive: true }));
   }
 
   /** The names in the folder. */
   async names(): Promise<readonly string[]> {
     return await this.#explained(async () => (await readdir(this.#path)).toSorted());
+  }
+
+  /** Removes what was begun and not finished, of the files that `isOwn` says are of the export. */
+  async removePartial(isOwn: (name: string) => boolean): Promise<void> {
+    for (const name of await this.names()) {
+      if (isPartialOf(name, isOwn)) await this.remove(name);
+    }
   }
 
   /** The text of a file; undefined if there is none of this name. */
@@ -131,8 +133,9 @@ export class DurableFolder {
   }
 }
 
-function isPartial(name: string): boolean {
-  return name.endsWith(PARTIAL_SUFFIX);
+/** Whether `name` is that of an unfinished file which `isOwn` knows by its name when finished. */
+export function isPartialOf(name: string, isOwn: (name: string) => boolean): boolean {
+  return name.endsWith(PARTIAL_SUFFIX) && isOwn(name.slice(0, -PARTIAL_SUFFIX.length));
 }
 
 async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {

@@ -14,7 +14,7 @@ import {
 } from '#archive/mod.ts';
 import { assert, BackcastError } from '#base/mod.ts';
 import type { Served } from '../access/access-log.ts';
-import { DurableFolder } from './durable-folder.ts';
+import { DurableFolder, isPartialOf } from './durable-folder.ts';
 import { FORMAT_NAMES, openFormat } from './format-writer.ts';
 import { LISTED_MAX, MANIFEST_FILE, boundsOf, manifestText, parseManifest } from './manifest.ts';
 import { missingText } from './ndjson-writer.ts';
@@ -27,7 +27,7 @@ import {
   type SettledExport,
 } from './progress-file.ts';
 import { readRange, type SourcedEntry, toPositionRequest } from './range-reading.ts';
-import { settleExport } from './settle-export.ts';
+import { LOSSES_FILE, settleExport } from './settle-export.ts';
 import { NO_MESSAGES, Tally } from './tally.ts';
 import type { ExportManifest, ExportPlan, ListedMissing } from './types.ts';
 
@@ -101,7 +101,7 @@ async function findBegun(
   | { readonly kind: 'finished'; readonly manifest: ExportManifest }
   | { readonly kind: 'unfinished'; readonly progress: ExportProgress }
 > {
-  const names = await folder.prepare();
+  await folder.prepare();
   const finished = await folder.readText(MANIFEST_FILE);
   if (finished !== undefined) {
     const manifest = parseManifest(finished);
@@ -111,12 +111,20 @@ async function findBegun(
   const progress = await loadProgress(folder);
   if (progress !== undefined) {
     if (identityOf(fromPlan(progress.plan)) === identityOf(fromPlan(plan))) {
+      await folder.removePartial(isExported);
       return { kind: 'unfinished', progress };
     }
     throw other(path, 'another export, which is not finished');
   }
-  if (names.length > 0) throw other(path, `files that are of no export, such as ${names[0]}`);
+  const stranger = (await folder.names()).find((name) => !isPartialOf(name, isExported));
+  if (stranger !== undefined) throw other(path, `files that are of no export, such as ${stranger}`);
   return { kind: 'unfinished', progress: notBegun(plan) };
+}
+
+/** Whether a file of an export is called so. */
+function isExported(name: string): boolean {
+  const fixed = [LOSSES_FILE, DELETIONS_FILE, MANIFEST_FILE, PROGRESS_FILE];
+  return fixed.includes(name) || /^messages-\d{6,}\.[a-z]+$/.test(name);
 }
 
 type Identity = Pick<ExportManifest, 'channel' | 'bounds' | 'format' | 'partMessages'>;

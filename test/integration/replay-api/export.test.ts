@@ -1,7 +1,7 @@
 // Exported folders hold exactly what the API answers, in every format, whole or interrupted.
 
 import assert from 'node:assert/strict';
-import { cpSync, readdirSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { SessionId } from '#base/mod.ts';
@@ -195,6 +195,13 @@ describe('a folder that is there already', () => {
     });
     await assert.rejects(exportTo('.', planOf()), { code: 'BACKCAST_EXPORT_OTHER' });
     assert.deepEqual(filesOf(pathOf('other')), files);
+  });
+
+  test('keeps what is of no export, whatever it is called', async () => {
+    mkdirSync(pathOf('home'));
+    writeFileSync(join(pathOf('home'), 'thesis.partial'), 'months');
+    await assert.rejects(exportTo('home', planOf()), { code: 'BACKCAST_EXPORT_OTHER' });
+    assert.deepEqual(readdirSync(pathOf('home')), ['thesis.partial']);
   });
 
   test('but is a file is refused', async () => {
