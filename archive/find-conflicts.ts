@@ -7,7 +7,8 @@ import { createHash } from 'node:crypto';
 import { BackcastError, type SessionId } from '#base/mod.ts';
 import { findChannel } from './read.ts';
 import type { MessageRun } from './read-entries.ts';
-import { openReading, type ReadDatabase } from './read-messages.ts';
+import { openReading } from './read-messages.ts';
+import type { ReadDatabase } from './shared-reads.ts';
 import type { Conflict } from './types.ts';
 
 /** A message as it was told again. */

@@ -53,11 +53,14 @@ export type {
   Unsettled,
 } from './read-page.ts';
 export * from './read-settled.ts';
+export * from './replica.ts';
 export * from './rewrite-partition.ts';
 export * from './retention.ts';
 export * from './retention-plan.ts';
 export { deletePart } from './retention-steps.ts';
 export * from './session-tail.ts';
+export { shareReads } from './shared-reads.ts';
+export type { ReadDatabase, SharedReads } from './shared-reads.ts';
 export * from './sqlstate.ts';
 export * from './tokens.ts';
 export * from './types.ts';

@@ -3,7 +3,6 @@
 // position is never skipped: positions are dense, so a hole in what comes back has been deleted by
 // a policy, which is told, or was dropped by hand, which is an error.
 
-import type { Pool } from 'pg';
 import type { SequenceRange } from '#base/mod.ts';
 import type { ArchiveDatabase } from './connect.ts';
 import { deletedStretch, deletionsByTime } from './read-deletions.ts';
@@ -34,15 +33,18 @@ import {
   type PartitionBounds,
   partitionWindow,
 } from './read-partitions.ts';
-import { fetchSegments, type SegmentQuery } from './read-segments.ts';
+import type { SegmentQuery } from './read-segments.ts';
+import type { SegmentSource } from './segment-source.ts';
 
 /** After so many deletions a page ends, also without a message. */
 const PAGE_DELETIONS_TARGET = 1_000;
+/** Losses are shared by so many positions: some pages, and few losses even where many are lost. */
+const STRIDE_POSITIONS = 16_384;
 
 /** What a reading by position has settled before its first page. */
 export interface PositionPlan {
   readonly db: ArchiveDatabase;
-  readonly pool: Pool;
+  readonly source: SegmentSource;
   readonly channelId: number;
   readonly request: PositionRequest;
   readonly archivedThrough: number;
@@ -52,6 +54,11 @@ export interface PositionPlan {
   readonly published: SegmentQuery['published'];
   /** The losses of an interval of publish times; undefined where they are read page by page. */
   readonly losses: readonly Loss[] | undefined;
+  /**
+   * Where losses are read page by page and others read them too: answers to who began after the
+   * head was read.
+   */
+  readonly settled: ArchiveDatabase | undefined;
   readonly unsettled: Unsettled | undefined;
 }
 
@@ -98,7 +105,7 @@ export class PositionReading implements MessageReading {
       deletions.push(...this.#untold(fetched.deletions ?? (await this.#deletionsSince(rest))));
     }
     const isLast = this.#rest.first > this.#rest.last;
-    const losses = await this.#lossesOf(before, isLast);
+    const losses = await this.#lossesOf(before, isLast, messagesMax);
     return makePage(this.#interleave(runs, [...losses, ...deletions]), this.order, isLast);
   }
 
@@ -107,7 +114,7 @@ export class PositionReading implements MessageReading {
    * the rest.
    */
   async #fetchRuns(messagesMax: number): Promise<Fetched> {
-    const { pool, channelId, published, request } = this.#plan;
+    const { source, channelId, published, request } = this.#plan;
     const { order } = request;
     const window = partitionWindow(this.#partitions, this.#rest, order);
     if (window === undefined) {
@@ -117,7 +124,7 @@ export class PositionReading implements MessageReading {
     }
     const { archived, positions } = window;
     const query = { channelId, archived, positions, published, messagesMax, order };
-    const segments = await fetchSegments(pool, query);
+    const segments = await source.fetch(query);
     const fetched = segments.flatMap((segment) => {
       const runs = selectRuns(segment, { positions, published, sequences: undefined });
       return order === 'asc' ? runs : runs.toReversed();
@@ -196,18 +203,34 @@ export class PositionReading implements MessageReading {
   }
 
   /** The edge before the first position belongs to the question, also when it holds no position. */
-  async #lossesOf(before: SequenceRange, isLast: boolean): Promise<readonly Loss[]> {
+  async #lossesOf(
+    before: SequenceRange,
+    isLast: boolean,
+    messagesMax: number,
+  ): Promise<readonly Loss[]> {
     const all = placesBetween(before, this.#rest, this.order, isLast);
     const edge = this.#plan.positions.first - 1;
     const last = this.order === 'asc' ? all.last : Math.max(all.last, edge);
     const places = { first: Math.max(all.first, edge), last };
     if (places.first > places.last) return [];
-    const { db, channelId, losses } = this.#plan;
-    if (losses === undefined) return lossesByPlace(db, channelId, places);
+    const { losses } = this.#plan;
+    if (losses === undefined) return this.#declaredWithin(places, messagesMax);
     return losses.filter((loss) => {
       const place = this.#placeOf(loss);
       return place >= places.first && place <= places.last;
     });
+  }
+
+  /** The losses at `places`; who reads on gets them from what he shares with others. */
+  async #declaredWithin(places: SequenceRange, messagesMax: number): Promise<readonly Loss[]> {
+    const { db, channelId, settled } = this.#plan;
+    if (settled === undefined || messagesMax < STRIDE_POSITIONS) {
+      return lossesByPlace(db, channelId, places);
+    }
+    const losses = await lossesByPlace(settled, channelId, stridesOf(places));
+    return losses.filter(
+      ({ afterPosition }) => afterPosition >= places.first && afterPosition <= places.last,
+    );
   }
 
   #interleave(runs: readonly MessageRun[], missing: readonly (Loss | Deletion)[]): PageEntry[] {
@@ -226,6 +249,14 @@ export class PositionReading implements MessageReading {
     const place = one.kind === 'loss' ? one.afterPosition : one.firstPosition - 1;
     return Math.max(first - 1, Math.min(place, Math.max(first - 1, last)));
   }
+}
+
+/** `places`, made wider to whole strides, so that readers whose pages differ ask the same. */
+function stridesOf({ first, last }: SequenceRange): SequenceRange {
+  return {
+    first: Math.floor(first / STRIDE_POSITIONS) * STRIDE_POSITIONS,
+    last: (Math.floor(last / STRIDE_POSITIONS) + 1) * STRIDE_POSITIONS - 1,
+  };
 }
 
 /** What one step of reading found; `deletions` is undefined where they are to be looked up. */

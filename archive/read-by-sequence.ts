@@ -3,7 +3,6 @@
 // one as a number that names none itself, or lies inside a loss or a deletion; one that is none of
 // these means that history was dropped by hand.
 
-import type { Pool } from 'pg';
 import { type Framing, SEQUENCE_MAX, type SequenceRange, type SessionId } from '#base/mod.ts';
 import type { ArchiveDatabase } from './connect.ts';
 import type { ArchivedSession } from './read.ts';
@@ -29,13 +28,13 @@ import {
   type Unsettled,
 } from './read-page.ts';
 import { loadPartitionBounds, type PartitionBounds } from './read-partitions.ts';
-import { fetchSegmentsAt } from './read-segments.ts';
 import { type IndexEntry, SessionIndex } from './read-session-index.ts';
+import type { SegmentSource } from './segment-source.ts';
 
 /** What a reading by sequence has settled before its first page. */
 export interface SequencePlan {
   readonly db: ArchiveDatabase;
-  readonly pool: Pool;
+  readonly source: SegmentSource;
   readonly channelId: number;
   readonly framing: Framing;
   readonly request: SequenceRequest;
@@ -128,8 +127,8 @@ export class SequenceReading implements MessageReading {
     messagesMax: number,
   ): Promise<{ readonly runs: MessageRun[]; readonly covered: SequenceRange[] } | undefined> {
     if (entries.length === 0) return { runs: [], covered: [] };
-    const { pool, channelId } = this.#plan;
-    const segments = await fetchSegmentsAt(pool, {
+    const { source, channelId } = this.#plan;
+    const segments = await source.fetchAt({
       channelId,
       archived: this.#index.daysOf(entries),
       firstPositions: entries.map((entry) => entry.firstPosition),

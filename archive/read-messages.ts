@@ -3,7 +3,7 @@
 // the losses and watermarks that belong to it.
 
 import type { SequenceRange } from '#base/mod.ts';
-import type { ArchiveDatabase, OpenDatabase } from './connect.ts';
+import type { ArchiveDatabase } from './connect.ts';
 import type { ArchivedSession, Channel } from './read.ts';
 import { findSession } from './read.ts';
 import { type PositionPlan, PositionReading } from './read-by-position.ts';
@@ -27,10 +27,9 @@ import {
   positionsOfInterval,
   type PublishedInterval,
 } from './read-time.ts';
+import { directSegments, type SegmentSource } from './segment-source.ts';
 import { beyondWatermark } from './session-tail.ts';
-
-/** What reading messages needs of an open database. */
-export type ReadDatabase = Pick<OpenDatabase, 'database' | 'pool'>;
+import type { ReadDatabase } from './shared-reads.ts';
 
 /**
  * Begins to read what `request` asks for from `channel`, as findChannel has just returned it.
@@ -64,14 +63,14 @@ async function openSequences(
   channel: Channel,
   request: SequenceRequest,
 ): Promise<MessageReading> {
-  const { database: db, pool } = opened;
+  const { database: db } = opened;
   const session = await findSession(db, channel, request.session);
   const { watermark } = session;
   const last = request.last ?? watermark;
   const earliest = session.isForeign ? session.firstArchived : 1;
   return new SequenceReading({
     db,
-    pool,
+    source: sourceOf(opened),
     channelId: channel.channelId,
     framing: channel.framing,
     request,
@@ -81,6 +80,10 @@ async function openSequences(
     partitions: await loadPartitionBounds(db, channel.channelId),
     unsettled: last > watermark ? unsettledBehind(session) : undefined,
   });
+}
+
+function sourceOf({ pool, shared }: ReadDatabase): SegmentSource {
+  return shared?.segments ?? directSegments(pool);
 }
 
 function unsettledBehind(session: ArchivedSession): Unsettled | undefined {
@@ -94,7 +97,7 @@ async function planAll(
   channel: Channel,
   request: PositionRequest,
 ): Promise<PositionPlan> {
-  const { database: db, pool } = opened;
+  const { database: db } = opened;
   const { channelId, archivedThrough } = channel;
   const partitions = await loadPartitionBounds(db, channelId);
   const kept = await firstAccounted(db, channelId, partitions, archivedThrough);
@@ -105,7 +108,7 @@ async function planAll(
   const isBeyond = (after ?? 0) > archivedThrough || (before ?? 0) > archivedThrough + 1;
   return {
     db,
-    pool,
+    source: sourceOf(opened),
     channelId,
     request,
     archivedThrough,
@@ -113,6 +116,7 @@ async function planAll(
     partitions,
     published: undefined,
     losses: undefined,
+    settled: opened.shared?.settled(),
     unsettled: isBeyond ? { fromSequence: undefined } : undefined,
   };
 }
@@ -122,7 +126,7 @@ async function planInterval(
   channel: Channel,
   request: PositionRequest,
 ): Promise<PositionPlan> {
-  const { database: db, pool } = opened;
+  const { database: db } = opened;
   const { channelId, archivedThrough } = channel;
   const published = intervalOf(request);
   const partitions = await loadPartitionBounds(db, channelId);
@@ -138,13 +142,14 @@ async function planInterval(
     (await mayStillReceive(db, channel, partitions, published.endUs));
   return {
     db,
-    pool,
+    source: sourceOf(opened),
     channelId,
     request,
     archivedThrough,
     positions,
     partitions: partitions.filter((partition) => touches(partition, published)),
     published,
+    settled: undefined,
     losses: await lossesByTime(db, channel, partitions, {
       startUs: published.startUs,
       ...hull,

@@ -18,7 +18,7 @@ import { explained } from './read-sql.ts';
 /**
  * Payload bytes after which a fetch takes no further segment: about one segment of the target size.
  */
-const FETCH_BYTES_TARGET = 262_144;
+export const FETCH_BYTES_TARGET = 262_144;
 /** Segments in one fetch: enough for a page of small ones, from a channel with little traffic. */
 const FETCH_SEGMENTS_MAX = 256;
 /**

@@ -10,9 +10,10 @@ import { type Channel, findChannel, findSession } from './read.ts';
 import type { PositionPlan } from './read-by-position.ts';
 import type { Loss } from './read-entries.ts';
 import { selectLosses } from './read-losses.ts';
-import { planPositions, type ReadDatabase } from './read-messages.ts';
+import { planPositions } from './read-messages.ts';
 import type { PositionRequest, Unsettled } from './read-page.ts';
 import { rowsOf, sessionKey } from './read-sql.ts';
+import type { ReadDatabase } from './shared-reads.ts';
 
 /** What to settle. */
 export interface RangeRequest {
@@ -56,7 +57,7 @@ export function settleRange(
     .setAccessMode('read only')
     .execute(async (db) => {
       const channel = await findChannel(db, range.channel);
-      const plan = await planPositions({ ...opened, database: db }, channel, range.request);
+      const plan = await planPositions({ pool: opened.pool, database: db }, channel, range.request);
       const positions =
         range.session === undefined
           ? plan.positions

@@ -6,7 +6,14 @@ import { availableParallelism, hostname } from 'node:os';
 import { resolve } from 'node:path';
 import pino, { type DestinationStream, type Logger } from 'pino';
 import pretty from 'pino-pretty';
-import { ensureSchema, openDatabase } from '#archive/mod.ts';
+import {
+  type DatabaseOptions,
+  ensureSchema,
+  openDatabase,
+  type OpenDatabase,
+  type Replica,
+  watchReplica,
+} from '#archive/mod.ts';
 import { BATCH_BYTES_MAX, type ChannelAddress } from '#base/mod.ts';
 import { ChannelPublisher, ChannelSubscriber } from '#client/mod.ts';
 import { accessKeptMs, hasRetention, redact, retentionOf, type Config } from '#config/mod.ts';
@@ -135,44 +142,50 @@ export async function startApi(
   log: Logger,
   collectMetrics: () => readonly MetricFamily[] = () => [],
 ): Promise<ReplayServer> {
-  const database = openDatabase({
-    url: databaseUrl,
+  await using opened = new AsyncDisposableStack();
+  const database = opened.use(openDatabase(apiDatabase(databaseUrl)));
+  await ensureSchema(database.database);
+  const logger = log.child({ part: 'api' });
+  const replica = opened.use(replicaOf(config, database, logger));
+  const { host, port, tls, jwt, limits } = config.api;
+  const keptMs = accessKeptMs(config.api);
+  const access = opened.use(
+    await AccessControl.open({ database, logger, jwt: allOf(jwt), keptMs }),
+  );
+  const server = await startReplayServer({
+    database,
+    replica,
+    access,
+    limits,
+    host,
+    port,
+    tls: allOf(tls),
+    logger,
+    collectMetrics,
+  });
+  opened.use(server);
+  const owned = opened.move();
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => (closing ??= owned.disposeAsync());
+  return { url: server.url, close, [Symbol.asyncDispose]: close };
+}
+
+/** The limits of statements that a request makes: none is worth more than its reader's patience. */
+function apiDatabase(url: string): DatabaseOptions {
+  return {
+    url,
     applicationName: 'backcast replay API',
     statementTimeoutMs: API_STATEMENT_MS_MAX,
     silenceMsMax: API_SILENCE_MS_MAX,
     poolConnectionsMax: API_CONNECTIONS_MAX,
-  });
-  const resources = new AsyncDisposableStack();
-  try {
-    resources.use(database);
-    await ensureSchema(database.database);
-    const { host, port, tls, jwt } = config.api;
-    const logger = log.child({ part: 'api' });
-    const access = resources.use(
-      await AccessControl.open({
-        database,
-        logger,
-        jwt: allOf(jwt),
-        keptMs: accessKeptMs(config.api),
-      }),
-    );
-    const server = await startReplayServer({
-      database,
-      access,
-      host,
-      port,
-      tls: allOf(tls),
-      logger,
-      collectMetrics,
-    });
-    resources.use(server);
-    let closing: Promise<void> | undefined;
-    const close = (): Promise<void> => (closing ??= resources.disposeAsync());
-    return { url: server.url, close, [Symbol.asyncDispose]: close };
-  } catch (error) {
-    await resources.disposeAsync();
-    throw error;
-  }
+  };
+}
+
+function replicaOf(config: Config, primary: OpenDatabase, log: Logger): Replica | undefined {
+  const url = config.databaseReplicaUrl;
+  if (url === undefined) return undefined;
+  const replica = openDatabase(apiDatabase(url));
+  return watchReplica({ primary, replica, behindMsMax: config.api.replicaBehindMsMax, log });
 }
 
 /** A section whose settings are given together; undefined if they are not. */

@@ -2,25 +2,11 @@
 // and `lost` where something will not come any more. Starts with the next message; history is the
 // replay API's.
 
-import { endpointText, type LossCause, type SessionId } from '#base/mod.ts';
-import {
-  type LatencySnapshot,
-  Receiver,
-  type ReceiverCounters,
-  type ReceiverOptions,
-} from '#multicast/core/mod.ts';
-import {
-  authenticatorOf,
-  Driver,
-  GatedSocket,
-  newTransportCounters,
-  openReceiverTransport,
-  processRandom,
-  wallClockUs,
-  type TransportCounters,
-  type TransportOptions,
-} from '#multicast/udp/mod.ts';
+import { assert, type LossCause, type SessionId } from '#base/mod.ts';
+import type { LatencySnapshot, ReceiverCounters, ReceiverEvent } from '#multicast/core/mod.ts';
+import { type TransportCounters, wallClockUs } from '#multicast/udp/mod.ts';
 import { type BlockReader, newBlockReader, NO_PUBLISH_TIME } from '#multicast/wire/mod.ts';
+import { LiveFeed, type OpenSubscriberOptions } from './live-feed.ts';
 
 /** A message as it came. */
 export interface LiveMessage {
@@ -53,13 +39,6 @@ export interface LiveSession {
 /** What a live subscriber tells. */
 export type LiveItem = LiveMessage | LiveLoss | LiveSession;
 
-/** What a subscriber is opened with. */
-export interface OpenSubscriberOptions
-  extends Pick<ReceiverOptions, 'messageBytesMax' | 'repairTimeoutMs' | 'sourceExpiryMs'>,
-    TransportOptions {
-  readonly receiveBufferBytes: number;
-}
-
 /** What may wait for a slow reader before datagrams are dropped. */
 const PENDING_BYTES_MAX = 64 * 1_048_576;
 /** What a waiting message takes beside its payload: without it, empty ones would cost nothing. */
@@ -71,25 +50,16 @@ const MESSAGE_OVERHEAD_BYTES = 256;
  * again once there is room; what the publisher no longer holds by then is told as lost.
  */
 export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveItem> {
-  readonly #receiver: Receiver;
-  readonly #resources = new AsyncDisposableStack();
   readonly #sources = new Map<SessionId, string>();
   readonly #reader: BlockReader;
   #pending: LiveItem[] = [];
   #pendingBytes = 0;
   #arrived = Promise.withResolvers<void>();
-  #gate: GatedSocket | undefined;
-  #countTransport: () => TransportCounters = newTransportCounters;
+  #feed: LiveFeed | undefined;
   #isClosed = false;
 
   private constructor(options: OpenSubscriberOptions) {
     this.#reader = newBlockReader(options.address.framing);
-    this.#receiver = new Receiver({
-      ...options,
-      join: 'live',
-      random: processRandom(),
-      authenticator: authenticatorOf(options.address, options.keys),
-    });
   }
 
   /**
@@ -98,51 +68,38 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
    */
   static async open(options: OpenSubscriberOptions): Promise<ChannelSubscriber> {
     const subscriber = new ChannelSubscriber(options);
-    const resources = subscriber.#resources;
-    try {
-      const { group, send, count } = await openReceiverTransport(resources, options);
-      subscriber.#countTransport = count;
-      const hasRoom = (): boolean => subscriber.#pendingBytes < PENDING_BYTES_MAX;
-      subscriber.#gate = new GatedSocket(group, hasRoom);
-      const driver = new Driver({
-        machine: subscriber.#receiver,
-        receiveFrom: [subscriber.#gate, send],
-        sendThrough: send,
-        onEvents: () => subscriber.#takeEvents(),
-      });
-      resources.use(driver);
-      return subscriber;
-    } catch (error) {
-      await resources.disposeAsync();
-      throw error;
-    }
+    subscriber.#feed = await LiveFeed.open({
+      ...options,
+      hasRoom: () => subscriber.#pendingBytes < PENDING_BYTES_MAX,
+      onEvent: (event) => subscriber.#takeEvent(event),
+      onTurn: () => undefined,
+    });
+    return subscriber;
   }
 
   /** Numbers since the subscriber opened. */
   get counters(): Readonly<ReceiverCounters> {
-    return this.#receiver.counters;
+    return this.#opened.counters;
   }
 
   /** How long repairs took, over all sessions. */
   get repairLatency(): LatencySnapshot {
-    return this.#receiver.repairLatency.snapshot();
+    return this.#opened.repairLatency;
   }
 
   /** What sockets, injected faults and capture have counted. */
   get transportCounters(): TransportCounters {
-    return this.#countTransport();
+    return this.#opened.transportCounters;
   }
 
   /** Datagrams dropped because the reader was behind. */
   get overrunDatagrams(): number {
-    return this.#gate?.overrunDatagrams ?? 0;
+    return this.#opened.overrunDatagrams;
   }
 
   /** Address and port on which the channel is heard: its group, or a place of this receiver. */
   get listensAt(): string {
-    return this.#gate === undefined
-      ? ''
-      : endpointText(this.#gate.localAddress, this.#gate.localPort);
+    return this.#opened.listensAt;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<LiveItem, void, void> {
@@ -164,41 +121,43 @@ export class ChannelSubscriber implements AsyncDisposable, AsyncIterable<LiveIte
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
     this.#arrived.resolve();
-    await this.#resources.disposeAsync();
+    await this.#opened[Symbol.asyncDispose]();
   }
 
-  #takeEvents(): void {
-    for (let event = this.#receiver.pollEvent(); event !== undefined; ) {
-      switch (event.kind) {
-        case 'source':
-          this.#sources.set(event.session, event.source);
-          break;
-        case 'opened':
-          this.#push({ kind: 'session', session: event.session, state: 'open' });
-          break;
-        case 'closed':
-          this.#sources.delete(event.session);
-          this.#push({
-            kind: 'session',
-            session: event.session,
-            state: event.cause === 'fin' ? 'closed' : 'expired',
-          });
-          break;
-        case 'lost': {
-          const { session, firstSequence, lastSequence, cause } = event;
-          this.#push({ kind: 'lost', session, firstSequence, lastSequence, cause });
-          break;
-        }
-        case 'messages':
-          this.#unpack(event);
-          break;
-        case 'lead':
-        case 'conflict':
-          break;
-        default:
-          event satisfies never;
+  get #opened(): LiveFeed {
+    assert(this.#feed !== undefined, 'nobody sees a subscriber before its feed is open');
+    return this.#feed;
+  }
+
+  #takeEvent(event: ReceiverEvent): void {
+    switch (event.kind) {
+      case 'source':
+        this.#sources.set(event.session, event.source);
+        break;
+      case 'opened':
+        this.#push({ kind: 'session', session: event.session, state: 'open' });
+        break;
+      case 'closed':
+        this.#sources.delete(event.session);
+        this.#push({
+          kind: 'session',
+          session: event.session,
+          state: event.cause === 'fin' ? 'closed' : 'expired',
+        });
+        break;
+      case 'lost': {
+        const { session, firstSequence, lastSequence, cause } = event;
+        this.#push({ kind: 'lost', session, firstSequence, lastSequence, cause });
+        break;
       }
-      event = this.#receiver.pollEvent();
+      case 'messages':
+        this.#unpack(event);
+        break;
+      case 'lead':
+      case 'conflict':
+        break;
+      default:
+        event satisfies never;
     }
   }
 

@@ -14,6 +14,7 @@ import {
   TRANSMIT_WINDOW_BYTES_DEFAULT,
   TRANSMIT_WINDOW_PACKETS_DEFAULT,
 } from '#base/mod.ts';
+import { API_LIMITS } from './limits-schema.ts';
 import { AUTHENTICATION, REGISTRY, UNICAST } from './network-schema.ts';
 import { API_ACCESS_KEPT, API_JWT, API_TLS, API_TOKEN } from './access-schema.ts';
 import { RETENTION } from './retention.ts';
@@ -252,6 +253,12 @@ const API = Type.Object({
       env: 'BACKCAST_API',
     }),
   ),
+  replicaBehindMsMax: integer({
+    description: 'How far the replica may be behind the primary and still be read from.',
+    range: [100, DAY_MS],
+    default: 5_000,
+  }),
+  limits: API_LIMITS,
   token: API_TOKEN,
   accessAge: API_ACCESS_KEPT,
   tls: API_TLS,
@@ -297,6 +304,16 @@ export const CONFIG_SCHEMA = Type.Object({
       pattern: '^postgres(ql)?://',
       description: 'PostgreSQL; the embedded server if not given.',
       env: 'DATABASE_URL',
+      secret: true,
+    }),
+  ),
+  databaseReplicaUrl: Type.Optional(
+    Type.String({
+      pattern: '^postgres(ql)?://',
+      description:
+        'A server that follows the one of `databaseUrl`, from which the replay API reads history ' +
+        'while it is not too far behind.',
+      env: 'DATABASE_REPLICA_URL',
       secret: true,
     }),
   ),

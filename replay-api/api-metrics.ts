@@ -1,7 +1,8 @@
 // Counts the requests of the API, and how long they took, by operation and class of status: both
-// are small closed sets, whatever callers ask for.
+// are small closed sets, whatever callers ask for. Beside that, what readers cost.
 
 import type { FastifyInstance } from 'fastify';
+import type { SharedReads } from '#archive/mod.ts';
 import type { MetricDescription, MetricFamily } from '#multicast/metrics/mod.ts';
 
 const LABELS = ['operation', 'status'];
@@ -19,6 +20,35 @@ const DURATION_SECONDS: MetricDescription = {
   unit: 'seconds',
   labels: LABELS,
   sentence: 'Time from the arrival of a request to the last byte of its answer.',
+};
+
+const READERS: MetricDescription = {
+  name: 'backcast_api_readers',
+  type: 'gauge',
+  unit: 'readers',
+  labels: [],
+  sentence: 'Answers with messages that are under way.',
+};
+const QUESTIONS: MetricDescription = {
+  name: 'backcast_api_asked_reads_total',
+  type: 'counter',
+  unit: 'reads',
+  labels: [],
+  sentence: 'Reads of the database that readers of history needed, beyond what was kept.',
+};
+const STATEMENTS: MetricDescription = {
+  name: 'backcast_api_sent_reads_total',
+  type: 'counter',
+  unit: 'reads',
+  labels: [],
+  sentence: 'Reads of these that were sent to the database; the others were shared.',
+};
+const SHARED_BYTES: MetricDescription = {
+  name: 'backcast_api_shared_bytes',
+  type: 'gauge',
+  unit: 'bytes',
+  labels: [],
+  sentence: 'Memory held for segments that several readers may want.',
 };
 
 /** From a health check to the export of a long history. */
@@ -56,6 +86,23 @@ export function countRequests(app: FastifyInstance): () => MetricFamily[] {
       },
     ];
   };
+}
+
+/** How much the readers of history ask of the process, and of its databases. */
+export function loadFamilies(
+  { readers }: { readonly readers: number },
+  { asked, started, segmentBytes }: SharedReads['counts'],
+): MetricFamily[] {
+  return [
+    one(READERS, readers),
+    one(QUESTIONS, asked),
+    one(STATEMENTS, started),
+    one(SHARED_BYTES, segmentBytes),
+  ];
+}
+
+function one(metric: MetricDescription, value: number): MetricFamily {
+  return { metric, samples: [{ labels: {}, value }] };
 }
 
 function newTally(operation: string, status: string): Tally {

@@ -5,19 +5,22 @@ import { randomUUID } from 'node:crypto';
 import type { ServerOptions } from 'node:http';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { fastify, type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
-import type { OpenDatabase } from '#archive/mod.ts';
+import type { OpenDatabase, Replica } from '#archive/mod.ts';
 import { BackcastError } from '#base/mod.ts';
 import type { MetricFamily } from '#multicast/metrics/mod.ts';
 import type { AccessControl } from './access/access-control.ts';
 import { accessFamilies, newAccessCounters } from './access/access-metrics.ts';
 import { installAccess } from './access/request-access.ts';
 import { ChannelWatch, TAIL_BOUNDS, type TailBounds } from './channel-watch.ts';
-import { countRequests } from './api-metrics.ts';
+import { countRequests, loadFamilies } from './api-metrics.ts';
 import { type CertificateText, TLS_VERSION_MIN } from './certificate.ts';
 import { SHARED_SCHEMAS } from './contract.ts';
+import { API_LIMITS_DEFAULT, type ApiLimits } from './limits.ts';
 import { installOpenApi, serveOpenApi } from './plugins/openapi.ts';
 import { installProblems, sendProblem } from './plugins/problems.ts';
-import { createReaderGuard, type ReaderBounds, READERS_MAX, STALL_MS_MAX } from './reader-guard.ts';
+import { installRateLimit } from './plugins/rate-limit.ts';
+import { readDatabases } from './read-databases.ts';
+import { createReaderGuard } from './reader-guard.ts';
 import { accessRoutes } from './routes/access.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
 import { conflictRoutes } from './routes/conflicts.ts';
@@ -32,6 +35,10 @@ import { tailFamilies } from './tail-metrics.ts';
 export interface ReplayApiOptions {
   readonly database: OpenDatabase;
   readonly logger: FastifyBaseLogger;
+  /** A replica to read from while it is usable. It stays the caller's to dispose of. */
+  readonly replica?: Replica | undefined;
+  /** Bounds that differ from API_LIMITS_DEFAULT. */
+  readonly limits?: Partial<ApiLimits>;
   /**
    * Who may ask; the caller's to close, after the API. Not given: everybody may do everything, and
    * nothing is noted.
@@ -39,8 +46,6 @@ export interface ReplayApiOptions {
   readonly access?: AccessControl | undefined;
   /** What the API proves itself with when it is listened to; plain HTTP if not given. */
   readonly certificate?: CertificateText | undefined;
-  /** Bounds on readers of messages: STALL_MS_MAX and READERS_MAX if not given. */
-  readonly readerBounds?: ReaderBounds;
   /** How tails are served: TAIL_BOUNDS if not given. */
   readonly tailBounds?: TailBounds;
   /** Metrics of other parts of the process, for GET /metrics beside those of the API. */
@@ -60,13 +65,16 @@ const HEADER_BYTES_MAX = 16_384;
  */
 const PARAMETER_CHARACTERS_MAX = 1_024;
 
-/** Tails under way at once; one that is live holds what is on its way to its reader. */
-const TAILS_MAX = 1_024;
-const DEFAULT_BOUNDS: ReaderBounds = { stallMsMax: STALL_MS_MAX, readersMax: READERS_MAX };
+/** How soon after its time a request that is not in is noticed and ended. */
+const LATE_CHECK_MS = 1_000;
 
 /** Fastify takes the same bounds under another name where TLS is spoken. */
 function connectionOptions({ certificate }: ReplayApiOptions): { readonly http: ServerOptions } {
-  const bounds = { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: REQUEST_MS_MAX };
+  const bounds = {
+    maxHeaderSize: HEADER_BYTES_MAX,
+    headersTimeout: REQUEST_MS_MAX,
+    connectionsCheckingInterval: LATE_CHECK_MS,
+  };
   if (certificate === undefined) return { http: bounds };
   const https = { ...bounds, ...certificate, minVersion: TLS_VERSION_MIN };
   return { https } as unknown as { readonly http: ServerOptions };
@@ -94,7 +102,10 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
       sendProblem(request, reply, problem, error.statusCode);
     },
   }).withTypeProvider<TypeBoxTypeProvider>();
+  const limits = { ...API_LIMITS_DEFAULT, ...options.limits };
+  app.server.maxConnections = limits.connectionsMax;
   const requestFamilies = countRequests(app);
+  await installRateLimit(app, limits);
   installProblems(app);
   installAccess(app, options.access);
   app.setValidatorCompiler(strictValidatorCompiler);
@@ -103,20 +114,22 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   });
   for (const schema of SHARED_SCHEMAS) app.addSchema(schema);
   await installOpenApi(app);
-  const { database: opened, readerBounds = DEFAULT_BOUNDS } = options;
-  const { logger, tailBounds = TAIL_BOUNDS } = options;
-  const admitReader = createReaderGuard(readerBounds);
-  const admitTail = createReaderGuard({ ...readerBounds, readersMax: TAILS_MAX });
+  const { database: opened, replica, logger, tailBounds = TAIL_BOUNDS } = options;
+  const { sharedBytesMax } = limits;
+  const reads = readDatabases({ database: opened, replica, sharedBytesMax });
+  const readers = createReaderGuard(limits);
+  const tails = createReaderGuard({ ...limits, ...limits.tails });
   const watch = new ChannelWatch({ ...tailBounds, opened, logger });
   await app.register(catalogueRoutes, { opened });
   await app.register(conflictRoutes, { opened });
-  await app.register(messageRoutes, { opened, admitReader });
-  await app.register(exportRoutes, { opened, admitReader });
-  await app.register(tailRoutes, { opened, watch, admitReader: admitTail });
+  await app.register(messageRoutes, { reads, admitReader: readers.admit });
+  await app.register(exportRoutes, { reads, admitReader: readers.admit });
+  await app.register(tailRoutes, { opened, watch, admitReader: tails.admit });
   const collectMetrics = (): readonly MetricFamily[] => [
     ...requestFamilies(),
     ...accessFamilies(options.access?.counters ?? newAccessCounters()),
     ...tailFamilies(watch.counters, watch.channelCount),
+    ...loadFamilies(readers, reads.counts),
     ...(options.collectMetrics?.() ?? []),
   ];
   await app.register(accessRoutes, { opened });

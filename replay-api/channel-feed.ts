@@ -239,9 +239,9 @@ export class ChannelFeed {
     for (let isLast = false; !isLast; ) {
       const page = await reading.nextPage(PAGE_MESSAGES);
       this.#options.onRead();
-      const news = await this.#sessions.meet(page.entries);
-      this.#tell(news.filter(({ state }) => state === 'open'));
-      this.#ended = [...this.#ended, ...news.filter(({ state }) => state !== 'open')];
+      const { begun, ended } = await this.#sessions.meet(page.entries);
+      this.#tell(begun);
+      this.#ended = [...this.#ended, ...ended];
       this.#write(page);
       this.#wake();
       ({ isLast } = page);

@@ -4,6 +4,8 @@ import { Type } from 'typebox';
 import { cursor, limit } from './contract-paging.ts';
 import { CHANNEL_PATTERN, closed, instant, nullable, oneOf, position } from './contract-parts.ts';
 
+/** No text of the database has a control character in it, and NUL it refuses. */
+const WHO_PATTERN = '^[^\\u0000-\\u001F\\u007F]{1,1000}$';
 const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
 
 /** One reading. */
@@ -52,7 +54,9 @@ export const AccessPage = Type.Object(
 export const AccessQuery = Type.Object(
   {
     channel: Type.Optional(Type.String({ pattern: CHANNEL_PATTERN })),
-    who: Type.Optional(Type.String({ description: 'As it stands in the list.' })),
+    who: Type.Optional(
+      Type.String({ pattern: WHO_PATTERN, description: 'As it stands in the list.' }),
+    ),
     from: Type.Optional(instant('Only readings begun at this instant or later.')),
     to: Type.Optional(instant('Only readings begun before this instant.')),
     cursor: cursor(`^[0-9]{1,16}~${UUID}$`),

@@ -19,10 +19,10 @@ import { toQueryString } from './message-request.ts';
 import { deletionText, lossText, type RunStyle, writeRun } from './message-text.ts';
 
 /**
- * Payload bytes after which a JSON page ends before its limit: one answer stays bearable as one
- * text.
+ * Payload bytes after which a JSON page ends before its limit: it waits for its reader as one text,
+ * and there may be many readers.
  */
-const PAGE_BYTES_TARGET = 8 * 1_048_576;
+const PAGE_BYTES_TARGET = 1_048_576;
 /** Text that is handed to the connection at once, in UTF-16 units. */
 const CHUNK_CHARACTERS_TARGET = 65_536;
 

@@ -17,6 +17,14 @@ const KNOWN_MAX = 4_096;
 /** The open sessions that a tail names when it begins. */
 const OPEN_MAX = 1_000;
 
+/** Sessions that something new has come of. */
+export interface MetSessions {
+  /** To be told before it. */
+  readonly begun: readonly SessionChange[];
+  /** They are over by now: to be told behind it. */
+  readonly ended: readonly SessionChange[];
+}
+
 /** The sessions of one channel, as far as a tail has met them. */
 export class TailSessions {
   readonly #database: ArchiveDatabase;
@@ -28,8 +36,9 @@ export class TailSessions {
     this.#channelId = channelId;
   }
 
-  /** Learns which sessions are open. */
+  /** Learns which sessions are open, and which are no more. */
   async load(): Promise<void> {
+    await this.ended();
     const open = await listOpenSessions(this.#database, this.#channelId, OPEN_MAX);
     for (const one of open.toReversed()) this.#note({ ...one, state: 'open' });
   }
@@ -44,16 +53,23 @@ export class TailSessions {
     return this.#known.get(session)?.source ?? null;
   };
 
-  /** Learns those of the sessions in `entries` that are not known to be open; gives what is new. */
-  async meet(entries: readonly PageEntry[]): Promise<readonly SessionChange[]> {
+  /** Learns those of the sessions in `entries` that are not known to be open. */
+  async meet(entries: readonly PageEntry[]): Promise<MetSessions> {
     const sessions = [...new Set(entries.map(({ session }) => session))];
     const asked = sessions.filter((session) => this.#known.get(session)?.state !== 'open');
     const found = await findSessions(this.#database, this.#channelId, asked);
-    const news = found
-      .map(toChange)
-      .filter(({ session, state }) => this.#known.get(session)?.state !== state);
-    for (const one of news) this.#note(one);
-    return news;
+    const begun: SessionChange[] = [];
+    const ended: SessionChange[] = [];
+    for (const progress of found) {
+      const change = toChange(progress);
+      const isNews = this.#known.get(change.session)?.state !== change.state;
+      this.#note(change);
+      if (!isNews) continue;
+      if (change.state === 'open' || beginsIn(entries, progress))
+        begun.push({ ...change, state: 'open' });
+      if (change.state !== 'open') ended.push(change);
+    }
+    return { begun, ended };
   }
 
   /**
@@ -77,6 +93,17 @@ export class TailSessions {
       return;
     }
   }
+}
+
+/** Whether `entries` have the first of it: what is healed of an old session does not begin it. */
+function beginsIn(
+  entries: readonly PageEntry[],
+  { session, firstArchived }: SessionProgress,
+): boolean {
+  return entries.some((entry) => {
+    const first = entry.kind === 'messages' ? entry.firstSequence : entry.first;
+    return entry.session === session && first <= firstArchived;
+  });
 }
 
 function toChange({ session, source, state }: SessionProgress): SessionChange {

@@ -5,6 +5,8 @@ export * from './durable.ts';
 export { FAULT_CLASSES } from './fault-plan.ts';
 export type { FaultClass } from './fault-plan.ts';
 export { withoutPrivateOptions } from './foreign.ts';
+export { runJoins } from './joins.ts';
+export type { JoinsResult } from './joins.ts';
 export * from './matrix-cell.ts';
 export { cellLine, matrixLine } from './matrix-text.ts';
 export { fuzzSeeds } from './fuzz-seeds.ts';

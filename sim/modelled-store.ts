@@ -26,6 +26,7 @@ interface AccountedRange {
 /** One channel in a modelled archive. */
 export class ModelledStore {
   readonly #payloadOf: (session: SessionId, sequence: number) => Uint8Array | undefined;
+  readonly #onStored: (batch: ArchiveBatch) => void;
   readonly #progress = new Map<SessionId, SessionProgress>();
   readonly #accounts = new Map<SessionId, StoredSession>();
   /** The last sequence of each loss, by session and first sequence. */
@@ -33,8 +34,13 @@ export class ModelledStore {
   #head = 0;
   #epoch = 0;
 
-  constructor(payloadOf: (session: SessionId, sequence: number) => Uint8Array | undefined) {
+  /** `onStored` sees each batch once, as it becomes durable, whoever learns of that. */
+  constructor(
+    payloadOf: (session: SessionId, sequence: number) => Uint8Array | undefined,
+    onStored: (batch: ArchiveBatch) => void = () => undefined,
+  ) {
     this.#payloadOf = payloadOf;
+    this.#onStored = onStored;
   }
 
   /** The last archived position. */
@@ -84,6 +90,7 @@ export class ModelledStore {
     this.#account(batch);
     this.#head = headAfter(batch);
     for (const progress of batch.sessions) this.#checkProgress(progress);
+    this.#onStored(batch);
     return 'committed';
   }
 

@@ -10,6 +10,7 @@
 // what is lost (session-receiver).
 
 import { assert, RECEIVE_WINDOW_PACKETS_MAX } from '#base/mod.ts';
+import { type PacketReader, unwrapSqn } from '#multicast/wire/mod.ts';
 
 /** What is kept of a data packet: its bytes and where in them the content lies. */
 export interface HeldPacket {
@@ -18,6 +19,8 @@ export interface HeldPacket {
   readonly end: number;
   readonly sequence: number;
   readonly fragment: HeldFragment | undefined;
+  /** It was sent again because somebody asked. */
+  readonly isRepair: boolean;
 }
 
 /** Which piece of a big message a packet holds; `firstSqn` is unwrapped. */
@@ -56,4 +59,13 @@ export class ReceiveWindow {
     if (packet !== undefined) this.#held.delete(sqn | 0);
     return packet;
   }
+}
+
+/** The fragment that `reader` has read; `sqn` is the unwrapped number of its packet. */
+export function heldFragment(reader: PacketReader, sqn: number): HeldFragment {
+  return {
+    firstSqn: unwrapSqn(reader.fragmentFirstSqn, sqn),
+    startBytes: reader.fragmentStartBytes,
+    apduBytes: reader.apduBytes,
+  };
 }

@@ -42,6 +42,8 @@ export interface MessagesDelivered {
   readonly end: number;
   /** Where to resume once these are stored: see ResumePoint. */
   readonly nextSqn: number;
+  /** A packet of it came only after it had been missing. Not if not given. */
+  readonly isRepaired?: boolean;
 }
 
 /** The publisher has sent messages through `sequence`, and not all of them are told yet. */

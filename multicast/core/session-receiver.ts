@@ -18,7 +18,7 @@ import { type Delivery, placesPerPacketOf } from './delivery.ts';
 import { LeapDoubt } from './leap-doubt.ts';
 import { NakScheduler, type SqnRange } from './nak-scheduler.ts';
 import { OrderedDelivery } from './ordered-delivery.ts';
-import { type HeldFragment, ReceiveWindow } from './receive-window.ts';
+import { type HeldFragment, heldFragment, ReceiveWindow } from './receive-window.ts';
 import type { ReceiverEvent, ResumePoint } from './receiver-event.ts';
 import { RecentPackets } from './recent-packets.ts';
 import { RepairLatency } from './repair-latency.ts';
@@ -82,6 +82,8 @@ export class SessionReceiver {
   #spmLead = Number.NaN;
   #spmSequence = 0;
   #isFin = false;
+  /** What is told next holds a packet that had to be sent again. */
+  #isRepaired = false;
 
   constructor(options: SessionReceiverOptions) {
     const { address, isForeign } = options;
@@ -89,7 +91,7 @@ export class SessionReceiver {
     this.#counters = options.counters;
     this.#missing = new NakScheduler(options);
     this.#placesPerPacket = isForeign ? placesPerPacketOf(address.framing) : 0;
-    this.#delivery = newDelivery(options, this.tally);
+    this.#delivery = newDelivery({ ...options, emit: this.#emit }, this.tally);
   }
 
   /** Whether an SPM was heard, without which nothing can be asked for. */
@@ -277,16 +279,26 @@ export class SessionReceiver {
     }
     const fragment = reader.hasFragment ? heldFragment(reader, sqn) : undefined;
     const sequence = this.#sequenceOf(reader, sqn);
-    const { payloadStart, payloadEnd } = reader;
-    this.#recent.note(sqn, sequence, contentDigest(bytes, payloadStart, payloadEnd));
+    const { payloadStart: start, payloadEnd: end } = reader;
+    this.#recent.note(sqn, sequence, contentDigest(bytes, start, end));
+    const isRepair = reader.kind === 'rdata';
     if (sqn === this.#next) {
       this.#next += 1;
-      this.#delivery.packet(sqn, sequence, bytes, payloadStart, payloadEnd, fragment);
+      this.#noteRepair(isRepair, fragment);
+      this.#delivery.packet(sqn, sequence, bytes, start, end, fragment);
     } else {
-      const held = { bytes, start: payloadStart, end: payloadEnd, sequence, fragment };
-      this.#window.hold(sqn, this.#next, held);
+      this.#window.hold(sqn, this.#next, { bytes, start, end, sequence, fragment, isRepair });
     }
   }
+
+  #noteRepair(isRepair: boolean, fragment: HeldFragment | undefined): void {
+    this.#isRepaired = isRepair || ((fragment?.startBytes ?? 0) > 0 && this.#isRepaired);
+  }
+
+  readonly #emit = (event: ReceiverEvent): void => {
+    const isRepaired = event.kind === 'messages' && this.#isRepaired;
+    this.#options.emit(isRepaired ? { ...event, isRepaired } : event);
+  };
 
   #advanceTrail(trail: number): void {
     if (trail <= this.#trail) return;
@@ -349,6 +361,7 @@ export class SessionReceiver {
         const sqn = this.#next;
         this.#next += 1;
         const { sequence, bytes, start, end, fragment } = held;
+        this.#noteRepair(held.isRepair, fragment);
         this.#delivery.packet(sqn, sequence, bytes, start, end, fragment);
         continue;
       }
@@ -384,12 +397,4 @@ function ownNextSequence(resume: ResumePoint | undefined, join: JoinMode): numbe
 /** Without a packet number nothing was told yet, and the session begins with what comes first. */
 function foreignNextSequence(resume: ResumePoint | undefined): number | undefined {
   return resume?.nextSqn === undefined ? undefined : resume.nextSequence;
-}
-
-function heldFragment(reader: PacketReader, sqn: number): HeldFragment {
-  return {
-    firstSqn: unwrapSqn(reader.fragmentFirstSqn, sqn),
-    startBytes: reader.fragmentStartBytes,
-    apduBytes: reader.apduBytes,
-  };
 }

@@ -38,7 +38,9 @@ export interface Grant {
 /** How often rights are looked at again, while answers are under way and while all may ask. */
 export const RECHECK_MS = 15_000;
 /** An answer goes on for so long while nobody can tell whether its caller still has the right. */
-const UNCONFIRMED_MS_MAX = 45_000;
+const UNCONFIRMED_MS_MAX = 30_000;
+/** A database that hangs is not waited for: the next look comes soon enough. */
+const RECHECK_MS_MAX = 5_000;
 /** No credential is longer; a header has no room for a much longer one. */
 const CREDENTIAL_CHARACTERS_MAX = 8_192;
 const BEARER = /^Bearer +([\w.~+/-]+=*) *$/i;
@@ -137,7 +139,7 @@ export class AccessControl implements AsyncDisposable {
       const isAllowed =
         credential === undefined
           ? this.#isOpen
-          : (await this.#verify(credential, 'fresh')) !== undefined;
+          : (await within(RECHECK_MS_MAX, this.#verify(credential, 'fresh'))) !== undefined;
       isConfirmed = isAllowed;
       if (!isAllowed) problem = unauthenticated(credential === undefined ? MISSING : WORTHLESS);
     } catch (error) {
@@ -171,6 +173,17 @@ export function credentialIn(authorization: string | undefined): string | undefi
   return credential === undefined || credential.length > CREDENTIAL_CHARACTERS_MAX
     ? undefined
     : credential;
+}
+
+/** What `work` gives, if it does so in time. */
+async function within<Value>(ms: number, work: Promise<Value>): Promise<Value> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function unauthenticated(detail: string): BackcastError {

@@ -29,30 +29,34 @@ interface Fetched {
   readonly fetchedAtMs: number;
 }
 
-/** The keys at `url`, https, or http on this host. */
-export function createIssuerKeys(url: string, logger: FastifyBaseLogger): IssuerKeys {
+/** The keys at `url`, https, or http on this host; `clockMs` is monotonic. */
+export function createIssuerKeys(
+  url: string,
+  logger: FastifyBaseLogger,
+  clockMs: () => number = () => performance.now(),
+): IssuerKeys {
   let fetched: Fetched | undefined;
   let triedAtMs = Number.NEGATIVE_INFINITY;
   let fetching: Promise<void> | undefined;
   const fetchNow = async (): Promise<void> => {
-    triedAtMs = performance.now();
+    triedAtMs = clockMs();
     try {
       const find = createLocalJWKSet(await fetchKeys(url));
-      fetched = { find, fetchedAtMs: performance.now() };
+      fetched = { find, fetchedAtMs: clockMs() };
     } catch (error) {
       logger.warn({ url, reason: rootMessage(error) }, 'keys of the token issuer cannot be had');
     }
   };
   const within = async (ageMsMax: number): Promise<JWTVerifyGetKey> => {
-    const isTooOld = performance.now() - (fetched?.fetchedAtMs ?? -Infinity) > ageMsMax;
-    const isDue = fetched === undefined || performance.now() - triedAtMs > RELOAD_AFTER_MS;
+    const isTooOld = clockMs() - (fetched?.fetchedAtMs ?? -Infinity) > ageMsMax;
+    const isDue = fetched === undefined || clockMs() - triedAtMs > RELOAD_AFTER_MS;
     if (isTooOld && (isDue || fetching !== undefined)) {
       fetching ??= fetchNow().finally(() => {
         fetching = undefined;
       });
       await fetching;
     }
-    if (fetched === undefined || performance.now() - fetched.fetchedAtMs > KEYS_KEPT_MS)
+    if (fetched === undefined || clockMs() - fetched.fetchedAtMs > KEYS_KEPT_MS)
       throw unreachable(url);
     return fetched.find;
   };

@@ -22,10 +22,10 @@ import { AnswerUnderWay } from './answer-under-way.ts';
 import { ANYBODY, NOBODY, type Principal } from './principal.ts';
 
 /**
- * What a route takes: nothing; some token; a right on the channel in its path; or the scope
- * `admin`.
+ * What a route takes: nothing; nothing, but it tells some more; some token; a right on the channel
+ * in its path; or the scope `admin`.
  */
-export type RouteScope = 'public' | 'any' | ChannelRight | 'admin';
+export type RouteScope = 'public' | 'optional' | 'any' | ChannelRight | 'admin';
 
 /** Who makes a request, and what they may. */
 export interface RequestAccess {
@@ -88,15 +88,16 @@ export function installAccess(app: FastifyInstance, access: AccessControl | unde
 
 const CHANNEL_NAME = new RegExp(CHANNEL_PATTERN);
 
-/** A public route knows who asks if that can be told, and does without if not. */
+/** Who asks, as far as the route has to know. */
 async function principalOf(
   { headers }: FastifyRequest,
   access: AccessControl | undefined,
   scope: RouteScope,
 ): Promise<Principal> {
-  if (access === undefined) return ANYBODY;
+  if (access === undefined || access.isOpen) return ANYBODY;
+  if (scope === 'public') return NOBODY;
   const identifying = access.identify(headers.authorization);
-  if (scope === 'public') return await identifying.catch(() => NOBODY);
+  if (scope === 'optional') return await identifying.catch(() => NOBODY);
   return await identifying.catch((error: unknown) => {
     const isRefusal = error instanceof BackcastError && error.code === 'BACKCAST_UNAUTHENTICATED';
     if (isRefusal) access.counters.unauthenticatedRequests += 1;
@@ -110,7 +111,7 @@ function refusalOf(
   scope: RouteScope,
   { params }: FastifyRequest,
 ): BackcastError | undefined {
-  if (scope === 'public' || scope === 'any') return undefined;
+  if (scope === 'public' || scope === 'optional' || scope === 'any') return undefined;
   if (scope === 'admin') {
     const isAllowed = allowsAdmin(scopes);
     return isAllowed ? undefined : forbidden('It takes a token with the scope "admin".');

@@ -4,6 +4,7 @@
 
 import {
   type Channel,
+  findChannel,
   firstPositionOf,
   type MessagePage,
   type MessageReading,
@@ -20,30 +21,31 @@ import type { ExportFormat, ExportRange } from './types.ts';
 /** An answer holds two pages of about as much besides. */
 const KEPT_BYTES_TARGET = 1_048_576;
 
-/** What to stream. */
-export interface ExportAnswer {
-  /** As findChannel has just returned it. */
+/** An answer of which the first page has been read, and nothing was sent. */
+export interface BegunExport {
   readonly channel: Channel;
-  readonly range: ExportRange;
-  readonly format: ExportFormat;
-  readonly note: Pick<AccessNote, 'served'>;
+  readonly first: MessagePage;
+  readonly reading: MessageReading;
+  readonly subject: PageSubject;
+  readonly writer: FormatWriter;
 }
 
 /**
- * The file, chunk by chunk. Its first page is read at once, so that what is wrong with the request
- * or the database shows before the answer begins. Errors as findSession and openReading.
+ * Begins to read, so that what is wrong with the request or the database shows before the answer
+ * begins. Errors as findChannel, findSession and openReading.
  */
-export async function streamExport(
+export async function beginExport(
   opened: ReadDatabase,
-  answer: ExportAnswer,
-): Promise<AsyncIterable<Uint8Array>> {
-  const { channel, range, format, note } = answer;
+  range: ExportRange,
+  format: ExportFormat,
+): Promise<BegunExport> {
+  const channel = await findChannel(opened.database, range.channel);
   const reading = await openReading(opened, channel, await withinSession(opened, channel, range));
   const first = await reading.nextPage(Number.MAX_SAFE_INTEGER);
   const { name, framing } = channel;
   const writer = openFormat(format, { channel: name, framing, keptBytesTarget: KEPT_BYTES_TARGET });
   const subject = { opened, channel, range, sourceOf: () => undefined };
-  return writeStream({ first, reading, subject, writer, note });
+  return { channel, first, reading, subject, writer };
 }
 
 /** The request for `range`, narrowed to the positions where its session is. */
@@ -61,14 +63,11 @@ async function withinSession(
   return { ...request, after, before: range.before ?? last + 1 };
 }
 
-async function* writeStream(open: {
-  readonly first: MessagePage;
-  readonly reading: MessageReading;
-  readonly subject: PageSubject;
-  readonly writer: FormatWriter;
-  readonly note: Pick<AccessNote, 'served'>;
-}): AsyncGenerator<Uint8Array> {
-  const { first, reading, subject, writer, note } = open;
+/** The file, chunk by chunk; what is handed over is noted. */
+export async function* streamExport(
+  { first, reading, subject, writer }: BegunExport,
+  note: Pick<AccessNote, 'served'>,
+): AsyncGenerator<Uint8Array> {
   const missing = { losses: 0, deletions: 0 };
   let count = 0;
   let lastPosition: number | null = null;

@@ -5,7 +5,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { BackcastError, ERRORS, toError } from '#base/mod.ts';
 
-/** When a caller may try again after the database was away. */
+/** When a caller may try again after the database was away, or there were too many of them. */
 const RETRY_AFTER_SECONDS = 2;
 
 /** Answers errors and unknown addresses as problems. */
@@ -39,7 +39,10 @@ export function sendProblem(
   status: number = problem.httpStatus,
 ): FastifyReply {
   if (status === 401) void reply.header('www-authenticate', 'Bearer realm="backcast"');
-  if (status === 503) void reply.header('retry-after', RETRY_AFTER_SECONDS);
+  const isForLater = status === 503 || status === 429;
+  if (isForLater && !reply.hasHeader('retry-after')) {
+    void reply.header('retry-after', RETRY_AFTER_SECONDS);
+  }
   const text = JSON.stringify({
     type: `urn:backcast:error:${problem.code}`,
     title: ERRORS[problem.code].title,

@@ -12,15 +12,19 @@ const PROBLEMS = {
   406: 'None of the accepted media types can be served.',
   410: 'This part of the history is no longer kept.',
   422: 'The range ends before it begins.',
-  503: 'The database is away; Retry-After says when to try again.',
+  429: 'The caller asks for too much at once; Retry-After says when to try again.',
+  503: 'The database is away, or too much is under way; Retry-After says when to try again.',
 } as const;
 
-/** `responses` and the problems with these statuses, and with that of a missing token. */
+/**
+ * `responses` and the problems with these statuses, with that of a missing token, and with 429,
+ * which every route may have.
+ */
 export function withProblems<Responses extends Readonly<Record<number, TSchema | object>>>(
   responses: Responses,
-  statuses: readonly (keyof typeof PROBLEMS)[],
+  statuses: readonly Exclude<keyof typeof PROBLEMS, 429>[],
 ): Responses {
-  const problems = [401 as const, ...statuses].map((status) => [
+  const problems = [401 as const, ...statuses, 429 as const].map((status) => [
     status,
     {
       description: PROBLEMS[status],

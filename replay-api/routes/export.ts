@@ -4,23 +4,23 @@
 import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
-import { findChannel, type OpenDatabase } from '#archive/mod.ts';
 import { ChannelParams } from '../contract.ts';
 import { ExportQuery } from '../contract-export.ts';
-import { FORMAT_NAMES, streamExport, toExportRange } from '../export/mod.ts';
+import { beginExport, FORMAT_NAMES, streamExport, toExportRange } from '../export/mod.ts';
+import type { ReadDatabases } from '../read-databases.ts';
 import type { ReaderGuard } from '../reader-guard.ts';
 import { withProblems } from './answers.ts';
 
 /** What this route is made of. */
 export interface ExportRoutesOptions {
-  readonly opened: OpenDatabase;
+  readonly reads: ReadDatabases;
   readonly admitReader: ReaderGuard;
 }
 
 /** The export. */
 export const exportRoutes: FastifyPluginCallbackTypebox<ExportRoutesOptions> = (
   app,
-  { opened, admitReader },
+  { reads, admitReader },
   done,
 ) => {
   app.get(
@@ -30,13 +30,12 @@ export const exportRoutes: FastifyPluginCallbackTypebox<ExportRoutesOptions> = (
       const { format, ...bounds } = request.query;
       const range = toExportRange(request.params.channel, bounds);
       admitReader(request, reply);
-      const channel = await findChannel(opened.database, range.channel);
-      const note = request.access.note(channel);
-      const chunks = await streamExport(opened, { channel, range, format, note });
+      const begun = await reads.use((opened) => beginExport(opened, range, format));
+      const chunks = streamExport(begun, request.access.note(begun.channel));
       const { suffix, mediaType } = FORMAT_NAMES[format];
       return reply
         .type(mediaType)
-        .header('content-disposition', `attachment; filename="${channel.name}.${suffix}"`)
+        .header('content-disposition', `attachment; filename="${range.channel}.${suffix}"`)
         .send(Readable.from(chunks, { objectMode: true, highWaterMark: 1 }));
     },
   );

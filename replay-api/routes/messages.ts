@@ -5,18 +5,13 @@ import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
-import {
-  findChannel,
-  type OpenDatabase,
-  openReading,
-  readCompleteness,
-  tailOf,
-} from '#archive/mod.ts';
+import { findChannel, openReading, readCompleteness, tailOf } from '#archive/mod.ts';
 import { BackcastError, formatInstant } from '#base/mod.ts';
 import { negotiate } from '../accept.ts';
 import { ChannelParams, CompletenessQuery, MessagesQuery, PAGE_ITEMS_MAX } from '../contract.ts';
 import { jsonPage, type MessageAnswer, ndjsonChunks } from '../message-answer.ts';
 import { assertNotInverted, toMessageRequest, toSessionId } from '../message-request.ts';
+import type { ReadDatabases } from '../read-databases.ts';
 import type { ReaderGuard } from '../reader-guard.ts';
 import { withProblems } from './answers.ts';
 
@@ -27,14 +22,14 @@ const NDJSON_TYPE = 'application/x-ndjson';
 
 /** What these routes are made of. */
 export interface MessageRoutesOptions {
-  readonly opened: OpenDatabase;
+  readonly reads: ReadDatabases;
   readonly admitReader: ReaderGuard;
 }
 
 /** Messages and completeness. */
 export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> = (
   app,
-  { opened, admitReader },
+  { reads, admitReader },
   done,
 ) => {
   app.get(
@@ -46,10 +41,11 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
       if (type === JSON_TYPE) assertPageLimit(limit);
       const wanted = toMessageRequest(request.query);
       admitReader(request, reply);
-      const channel = await findChannel(opened.database, request.params.channel);
-      const reading = await openReading(opened, channel, wanted);
-      const note = request.access.note(channel);
-      const answer = { opened, channel, reading, limit, note };
+      const begun = await reads.use(async (opened) => {
+        const channel = await findChannel(opened.database, request.params.channel);
+        return { opened, channel, reading: await openReading(opened, channel, wanted) };
+      });
+      const answer = { ...begun, limit, note: request.access.note(begun.channel) };
       void reply.header('vary', 'accept');
       if (type === JSON_TYPE) return sendPage(reply, answer);
       return reply.type(NDJSON_TYPE).send(await streamLines(answer));
@@ -63,8 +59,11 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
       const { first, last } = request.query;
       const session = toSessionId(request.query.session);
       assertNotInverted('first', first, 'last', last);
-      const channel = await findChannel(opened.database, request.params.channel);
-      const found = await readCompleteness(opened.database, channel, { session, first, last });
+      const { channel, found } = await reads.use(async ({ database }) => {
+        const named = await findChannel(database, request.params.channel);
+        const range = { session, first, last };
+        return { channel: named, found: await readCompleteness(database, named, range) };
+      });
       const { source, state, watermark } = found.session;
       const lost = found.lost.map(({ packetCount, ...range }) => ({
         ...range,

@@ -34,20 +34,25 @@ export const operationRoutes: FastifyPluginCallbackTypebox<OperationOptions> = (
     readiness: '/readyz',
   }));
   app.get('/healthz', { schema: HEALTH, config: PUBLIC }, async () => ({ status: 'ok' as const }));
-  app.get('/readyz', { schema: READINESS, config: PUBLIC }, async (request, reply) => {
-    const found = await readReadiness(opened);
-    const readiness = request.access.isAdmin ? found : withoutDetails(found);
-    return reply.code(readiness.status === 'ready' ? 200 : 503).send(readiness);
-  });
+  app.get(
+    '/readyz',
+    { schema: READINESS, config: { scope: 'optional' } },
+    async (request, reply) => {
+      const found = await readReadiness(opened);
+      const readiness = request.access.isAdmin ? found : withoutDetails(found);
+      return reply.code(readiness.status === 'ready' ? 200 : 503).send(readiness);
+    },
+  );
   // Not described by the contract: its readers know the format, not OpenAPI.
-  app.get('/metrics', { schema: METRICS, config: { scope: 'admin' } }, (_request, reply) =>
+  app.get('/metrics', { schema: METRICS, config: ADMIN }, (_request, reply) =>
     reply.type(EXPOSITION_TYPE).send(renderMetrics(collectMetrics())),
   );
   done();
 };
 
-/** What it takes to ask: nothing. */
-const PUBLIC = { scope: 'public' } as const;
+/** What it takes to ask: nothing. Who watches the process is not kept from it by those who read. */
+const PUBLIC = { scope: 'public', isUnlimited: true } as const;
+const ADMIN = { scope: 'admin', isUnlimited: true } as const;
 
 const nothing = Type.Object({}, { additionalProperties: false });
 

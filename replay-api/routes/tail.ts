@@ -1,7 +1,7 @@
 // The tail of a channel: what is archived next, as server-sent events, for as long as the reader
 // stays.
 
-import { finished, Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
@@ -41,9 +41,13 @@ export const tailRoutes: FastifyPluginCallbackTypebox<TailRouteOptions> = (
     // What is wrong with the place shows before the answer begins.
     if (after !== undefined) await openReading(opened, channel, everythingAfter(after));
     const held = watch.hold(channel);
-    const leaving = signalOf(reply, watch, () => held[Symbol.dispose]());
-    const signal = AbortSignal.any([leaving, request.access.signal]);
-    const note = request.access.note(channel);
+    const { access } = request;
+    const signal = signalOf(reply, [watch.closing, access.signal], () => {
+      watch.counters.readers -= 1;
+      held[Symbol.dispose]();
+    });
+    watch.counters.readers += 1;
+    const note = access.note(channel, after === undefined ? 'tail' : `tail after=${after}`);
     const bytes = tailBytes({ opened, watch, feed: held.feed, after, note, signal });
     void reply.header('x-accel-buffering', 'no').type(EVENT_STREAM_TYPE);
     return reply.send(Readable.from(bytes, { objectMode: true, highWaterMark: 1 }));
@@ -95,18 +99,22 @@ function lastId(header: string | string[] | undefined): number | undefined {
   );
 }
 
-/** Fires when the reader is gone or the watch closes; `onGone` is called when it is gone. */
-function signalOf(reply: FastifyReply, watch: ChannelWatch, onGone: () => void): AbortSignal {
+/** Fires with one of `ends`, or when the reader is gone; then `onGone` is called. */
+function signalOf(
+  reply: FastifyReply,
+  ends: readonly AbortSignal[],
+  onGone: () => void,
+): AbortSignal {
   const leaving = new AbortController();
-  const leave = (): void => leaving.abort();
-  watch.closing.addEventListener('abort', leave);
-  if (watch.closing.aborted) leave();
-  watch.counters.readers += 1;
-  finished(reply.raw, () => {
-    watch.counters.readers -= 1;
-    watch.closing.removeEventListener('abort', leave);
+  const leave = (): void => leaving.abort(ends.find(({ aborted }) => aborted)?.reason);
+  for (const end of ends) end.addEventListener('abort', leave);
+  if (ends.some(({ aborted }) => aborted)) leave();
+  const go = (): void => {
+    for (const end of ends) end.removeEventListener('abort', leave);
     leave();
     onGone();
-  });
+  };
+  if (reply.raw.closed) go();
+  else reply.raw.once('close', go);
   return leaving.signal;
 }

@@ -11,7 +11,7 @@ import { registeredCommands } from './tidy/rules-docs.ts';
 
 const project = readProject(fileURLToPath(new URL('../..', import.meta.url)));
 const text = project.texts.get('docs/operations.md') ?? '';
-const PROGRAM = /^(ingest|replay-api)\//;
+const PROGRAM = /^(ingest|replay-api|archive\/replica)/;
 
 const sources = project.sources.filter(({ path }) => PROGRAM.test(path));
 

@@ -15,22 +15,26 @@ export interface ReadFrame {
 /** A tail that is being read. */
 export interface TailReader extends AsyncDisposable {
   readonly response: Response;
-  /** The next frame; fails after 20 s without one, or if the tail ends. */
+  /** The next frame; fails after 60 s without one, or if the tail ends. */
   next(): Promise<ReadFrame>;
   /** Frames up to and with the first of which `isWanted`. */
   through(isWanted: (frame: ReadFrame) => boolean): Promise<ReadFrame[]>;
-  /** The id of the last frame that had one. */
+  /** The id of the last frame with one that `next` has given. */
   readonly lastId: string;
   /** Comments, which heartbeats are, so far. */
   readonly commentCount: number;
 }
 
-const FRAME_MS_MAX = 20_000;
+const FRAME_MS_MAX = 60_000;
 
-/** Begins to read the tail at `url`. */
-export async function openTail(url: string, lastId?: string): Promise<TailReader> {
+/** Begins to read the tail at `url`, behind `lastId` if given, with a token if given. */
+export async function openTail(url: string, lastId?: string, token?: string): Promise<TailReader> {
   const hangingUp = new AbortController();
-  const headers = { accept: 'text/event-stream', ...(lastId && { 'last-event-id': lastId }) };
+  const headers = {
+    accept: 'text/event-stream',
+    ...(lastId && { 'last-event-id': lastId }),
+    ...(token && { authorization: `Bearer ${token}` }),
+  };
   const { signal } = hangingUp;
   const response = await fetch(url, { headers, signal });
   const frames: ReadFrame[] = [];
@@ -38,7 +42,6 @@ export async function openTail(url: string, lastId?: string): Promise<TailReader
   let latestId = lastId ?? '';
   const parser = createParser({
     onEvent: ({ event = '', id, data: text }) => {
-      if (id !== undefined) latestId = id;
       const body = JSON.parse(text) as Record<string, unknown>;
       frames.push({ kind: event, id, body });
     },
@@ -51,7 +54,7 @@ export async function openTail(url: string, lastId?: string): Promise<TailReader
   assert.ok(bytes !== undefined);
   const next = async (): Promise<ReadFrame> => {
     const timer = setTimeout(
-      () => hangingUp.abort(new Error('no frame within 20 s')),
+      () => hangingUp.abort(new Error('no frame within 60 s')),
       FRAME_MS_MAX,
     );
     try {
@@ -65,6 +68,7 @@ export async function openTail(url: string, lastId?: string): Promise<TailReader
     }
     const [frame] = frames.splice(0, 1);
     assert.ok(frame !== undefined);
+    latestId = frame.id ?? latestId;
     return frame;
   };
   return {

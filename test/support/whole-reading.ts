@@ -7,8 +7,8 @@ import {
   type Deletion,
   type Loss,
   type MessageRequest,
-  type OpenDatabase,
   openReading,
+  type ReadDatabase,
 } from '#archive/mod.ts';
 import type { SessionId } from '#base/mod.ts';
 
@@ -44,7 +44,7 @@ export const EVERYTHING: MessageRequest = {
 
 /** Reads all pages of `request`. */
 export async function readWhole(
-  opened: OpenDatabase,
+  opened: ReadDatabase,
   channelName: string,
   request: MessageRequest,
   { messagesMax, isStateless, between }: ReadingStyle,

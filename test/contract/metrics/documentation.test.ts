@@ -22,7 +22,7 @@ import {
   retentionFamilies,
 } from '#ingest/mod.ts';
 import { accessFamilies, newAccessCounters } from '#replay-api/access/access-metrics.ts';
-import { countRequests } from '#replay-api/api-metrics.ts';
+import { countRequests, loadFamilies } from '#replay-api/api-metrics.ts';
 import { createReplayApi } from '#replay-api/mod.ts';
 import { newTailCounters, tailFamilies } from '#replay-api/tail-metrics.ts';
 import { readExposition } from '#test/support/exposition.ts';
@@ -38,6 +38,7 @@ const METRICS: readonly MetricDescription[] = [
   ...countRequests(fastify())(),
   ...accessFamilies(newAccessCounters()),
   ...tailFamilies(newTailCounters(), 0),
+  ...loadFamilies({ readers: 0 }, { asked: 0, started: 0, segmentBytes: 0 }),
 ].map(({ metric }) => metric);
 
 const code = (text: string): string => `\`${text}\``;

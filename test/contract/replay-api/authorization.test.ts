@@ -24,6 +24,7 @@ interface Route {
 
 const SESSION = '5f0c9d2ab8e17346' as SessionId;
 const PUBLIC = ['/', '/healthz', '/readyz', '/openapi.json', '/docs/'];
+const EVENT_STREAM = 'text/event-stream';
 /** Not in the document. */
 const HIDDEN = ['/metrics', '/openapi.json', '/docs/'];
 
@@ -128,6 +129,7 @@ async function ask(
     headers: {
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
       ...(types.length === 0 ? {} : { accept: types[0] }),
+      ...(types[0] === EVENT_STREAM ? { 'last-event-id': '1' } : {}),
       ...(method === 'POST' ? { 'content-type': 'application/json' } : {}),
     },
     ...(method === 'POST' ? { body: '{}' } : {}),
@@ -189,7 +191,8 @@ test('without a token, or with one that is revoked, only what is public answers'
 /** Where somebody with every right would go on: the `next` of the first page of each list. */
 async function resumePoints(): Promise<Route[]> {
   const token = texts.get('everybody');
-  const points: Route[] = [];
+  const tail = { method: 'GET', path: '/v1/channels/orders/tail?after=1', types: [EVENT_STREAM] };
+  const points: Route[] = [tail];
   for (const { method, path } of routes) {
     if (method !== 'GET' || !path.startsWith('/v1/')) continue;
     const separator = urlOf(path).includes('?') ? '&' : '?';
@@ -208,7 +211,8 @@ async function resumePoints(): Promise<Route[]> {
 test('going on where somebody else stopped takes the same right as beginning', async () => {
   const points = await resumePoints();
   const kinds = points.map(({ path }) => path.split('?')[0]);
-  for (const path of ['/v1/channels', '/v1/channels/orders/messages', '/v1/channels/orders/losses'])
+  const own = '/v1/channels/orders';
+  for (const path of ['/v1/channels', `${own}/messages`, `${own}/losses`, `${own}/tail`])
     assert.ok(kinds.includes(path), `${path} is gone on with`);
   for (const point of points)
     for (const [name, { allows }] of Object.entries(TOKENS)) {
@@ -225,7 +229,7 @@ test('a place in one channel opens no other', async () => {
   for (const { path } of await resumePoints()) {
     if (!path.startsWith('/v1/channels/orders/')) continue;
     const moved = path.replace('/orders/', '/trades/');
-    const asked = await ask({ method: 'GET', types: [] }, moved, token);
+    const asked = await ask({ method: 'GET', types: ['*/*'] }, moved, token);
     assert.deepEqual(asked, { status: 404, code: 'BACKCAST_CHANNEL_UNKNOWN' }, moved);
   }
 });

@@ -13,7 +13,12 @@ import { after, before, test } from 'node:test';
 import { pino } from 'pino';
 import { migrateToLatest, openDatabase, startEmbeddedPostgres } from '#archive/mod.ts';
 import type { SessionId } from '#base/mod.ts';
-import { AccessControl, createReplayApi, startReplayServer } from '#replay-api/mod.ts';
+import {
+  AccessControl,
+  type ApiLimits,
+  createReplayApi,
+  startReplayServer,
+} from '#replay-api/mod.ts';
 import { openTestDatabase } from '#test/support/archive.ts';
 import { tokenWith } from '#test/support/controlled-api.ts';
 import { type Delivery, fillChannel, instantAt } from '#test/support/filled-archive.ts';
@@ -51,16 +56,17 @@ function largeSegments(count: number): Delivery[] {
 interface ListenOptions {
   readonly stallMsMax?: number;
   readonly readersMax?: number;
+  readonly limits?: Partial<ApiLimits>;
   readonly log?: Writable;
 }
 
 function listen(options: ListenOptions = {}) {
   const logger = options.log === undefined ? silentLogger : pino({}, options.log);
-  const { stallMsMax = 10_000, readersMax = 10 } = options;
+  const { stallMsMax = 10_000, readersMax = 10, limits } = options;
   return startReplayServer({
     database: api.opened,
     logger,
-    readerBounds: { stallMsMax, readersMax },
+    limits: { stallMsMax, readersMax, ...limits },
     host: '127.0.0.1',
     port: 0,
   });

@@ -21,6 +21,7 @@ import {
 import { createTestDatabase, execute, type TestDatabase } from '#test/support/postgres.ts';
 import { silentLogger } from '#test/support/replay-api.ts';
 import { isLive, isMessageAt, openTail, type ReadFrame } from '#test/support/tail-reader.ts';
+import { until } from '#test/support/until.ts';
 
 const BOUNDS = { pollMs: 10, heartbeatMs: 5_000, ringBytesMax: 4 * 1_048_576 };
 
@@ -299,9 +300,10 @@ test('a silent tail shows that it lives', async () => {
   await channel.write(SESSION_A, 1, 1);
   await using tail = await openTail(`${lively.url}/v1/channels/silent/tail`);
   await tail.through(isLive);
-  const counting = setInterval(() => void channel.lose(SESSION_A, 2, 2), 300);
-  await tail.through(({ kind }) => kind === 'loss').finally(() => clearInterval(counting));
-  assert.ok(tail.commentCount >= 3, `${tail.commentCount} heartbeats`);
+  const reading = tail.through(({ kind }) => kind === 'loss');
+  await until('three heartbeats', () => tail.commentCount >= 3);
+  await channel.lose(SESSION_A, 2, 2);
+  assert.equal(shortly(await reading), 'open L2-2');
 });
 
 test('a server that closes says goodbye to its tails', async () => {

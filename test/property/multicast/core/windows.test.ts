@@ -62,7 +62,13 @@ test('a receive window gives back exactly what it holds', () => {
       for (const distance of ahead) {
         const sqn = next + 1 + distance;
         if (!model.has(sqn)) {
-          const held = { bytes: new Uint8Array(0), start: 0, end: 0, fragment: undefined };
+          const held = {
+            bytes: new Uint8Array(0),
+            start: 0,
+            end: 0,
+            fragment: undefined,
+            isRepair: false,
+          };
           window.hold(sqn, next, { ...held, sequence: sqn });
           model.set(sqn, sqn);
         }

@@ -4,7 +4,14 @@ import { RECEIVE_WINDOW_PACKETS_MAX } from '#base/mod.ts';
 import { type HeldPacket, ReceiveWindow } from '#multicast/core/receive-window.ts';
 
 function packet(sequence: number): HeldPacket {
-  return { bytes: new Uint8Array(0), start: 0, end: 0, sequence, fragment: undefined };
+  return {
+    bytes: new Uint8Array(0),
+    start: 0,
+    end: 0,
+    sequence,
+    fragment: undefined,
+    isRepair: false,
+  };
 }
 
 test('a packet that is held is released once', () => {

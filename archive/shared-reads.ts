@@ -1,0 +1,154 @@
+// One database, read by many at once: who reads the same as others takes part in their reads. What
+// never changes, the messages at their positions, is kept for a while; of all else a reader gets
+// answers to statements that were started after he came, and each not before he had the one before,
+// so that he sees what he would have seen alone. What is kept is forgotten whenever a connection
+// ends: behind the next one may be another server, which has taken over.
+
+import {
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Driver,
+  Kysely,
+  PostgresAdapter,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
+  type QueryResult,
+} from 'kysely';
+import { AssertionError } from '#base/mod.ts';
+import type { ArchiveDatabase, OpenDatabase } from './connect.ts';
+import type { ArchiveTables } from './database-types.ts';
+import { SegmentGroups } from './segment-groups.ts';
+import { type Seen, type SegmentSource, SharedSegments } from './segment-source.ts';
+import { SharedResults } from './shared-results.ts';
+
+/** What reading messages needs of an open database. */
+export interface ReadDatabase extends Pick<OpenDatabase, 'database' | 'pool'> {
+  /** How this reader shares his reads with others; undefined if he reads alone. */
+  readonly shared?: SharedView;
+}
+
+/** What one reader shares with others. */
+export interface SharedView {
+  readonly segments: SegmentSource;
+  /**
+   * A database for what may be as old as this call: what was committed before is seen, and for as
+   * long as the reader reads, answers that others got since serve him too.
+   */
+  settled(): ArchiveDatabase;
+}
+
+/** A database whose readers share what they read. */
+export interface SharedReads {
+  /** For one reader who comes now. */
+  begin(): ReadDatabase;
+  readonly counts: SharedReadCounts;
+}
+
+/** What sharing has saved. */
+export interface SharedReadCounts {
+  /** Questions of readers that segments at hand did not answer. */
+  readonly asked: number;
+  /** Statements that the database was sent for them. */
+  readonly started: number;
+  /** Memory that is held for segments, in bytes. */
+  readonly segmentBytes: number;
+}
+
+/** The part of the memory that is for everything but segments: rows are few and small. */
+const ROWS_SHARE = 1 / 8;
+/** What a row holds, about. */
+const ROW_BYTES = 256;
+
+/** Shares what is read of `opened`, which stays the caller's; keeps at most `bytesMax` bytes. */
+export function shareReads(opened: OpenDatabase, bytesMax: number): SharedReads {
+  const { pool, database } = opened;
+  const results = new SharedResults(bytesMax * ROWS_SHARE);
+  const groups = new SegmentGroups(bytesMax * (1 - ROWS_SHARE));
+  const segments = new SharedSegments(pool, results, groups);
+  const forget = (): void => {
+    results.clear();
+    groups.clear();
+  };
+  pool.on('connect', (connection) => connection.once('end', forget));
+  // Connections that were made before, as soon as the pool knows.
+  pool.on('remove', forget);
+  return {
+    begin: () => {
+      const seen = { since: results.now };
+      return {
+        pool,
+        database: sharedDatabase(database, results, seen),
+        shared: {
+          segments: segments.seenBy(seen),
+          settled: () => sharedDatabase(database, results, Object.freeze({ ...seen })),
+        },
+      };
+    },
+    get counts() {
+      const { asked, started } = results.counts;
+      return { asked, started, segmentBytes: groups.bytes };
+    },
+  };
+}
+
+/** Reads of `database` by one reader; a frozen `seen` stays where it is. */
+function sharedDatabase(
+  database: ArchiveDatabase,
+  results: SharedResults,
+  seen: Seen,
+): ArchiveDatabase {
+  const connection = new SharedConnection(database, results, seen);
+  return new Kysely<ArchiveTables>({
+    dialect: {
+      createAdapter: () => new PostgresAdapter(),
+      createDriver: () => sharedDriver(connection),
+      createIntrospector: (db) => new PostgresIntrospector(db),
+      createQueryCompiler: () => new PostgresQueryCompiler(),
+    },
+  });
+}
+
+/** Stands for a connection, and holds none. */
+class SharedConnection implements DatabaseConnection {
+  readonly #database: ArchiveDatabase;
+  readonly #results: SharedResults;
+  readonly #seen: Seen;
+
+  constructor(database: ArchiveDatabase, results: SharedResults, seen: Seen) {
+    this.#database = database;
+    this.#results = results;
+    this.#seen = seen;
+  }
+
+  async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
+    const question = {
+      key: `${query.sql} ${JSON.stringify(query.parameters)}`,
+      ask: () => this.#database.executeQuery<Row>(query),
+      bytesOf: ({ rows }: QueryResult<Row>) => rows.length * ROW_BYTES,
+    };
+    const { value, finishedAt } = await this.#results.get(question, this.#seen.since);
+    if (!Object.isFrozen(this.#seen)) this.#seen.since = Math.max(this.#seen.since, finishedAt);
+    // The rows are everybody's, the list of them is the reader's own.
+    return { ...value, rows: [...value.rows] };
+  }
+
+  streamQuery(): never {
+    throw new AssertionError('shared reads are statements with few rows');
+  }
+}
+
+function noTransaction(): never {
+  throw new AssertionError('what is shared is read without a transaction');
+}
+
+function sharedDriver(connection: DatabaseConnection): Driver {
+  return {
+    init: () => Promise.resolve(),
+    acquireConnection: () => Promise.resolve(connection),
+    beginTransaction: noTransaction,
+    commitTransaction: noTransaction,
+    rollbackTransaction: noTransaction,
+    releaseConnection: () => Promise.resolve(),
+    destroy: () => Promise.resolve(),
+  };
+}

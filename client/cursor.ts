@@ -1,0 +1,75 @@
+// Where a reader is: through which position everything was told to it, and of each session the
+// first sequence that was not. As text it survives a restart and names its channel, so that it
+// cannot be used for another one. Opaque: only this file knows what is in it.
+
+import { BackcastError, isSessionId, type SessionId } from '#base/mod.ts';
+import type { SessionBegin } from './merge.ts';
+
+/** What a cursor says. */
+export interface CursorPlace {
+  /** Undefined where no archive has said what positions there are. */
+  readonly position: number | undefined;
+  readonly begin: SessionBegin;
+  readonly nexts: ReadonlyMap<SessionId, number>;
+}
+
+const PREFIX = 'bc1.';
+const BEGINS: readonly SessionBegin[] = ['one', 'archive', 'heard'];
+
+/** The cursor as text. */
+export function cursorText(channel: string, { position, begin, nexts }: CursorPlace): string {
+  const content = [channel, position ?? null, begin, [...nexts]];
+  return PREFIX + Buffer.from(JSON.stringify(content)).toString('base64url');
+}
+
+/** What `text` says; BACKCAST_CURSOR_INVALID if it is not a cursor of this channel. */
+export function parseCursor(channel: string, text: string): CursorPlace {
+  const [name, position, begin, nexts, ...rest] = contentOf(text);
+  if (typeof name === 'string' && name !== channel) {
+    throw new BackcastError(
+      'BACKCAST_CURSOR_INVALID',
+      `The cursor is one of channel "${name}". A cursor serves only the channel it was taken on; ` +
+        `this is "${channel}".`,
+    );
+  }
+  const knownBegin = BEGINS.find((one) => one === begin);
+  const isSound =
+    typeof name === 'string' &&
+    rest.length === 0 &&
+    (position === null || isCount(position)) &&
+    Array.isArray(nexts) &&
+    nexts.every(isNext);
+  if (!isSound || knownBegin === undefined) throw unreadable();
+  return { position: position ?? undefined, begin: knownBegin, nexts: new Map(nexts) };
+}
+
+function contentOf(text: string): readonly unknown[] {
+  if (!text.startsWith(PREFIX)) throw unreadable();
+  try {
+    const json = Buffer.from(text.slice(PREFIX.length), 'base64url').toString();
+    const content: unknown = JSON.parse(json);
+    if (Array.isArray(content)) return content;
+  } catch (error) {
+    throw unreadable(error);
+  }
+  throw unreadable();
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
+}
+
+function isNext(value: unknown): value is [SessionId, number] {
+  if (!Array.isArray(value) || value.length !== 2) return false;
+  const [session, next]: readonly unknown[] = value;
+  return typeof session === 'string' && isSessionId(session) && isCount(next) && next > 0;
+}
+
+function unreadable(cause?: unknown): BackcastError {
+  return new BackcastError(
+    'BACKCAST_CURSOR_INVALID',
+    'This is not a cursor, or only a part of one. Give it back exactly as it was taken, or begin ' +
+      'at a position or a time.',
+    { cause },
+  );
+}

@@ -1,0 +1,68 @@
+// Which database a request reads: the replica if there is one that is fit, else the primary; and
+// with others who read the same. One request reads one database from beginning to end, since the
+// head of a channel belongs to the snapshot from which it came.
+
+import {
+  type OpenDatabase,
+  type ReadDatabase,
+  type Replica,
+  type SharedReads,
+  shareReads,
+} from '#archive/mod.ts';
+import { BackcastError, type ErrorCode } from '#base/mod.ts';
+
+/** The databases of one API. */
+export interface ReadDatabases {
+  /**
+   * What `work` makes of the database that it is given. Where it fails on the replica and may not
+   * on the primary, it is called once more, with the primary: it must not have answered before.
+   */
+  use<Value>(work: (reads: ReadDatabase) => Promise<Value>): Promise<Value>;
+  readonly counts: SharedReads['counts'];
+}
+
+/** What it reads from. */
+export interface ReadDatabasesOptions {
+  readonly database: OpenDatabase;
+  readonly replica: Replica | undefined;
+  readonly sharedBytesMax: number;
+}
+
+/** What a replica may lack that the primary has. */
+const PERHAPS_OF_THE_REPLICA: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'BACKCAST_DATABASE_UNREACHABLE',
+  'BACKCAST_DATABASE_REFUSED',
+  'BACKCAST_SCHEMA_MISSING',
+  'BACKCAST_CHANNEL_UNKNOWN',
+  'BACKCAST_SESSION_UNKNOWN',
+  'BACKCAST_HISTORY_GONE',
+]);
+
+/** Shared reads of `database`, and of `replica` while it is usable. */
+export function readDatabases(options: ReadDatabasesOptions): ReadDatabases {
+  const { database, replica, sharedBytesMax } = options;
+  const primary = shareReads(database, sharedBytesMax);
+  const second = replica === undefined ? undefined : shareReads(replica.opened, sharedBytesMax);
+  return {
+    use: async (work) => {
+      if (second === undefined || !replica?.isUsable) return work(primary.begin());
+      try {
+        return await work(second.begin());
+      } catch (error) {
+        if (!(error instanceof BackcastError) || !PERHAPS_OF_THE_REPLICA.has(error.code)) {
+          throw error;
+        }
+        if (error.code === 'BACKCAST_DATABASE_UNREACHABLE') replica.lost(error);
+        return work(primary.begin());
+      }
+    },
+    get counts() {
+      const [one, other] = [primary.counts, second?.counts];
+      return {
+        asked: one.asked + (other?.asked ?? 0),
+        started: one.started + (other?.started ?? 0),
+        segmentBytes: one.segmentBytes + (other?.segmentBytes ?? 0),
+      };
+    },
+  };
+}
