@@ -199,11 +199,10 @@ test('a reader of a tail that takes nothing is cut off, and holds up nobody', as
   await using appender = testAppender(created.url);
   const writer = new Writer(appender, await makeChannel(opened, 'orders'));
   await writer.write([1]);
-  const readerBounds = { stallMsMax: 500, readersMax: 10 };
   await using server = await startReplayServer({
     database: opened,
     logger: silentLogger,
-    readerBounds,
+    limits: { stallMsMax: 500 },
     tailBounds: { ...BOUNDS, heartbeatMs: 50 },
     ...PLACE,
   });
