@@ -38,7 +38,7 @@ export * from './read-conflicts.ts';
 export { listDeletions } from './read-deletions.ts';
 export type { DeletionKeyset } from './read-deletions.ts';
 export type { ArchivedSegment } from './read-decode.ts';
-export { firstPositionOf } from './read-entries.ts';
+export { cutRun, firstPositionOf, payloadBytesOf } from './read-entries.ts';
 export type { Deletion, Loss, MessageRun, PageEntry } from './read-entries.ts';
 export * from './read-heads.ts';
 export * from './read-last-losses.ts';
@@ -52,6 +52,7 @@ export type {
   SequenceRequest,
   Unsettled,
 } from './read-page.ts';
+export * from './read-settled.ts';
 export * from './replica.ts';
 export * from './rewrite-partition.ts';
 export * from './retention.ts';

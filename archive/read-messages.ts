@@ -7,7 +7,7 @@ import type { ArchiveDatabase } from './connect.ts';
 import type { ArchivedSession, Channel } from './read.ts';
 import { findSession } from './read.ts';
 import { isByArchiveTime, openArchived } from './read-archived.ts';
-import { PositionReading } from './read-by-position.ts';
+import { type PositionPlan, PositionReading } from './read-by-position.ts';
 import { SequenceReading } from './read-by-sequence.ts';
 import { deletionsByTime, isDeletedBefore } from './read-deletions.ts';
 import type { Deletion } from './read-entries.ts';
@@ -49,11 +49,20 @@ export function openReading(
     };
     return openArchived(opened.database, channel, request, open);
   }
+  return planPositions(opened, channel, request).then((plan) => new PositionReading(plan));
+}
+
+/** What a reading of `request` covers. Errors as openReading. */
+export function planPositions(
+  opened: ReadDatabase,
+  channel: Channel,
+  request: PositionRequest,
+): Promise<PositionPlan> {
   const { publishedFromUs, publishedToUs } = request;
   if (publishedFromUs === undefined && publishedToUs === undefined) {
-    return openPositions(opened, channel, request);
+    return planAll(opened, channel, request);
   }
-  return openInterval(opened, channel, request);
+  return planInterval(opened, channel, request);
 }
 
 async function openSequences(
@@ -90,11 +99,11 @@ function unsettledBehind(session: ArchivedSession): Unsettled | undefined {
   return { fromSequence: session.watermark + 1, isUnknown: beyond === 'unknown' };
 }
 
-async function openPositions(
+async function planAll(
   opened: ReadDatabase,
   channel: Channel,
   request: PositionRequest,
-): Promise<MessageReading> {
+): Promise<PositionPlan> {
   const { database: db } = opened;
   const { channelId, archivedThrough } = channel;
   const partitions = await loadPartitionBounds(db, channelId);
@@ -104,7 +113,7 @@ async function openPositions(
     throw historyGone(`Messages after position ${after}`, `Kept are those after ${kept - 1}.`);
   }
   const isBeyond = (after ?? 0) > archivedThrough || (before ?? 0) > archivedThrough + 1;
-  return new PositionReading({
+  return {
     db,
     source: sourceOf(opened),
     channelId,
@@ -116,14 +125,14 @@ async function openPositions(
     losses: undefined,
     settled: opened.shared?.settled(),
     unsettled: isBeyond ? { fromSequence: undefined } : undefined,
-  });
+  };
 }
 
-async function openInterval(
+async function planInterval(
   opened: ReadDatabase,
   channel: Channel,
   request: PositionRequest,
-): Promise<MessageReading> {
+): Promise<PositionPlan> {
   const { database: db } = opened;
   const { channelId, archivedThrough } = channel;
   const published = intervalOf(request);
@@ -138,7 +147,7 @@ async function openInterval(
   const mayReceive =
     request.publishedToUs !== undefined &&
     (await mayStillReceive(db, channel, partitions, published.endUs));
-  return new PositionReading({
+  return {
     db,
     source: sourceOf(opened),
     channelId,
@@ -154,7 +163,7 @@ async function openInterval(
       nextArchivedAtUs: await archivedAtUs(db, channel, partitions, hull.last + 1),
     }),
     unsettled: mayReceive ? { fromSequence: undefined } : undefined,
-  });
+  };
 }
 
 function intervalOf(request: PositionRequest): PublishedInterval {

@@ -175,6 +175,14 @@ export const ERRORS = {
     504,
   ),
   BACKCAST_SPOOL_UNUSABLE: entry('The spool cannot be used.', 'operator', false, 500),
+  BACKCAST_EXPORT_FOLDER: entry(
+    'The folder cannot take or give the export.',
+    'operator',
+    false,
+    500,
+  ),
+  BACKCAST_EXPORT_OTHER: entry('The folder holds something else.', 'caller', false, 409),
+  BACKCAST_EXPORT_DAMAGED: entry('The export is not what was written.', 'caller', false, 500),
   BACKCAST_AUDIT_FAILED: entry('A sequence is not accounted for.', 'operator', false, 500),
   BACKCAST_INTERNAL: entry('Backcast has a bug.', 'operator', false, 500),
 } as const satisfies Record<string, ErrorEntry>;

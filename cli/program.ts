@@ -7,6 +7,7 @@ import { addArchiveCommand } from './commands/archive.ts';
 import { addAuditCommand } from './commands/audit.ts';
 import { addBenchCommand } from './commands/bench.ts';
 import { addCompactCommand } from './commands/compact.ts';
+import { addExportCommand } from './commands/export.ts';
 import { addHistoryCommand } from './commands/history.ts';
 import { addHoldCommands } from './commands/hold.ts';
 import { addKeysCommands } from './commands/keys.ts';
@@ -19,6 +20,7 @@ import { addSubscribeCommand } from './commands/subscribe.ts';
 import { addTokenCommands } from './commands/token.ts';
 import { addTailCommand } from './commands/tail.ts';
 import { addUpCommand } from './commands/up.ts';
+import { addVerifyCommand } from './commands/verify.ts';
 import { explain, settingOption, type CommandHost } from './command.ts';
 
 /** Where commander's own words go. */
@@ -47,6 +49,8 @@ export function createProgram(
   addSubscribeCommand(program, host);
   addTailCommand(program, host);
   addHistoryCommand(program, host);
+  addExportCommand(program, host);
+  addVerifyCommand(program, host);
   addListCommands(program, host);
   addAuditCommand(program, host);
   addCompactCommand(program, host);

@@ -28,6 +28,7 @@ import { accessRoutes } from './routes/access.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
 import { completenessRoutes } from './routes/completeness.ts';
 import { conflictRoutes } from './routes/conflicts.ts';
+import { exportRoutes } from './routes/export.ts';
 import { messageRoutes } from './routes/messages.ts';
 import { operationRoutes } from './routes/operation.ts';
 import { tailRoutes } from './routes/tail.ts';
@@ -129,6 +130,7 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   await app.register(conflictRoutes, { opened });
   await app.register(messageRoutes, { reads, admitReader: readers.admit });
   await app.register(completenessRoutes, { reads });
+  await app.register(exportRoutes, { reads, admitReader: readers.admit });
   await app.register(tailRoutes, { opened, reads, watch, admitReader: tails.admit });
   const collectMetrics = (): readonly MetricFamily[] => [
     ...requestFamilies(),

@@ -3,6 +3,7 @@
 export { AccessControl, type AccessOptions } from './access/access-control.ts';
 export * from './app.ts';
 export * from './contract.ts';
+export * from './export/mod.ts';
 export { API_LIMITS_DEFAULT, type ApiLimits } from './limits.ts';
 export * from './server.ts';
 export { payloadText } from './message-text.ts';

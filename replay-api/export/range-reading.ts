@@ -1,0 +1,95 @@
+// Reads what an export is about, in the order of the channel: the pages of a reading, of which only
+// one session may be wanted, with the names of the publishers. While a page is used, the next one
+// is being fetched; no connection is held between.
+
+import { setImmediate as turn } from 'node:timers/promises';
+import {
+  type Channel,
+  loadSources,
+  type MessagePage,
+  type MessageReading,
+  type PageEntry,
+  type PositionRequest,
+  type ReadDatabase,
+} from '#archive/mod.ts';
+import type { SessionId } from '#base/mod.ts';
+import type { ExportRange } from './types.ts';
+
+/** Something of an export, and the name of its publisher. */
+export interface SourcedEntry {
+  readonly entry: PageEntry;
+  readonly source: string | null;
+}
+
+/** What a page of a reading is made into. */
+export interface PageSubject {
+  readonly opened: ReadDatabase;
+  readonly channel: Channel;
+  readonly range: Pick<ExportRange, 'session' | 'after'>;
+  /** The name of a publisher that was told before and must stay the same; undefined if none. */
+  readonly sourceOf: (session: SessionId) => string | null | undefined;
+}
+
+/** Messages per page: more than a page ever holds, so that bytes decide. */
+const PAGE_MESSAGES_MAX = Number.MAX_SAFE_INTEGER;
+
+/** The request that reads `range`. */
+export function toPositionRequest(range: ExportRange): PositionRequest {
+  const { after, before, publishedFromUs, publishedToUs } = range;
+  return { kind: 'positions', after, before, publishedFromUs, publishedToUs, order: 'asc' };
+}
+
+/** Everything that `reading` still gives, in order. */
+export async function* readRange(
+  reading: MessageReading,
+  subject: PageSubject,
+): AsyncGenerator<SourcedEntry> {
+  yield* readPages(await reading.nextPage(PAGE_MESSAGES_MAX), reading, subject);
+}
+
+/** The same where the first page has been read already. */
+export async function* readPages(
+  first: MessagePage,
+  reading: MessageReading,
+  subject: PageSubject,
+): AsyncGenerator<SourcedEntry> {
+  const names = new Map<SessionId, string | null>();
+  for (let page = first; ; ) {
+    const following = page.isLast ? undefined : fetchAhead(reading);
+    const entries = page.entries.filter((entry) => isWithin(entry, subject.range));
+    await learnNames(names, entries, subject);
+    for (const entry of entries) yield { entry, source: names.get(entry.session) ?? null };
+    if (following === undefined) return;
+    page = await following;
+    await turn();
+  }
+}
+
+/** What is lost before `after` was named to whoever goes on from there. */
+function isWithin(entry: PageEntry, { session, after = 0 }: PageSubject['range']): boolean {
+  if (session !== undefined && entry.session !== session) return false;
+  return entry.kind !== 'loss' || entry.afterPosition >= after;
+}
+
+/** Its failure is felt where it is awaited. */
+function fetchAhead(reading: MessageReading): Promise<MessagePage> {
+  const page = reading.nextPage(PAGE_MESSAGES_MAX);
+  page.catch(() => undefined);
+  return page;
+}
+
+async function learnNames(
+  names: Map<SessionId, string | null>,
+  entries: readonly PageEntry[],
+  { opened, channel, sourceOf }: PageSubject,
+): Promise<void> {
+  const unknown = new Set<SessionId>();
+  for (const { session } of entries) {
+    if (names.has(session)) continue;
+    const told = sourceOf(session);
+    if (told === undefined) unknown.add(session);
+    else names.set(session, told);
+  }
+  const found = await loadSources(opened.database, channel, [...unknown]);
+  for (const session of unknown) names.set(session, found.get(session) ?? null);
+}
