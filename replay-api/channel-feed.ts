@@ -247,7 +247,7 @@ export class ChannelFeed {
       ({ isLast } = page);
     }
     if (this.#place.position < archivedThrough)
-      this.#place = { position: archivedThrough, told: new Set() };
+      this.#place = { ...this.#place, position: archivedThrough };
   }
 
   #write(page: MessagePage): void {

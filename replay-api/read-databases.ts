@@ -18,6 +18,8 @@ export interface ReadDatabases {
    * on the primary, it is called once more, with the primary: it must not have answered before.
    */
   use<Value>(work: (reads: ReadDatabase) => Promise<Value>): Promise<Value>;
+  /** The primary, for one who begins to read now and must not be behind what he was told. */
+  primary(): ReadDatabase;
   readonly counts: SharedReads['counts'];
 }
 
@@ -56,6 +58,7 @@ export function readDatabases(options: ReadDatabasesOptions): ReadDatabases {
         return work(primary.begin());
       }
     },
+    primary: () => primary.begin(),
     get counts() {
       const [one, other] = [primary.counts, second?.counts];
       return {

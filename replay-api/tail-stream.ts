@@ -19,6 +19,7 @@ import { BackcastError, type SessionId } from '#base/mod.ts';
 import type { AccessNote } from './access/access-log.ts';
 import type { Attachment, ChannelFeed } from './channel-feed.ts';
 import type { ChannelWatch } from './channel-watch.ts';
+import type { ReadDatabases } from './read-databases.ts';
 import type { TailChunk, TailPlace } from './tail-ring.ts';
 import {
   endFrame,
@@ -42,7 +43,8 @@ const HEARTBEAT = Buffer.from(HEARTBEAT_FRAME);
 
 /** What a tail is made of. */
 export interface TailOptions {
-  readonly opened: ReadDatabase;
+  /** Who is behind shares with others what they read of history. */
+  readonly reads: Pick<ReadDatabases, 'primary'>;
   readonly watch: ChannelWatch;
   readonly feed: ChannelFeed;
   /** The last position the reader has; undefined to begin with what comes next. */
@@ -105,7 +107,7 @@ class Tail {
     const attachment = await feed.attach();
     try {
       if (this.#isRewound(attachment.place)) yield this.#turn('rewound', attachment.place);
-      else if (this.#place !== undefined) yield* this.#replay(attachment.place);
+      else if (this.#isBehind(attachment.place)) yield* this.#replay(attachment.place);
       this.#place = attachment.place;
       yield* this.#follow(attachment);
     } finally {
@@ -147,12 +149,19 @@ class Tail {
     return this.#place !== undefined && this.#place.position > position;
   }
 
+  /** Whether something was told through `place` that this reader has not been told. */
+  #isBehind({ position, told }: TailPlace): boolean {
+    if (this.#place === undefined) return false;
+    return this.#place.position < position || !told.isSubsetOf(this.#place.told);
+  }
+
   /**
    * Everything from where the reader is to `through`. Of the losses at its end, those that the feed
    * has not told are the feed's to tell, if it is the feed's place.
    */
   async *#replay(through: TailPlace, isOfFeed = true): AsyncGenerator<Buffer> {
-    const { opened, feed, watch } = this.#options;
+    const { reads, feed, watch } = this.#options;
+    const opened = reads.primary();
     let from = this.#place ?? through;
     if (from.position < through.position) yield this.#turn('replaying', from, through.position);
     const channel = { ...feed.channel, archivedThrough: through.position };
@@ -162,7 +171,7 @@ class Tail {
     for (let isLast = false; !isLast && !this.isOver; ) {
       const page = await reading.nextPage(PAGE_MESSAGES);
       watch.counters.pagesAlone += 1;
-      await this.#nameSources(channel, page);
+      await this.#nameSources(opened, channel, page);
       const style = { framing, sourceOf, through: isOfFeed ? through : undefined };
       for (const chunk of pageChunks(page, from, style)) {
         yield this.#hand(chunk);
@@ -171,7 +180,7 @@ class Tail {
       ({ isLast } = page);
     }
     if (!this.isOver && from.position < through.position)
-      this.#place = { position: through.position, told: new Set() };
+      this.#place = { ...from, position: through.position };
   }
 
   #hand({ bytes, messages, place }: TailChunk): Buffer {
@@ -180,10 +189,14 @@ class Tail {
     return bytes;
   }
 
-  async #nameSources(channel: Channel, { entries }: MessagePage): Promise<void> {
+  async #nameSources(
+    opened: ReadDatabase,
+    channel: Channel,
+    { entries }: MessagePage,
+  ): Promise<void> {
     const sessions = new Set(entries.map(({ session }) => session));
     if (sessions.difference(this.#sources).size === 0) return;
-    const found = await loadSources(this.#options.opened.database, channel, [...sessions]);
+    const found = await loadSources(opened.database, channel, [...sessions]);
     this.#sources.clear();
     for (const session of sessions) this.#sources.set(session, found.get(session) ?? null);
   }

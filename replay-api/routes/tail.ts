@@ -11,6 +11,7 @@ import { negotiate } from '../accept.ts';
 import type { ChannelWatch } from '../channel-watch.ts';
 import { ChannelParams } from '../contract.ts';
 import { TailQuery } from '../contract-tail.ts';
+import type { ReadDatabases } from '../read-databases.ts';
 import type { ReaderGuard } from '../reader-guard.ts';
 import { everythingAfter, tailBytes } from '../tail-stream.ts';
 import { withProblems } from './answers.ts';
@@ -22,6 +23,7 @@ const EVENT_STREAM_TYPE = 'text/event-stream';
 /** What this route is made of. */
 export interface TailRouteOptions {
   readonly opened: OpenDatabase;
+  readonly reads: ReadDatabases;
   readonly watch: ChannelWatch;
   readonly admitReader: ReaderGuard;
 }
@@ -29,7 +31,7 @@ export interface TailRouteOptions {
 /** The tail of a channel. */
 export const tailRoutes: FastifyPluginCallbackTypebox<TailRouteOptions> = (
   app,
-  { opened, watch, admitReader },
+  { opened, reads, watch, admitReader },
   done,
 ) => {
   app.addHook('preClose', async () => watch.close());
@@ -48,7 +50,7 @@ export const tailRoutes: FastifyPluginCallbackTypebox<TailRouteOptions> = (
     });
     watch.counters.readers += 1;
     const note = access.note(channel, after === undefined ? 'tail' : `tail after=${after}`);
-    const bytes = tailBytes({ opened, watch, feed: held.feed, after, note, signal });
+    const bytes = tailBytes({ reads, watch, feed: held.feed, after, note, signal });
     void reply.header('x-accel-buffering', 'no').type(EVENT_STREAM_TYPE);
     return reply.send(Readable.from(bytes, { objectMode: true, highWaterMark: 1 }));
   });

@@ -29,6 +29,7 @@ interface Route {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
   readonly parameters: readonly Parameter[];
+  readonly hasBody: boolean;
 }
 
 let away: OpenDatabase;
@@ -65,14 +66,23 @@ after(async () => {
 
 interface Contract {
   readonly paths: Readonly<
-    Record<string, Readonly<Record<string, { readonly parameters?: readonly Parameter[] }>>>
+    Record<
+      string,
+      Readonly<
+        Record<
+          string,
+          { readonly parameters?: readonly Parameter[]; readonly requestBody?: unknown }
+        >
+      >
+    >
   >;
 }
 
 function routesOf({ paths }: Contract): Route[] {
   return Object.entries(paths).flatMap(([path, operations]) =>
-    Object.entries(operations).map(([method, { parameters = [] }]) => {
-      return { method: method.toUpperCase() as Route['method'], path, parameters };
+    Object.entries(operations).map(([name, { parameters = [], requestBody }]) => {
+      const method = name.toUpperCase() as Route['method'];
+      return { method, path, parameters, hasBody: requestBody !== undefined };
     }),
   );
 }
@@ -178,6 +188,30 @@ test('a parameter that no route takes, or that is given twice, is refused on all
       await assertRefused(route.method, `${plain}${join}${twice}`);
     }
   }
+});
+
+test('a body that is not what a route takes is refused', async () => {
+  const taking = routes.filter(({ hasBody }) => hasBody);
+  assert.ok(taking.length > 0, 'some route takes a body');
+  const bodies = fc.oneof(
+    fc.json(),
+    fc.string({ unit: 'binary' }),
+    fc.constantFrom('', '{', '[]', 'null', '{"ranges":{}}', '{"__proto__":{"ranges":[]}}'),
+    fc.anything().map((ranges) => JSON.stringify({ ranges: [ranges] }) ?? ''),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom(...taking), bodies, async (route, payload) => {
+      const callsBefore = databaseCalls;
+      const headers = { 'content-type': 'application/json' };
+      const { method } = route;
+      const answer = await app.inject({ method, url: address(route, new Map()), headers, payload });
+      const told = `${payload}: ${answer.statusCode} ${answer.body.slice(0, 300)}`;
+      assert.ok([400, 413, 415, 422].includes(answer.statusCode), told);
+      assert.deepEqual([...Value.Errors(Problem, answer.json())], [], told);
+      assert.equal(databaseCalls, callsBefore, 'the database was asked');
+    }),
+    { numRuns: 500 },
+  );
 });
 
 test('no query whatever is answered but as the contract says, and nothing breaks', async () => {

@@ -119,19 +119,17 @@ test('readers that are cut off at random get each position once, and every loss'
   await using created = await createTestDatabase();
   await using opened = openTestDatabase(created.url);
   const options = { database: opened, logger: silentLogger, ...PLACE };
-  await using large = await startReplayServer({ ...options, tailBounds: BOUNDS });
-  const ringBytesMax = 1_000;
-  await using small = await startReplayServer({
-    ...options,
-    tailBounds: { ...BOUNDS, ringBytesMax },
-  });
+  const small = { ...BOUNDS, ringBytesMax: 1_000 };
+  await using crowded = await startReplayServer({ ...options, tailBounds: BOUNDS });
+  await using forgetful = await startReplayServer({ ...options, tailBounds: small });
+  // Between two connections of its only reader, nobody follows the channel there.
+  await using lonely = await startReplayServer({ ...options, tailBounds: BOUNDS });
   await using appender = testAppender(created.url);
   const writer = new Writer(appender, await makeChannel(opened, 'orders'));
   const end = { position: Number.POSITIVE_INFINITY };
   const reading = Promise.all(
-    [1, 2, 3, 4, 5, 6].map((seed) => {
-      const { url } = seed % 2 === 0 ? large : small;
-      const random = seededRandom(seed);
+    [crowded, crowded, crowded, forgetful, forgetful, lonely].map(({ url }, index) => {
+      const random = seededRandom(index);
       return readWithCuts(`${url}/v1/channels/orders/tail?after=0`, random, end);
     }),
   );
@@ -222,4 +220,29 @@ test('a reader of a tail that takes nothing is cut off, and holds up nobody', as
   await until('the stalled reader is gone', readers);
   socket.resume();
   await gone;
+});
+
+test('readers that come back together share what they read of history', async () => {
+  await using created = await createTestDatabase();
+  await using opened = openTestDatabase(created.url);
+  await using appender = testAppender(created.url);
+  const writer = new Writer(appender, await makeChannel(opened, 'orders'));
+  for (let batch = 0; batch < 8; batch += 1) await writer.write([4_000, -1]);
+  const options = { database: opened, logger: silentLogger, ...PLACE, tailBounds: BOUNDS };
+  const readsFor = async (readerCount: number): Promise<number> => {
+    await using server = await startReplayServer(options);
+    const url = `${server.url}/v1/channels/orders/tail?after=0`;
+    const tails = await Promise.all(Array.from({ length: readerCount }, () => openTail(url)));
+    const read = await Promise.all(tails.map((tail) => tail.through(isLive)));
+    for (const frames of read) {
+      assert.equal(frames.filter(({ kind }) => kind === 'message').length, 32_000);
+      assert.equal(frames.filter(({ kind }) => kind === 'loss').length, 8);
+    }
+    const metrics = await (await fetch(`${server.url}/metrics`)).text();
+    await Promise.all(tails.map((tail) => tail[Symbol.asyncDispose]()));
+    return Number(/^backcast_api_sent_reads_total (\d+)$/m.exec(metrics)?.[1]);
+  };
+  const [ofOne, ofTen] = [await readsFor(1), await readsFor(10)];
+  assert.ok(ofTen <= 4 * ofOne, `${ofTen} reads of ten, ${ofOne} of one`);
+  assert.ok(ofOne > 8, `${ofOne} reads were counted`);
 });
