@@ -39,6 +39,9 @@ export interface MergeOptions {
   readonly bufferBytesMax: number;
 }
 
+/** Receivers unwrap packet numbers from beyond 2^32 on, less a window. */
+const FOREIGN_SEQUENCE_MIN = 2 ** 31;
+
 type ArchivedEntry = ReplayedRun | ReplayedLoss | ReplayedDeletion;
 
 /** The merge of one subscription. */
@@ -238,8 +241,7 @@ export class Merge {
   #begin(entry: ArchivedEntry): number {
     const known = this.#nexts.get(entry.session);
     if (known !== undefined) return known;
-    const isForeign = entry.kind === 'messages' && entry.isForeign === true;
-    const next = this.#options.begin === 'one' && !isForeign ? 1 : firstOf(entry);
+    const next = this.#options.begin === 'one' && !isForeign(entry) ? 1 : firstOf(entry);
     this.#nexts.set(entry.session, next);
     return next;
   }
@@ -273,6 +275,11 @@ export class Merge {
     }
     return false;
   }
+}
+
+function isForeign(entry: ArchivedEntry): boolean {
+  const isSaid = entry.kind === 'deletion' ? undefined : entry.isForeign;
+  return isSaid ?? firstOf(entry) > FOREIGN_SEQUENCE_MIN;
 }
 
 function firstOf(entry: ArchivedEntry): number {

@@ -22,13 +22,18 @@ export interface ReplayedRun {
   /** The last sequence accounted for: that of the last message, or later in a foreign session. */
   readonly throughSequence: number;
   readonly archivedAtUs: number;
-  /** Its source is not of Backcast: its numbers begin anywhere. Not if not given. */
+  /**
+   * Its source is not of Backcast: its numbers begin anywhere. If not given, it is one that begins
+   * beyond 2^31: numbers made of packet numbers do.
+   */
   readonly isForeign?: boolean;
   /** By index of the message, in microseconds. */
   readonly publishedAtUs: ArrayLike<number>;
-  /** By index of the message: where its payload ends in `payloads`, and the next one begins. */
+  /** By index of the message: where its payload ends in `payloads`. */
   readonly payloadEnds: ArrayLike<number>;
-  /** All payloads, one after the other; theirs who read them. */
+  /** By index: where it begins. If not given, where the one before ends. */
+  readonly payloadStarts?: ArrayLike<number>;
+  /** All payloads in order; theirs who read them. */
   readonly payloads: Uint8Array;
 }
 
@@ -39,6 +44,8 @@ export interface ReplayedLoss {
   readonly first: number;
   readonly last: number;
   readonly cause: LossCause;
+  /** As of a run. */
+  readonly isForeign?: boolean;
 }
 
 /** Sequences that were archived, and that a policy has deleted since. */

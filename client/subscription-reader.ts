@@ -118,7 +118,7 @@ export class SubscriptionReader {
 
   *#replayedItems(told: ToldReplayed): Generator<SubscribedMessage, void, void> {
     const { run, skippedCount, isInPlace } = told;
-    const { session, messageCount, payloads, payloadEnds, publishedAtUs } = run;
+    const { session, messageCount, payloads, payloadStarts, payloadEnds, publishedAtUs } = run;
     if (run.source !== null) this.#sources.set(session, run.source);
     const source = run.source ?? undefined;
     const arrivedAtUs = wallClockUs();
@@ -138,7 +138,7 @@ export class SubscriptionReader {
         sequence,
         position,
         publishedAtUs: publishedUs,
-        payload: payloads.subarray(start, end),
+        payload: payloads.subarray(payloadStarts?.[index] ?? start, end),
         via: 'replayed',
         lateUs: arrivedAtUs - publishedUs,
       };

@@ -122,6 +122,20 @@ test('an archive that is behind the seam is read again, then asked for the rest'
   assert.deepEqual(told(one, 0).slice(2), ['replayed 1-2', 'replayed 3-5', 'live', 'live 6-6']);
 });
 
+test('from the start, a session of another implementation begins wherever it does', () => {
+  for (const entry of [
+    { kind: 'loss', session: A, first: 2 ** 32 + 7, last: 2 ** 32 + 9, cause: 'late_join' },
+    { kind: 'deletion', session: A, first: 2 ** 32 + 7, last: 2 ** 32 + 9 },
+  ] as const) {
+    const one = machine({ hasMulticast: false });
+    assert.ok(one.reading !== undefined);
+    one.handleEntry(one.reading, entry, 0);
+    assert.equal(one.fetching, undefined);
+    const cause = entry.kind === 'loss' ? entry.cause : 'deleted';
+    assert.equal(told(one, 0).at(-1), `lost 4294967303-4294967305 ${cause}`);
+  }
+});
+
 test('a hole holds up its own session alone', () => {
   const one = machine({ start: undefined, begin: 'heard' });
   one.handleLive(run(A, 1, 1), 0);
