@@ -176,6 +176,7 @@ export const ERRORS = {
   ),
   BACKCAST_SPOOL_UNUSABLE: entry('The spool cannot be used.', 'operator', false, 500),
   BACKCAST_AUDIT_FAILED: entry('A sequence is not accounted for.', 'operator', false, 500),
+  BACKCAST_DEMO_FAILED: entry('The demonstration did not get to its end.', 'operator', true, 500),
   BACKCAST_INTERNAL: entry('Backcast has a bug.', 'operator', false, 500),
 } as const satisfies Record<string, ErrorEntry>;
 

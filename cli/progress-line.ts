@@ -1,0 +1,48 @@
+// How far something is, for the person at the terminal: one line on standard error that is written
+// over, or a line now and then where standard error is no terminal.
+
+import type { WriteStream } from 'node:tty';
+
+/** Shows progress. */
+export interface ProgressLine {
+  /** Shows `text` instead of what was shown before. */
+  show(text: string): void;
+  /** Ends the line, so that others may follow. */
+  end(): void;
+}
+
+const EVERY_MS = 5_000;
+const CLEAR_LINE = '\r\u001b[2K';
+
+/** A line on `stream`. */
+export function progressLine(stream: Pick<WriteStream, 'isTTY' | 'write'>): ProgressLine {
+  return stream.isTTY ? overwritten(stream) : repeated(stream);
+}
+
+function overwritten(stream: Pick<WriteStream, 'write'>): ProgressLine {
+  let isShown = false;
+  return {
+    show: (text) => {
+      isShown = true;
+      stream.write(`${CLEAR_LINE}${text}`);
+    },
+    end: () => {
+      if (isShown) stream.write('\n');
+      isShown = false;
+    },
+  };
+}
+
+function repeated(stream: Pick<WriteStream, 'write'>): ProgressLine {
+  let shownAtMs = Number.NEGATIVE_INFINITY;
+  return {
+    show: (text) => {
+      if (performance.now() - shownAtMs < EVERY_MS) return;
+      shownAtMs = performance.now();
+      stream.write(`${text}\n`);
+    },
+    end: () => {
+      shownAtMs = Number.NEGATIVE_INFINITY;
+    },
+  };
+}
