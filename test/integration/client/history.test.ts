@@ -198,6 +198,22 @@ test('a busy API is asked again when it says', async () => {
   assert.equal(refusals, 2);
 });
 
+test('a token is shown with every question', async () => {
+  const shown: unknown[] = [];
+  const server = createServer((request, response) => {
+    shown.push(request.headers.authorization);
+    response.writeHead(404).end(JSON.stringify({ code: 'BACKCAST_CHANNEL_UNKNOWN', title: 'No.' }));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const asked = { url: `http://127.0.0.1:${port}/`, channel: 'holes', token: 'bc_x.y' };
+  await refused(asked, 'BACKCAST_CHANNEL_UNKNOWN');
+  server.closeAllConnections();
+  server.close();
+  assert.deepEqual(shown, ['Bearer bc_x.y']);
+});
+
 test('a signal ends a history with its reason', async () => {
   const stop = new AbortController();
   const reason = new Error('enough');
