@@ -29,6 +29,8 @@ export interface DemoCommand extends AsyncDisposable {
 export function startCommand(args: readonly string[]): DemoCommand {
   const child = spawn(process.execPath, [...NODE_ARGUMENTS, MAIN, ...args], {
     env: ENVIRONMENT,
+    // Ctrl-C is for the demo, which ends them in their order; a second one would end them at once.
+    detached: true,
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   const lines: string[] = [];
@@ -79,6 +81,7 @@ export interface DemoInstance extends AsyncDisposable {
 export function startInstance(orders: InstanceOrders): DemoInstance {
   const child = fork(INSTANCE, [JSON.stringify(orders)], {
     env: ENVIRONMENT,
+    detached: true,
     execArgv: NODE_ARGUMENTS,
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
