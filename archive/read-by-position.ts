@@ -84,6 +84,10 @@ export class PositionReading implements MessageReading {
     this.order = plan.request.order;
   }
 
+  get remaining(): number {
+    return Math.max(0, this.#rest.last - this.#rest.first + 1);
+  }
+
   get resume(): PositionRequest {
     const { request } = this.#plan;
     if (request.order === 'asc') return { ...request, after: this.#rest.first - 1 };

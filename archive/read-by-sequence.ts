@@ -65,6 +65,10 @@ export class SequenceReading implements MessageReading {
     this.order = plan.request.order;
   }
 
+  get remaining(): number {
+    return Math.max(0, this.#rest.last - this.#rest.first + 1);
+  }
+
   get resume(): SequenceRequest {
     const { request } = this.#plan;
     if (request.order === 'asc') return { ...request, first: this.#rest.first };

@@ -6,6 +6,7 @@ import type { SequenceRange } from '#base/mod.ts';
 import type { ArchiveDatabase } from './connect.ts';
 import type { ArchivedSession, Channel } from './read.ts';
 import { findSession } from './read.ts';
+import { isByArchiveTime, openArchived } from './read-archived.ts';
 import { PositionReading } from './read-by-position.ts';
 import { SequenceReading } from './read-by-sequence.ts';
 import { deletionsByTime, isDeletedBefore } from './read-deletions.ts';
@@ -42,6 +43,12 @@ export function openReading(
   request: MessageRequest,
 ): Promise<MessageReading> {
   if (request.kind === 'sequences') return openSequences(opened, channel, request);
+  if (isByArchiveTime(request)) {
+    const open = (within: PositionRequest): Promise<MessageReading> => {
+      return openReading(opened, channel, within);
+    };
+    return openArchived(opened.database, channel, request, open);
+  }
   const { publishedFromUs, publishedToUs } = request;
   if (publishedFromUs === undefined && publishedToUs === undefined) {
     return openPositions(opened, channel, request);

@@ -33,6 +33,8 @@ export interface MessageReading {
    * are gone that no policy deleted.
    */
   nextPage(messagesMax: number): Promise<MessagePage>;
+  /** How many messages the pages that follow have at most. */
+  readonly remaining: number;
   /** The request that goes on behind the pages read so far. */
   readonly resume: MessageRequest;
 }
@@ -55,6 +57,9 @@ export interface PositionRequest {
   /** Half-open; a bound left out reaches as far as the archive does. */
   readonly publishedFromUs: number | undefined;
   readonly publishedToUs: number | undefined;
+  /** Half-open as well: when the archive took in a message, or declared a loss. */
+  readonly archivedFromUs?: number | undefined;
+  readonly archivedToUs?: number | undefined;
   readonly order: 'asc' | 'desc';
 }
 

@@ -266,20 +266,33 @@ export function listUnsettledSessions(
   );
 }
 
-/** The names of publishers by session; a session without a name is left out. */
-export async function loadSources(
+/** Where a session comes from. */
+export type SessionOrigin = Pick<ArchivedSession, 'source' | 'isForeign'>;
+
+/** Where these sessions come from; one that the archive does not know is left out. */
+export async function loadOrigins(
   db: ArchiveDatabase,
   channel: Channel,
   sessions: readonly SessionId[],
-): Promise<Map<SessionId, string>> {
+): Promise<Map<SessionId, SessionOrigin>> {
   if (sessions.length === 0) return new Map();
   const rows = await rowsOf(
     selectSessions(db, channel)
       .where(sql<boolean>`session_id IN (${sql.join(sessions.map(sessionKey))})`)
       .execute(),
   );
+  return new Map(rows.map(({ session, source, isForeign }) => [session, { source, isForeign }]));
+}
+
+/** The names of publishers by session; a session without a name is left out. */
+export async function loadSources(
+  db: ArchiveDatabase,
+  channel: Channel,
+  sessions: readonly SessionId[],
+): Promise<Map<SessionId, string>> {
+  const origins = await loadOrigins(db, channel, sessions);
   return new Map(
-    rows.flatMap(({ session, source }) => (source === null ? [] : [[session, source]])),
+    [...origins].flatMap(([session, { source }]) => (source === null ? [] : [[session, source]])),
   );
 }
 

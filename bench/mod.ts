@@ -4,3 +4,5 @@
 export { benchmarkArchive } from './archive-series.ts';
 export type { ArchiveBenchmarkResult } from './archive-series.ts';
 export { benchmarkLive } from './live.ts';
+export { benchmarkReplay } from './replay.ts';
+export type { ReplayBenchmarkResult } from './replay.ts';

@@ -86,8 +86,8 @@ archived within a second of its end. \`archiver.batchAgeMs\` is at its default, 
 ${storedSection(stored)}
 Other measurements, to be run by hand: \`node bench/spool.ts\` (an outage of PostgreSQL),
 \`node bench/protocol.ts\` (the protocol machines alone, in
-memory), \`node bench/quiet.ts\` (many quiet channels) and \`node bench/replay.ts postgres://…\`
-(NDJSON out of the replay API).
+memory), \`node bench/quiet.ts\` (many quiet channels) and \`./backcast bench replay\`
+(history out of the replay API).
 `;
 }
 

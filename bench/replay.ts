@@ -1,142 +1,248 @@
-// How fast the replay API streams history as NDJSON: messages of 140 bytes, JSON inside JSON, as a
-// pessimist would choose them, since every quote must be escaped. Run it against a database that
-// may be filled: `node bench/replay.ts postgres://… [messages]`. Prints one JSON object.
+// How fast history comes back: the same stored messages as segments and as NDJSON through the
+// replay API, to a reader on a thread of its own, beside COPY OUT of the same rows in the same run;
+// and how long a page of a hundred messages takes at random places. Beside as much as is stored.
 
-import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { get } from 'node:http';
-import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { Agent, get } from 'node:http';
+import { Worker } from 'node:worker_threads';
+import { to as copyTo } from 'pg-copy-streams';
 import { pino } from 'pino';
-import {
-  acquireLease,
-  Appender,
-  ensureChannel,
-  migrateToLatest,
-  openDatabase,
-  type OpenDatabase,
-} from '#archive/mod.ts';
-import { SegmentBuilder } from '#archive/segment/mod.ts';
-import { assert, seededRandom, randomSessionId, SEGMENT_MESSAGES_MAX } from '#base/mod.ts';
+import { type Channel, findChannel, type OpenDatabase } from '#archive/mod.ts';
+import { assert, randomBelow, seededRandom } from '#base/mod.ts';
+import { SEGMENTS_TYPE } from '#client/stream/mod.ts';
 import { startReplayServer } from '#replay-api/mod.ts';
+import { openBenchmarkDatabase } from './archive-stage.ts';
+import { fillArchive } from './fill.ts';
+import { describeMachine } from './machine.ts';
+import type { ReplayReaderData, ReplayReaderReport } from './replay-reader.ts';
 
-const [url, messagesText = '1000000'] = process.argv.slice(2);
-const MESSAGE_COUNT = Math.ceil(Number(messagesText) / SEGMENT_MESSAGES_MAX) * SEGMENT_MESSAGES_MAX;
-const MESSAGE_BYTES = 140;
-const SEGMENTS_PER_BATCH = 16;
+/** What to measure. */
+export interface ReplayBenchmarkOptions {
+  /** A migrated database; what is missing is stored there, in channels `bench-stored-…`. */
+  readonly databaseUrl: string;
+  /** Messages of each stream. */
+  readonly messages: number;
+  readonly payloadBytes: number;
+  /** Pages of a hundred messages whose time is taken. */
+  readonly pages: number;
+  /** Stored messages beside which to measure, ascending; what is there if fewer are wanted. */
+  readonly stored: readonly number[];
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((text: string) => void) | undefined;
+}
+
+/** One way of reading, as far as its reader saw it. */
+export interface ReplayRate {
+  readonly form: 'copy' | 'segments' | 'ndjson';
+  readonly messagesPerSecond: number;
+  readonly megabytesPerSecond: number;
+  /** Until the first message was in the reader's hands; null for COPY. */
+  readonly firstMessageMs: number | null;
+  /** Messages per second of processor time of the reading thread; null for COPY. */
+  readonly perReaderCore: number | null;
+  /** The same of the serving thread. */
+  readonly perServerCore: number | null;
+}
+
+/** What was measured beside so many stored messages. */
+export interface ReplayStep {
+  readonly storedMessages: number;
+  readonly rates: readonly ReplayRate[];
+  readonly pageMsP50: number;
+  readonly pageMsP99: number;
+}
+
+/** What was measured. */
+export interface ReplayBenchmarkResult {
+  readonly steps: readonly ReplayStep[];
+  readonly messages: number;
+  readonly payloadBytes: number;
+  readonly server: string;
+  readonly machine: string;
+  readonly node: string;
+}
+
+const FORMS = { segments: SEGMENTS_TYPE, ndjson: 'application/x-ndjson' } as const;
 const ROUNDS = 3;
+const PAGE_MESSAGES = 100;
+const SEED = 7;
 
-if (isMainThread) await measure();
-// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
-else parentPort?.postMessage(await readAll(workerData as string));
+/** Measures one step after the other; rejects with the reason of `signal` once it is aborted. */
+export async function benchmarkReplay(
+  options: ReplayBenchmarkOptions,
+): Promise<ReplayBenchmarkResult> {
+  const { databaseUrl, messages, payloadBytes, stored } = options;
+  await using opened = openBenchmarkDatabase(databaseUrl);
+  const steps: ReplayStep[] = [];
+  for (const wanted of stored) {
+    await fillTo(opened, Math.max(wanted, messages), options);
+    const largest = await largestChannel(opened);
+    assert(largest !== undefined, 'a filled archive has a channel');
+    const channel = await findChannel(opened.database, largest.name);
+    steps.push(await measure(opened, channel, options));
+  }
+  const { rows } = await opened.pool.query<{ server: string }>(
+    `SELECT 'PostgreSQL ' || current_setting('server_version') AS server`,
+  );
+  const { server } = rows[0];
+  const node = process.version;
+  return { steps, messages, payloadBytes, server, machine: describeMachine(), node };
+}
 
-async function measure(): Promise<void> {
-  await migrateToLatest({ url });
-  await using opened = openDatabase({
-    url,
-    poolConnectionsMax: 8,
-    applicationName: 'backcast bench replay',
-    statementTimeoutMs: 60_000,
+async function fillTo(
+  opened: OpenDatabase,
+  wanted: number,
+  { databaseUrl, messages, payloadBytes, signal, onProgress }: ReplayBenchmarkOptions,
+): Promise<void> {
+  const stored = await countStored(opened);
+  const largest = await largestChannel(opened);
+  // Two lanes fill a channel each, of which one alone must have what is read.
+  const own = (largest?.head ?? 0) < messages ? 2 * messages : 0;
+  const missing = Math.max(own, wanted - stored);
+  if (missing <= 0) return;
+  await fillArchive(opened.database, {
+    databaseUrl,
+    messages: missing,
+    payloadBytes,
+    signal,
+    onProgress: (count) => onProgress?.(`stored ${count} of ${missing} more`),
   });
-  const channel = `bench-${randomUUID()}`;
-  await fill(opened, channel);
+}
+
+async function countStored({ pool }: OpenDatabase): Promise<number> {
+  const { rows } = await pool.query<{ stored: number }>(
+    'SELECT coalesce(sum(head), 0)::bigint AS stored FROM leases',
+  );
+  return rows[0].stored;
+}
+
+async function largestChannel({
+  pool,
+}: OpenDatabase): Promise<{ readonly name: string; readonly head: number } | undefined> {
+  const { rows } = await pool.query<{ name: string; head: number }>(
+    `SELECT name, head FROM channels JOIN leases USING (channel_id)
+     WHERE name LIKE 'bench-stored-%' ORDER BY head DESC LIMIT 1`,
+  );
+  return rows.at(0);
+}
+
+async function measure(
+  opened: OpenDatabase,
+  channel: Channel,
+  options: ReplayBenchmarkOptions,
+): Promise<ReplayStep> {
+  const { signal, onProgress } = options;
+  const messages = Math.min(options.messages, channel.archivedThrough);
   await using server = await startReplayServer({
     database: opened,
     logger: pino({ level: 'silent' }),
     host: '127.0.0.1',
     port: 0,
   });
-  let seconds = Number.POSITIVE_INFINITY;
-  let bytes = 0;
-  for (let round = 0; round < ROUNDS; round += 1) {
-    const startMs = performance.now();
-    bytes = await readInWorker(`${server.url}/v1/channels/${channel}/messages`);
-    seconds = Math.min(seconds, (performance.now() - startMs) / 1_000);
-  }
-  const result = {
-    messagesPerSecond: Math.round(MESSAGE_COUNT / seconds),
-    bytesPerSecond: Math.round(bytes / seconds),
-    messageCount: MESSAGE_COUNT,
-    messageBytes: MESSAGE_BYTES,
-    peakMemoryBytes: process.resourceUsage().maxRSS * 1_024,
-  };
-  process.stdout.write(`${JSON.stringify(result)}\n`);
-}
-
-async function fill(opened: OpenDatabase, channel: string): Promise<void> {
-  const place = { group: '239.255.0.1', port: 7500, dport: 7500, framing: 'native' } as const;
-  const channelId = await ensureChannel(opened.database, channel, place);
-  const lease = await acquireLease(opened.database, channelId, 'bench', 600_000);
-  assert(lease.outcome === 'acquired', 'a channel of its own is free');
-  const session = randomSessionId(seededRandom(Date.now()));
-  await using appender = new Appender({
-    url,
-    applicationName: 'backcast bench replay',
-    holder: 'bench',
-  });
-  let sequence = 0;
-  while (sequence < MESSAGE_COUNT) {
-    const expectedHead = sequence;
-    const segments = [];
-    while (segments.length < SEGMENTS_PER_BATCH && sequence < MESSAGE_COUNT) {
-      const builder = new SegmentBuilder();
-      const firstPosition = sequence + 1;
-      for (let index = 0; index < SEGMENT_MESSAGES_MAX; index += 1) {
-        sequence += 1;
-        const bytes = payload(sequence);
-        builder.append(session, sequence, bytes, 0, bytes.length, Date.now() * 1_000 + index);
-      }
-      segments.push(builder.finish(firstPosition));
+  const path = `${server.url}/v1/channels/${channel.name}/messages`;
+  const rates: ReplayRate[] = [];
+  for (const form of ['copy', 'segments', 'ndjson'] as const) {
+    signal?.throwIfAborted();
+    onProgress?.(`${form}: reading ${messages} messages`);
+    const rounds: ReplayRate[] = [];
+    for (let round = 0; round < ROUNDS; round += 1) {
+      rounds.push(
+        form === 'copy'
+          ? await copyOut(opened, channel, messages)
+          : await stream(form, `${path}?limit=${messages}`, messages),
+      );
     }
-    const progress = {
-      session,
-      source: 'bench',
-      isForeign: false,
-      tsi: '1',
-      state: 'open' as const,
+    rounds.sort((one, other) => one.messagesPerSecond - other.messagesPerSecond);
+    rates.push(rounds[Math.floor(ROUNDS / 2)]);
+  }
+  signal?.throwIfAborted();
+  onProgress?.(`pages: ${options.pages} of ${PAGE_MESSAGES} messages`);
+  const pages = await measurePages(path, channel, options.pages);
+  return { storedMessages: await countStored(opened), rates, ...pages };
+}
+
+/** The rows of the first messages out of the database, as fast as it gives them. */
+async function copyOut(
+  { pool }: OpenDatabase,
+  { channelId }: Channel,
+  messages: number,
+): Promise<ReplayRate> {
+  const rows = `SELECT first_position, message_count, archived_at, run_session, run_first,
+      run_length, published_at, payload, run_last, run_archived_at
+    FROM segments WHERE channel_id = ${channelId} AND first_position <= ${messages}`;
+  const client = await pool.connect();
+  try {
+    const startedMs = performance.now();
+    let bytes = 0;
+    for await (const chunk of client.query(copyTo(`COPY (${rows}) TO STDOUT (FORMAT binary)`))) {
+      bytes += (chunk as Buffer).length;
+    }
+    const seconds = (performance.now() - startedMs) / 1_000;
+    return {
+      form: 'copy',
+      messagesPerSecond: Math.round(messages / seconds),
+      megabytesPerSecond: Math.round(bytes / seconds / 1_000_000),
+      firstMessageMs: null,
+      perReaderCore: null,
+      perServerCore: null,
     };
-    const sequences = { firstArchived: 1, watermark: sequence, lead: sequence, resumeSqn: 0 };
-    await appender.append({
-      channelId,
-      epoch: lease.epoch,
-      expectedHead,
-      segments,
-      sessions: [{ ...progress, ...sequences }],
-      losses: [],
-      heals: [],
-      conflicts: [],
-    });
+  } finally {
+    client.release();
   }
 }
 
-function payload(sequence: number): Buffer {
-  const text = `{"order":${sequence},"symbol":"ACME","side":"buy","price":101.25,"note":"`;
-  return Buffer.from(`${text.padEnd(MESSAGE_BYTES - 2, 'x')}"}`);
+async function stream(
+  form: keyof typeof FORMS,
+  url: string,
+  messages: number,
+): Promise<ReplayRate> {
+  const workerData: ReplayReaderData = { url, accept: FORMS[form] };
+  const before = process.threadCpuUsage();
+  const worker = new Worker(new URL('./replay-reader.ts', import.meta.url), { workerData });
+  const [report] = (await once(worker, 'message')) as [ReplayReaderReport];
+  const { user, system } = process.threadCpuUsage(before);
+  assert(report.messages === messages, 'a stream has every message');
+  const seconds = report.elapsedMs / 1_000;
+  return {
+    form,
+    messagesPerSecond: Math.round(messages / seconds),
+    megabytesPerSecond: Math.round(report.bytes / seconds / 1_000_000),
+    firstMessageMs: Math.round(report.firstMs * 10) / 10,
+    perReaderCore: Math.round((messages * 1_000) / report.cpuMs),
+    perServerCore: Math.round((messages * 1_000_000) / (user + system)),
+  };
 }
 
-/** Reads `address` to its end in a thread of its own, so that the server has one to itself. */
-async function readInWorker(address: string): Promise<number> {
-  const worker = new Worker(new URL(import.meta.url), { workerData: address });
-  const [bytes] = (await once(worker, 'message')) as [number];
-  return bytes;
+async function measurePages(
+  path: string,
+  channel: Channel,
+  count: number,
+): Promise<Pick<ReplayStep, 'pageMsP50' | 'pageMsP99'>> {
+  const random = seededRandom(SEED);
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const times: number[] = [];
+  for (let page = 0; page < count; page += 1) {
+    const after = randomBelow(random, Math.max(1, channel.archivedThrough - PAGE_MESSAGES));
+    const startedMs = performance.now();
+    await drain(`${path}?after=${after}&limit=${PAGE_MESSAGES}`, agent);
+    times.push(performance.now() - startedMs);
+  }
+  agent.destroy();
+  times.sort((one, other) => one - other);
+  const at = (share: number): number =>
+    Math.round(times[Math.min(times.length - 1, Math.floor(times.length * share))] * 100) / 100;
+  return { pageMsP50: at(0.5), pageMsP99: at(0.99) };
 }
 
-/** Reads a stream; gives its bytes. The end line is the proof that nothing is missing. */
-function readAll(address: string): Promise<number> {
+function drain(url: string, agent: Agent): Promise<void> {
   return new Promise((resolve, reject) => {
-    const options = { headers: { accept: 'application/x-ndjson' } };
-    const request = get(address, options, (response) => {
-      let bytes = 0;
-      let tail = '';
-      response.on('data', (chunk: Buffer) => {
-        bytes += chunk.length;
-        tail = chunk.subarray(-300).toString();
+    const request = get(url, { agent }, (response) => {
+      response.resume();
+      response.on('end', () => {
+        if (response.statusCode === 200) resolve();
+        else reject(new Error(`a page is answered ${response.statusCode}`));
       });
       response.on('error', reject);
-      response.on('end', () => {
-        const isWhole = tail.includes('"kind":"end","complete":true');
-        if (isWhole) resolve(bytes);
-        else reject(new Error(`the stream ended with ${tail}`));
-      });
     });
     request.on('error', reject);
   });

@@ -1,6 +1,6 @@
-// Chooses the media type of an answer from the Accept header (RFC 9110, section 12.5.1): the
-// offered type with the highest quality, where the most specific range that matches an offer
-// decides about it.
+// Chooses the media type of an answer from the Accept header, and its compression from
+// Accept-Encoding (RFC 9110, sections 12.5.1 and 12.5.3): what is offered with the highest quality,
+// where the most specific range that matches an offer decides about it.
 
 interface MediaRange {
   readonly type: string;
@@ -28,6 +28,35 @@ export function negotiate<Offer extends string>(
     }
   }
   return best;
+}
+
+/**
+ * The best of `offers` for the header Accept-Encoding, the first among equals; undefined if what is
+ * sent is best left as it is.
+ */
+export function negotiateEncoding<Offer extends string>(
+  accepted: string | undefined,
+  offers: readonly Offer[],
+): Offer | undefined {
+  const qualities = new Map((accepted ?? '').split(',').map(parseCoding));
+  let best: Offer | undefined;
+  let bestQuality = 0;
+  for (const offer of offers) {
+    const quality = qualities.get(offer) ?? qualities.get('*') ?? 0;
+    if (quality > bestQuality) {
+      best = offer;
+      bestQuality = quality;
+    }
+  }
+  return bestQuality > 0 && bestQuality >= (qualities.get('identity') ?? 0) ? best : undefined;
+}
+
+/** A content coding and its quality; one that cannot be read has none. */
+function parseCoding(text: string): readonly [string, number] {
+  const [name, ...parameters] = text.split(';').map((part) => part.trim().toLowerCase());
+  const weight = parameters.find((parameter) => parameter.startsWith('q='));
+  const quality = weight === undefined ? 1 : Number(weight.slice(2));
+  return [name, quality >= 0 && quality <= 1 ? quality : 0];
 }
 
 function parseRange(text: string): MediaRange[] {

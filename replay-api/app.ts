@@ -16,13 +16,17 @@ import { countRequests, loadFamilies } from './api-metrics.ts';
 import { type CertificateText, TLS_VERSION_MIN } from './certificate.ts';
 import { SHARED_SCHEMAS } from './contract.ts';
 import { API_LIMITS_DEFAULT, type ApiLimits } from './limits.ts';
+import { installContentEncoding } from './plugins/content-encoding.ts';
+import { installEntityTags } from './plugins/entity-tags.ts';
 import { installOpenApi, serveOpenApi } from './plugins/openapi.ts';
 import { installProblems, sendProblem } from './plugins/problems.ts';
 import { installRateLimit } from './plugins/rate-limit.ts';
 import { readDatabases } from './read-databases.ts';
 import { createReaderGuard } from './reader-guard.ts';
+import { availabilityOf } from './routes/answers.ts';
 import { accessRoutes } from './routes/access.ts';
 import { catalogueRoutes } from './routes/catalogue.ts';
+import { completenessRoutes } from './routes/completeness.ts';
 import { conflictRoutes } from './routes/conflicts.ts';
 import { messageRoutes } from './routes/messages.ts';
 import { operationRoutes } from './routes/operation.ts';
@@ -105,12 +109,14 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   app.server.maxConnections = limits.connectionsMax;
   const requestFamilies = countRequests(app);
   await installRateLimit(app, limits);
-  installProblems(app);
+  installProblems(app, (channel) => availabilityOf(options.database, channel));
   installAccess(app, options.access);
   app.setValidatorCompiler(strictValidatorCompiler);
   app.addHook('onSend', async (_request, reply) => {
     void reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
   });
+  installEntityTags(app);
+  installContentEncoding(app);
   for (const schema of SHARED_SCHEMAS) app.addSchema(schema);
   await installOpenApi(app);
   const { database: opened, replica, logger, tailBounds = TAIL_BOUNDS } = options;
@@ -122,6 +128,7 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   await app.register(catalogueRoutes, { opened });
   await app.register(conflictRoutes, { opened });
   await app.register(messageRoutes, { reads, admitReader: readers.admit });
+  await app.register(completenessRoutes, { reads });
   await app.register(tailRoutes, { opened, watch, admitReader: tails.admit });
   const collectMetrics = (): readonly MetricFamily[] => [
     ...requestFamilies(),

@@ -74,12 +74,6 @@ export const sqnRange: TObject<{ first: TInteger; last: TInteger }> = Type.Objec
   },
 );
 
-/** How bytes stand in JSON. */
-export const encoding: TUnsafe<'utf8' | 'base64'> = oneOf(
-  ['utf8', 'base64'] as const,
-  'utf8: `payload` is the text whose bytes were published. base64: the bytes are no UTF-8.',
-);
-
 /** Whether what is committed stays. */
 export const durability: TUnsafe<'durable' | 'degraded'> = oneOf(
   ['durable', 'degraded'] as const,
@@ -102,3 +96,35 @@ function describeCauses(): string {
   const lines = Object.entries(LOSS_CAUSES).map(([name, sentence]) => `${name}: ${sentence}`);
   return `Why. ${lines.join(' ')}`;
 }
+
+/** A session, by its name. */
+export const sessionId: TString = Type.String(SESSION_TEXT);
+
+/** Who publishes it. */
+export const source: TUnion<[TString, TNull]> = nullable(
+  Type.String({ description: 'Name of the publisher, if it told one.' }),
+);
+
+/** Where the following page is. */
+export const next: TUnion<[TString, TNull]> = nullable(
+  Type.String({ description: 'Relative URL of the next page; null where the answer ends.' }),
+);
+
+/** How far the archive was. */
+export const archivedThrough: TInteger = position(
+  'The last position of the channel when the answer was begun; 0 if nothing is archived.',
+  0,
+);
+
+/** What every loss has, wherever it is told. */
+export const lostRange = {
+  session: sessionId,
+  source,
+  first: position('The first lost sequence.'),
+  last: position('The last lost sequence.'),
+  packets: nullable(lostPackets),
+  cause,
+  afterPosition: position('The position after which the messages would have come.', 0),
+  detectedAt: instant('When the archiver noticed.'),
+  declaredAt: instant('When it gave up.'),
+};

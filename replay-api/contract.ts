@@ -3,43 +3,46 @@
 // JSON numbers (they never exceed 2^53 − 1), sessions are strings, instants are RFC 3339 in UTC
 // with six decimals.
 
-import { Type, type Static, type TSchema } from 'typebox';
-import { ERRORS, SEQUENCE_MAX } from '#base/mod.ts';
+import { Type, type TSchema } from 'typebox';
+import { ERRORS } from '#base/mod.ts';
 import { AccessItem, AccessPage } from './contract-access.ts';
 import { archivers } from './contract-archivers.ts';
 import { ConflictItem, ConflictPage } from './contract-conflicts.ts';
 import { DeletionItem, DeletionPage, deletedRanges } from './contract-deletions.ts';
 import { Health, Index, Readiness } from './contract-operation.ts';
-import { cursor, limit, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX } from './contract-paging.ts';
+import { cursor, limit } from './contract-paging.ts';
 import { SessionChangeItem, TailEndItem, TailFrame, TailStateItem } from './contract-tail.ts';
 import {
+  EndItem,
+  EstimateItem,
+  LossItem,
+  MessageItem,
+  MessageLine,
+  MessagePage,
+  RangeItem,
+} from './contract-messages.ts';
+import {
+  archivedThrough,
   cause,
   CHANNEL_PATTERN,
   closed,
   durability,
-  encoding,
   instant,
   lostPackets,
+  lostRange,
+  next,
   nullable,
   oneOf,
   position,
   SESSION_TEXT,
+  sessionId,
+  source,
   sqnRange,
   status,
 } from './contract-parts.ts';
 
-export { PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX };
-
-const sessionId = Type.String(SESSION_TEXT);
-const source = nullable(Type.String({ description: 'Name of the publisher, if it told one.' }));
-const next = nullable(
-  Type.String({ description: 'Relative URL of the next page; null where the answer ends.' }),
-);
-
-const archivedThrough = position(
-  'The last position of the channel when the answer was begun; 0 if nothing is archived.',
-  0,
-);
+export { PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX } from './contract-paging.ts';
+export * from './contract-messages.ts';
 
 /** RFC 9457, with the code from the registry of errors. */
 export const Problem = Type.Object(
@@ -50,6 +53,17 @@ export const Problem = Type.Object(
     detail: Type.String({ description: 'What is wrong with this request, and what to do.' }),
     code: oneOf(Object.keys(ERRORS), 'The code to look up in the documentation of errors.'),
     instance: Type.String({ description: 'A URN of this request, as it stands in the log.' }),
+    available: Type.Optional(
+      Type.Object(
+        {
+          firstPosition: nullable(position('The first position that is kept.')),
+          archivedThrough: position('The last one.', 0),
+          publishedFrom: nullable(instant('The earliest publish time that is kept.')),
+          publishedThrough: nullable(instant('The latest one.')),
+        },
+        { ...closed, description: 'What there is instead of history that is gone.' },
+      ),
+    ),
   },
   { $id: 'Problem', ...closed },
 );
@@ -106,18 +120,6 @@ export const SessionItem = Type.Object(
   { $id: 'Session', ...closed },
 );
 
-const lostRange = {
-  session: sessionId,
-  source,
-  first: position('The first lost sequence.'),
-  last: position('The last lost sequence.'),
-  packets: nullable(lostPackets),
-  cause,
-  afterPosition: position('The position after which the messages would have come.', 0),
-  detectedAt: instant('When the archiver noticed.'),
-  declaredAt: instant('When it gave up.'),
-};
-
 /** A loss in the list of losses. */
 export const ListedLossItem = Type.Object(
   {
@@ -129,37 +131,6 @@ export const ListedLossItem = Type.Object(
   { $id: 'ListedLoss', ...closed },
 );
 
-/** A loss among messages. */
-export const LossItem = Type.Object(
-  { kind: Type.Literal('loss'), ...lostRange },
-  { $id: 'Loss', ...closed },
-);
-
-/** A message. */
-export const MessageItem = Type.Object(
-  {
-    kind: Type.Literal('message'),
-    position: position('Its place in the channel.'),
-    session: sessionId,
-    source,
-    sequence: position('Its number within the session.'),
-    publishedAt: instant(
-      'When its publisher says it published it; when it arrived, in framings that do not say.',
-    ),
-    archivedAt: instant('When the database had it for good.'),
-    encoding: Type.Optional(encoding),
-    payload: Type.Optional(
-      Type.String({ description: 'Not in the framing zmq, which has parts.' }),
-    ),
-    parts: Type.Optional(
-      Type.Array(Type.Object({ encoding, payload: Type.String() }, closed), {
-        description: 'The parts of the message; only on a channel of the framing zmq.',
-      }),
-    ),
-  },
-  { $id: 'Message', ...closed },
-);
-
 const list = (schemaName: string, id: string) =>
   Type.Object({ items: Type.Array(Type.Ref(`${schemaName}#`)), next }, { $id: id, ...closed });
 
@@ -169,50 +140,6 @@ export const ChannelPage = list('Channel', 'ChannelPage');
 export const SessionPage = list('Session', 'SessionPage');
 /** A page of losses. */
 export const LossPage = list('ListedLoss', 'LossPage');
-
-/** A page of messages in JSON. */
-export const MessagePage = Type.Object(
-  {
-    channel: Type.String(),
-    status,
-    archivedThrough,
-    items: Type.Array(Type.Ref('Message#')),
-    losses: Type.Array(Type.Ref('Loss#'), {
-      description: 'What is lost among the items of this page, in their order.',
-    }),
-    deletions: Type.Array(Type.Ref('Deletion#'), {
-      description:
-        'What a policy has deleted among them. One that reaches over the end of the page is ' +
-        'named on the next one again.',
-    }),
-    next,
-  },
-  { $id: 'MessagePage', ...closed },
-);
-
-/** The last line of an NDJSON answer; an answer without it was cut off. */
-export const EndItem = Type.Object(
-  {
-    kind: Type.Literal('end'),
-    complete: Type.Boolean({ description: 'Whether `status` is "complete".' }),
-    status,
-    count: Type.Integer({ minimum: 0, description: 'Messages in this answer.' }),
-    lastPosition: nullable(position('Of the last message in this answer.')),
-    archivedThrough,
-    next,
-  },
-  { $id: 'End', ...closed },
-);
-
-/** Any line of an NDJSON answer. */
-export const MessageLine = Type.Union(
-  [Type.Ref('Message#'), Type.Ref('Loss#'), Type.Ref('Deletion#'), Type.Ref('End#')],
-  {
-    $id: 'MessageLine',
-    description:
-      'One JSON object per line: messages, losses and deletions where they lie, and an end.',
-  },
-);
 
 /** How complete a range of a session is. */
 export const CompletenessAnswer = Type.Object(
@@ -274,6 +201,8 @@ export const SHARED_SCHEMAS: readonly TSchema[] = [
   LossItem,
   DeletionItem,
   MessageItem,
+  RangeItem,
+  EstimateItem,
   EndItem,
   ChannelPage,
   SessionPage,
@@ -327,39 +256,6 @@ export const LossesQuery = Type.Object(
   closed,
 );
 
-/** Which messages. Either by position and publish time, or by session. */
-export const MessagesQuery = Type.Object(
-  {
-    after: Type.Optional(position('Only positions after this one.', 0)),
-    before: Type.Optional(position('Only positions before this one.')),
-    from: Type.Optional(instant('Only messages published at this instant or later.')),
-    to: Type.Optional(instant('Only messages published before this instant.')),
-    session: Type.Optional(Type.String(SESSION_TEXT)),
-    first: Type.Optional(
-      position(
-        'The first sequence of `session`; if not given, 1, or the first of a foreign source.',
-      ),
-    ),
-    last: Type.Optional(
-      position('The last sequence of `session`; all that is archived if not given.'),
-    ),
-    order: Type.Optional(
-      oneOf(['asc', 'desc'] as const, 'Oldest first (the default) or newest first.'),
-    ),
-    limit: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: SEQUENCE_MAX,
-        description:
-          `Messages in the answer. JSON: ${PAGE_ITEMS_DEFAULT} if not given, at most ` +
-          `${PAGE_ITEMS_MAX}. NDJSON: all if not given.`,
-        examples: [10],
-      }),
-    ),
-  },
-  closed,
-);
-
 /** Which range of which session. */
 export const CompletenessQuery = Type.Object(
   {
@@ -375,5 +271,3 @@ export const CompletenessQuery = Type.Object(
   },
   closed,
 );
-
-export type MessagesQuery = Static<typeof MessagesQuery>;

@@ -12,14 +12,23 @@ import {
   type SessionId,
 } from '#base/mod.ts';
 import type { MessagesQuery } from './contract.ts';
+import { fromCursor } from './message-cursor.ts';
 
-const BY_POSITION = ['after', 'before', 'from', 'to'] as const;
+const BY_POSITION = ['after', 'before', 'from', 'to', 'archivedFrom', 'archivedTo'] as const;
+const BY_SEQUENCE = ['session', 'first', 'last'] as const;
 
-/** The request that `query` makes. BACKCAST_RANGE_INVALID, BACKCAST_RANGE_INVERTED. */
-export function toMessageRequest(query: MessagesQuery): MessageRequest {
+/**
+ * The request that `query` makes of `channel`. BACKCAST_RANGE_INVALID, BACKCAST_RANGE_INVERTED,
+ * BACKCAST_CURSOR_INVALID.
+ */
+export function toMessageRequest(channel: string, query: MessagesQuery): MessageRequest {
+  if (query.cursor !== undefined) {
+    assertNoneBeside('cursor', query, [...BY_POSITION, ...BY_SEQUENCE, 'order'], WHY_CURSOR);
+    return fromCursor(channel, query.cursor);
+  }
   const order = query.order ?? 'asc';
   if (query.session !== undefined) {
-    assertNoneGiven(query);
+    assertNoneBeside('session', query, BY_POSITION, WHY_SESSION);
     const { first, last } = query;
     assertNotInverted('first', first, 'last', last);
     return { kind: 'sequences', session: toSessionId(query.session), first, last, order };
@@ -28,13 +37,20 @@ export function toMessageRequest(query: MessagesQuery): MessageRequest {
   const { after, before } = query;
   const publishedFromUs = toInstantUs(query.from);
   const publishedToUs = toInstantUs(query.to);
+  const archivedFromUs = toInstantUs(query.archivedFrom);
+  const archivedToUs = toInstantUs(query.archivedTo);
   assertNotInverted('after', after, 'before', before);
   assertNotInverted('from', publishedFromUs, 'to', publishedToUs);
-  return { kind: 'positions', after, before, publishedFromUs, publishedToUs, order };
+  assertNotInverted('archivedFrom', archivedFromUs, 'archivedTo', archivedToUs);
+  const published = { publishedFromUs, publishedToUs };
+  return { kind: 'positions', after, before, ...published, archivedFromUs, archivedToUs, order };
 }
 
-/** The query that makes `request` again, with `limit` as it was given. */
-export function toQueryString(request: MessageRequest, limit: number | undefined): string {
+/** What of a query is about the answer rather than about what is asked for. */
+export type AnswerQuery = Pick<MessagesQuery, 'limit' | 'decode' | 'estimate'>;
+
+/** The query that makes `request` again, answered as `answer` said. */
+export function toQueryString(request: MessageRequest, answer: AnswerQuery): string {
   const query = new URLSearchParams();
   const add = (name: string, value: string | number | undefined): void => {
     if (value !== undefined) query.set(name, String(value));
@@ -48,9 +64,13 @@ export function toQueryString(request: MessageRequest, limit: number | undefined
     add('before', request.before);
     add('from', toInstantText(request.publishedFromUs));
     add('to', toInstantText(request.publishedToUs));
+    add('archivedFrom', toInstantText(request.archivedFromUs));
+    add('archivedTo', toInstantText(request.archivedToUs));
   }
   if (request.order === 'desc') add('order', 'desc');
-  add('limit', limit);
+  add('limit', answer.limit);
+  add('decode', answer.decode);
+  add('estimate', answer.estimate);
   return query.toString().replaceAll('%3A', ':');
 }
 
@@ -77,12 +97,20 @@ export function assertNotInverted(
   );
 }
 
-function assertNoneGiven(query: MessagesQuery): void {
-  const other = BY_POSITION.find((name) => query[name] !== undefined);
+const WHY_SESSION = 'a session is read by "first" and "last".';
+const WHY_CURSOR = 'a cursor says by itself what was asked for.';
+
+function assertNoneBeside(
+  given: string,
+  query: MessagesQuery,
+  names: readonly (keyof MessagesQuery)[],
+  why: string,
+): void {
+  const other = names.find((name) => query[name] !== undefined);
   if (other === undefined) return;
   throw new BackcastError(
     'BACKCAST_RANGE_INVALID',
-    `"session" and "${other}" exclude each other: a session is read by "first" and "last".`,
+    `"${given}" and "${other}" exclude each other: ${why}`,
   );
 }
 

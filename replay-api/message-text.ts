@@ -23,6 +23,8 @@ export interface RunStyle {
   readonly framing: Framing;
   /** Comes after each message. */
   readonly terminator: string;
+  /** Shows payloads that are JSON as that; others, and all if not given, as text or base64. */
+  readonly decode?: 'json' | undefined;
   /** Stops behind the message that reaches this length, in UTF-16 units. */
   readonly charactersTarget: number;
 }
@@ -38,6 +40,7 @@ export function writeRun(run: MessageRun, style: RunStyle, writtenCount: number)
   const hasParts = style.framing === 'zmq';
   const contentName = hasParts ? 'parts":' : 'encoding":"';
   const archived = `","archivedAt":"${formatInstant(run.archivedAtUs)}","${contentName}`;
+  const contentText = hasParts ? partsText : payloadText;
   let text = '';
   let count = writtenCount;
   while (count < messageCount && (text === '' || text.length < style.charactersTarget)) {
@@ -46,8 +49,7 @@ export function writeRun(run: MessageRun, style: RunStyle, writtenCount: number)
     text += `{"kind":"message","position":${firstPosition + step}`;
     text += `${origin}${run.firstSequence + step}`;
     text += `,"publishedAt":"${instantText(publishedAtUs[index])}${archived}`;
-    const contentText = hasParts ? partsText : payloadText;
-    text += contentText(bytes, payloadStarts[index], payloadEnds[index]);
+    text += contentText(bytes, payloadStarts[index], payloadEnds[index], style.decode);
     text += style.terminator;
     count += 1;
   }
@@ -101,21 +103,42 @@ const REPLACEMENT = '\ufffd';
  * The rest of a message, from the value of `encoding` on. Bytes that are not UTF-8 decode to a
  * replacement character, so only a text that contains one needs the slow look at the bytes.
  */
-export function payloadText(bytes: Buffer, start: number, end: number): string {
+export function payloadText(bytes: Buffer, start: number, end: number, decode?: 'json'): string {
   const text = bytes.toString('utf8', start, end);
   if (text.includes(REPLACEMENT) && !isUtf8(bytes.subarray(start, end))) {
     return `base64","payload":"${bytes.toString('base64', start, end)}"}`;
   }
+  if (decode === 'json' && isJson(text)) return `json","payload":${oneLine(text)}}`;
   return `utf8","payload":${JSON.stringify(text)}}`;
 }
 
 /** The rest of a message of several parts, from the value of `parts` on. */
-function partsText(bytes: Buffer, start: number, end: number): string {
-  const parts = zmqParts(bytes.subarray(start, end)).map((part) => {
+function partsText(bytes: Buffer, start: number, end: number, decode: 'json' | undefined): string {
+  return `${partsOf(bytes.subarray(start, end), decode)}}`;
+}
+
+/** The parts of a message of ZeroMQ as a JSON array. */
+export function partsOf(frames: Buffer, decode?: 'json'): string {
+  const parts = zmqParts(frames).map((part) => {
     const { buffer, byteOffset, length } = part;
-    return `{"encoding":"${payloadText(Buffer.from(buffer, byteOffset, length), 0, length)}`;
+    const text = payloadText(Buffer.from(buffer, byteOffset, length), 0, length, decode);
+    return `{"encoding":"${text}`;
   });
-  return `[${parts.join(',')}]}`;
+  return `[${parts.join(',')}]`;
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The same JSON without line ends: where JSON has any, they stand between its pieces. */
+function oneLine(json: string): string {
+  return json.replaceAll(/[\r\n]/g, ' ');
 }
 
 let cachedSecond = Number.NaN;

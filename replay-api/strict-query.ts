@@ -1,10 +1,11 @@
-// Checks path and query parameters against the contract before anything else happens. Stricter than
-// the usual coercion, which would take "1e3" and " 7" for numbers and the last of two values for
-// the only one: a request that is not understood to the letter is refused, naming the parameter and
-// what it wants.
+// Checks path and query parameters, and bodies, against the contract before anything else happens.
+// Stricter than the usual coercion, which would take "1e3" and " 7" for numbers and the last of two
+// values for the only one: a request that is not understood to the letter is refused, naming the
+// parameter and what it wants.
 
 import type { FastifySchemaCompiler } from 'fastify';
 import type { TSchema } from 'typebox';
+import { Compile } from 'typebox/compile';
 import { BackcastError, type ErrorCode, parseInstant } from '#base/mod.ts';
 
 /** What the contract says of one parameter. */
@@ -23,9 +24,10 @@ interface ParametersSchema {
 }
 
 /**
- * Makes Fastify check parameters with checkParameters. Only parameters: the API takes no bodies.
+ * Makes Fastify check parameters with checkParameters, and bodies against their schema as they are.
  */
 export const strictValidatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
+  if (httpPart === 'body') return bodyValidator(schema);
   const code = httpPart === 'params' ? 'BACKCAST_CHANNEL_NAME' : 'BACKCAST_RANGE_INVALID';
   return (given: Readonly<Record<string, unknown>>) => {
     try {
@@ -36,6 +38,16 @@ export const strictValidatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema
     }
   };
 };
+
+function bodyValidator(schema: TSchema) {
+  const compiled = Compile(schema);
+  return (given: unknown) => {
+    if (compiled.Check(given)) return { value: given };
+    const [{ instancePath, message }] = compiled.Errors(given);
+    const place = instancePath === '' ? 'The body' : `The body at ${quote(instancePath)}`;
+    return { error: new BackcastError('BACKCAST_RANGE_INVALID', `${place} ${message}.`) };
+  };
+}
 
 /**
  * `given` with integers as numbers; throws a BackcastError with `code` at the first that is wrong.

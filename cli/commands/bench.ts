@@ -1,5 +1,6 @@
 // `bench archive`: messages per second from publish to COMMIT on this machine. `bench live`: how
-// old a message is when a subscriber has it, and how many packets a core moves.
+// old a message is when a subscriber has it, and how many packets a core moves. `bench replay` is
+// in a file of its own.
 
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { Authentication } from '#base/mod.ts';
@@ -15,6 +16,7 @@ import {
 import type { Outcome } from '../exit-codes.ts';
 import { renderTable } from '../table.ts';
 import { openStore } from '../store.ts';
+import { addReplayBenchCommand } from './bench-replay.ts';
 
 /** What the command is told. */
 export interface BenchOptions {
@@ -87,6 +89,7 @@ export function addBenchCommand(program: Command, host: CommandHost): void {
     'backcast bench archive --stored 1000000,10000000,50000000',
   ]);
   addLiveCommand(bench, host);
+  addReplayBenchCommand(bench, host, wholeNumbers(0, STORED_MAX));
 }
 
 function addLiveCommand(bench: Command, host: CommandHost): void {

@@ -8,27 +8,46 @@ import { BackcastError, ERRORS, toError } from '#base/mod.ts';
 /** When a caller may try again after the database was away, or there were too many of them. */
 const RETRY_AFTER_SECONDS = 2;
 
-/** Answers errors and unknown addresses as problems. */
-export function installProblems(app: FastifyInstance): void {
+/** What there is of a channel. */
+export type Availability = (channel: string) => Promise<object>;
+
+/** Answers errors and unknown addresses as problems; history that is gone with what there is. */
+export function installProblems(app: FastifyInstance, availability: Availability): void {
   const database = databaseLog(app);
-  app.setErrorHandler((error, request, reply) => {
+  app.setErrorHandler(async (error, request, reply) => {
     const problem = toProblemError(error);
     if (problem.code === 'BACKCAST_DATABASE_UNREACHABLE') database.wentAway(problem);
     else if (problem.code === 'BACKCAST_INTERNAL') {
       request.log.error({ err: error }, 'request failed');
     }
-    return sendProblem(request, reply, problem, statusOf(error, problem));
+    const status = statusOf(error, problem);
+    const members = await membersOf(problem, request, availability);
+    return sendProblem(request, reply, problem, status, members);
   });
   app.setNotFoundHandler((request, reply) => {
     const detail =
       request.method === 'GET'
         ? `${request.url} is not an address of this API. GET / lists where to begin.`
-        : `${request.method} is not served; this API is read with GET.`;
+        : `${request.method} is not served here; this API is read with GET.`;
     return sendProblem(request, reply, new BackcastError('BACKCAST_NOT_FOUND', detail));
   });
   app.addHook('onResponse', async (request, reply) => {
     if (reply.statusCode < 400 && request.url.startsWith('/v1/')) database.answers();
   });
+}
+
+async function membersOf(
+  problem: BackcastError,
+  request: FastifyRequest,
+  availability: Availability,
+): Promise<object> {
+  if (problem.code !== 'BACKCAST_HISTORY_GONE') return {};
+  const { channel = '' } = request.params as { readonly channel?: string };
+  try {
+    return { available: await availability(channel) };
+  } catch {
+    return {};
+  }
 }
 
 /** Sends `problem` as the answer to `request`. */
@@ -37,6 +56,7 @@ export function sendProblem(
   reply: FastifyReply,
   problem: BackcastError,
   status: number = problem.httpStatus,
+  members: object = {},
 ): FastifyReply {
   if (status === 401) void reply.header('www-authenticate', 'Bearer realm="backcast"');
   const isForLater = status === 503 || status === 429;
@@ -50,6 +70,7 @@ export function sendProblem(
     detail: problem.message,
     code: problem.code,
     instance: `urn:uuid:${request.id}`,
+    ...members,
   });
   return reply.code(status).type('application/problem+json').send(text);
 }

@@ -2,6 +2,7 @@
 // missing.
 
 import { Type, type TSchema } from 'typebox';
+import { findChannel, type OpenDatabase } from '#archive/mod.ts';
 import { formatInstant } from '#base/mod.ts';
 
 const PROBLEMS = {
@@ -32,6 +33,17 @@ export function withProblems<Responses extends Readonly<Record<number, TSchema |
     },
   ]);
   return { ...responses, ...Object.fromEntries(problems) } as Responses;
+}
+
+/** What is kept of the channel called `name`, as a problem tells it. */
+export async function availabilityOf(opened: OpenDatabase, name: string): Promise<object> {
+  const channel = await findChannel(opened.database, name);
+  return {
+    firstPosition: channel.firstPosition,
+    archivedThrough: channel.archivedThrough,
+    publishedFrom: nullableInstant(channel.publishedFromUs),
+    publishedThrough: nullableInstant(channel.publishedThroughUs),
+  };
 }
 
 /** RFC 3339, or null for what has not happened. */

@@ -1,24 +1,36 @@
-// The history itself: messages as a JSON page or as NDJSON, and how complete a range of a session
-// is.
+// The history itself: messages as a JSON page or as a stream of some form, by a range of the
+// channel or by many ranges of its sessions.
 
 import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import { findChannel, openReading, readCompleteness, tailOf } from '#archive/mod.ts';
-import { BackcastError, formatInstant } from '#base/mod.ts';
-import { negotiate } from '../accept.ts';
-import { ChannelParams, CompletenessQuery, MessagesQuery, PAGE_ITEMS_MAX } from '../contract.ts';
-import { jsonPage, type MessageAnswer, ndjsonChunks } from '../message-answer.ts';
-import { assertNotInverted, toMessageRequest, toSessionId } from '../message-request.ts';
+import { findChannel, openReading } from '#archive/mod.ts';
+import { SEGMENTS_TYPE } from '#client/stream/mod.ts';
+import { ChannelParams, FetchBody, MessagesQuery } from '../contract.ts';
+import {
+  assertFormFits,
+  chooseForm,
+  JSON_TYPE,
+  STREAM_FORMS,
+  type StreamForm,
+  writerOf,
+} from '../message-forms.ts';
+import { NDJSON_TYPE } from '../message-lines.ts';
+import { jsonPage, type PagedAnswer } from '../message-page.ts';
+import { openRanges, toRanges } from '../message-ranges.ts';
+import { toMessageRequest } from '../message-request.ts';
+import { Sources } from '../message-sources.ts';
+import { type StreamedAnswer, streamChunks } from '../message-stream.ts';
+import { CSV_TYPE } from '../message-table.ts';
 import type { ReadDatabases } from '../read-databases.ts';
 import type { ReaderGuard } from '../reader-guard.ts';
 import { withProblems } from './answers.ts';
 
 /** What it takes to ask for messages. */
 const READ = { scope: 'read' } as const;
-const JSON_TYPE = 'application/json';
-const NDJSON_TYPE = 'application/x-ndjson';
+/** A thousand ranges with the longest numbers, and room for some blanks. */
+const FETCH_BYTES_MAX = 131_072;
 
 /** What these routes are made of. */
 export interface MessageRoutesOptions {
@@ -26,72 +38,85 @@ export interface MessageRoutesOptions {
   readonly admitReader: ReaderGuard;
 }
 
-/** Messages and completeness. */
+/** Messages by range, and many ranges at once. */
 export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> = (
   app,
   { reads, admitReader },
   done,
 ) => {
-  app.get(
-    '/v1/channels/:channel/messages',
-    { schema: MESSAGES, config: READ },
-    async (request, reply) => {
-      const { limit } = request.query;
-      const type = chooseType(request.headers.accept);
-      if (type === JSON_TYPE) assertPageLimit(limit);
-      const wanted = toMessageRequest(request.query);
+  app.route({
+    method: 'GET',
+    exposeHeadRoute: true,
+    url: '/v1/channels/:channel/messages',
+    schema: MESSAGES,
+    config: READ,
+    handler: async (request, reply) => {
+      const { query } = request;
+      const form = chooseForm(request.headers.accept, [JSON_TYPE, ...STREAM_FORMS]);
+      assertFormFits(form, query);
+      const wanted = toMessageRequest(request.params.channel, query);
       admitReader(request, reply);
       const begun = await reads.use(async (opened) => {
         const channel = await findChannel(opened.database, request.params.channel);
         return { opened, channel, reading: await openReading(opened, channel, wanted) };
       });
-      const answer = { ...begun, limit, note: request.access.note(begun.channel) };
-      void reply.header('vary', 'accept');
-      if (type === JSON_TYPE) return sendPage(reply, answer);
-      return reply.type(NDJSON_TYPE).send(await streamLines(answer));
+      const { opened, channel, reading } = begun;
+      const note = request.access.note(channel);
+      const answer = { ...begun, query, note, sources: new Sources(opened, channel) };
+      void reply.header('vary', 'accept').header('backcast-remaining', reading.remaining);
+      if (form === JSON_TYPE) return sendPage(reply, answer);
+      return sendStream(request, reply, {
+        ...answer,
+        form,
+        parts: [{ reading, range: undefined }],
+      });
     },
-  );
+  });
 
-  app.get(
-    '/v1/channels/:channel/completeness',
-    { schema: COMPLETENESS, config: READ },
-    async (request) => {
-      const { first, last } = request.query;
-      const session = toSessionId(request.query.session);
-      assertNotInverted('first', first, 'last', last);
-      const { channel, found } = await reads.use(async ({ database }) => {
-        const named = await findChannel(database, request.params.channel);
-        const range = { session, first, last };
-        return { channel: named, found: await readCompleteness(database, named, range) };
+  app.route({
+    method: 'POST',
+    url: '/v1/channels/:channel/messages::fetch',
+    schema: FETCH,
+    config: READ,
+    bodyLimit: FETCH_BYTES_MAX,
+    handler: async (request, reply) => {
+      const form = chooseForm(request.headers.accept, STREAM_FORMS);
+      const ranges = toRanges(request.body);
+      admitReader(request, reply);
+      const { opened, channel } = await reads.use(async (database) => {
+        const found = await findChannel(database.database, request.params.channel);
+        return { opened: database, channel: found };
       });
-      const { source, state, watermark } = found.session;
-      const lost = found.lost.map(({ packetCount, ...range }) => ({
-        ...range,
-        packets: packetCount,
-      }));
-      const deleted = found.deleted.map(({ messageCount, deletedAtUs, ...range }) => {
-        const { first: from, last: through, policy } = range;
-        const deletedAt = formatInstant(deletedAtUs);
-        return { first: from, last: through, messages: messageCount, deletedAt, policy };
-      });
-      const tail = tailOf(found.session);
-      const named = { channel: channel.name, session, source, state, tail, watermark };
-      return { ...found, lost, deleted, ...named };
+      const sources = new Sources(opened, channel);
+      const parts = openRanges(opened, channel, ranges);
+      const note = request.access.note(channel, JSON.stringify(ranges));
+      void reply.header('vary', 'accept');
+      const answer = { opened, channel, sources, query: {}, note, form, parts };
+      return sendStream(request, reply, answer);
     },
-  );
+  });
   done();
+};
+
+const STREAM_CONTENT = {
+  [NDJSON_TYPE]: { schema: Type.Ref('MessageLine#') },
+  [CSV_TYPE]: { schema: Type.String({ description: 'A row each; the last one of kind `end`.' }) },
+  [SEGMENTS_TYPE]: {
+    schema: Type.String({ format: 'binary', description: 'The segment stream, see the manual.' }),
+  },
 };
 
 const MESSAGES = {
   summary: 'Read messages',
   description:
-    'By position (`after`, `before`), by publish time (`from`, `to`, half-open), or of one ' +
-    'session by sequence (`session`, `first`, `last`, both ends included). With `Accept: ' +
-    'application/json` a page whose `next` leads to the following one; with `Accept: ' +
-    'application/x-ndjson` everything, streamed, one object per line, ending with a line of ' +
-    'kind `end`: without it the answer was cut off. To go on later, ask again with `after` = ' +
-    '`archivedThrough`. When a lost message was published is not known; an interval of publish ' +
-    'times names every loss that may lie in it. What a policy has deleted is named as well.',
+    'By position (`after`, `before`), by publish time (`from`, `to`) or archive time ' +
+    '(`archivedFrom`, `archivedTo`), both half-open, or of one session by sequence (`session`, ' +
+    '`first`, `last`, both ends included). With `Accept: application/json` a page whose `next` ' +
+    'leads to the following one; otherwise everything, streamed as NDJSON, CSV or binary ' +
+    'segments, ending with what is of kind `end`: without it the answer was cut off. To go on ' +
+    'later, ask again with `cursor`. When a lost message was published is not known; an interval ' +
+    'of publish times names every loss that may lie in it. What a policy has deleted is named ' +
+    'as well. HEAD tells whether the range can be had, and how many messages it has at most.',
   operationId: 'readMessages',
   tags: ['history'],
   params: ChannelParams,
@@ -100,55 +125,53 @@ const MESSAGES = {
     {
       200: {
         description: 'The messages, and what is lost or deleted among them.',
-        content: {
-          [JSON_TYPE]: { schema: Type.Ref('MessagePage#') },
-          [NDJSON_TYPE]: { schema: Type.Ref('MessageLine#') },
-        },
+        content: { [JSON_TYPE]: { schema: Type.Ref('MessagePage#') }, ...STREAM_CONTENT },
       },
     },
     [400, 404, 406, 410, 422, 503],
   ),
 } as const;
 
-const COMPLETENESS = {
-  summary: 'Tell whether a range of a session is complete',
+const FETCH = {
+  summary: 'Read many ranges of sessions',
   description:
-    'complete: every message is stored. partial: `lost` names what is not, and why. deleted: ' +
-    '`deleted` names what a policy has deleted since, and `lost` what is lost. unsettled: the ' +
-    'archive has got no further than before `unsettledFrom`. unknown: the publisher fell ' +
-    'silent, and whether it published anything from `unknownFrom` on nobody knows.',
-  operationId: 'getCompleteness',
+    'Each range is told in full: as messages, losses and deletions, and behind it what is of ' +
+    'kind `range` and says whether that is all. A session that the archive has not heard is ' +
+    'unsettled.',
+  operationId: 'fetchMessages',
   tags: ['history'],
   params: ChannelParams,
-  querystring: CompletenessQuery,
-  response: withProblems({ 200: Type.Ref('Completeness#') }, [400, 404, 422, 503]),
+  body: FetchBody,
+  response: withProblems(
+    { 200: { description: 'The ranges, in their order.', content: STREAM_CONTENT } },
+    [400, 404, 406, 410, 422, 503],
+  ),
 } as const;
 
-function chooseType(accept: string | undefined): typeof JSON_TYPE | typeof NDJSON_TYPE {
-  const type = negotiate(accept, [JSON_TYPE, NDJSON_TYPE]);
-  if (type !== undefined) return type;
-  throw new BackcastError(
-    'BACKCAST_NOT_ACCEPTABLE',
-    `Messages are served as ${JSON_TYPE} and ${NDJSON_TYPE}. Name one of them in Accept.`,
-  );
-}
-
-function assertPageLimit(limit: number | undefined): void {
-  if (limit === undefined || limit <= PAGE_ITEMS_MAX) return;
-  throw new BackcastError(
-    'BACKCAST_RANGE_INVALID',
-    `Parameter "limit" is ${limit}: a JSON page has at most ${PAGE_ITEMS_MAX} items. ` +
-      `Follow "next", or accept ${NDJSON_TYPE}, which has no bound.`,
-  );
-}
-
-async function sendPage(reply: FastifyReply, answer: MessageAnswer): Promise<FastifyReply> {
-  const { text, next } = await jsonPage(answer);
+async function sendPage(reply: FastifyReply, answer: PagedAnswer): Promise<FastifyReply> {
+  const { text, next, askAgainMs } = await jsonPage(answer);
   if (next !== null) void reply.header('link', `<${next}>; rel="next"`);
+  if (askAgainMs !== null) void reply.header('retry-after', Math.ceil(askAgainMs / 1_000));
   return reply.type(JSON_TYPE).send(text);
 }
 
-async function streamLines(answer: MessageAnswer): Promise<Readable> {
-  const chunks = await ndjsonChunks(answer);
-  return Readable.from(chunks, { objectMode: true, highWaterMark: 1 });
+interface StreamedReply extends Omit<StreamedAnswer, 'writer'> {
+  readonly form: StreamForm;
+  /** Not of a fetch. */
+  readonly reading?: { readonly order: 'asc' | 'desc' };
+}
+
+async function sendStream(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  answer: StreamedReply,
+): Promise<FastifyReply> {
+  const { channel, sources, query, form, reading } = answer;
+  const { archivedThrough } = channel;
+  const order = reading?.order ?? 'asc';
+  const writer = writerOf(form, { channel, order, archivedThrough, sources, decode: query.decode });
+  void reply.type(writer.type).header('backcast-archived-through', archivedThrough);
+  if (request.method === 'HEAD') return reply.send();
+  const chunks = await streamChunks({ ...answer, writer });
+  return reply.send(Readable.from(chunks, { objectMode: true, highWaterMark: 1 }));
 }

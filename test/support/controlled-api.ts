@@ -85,5 +85,6 @@ async function ask(
     type: String(response.headers['content-type']),
     headers: response.headers,
     text: response.body,
+    bytes: response.rawPayload,
   };
 }

@@ -12,6 +12,15 @@ export interface Answer {
   readonly type: string;
   readonly headers: Readonly<Record<string, unknown>>;
   readonly text: string;
+  readonly bytes: Buffer;
+}
+
+/** What beside the path makes a request. */
+export interface Question {
+  readonly method?: 'GET' | 'HEAD' | 'POST';
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Sent as JSON. */
+  readonly body?: object;
 }
 
 /** The API under test. */
@@ -19,6 +28,7 @@ export interface TestApi extends AsyncDisposable {
   readonly url: string;
   readonly opened: OpenDatabase;
   readonly get: (path: string, accept?: string) => Promise<Answer>;
+  readonly ask: (path: string, question: Question) => Promise<Answer>;
   readonly addChannel: (channel: FilledChannel) => Promise<number>;
 }
 
@@ -35,19 +45,22 @@ export async function openTestApi(): Promise<TestApi> {
     statementTimeoutMs: 10_000,
   });
   const app = await createReplayApi({ database: opened, logger: silentLogger });
+  const ask = async (path: string, { method = 'GET', headers = {}, body }: Question) => {
+    const payload = body === undefined ? {} : { payload: body };
+    const response = await app.inject({ method, url: path, headers, ...payload });
+    return {
+      status: response.statusCode,
+      type: String(response.headers['content-type']),
+      headers: response.headers,
+      text: response.body,
+      bytes: response.rawPayload,
+    };
+  };
   return {
     url: created.url,
     opened,
-    get: async (path, accept) => {
-      const headers = accept === undefined ? {} : { accept };
-      const response = await app.inject({ method: 'GET', url: path, headers });
-      return {
-        status: response.statusCode,
-        type: String(response.headers['content-type']),
-        headers: response.headers,
-        text: response.body,
-      };
-    },
+    get: (path, accept) => ask(path, accept === undefined ? {} : { headers: { accept } }),
+    ask,
     addChannel: (channel) => fillChannel(created.url, channel),
     [Symbol.asyncDispose]: async () => {
       await app.close();

@@ -214,12 +214,12 @@ for (const [accept, type] of ACCEPTABLE) {
   });
 }
 
-test('media types other than the two are not acceptable', async () => {
+test('media types that are not served are not acceptable', async () => {
   for (const accept of [
     'text/html',
-    'text/*',
+    'text/html;q=1, text/csv;q=0',
     'application/json;q=0',
-    'application/xml, text/csv',
+    'application/xml, image/*',
     'application/json;q=2',
     'json',
     ',,;',

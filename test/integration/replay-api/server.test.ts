@@ -179,7 +179,7 @@ test('closing lets a running answer end', async () => {
     headers: NDJSON,
   });
   const [text] = await Promise.all([answer.text(), server.close()]);
-  assert.match(text.slice(-200), /"kind":"end"/);
+  assert.match(text.slice(-400), /"kind":"end"/);
 });
 
 test('a request that is not HTTP gets an answer and no more', async () => {

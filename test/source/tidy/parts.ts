@@ -11,6 +11,7 @@ export const FLOORS = {
   registry: 3,
   config: 3,
   'archive/segment': 3,
+  'client/stream': 4,
   migrations: 4,
   archive: 4,
   client: 5,
@@ -47,7 +48,8 @@ export function mayImport(from: Part, to: Part): boolean {
 /** Whether the file must touch no clock, timer, socket, randomness nor anything of Node. */
 export function isPure(path: string): boolean {
   if (!path.endsWith('.ts')) return false;
-  if (/^(base|multicast\/wire|multicast\/core|archive\/segment)\//.test(path)) return true;
+  if (/^(base|multicast\/wire|multicast\/core|archive\/segment|client\/stream)\//.test(path))
+    return true;
   return /^(client\/(merge|catch-up)|ingest\/(batch-losses|batcher|session-ledger))[^/]*\.ts$/.test(
     path,
   );
