@@ -123,7 +123,7 @@ class Reading {
   }
 
   /** The end of the whole history: what earlier connections told of is missing as well. */
-  end({ status, archivedThrough }: AnswerEnd): HistoryEnd {
+  end({ status, archivedThrough }: Pick<AnswerEnd, 'status' | 'archivedThrough'>): HistoryEnd {
     const isMilder = status === 'complete' || status === 'partial';
     const missing = { none: status, losses: 'partial', deletions: 'deleted' } as const;
     return { kind: 'end', status: isMilder ? missing[this.#missing] : status, archivedThrough };
@@ -132,7 +132,7 @@ class Reading {
   /** The end of a history of which only the end was cut off. */
   endAtLimit(): HistoryEnd {
     const archivedThrough = this.#lastPosition ?? 0;
-    return this.end({ kind: 'end', status: 'complete', archivedThrough, hasMore: true });
+    return this.end({ status: 'complete', archivedThrough });
   }
 
   *#messages(run: ReplayedRun): Generator<ArchivedMessage, void, void> {

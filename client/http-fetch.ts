@@ -1,10 +1,10 @@
 // What there is of given ranges of sessions, told sequence by sequence: a message, a loss, a
 // deletion, or that the archive cannot tell.
 
-import { BackcastError } from '#base/mod.ts';
-import { replayEntries } from './http-replay.ts';
+import type { FramedEntry } from './http-frames.ts';
+import { streamedEntries } from './http-replay.ts';
 import type { ReplayApi } from './http-request.ts';
-import type { FetchedEntry, SessionRange } from './replay-source.ts';
+import type { FetchedEntry, SessionRange, UnknownRange, UnsettledRange } from './replay-source.ts';
 
 /** Which ranges of which channel. */
 export interface FetchQuestion {
@@ -13,46 +13,49 @@ export interface FetchQuestion {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The ranges in their order; see FetchedEntry. Errors: those of askReplayApi. */
+/** The API takes so many at once. */
+const RANGES_MAX = 1_000;
+
+/** The ranges in their order; see FetchedEntry. Errors: those of replayEntries. */
 export async function* fetchedEntries(
   api: ReplayApi,
   { channel, ranges, signal }: FetchQuestion,
 ): AsyncGenerator<FetchedEntry, void, void> {
-  for (const range of ranges) yield* rangeEntries(api, { channel, range, signal });
+  const path = `/v1/channels/${channel}/messages:fetch`;
+  for (let start = 0; start < ranges.length; start += RANGES_MAX) {
+    const body = { ranges: ranges.slice(start, start + RANGES_MAX) };
+    yield* batchEntries(streamedEntries(api, { path, body, signal }));
+  }
   yield { kind: 'end' };
 }
 
-async function* rangeEntries(
-  api: ReplayApi,
-  question: {
-    readonly channel: string;
-    readonly range: SessionRange;
-    readonly signal: AbortSignal | undefined;
-  },
+async function* batchEntries(
+  entries: AsyncIterable<FramedEntry>,
 ): AsyncGenerator<FetchedEntry, void, void> {
-  const { channel, range, signal } = question;
-  const { session, first, last } = range;
-  const query = `session=${session}&first=${first}&last=${last}`;
-  let through = first - 1;
-  let kind: 'unsettled' | 'unknown' = 'unsettled';
-  try {
-    const path = `/v1/channels/${channel}/messages?${query}`;
-    for await (const entry of replayEntries(api, path, signal)) {
-      if (entry.kind === 'end') {
-        // A session that is over has nothing behind its last message.
-        if (entry.status !== 'unsettled') kind = 'unknown';
-        continue;
-      }
-      through = Math.max(through, entry.kind === 'messages' ? entry.throughSequence : entry.last);
+  let through = 0;
+  for await (const entry of entries) {
+    if (entry.kind === 'end') return;
+    if (entry.kind !== 'range') {
+      through = entry.kind === 'messages' ? entry.throughSequence : entry.last;
       yield entry;
+      continue;
     }
-  } catch (error) {
-    // A session that the archive has not heard yet is one of which it cannot tell yet.
-    if (!isUnheardSession(error)) throw error;
+    const untold = untoldOf(entry, through);
+    if (untold !== undefined) yield untold;
+    through = 0;
   }
-  if (through < last) yield { kind, session, first: through + 1, last };
 }
 
-function isUnheardSession(error: unknown): boolean {
-  return error instanceof BackcastError && error.code === 'BACKCAST_SESSION_UNKNOWN';
+/** What is left of a range of which everything through `through` was told. */
+function untoldOf(
+  range: Extract<FramedEntry, { readonly kind: 'range' }>,
+  through: number,
+): UnsettledRange | UnknownRange | undefined {
+  const { session, first, last, status, untoldFrom } = range;
+  if (untoldFrom !== null) {
+    return { kind: status === 'unknown' ? status : 'unsettled', session, first: untoldFrom, last };
+  }
+  // A session that is over has nothing behind its last message.
+  const next = Math.max(first, through + 1);
+  return next > last ? undefined : { kind: 'unknown', session, first: next, last };
 }
