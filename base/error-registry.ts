@@ -184,6 +184,7 @@ export const ERRORS = {
   BACKCAST_EXPORT_OTHER: entry('The folder holds something else.', 'caller', false, 409),
   BACKCAST_EXPORT_DAMAGED: entry('The export is not what was written.', 'caller', false, 500),
   BACKCAST_AUDIT_FAILED: entry('A sequence is not accounted for.', 'operator', false, 500),
+  BACKCAST_DEMO_FAILED: entry('The demonstration did not get to its end.', 'operator', true, 500),
   BACKCAST_INTERNAL: entry('Backcast has a bug.', 'operator', false, 500),
 } as const satisfies Record<string, ErrorEntry>;
 

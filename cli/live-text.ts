@@ -2,15 +2,19 @@
 // uses.
 
 import { formatInstant, type Framing } from '#base/mod.ts';
-import type { LiveItem } from '#client/mod.ts';
+import type { LiveItem, SubscribedItem } from '#client/mod.ts';
 import { zmqParts } from '#multicast/wire/mod.ts';
 import { payloadText } from '#replay-api/mod.ts';
 
 /**
  * `live` as one line, without the newline. A message of framing `zmq` has `parts`, each with its
- * encoding and payload, instead of a payload.
+ * encoding and payload, instead of a payload; one of a subscription that recovers says how it came.
  */
-export function liveText(channel: string, live: LiveItem, framing: Framing = 'native'): string {
+export function liveText(
+  channel: string,
+  live: LiveItem | SubscribedItem,
+  framing: Framing = 'native',
+): string {
   if (live.kind === 'lost') {
     const { session, firstSequence: first, lastSequence: last, cause } = live;
     return JSON.stringify({ kind: 'loss', channel, session, first, last, cause });
@@ -18,6 +22,7 @@ export function liveText(channel: string, live: LiveItem, framing: Framing = 'na
   if (live.kind === 'session') {
     return JSON.stringify({ kind: 'session', channel, session: live.session, state: live.state });
   }
+  if (live.kind !== 'message') return JSON.stringify({ kind: live.kind, channel });
   const head = JSON.stringify({
     kind: 'message',
     channel,
@@ -25,6 +30,7 @@ export function liveText(channel: string, live: LiveItem, framing: Framing = 'na
     source: live.source ?? null,
     sequence: live.sequence,
     publishedAt: formatInstant(live.publishedAtUs),
+    ...('via' in live && { position: live.position ?? null, via: live.via, lateUs: live.lateUs }),
   });
   if (framing !== 'zmq') return `${head.slice(0, -1)},${contentText(live.payload)}`;
   const parts = zmqParts(live.payload).map((part) => `{${contentText(part)}`);

@@ -7,6 +7,7 @@ import { addArchiveCommand } from './commands/archive.ts';
 import { addAuditCommand } from './commands/audit.ts';
 import { addBenchCommand } from './commands/bench.ts';
 import { addCompactCommand } from './commands/compact.ts';
+import { addDemoCommands } from './commands/demo.ts';
 import { addExportCommand } from './commands/export.ts';
 import { addHistoryCommand } from './commands/history.ts';
 import { addHoldCommands } from './commands/hold.ts';
@@ -14,6 +15,7 @@ import { addKeysCommands } from './commands/keys.ts';
 import { addListCommands } from './commands/lists.ts';
 import { addMigrateCommand } from './commands/migrate.ts';
 import { addPublishCommand } from './commands/publish.ts';
+import { addRepublishCommand } from './commands/republish.ts';
 import { addRetentionCommand } from './commands/retention.ts';
 import { addServeCommand } from './commands/serve.ts';
 import { addSubscribeCommand } from './commands/subscribe.ts';
@@ -51,6 +53,7 @@ export function createProgram(
   addHistoryCommand(program, host);
   addExportCommand(program, host);
   addVerifyCommand(program, host);
+  addRepublishCommand(program, host);
   addListCommands(program, host);
   addAuditCommand(program, host);
   addCompactCommand(program, host);
@@ -62,6 +65,7 @@ export function createProgram(
   addTokenCommands(program, host);
   addKeysCommands(program, host);
   addBenchCommand(program, host);
+  addDemoCommands(program, host);
   return explain(program, [
     'backcast up --demo',
     'backcast history demo.orders --limit 10',

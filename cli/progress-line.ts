@@ -1,64 +1,48 @@
-// A line of progress that rewrites itself, for a person at a terminal. Where standard error is no
-// terminal it says nothing: logs are not for counting.
+// How far something is, for the person at the terminal: one line on standard error that is written
+// over, or a line now and then where standard error is no terminal.
 
-import { formatSize } from '#base/mod.ts';
+import type { WriteStream } from 'node:tty';
 
-/** What it writes to. */
-export interface ProgressTerminal {
-  readonly isTTY?: boolean;
-  write(text: string): unknown;
-}
-
-/** How far something is. */
-export interface ProgressStep {
-  readonly messages: number;
-  readonly bytes: number;
-  readonly done: number;
-  readonly total: number;
-}
-
-/** How often the line is written anew. */
-const REFRESH_MS = 200;
-const ERASE_LINE = '\r\u001b[2K';
-
-/** A line of progress. */
+/** Shows progress. */
 export interface ProgressLine {
-  show(step: ProgressStep, nowMs: number): void;
-  /** Erases the line. */
-  clear(): void;
+  /** Shows `text` instead of what was shown before. */
+  show(text: string): void;
+  /** Ends the line, so that others may follow. */
+  end(): void;
 }
 
-/** A line on `terminal`; the first step that is shown is where counting begins. */
-export function openProgressLine(terminal: ProgressTerminal): ProgressLine {
-  let begun: { readonly step: ProgressStep; readonly atMs: number } | undefined;
-  let shownAtMs = -Infinity;
+const EVERY_MS = 5_000;
+const CLEAR_LINE = '\r\u001b[2K';
+
+/** A line on `stream`. */
+export function progressLine(stream: Pick<WriteStream, 'isTTY' | 'write'>): ProgressLine {
+  return stream.isTTY ? overwritten(stream) : repeated(stream);
+}
+
+function overwritten(stream: Pick<WriteStream, 'write'>): ProgressLine {
+  let isShown = false;
   return {
-    show: (step, nowMs) => {
-      begun ??= { step, atMs: nowMs };
-      if (terminal.isTTY !== true || nowMs < shownAtMs + REFRESH_MS) return;
-      shownAtMs = nowMs;
-      terminal.write(ERASE_LINE + progressText(begun.step, step, nowMs - begun.atMs));
+    show: (text) => {
+      isShown = true;
+      stream.write(`${CLEAR_LINE}${text}`);
     },
-    clear: () => {
-      if (terminal.isTTY === true) terminal.write(ERASE_LINE);
+    end: () => {
+      if (isShown) stream.write('\n');
+      isShown = false;
     },
   };
 }
 
-/** `step` in words; the rate is that since `begun`, `elapsedMs` ago, and the rest goes on so. */
-export function progressText(begun: ProgressStep, step: ProgressStep, elapsedMs: number): string {
-  const percent = step.total === 0 ? 100 : Math.floor((100 * step.done) / step.total);
-  const counted = `${step.messages} messages, ${formatSize(step.bytes)}, ${percent} %`;
-  const seconds = elapsedMs / 1000;
-  const donePerSec = (step.done - begun.done) / seconds;
-  if (!(donePerSec > 0) || !Number.isFinite(donePerSec)) return counted;
-  const messagesPerSec = Math.round((step.messages - begun.messages) / seconds);
-  const leftSeconds = Math.ceil((step.total - step.done) / donePerSec);
-  return `${counted}, ${messagesPerSec} messages/s, ${durationText(leftSeconds)} left`;
-}
-
-function durationText(seconds: number): string {
-  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
-  const parts = [hours > 0 && `${hours} h`, hours + minutes > 0 && `${minutes} min`];
-  return [...parts, hours === 0 && `${seconds % 60} s`].filter((part) => part !== false).join(' ');
+function repeated(stream: Pick<WriteStream, 'write'>): ProgressLine {
+  let shownAtMs = Number.NEGATIVE_INFINITY;
+  return {
+    show: (text) => {
+      if (performance.now() - shownAtMs < EVERY_MS) return;
+      shownAtMs = performance.now();
+      stream.write(`${text}\n`);
+    },
+    end: () => {
+      shownAtMs = Number.NEGATIVE_INFINITY;
+    },
+  };
 }

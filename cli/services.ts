@@ -15,7 +15,7 @@ import {
   watchReplica,
 } from '#archive/mod.ts';
 import { BATCH_BYTES_MAX, type ChannelAddress } from '#base/mod.ts';
-import { ChannelPublisher, ChannelSubscriber } from '#client/mod.ts';
+import { ChannelPublisher, ChannelSubscriber, type OpenSubscriberOptions } from '#client/mod.ts';
 import { accessKeptMs, hasRetention, redact, retentionOf, type Config } from '#config/mod.ts';
 import {
   Archiver,
@@ -245,10 +245,19 @@ export function openPublisher(
 export function openSubscriber(
   config: Config,
   address: ChannelAddress,
-  { unicast, keys }: EndOptions,
+  ends: EndOptions,
 ): Promise<ChannelSubscriber> {
+  return ChannelSubscriber.open(subscriberOptions(config, address, ends));
+}
+
+/** How a subscriber is opened at `address`. */
+export function subscriberOptions(
+  config: Config,
+  address: ChannelAddress,
+  { unicast, keys }: EndOptions,
+): OpenSubscriberOptions {
   const faults = faultsOf(config);
-  return ChannelSubscriber.open({
+  return {
     ...config.receiver,
     address,
     interfaceAddress: config.interface,
@@ -259,7 +268,7 @@ export function openSubscriber(
     sourceExpiryMs: SOURCE_EXPIRY_MS,
     ...(faults === undefined ? {} : { faults }),
     capture: captureOf(config),
-  });
+  };
 }
 
 /** The largest packet that publishers of this host send to a group, of IPv4 unless one is given. */

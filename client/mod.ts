@@ -1,14 +1,27 @@
-// Floor 5: what an instance embeds: a publisher and a live subscriber.
+// Floor 5: what an instance embeds: a publisher, a subscription that recovers, and the history.
 
-export { CatchUp } from './catch-up.ts';
+export type { ArchivedMessage } from './archived-message.ts';
 export type * from './catch-up-counters.ts';
 export type * from './catch-up-shapes.ts';
+export { CatchUp } from './catch-up.ts';
 export type { CursorPlace } from './cursor.ts';
+export * from './history-ranges.ts';
+export * from './history.ts';
+export { openReplaySource } from './http-replay-source.ts';
+export {
+  askForJson,
+  askReplayApi,
+  RefusedError,
+  type ReplayApi,
+  type ReplayQuestion,
+  unreachableApi,
+} from './http-request.ts';
 export type { OpenSubscriberOptions } from './live-feed.ts';
+export * from './open-publisher.ts';
 export * from './publisher.ts';
 export * from './replay-source.ts';
 export * from './subscriber.ts';
-export * from './subscription.ts';
 export * from './subscription-items.ts';
 export { SubscriptionReader } from './subscription-reader.ts';
+export * from './subscription.ts';
 export type { WaitOptions } from './time-limit.ts';

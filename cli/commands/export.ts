@@ -16,7 +16,7 @@ import {
 } from '../command.ts';
 import type { Outcome } from '../exit-codes.ts';
 import { noteExport } from '../export-note.ts';
-import { openProgressLine } from '../progress-line.ts';
+import { openProgressLine } from '../export-progress.ts';
 import { openStore } from '../store.ts';
 
 interface ExportOptions {

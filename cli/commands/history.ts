@@ -6,44 +6,25 @@ import type { Command } from 'commander';
 import { BackcastError } from '#base/mod.ts';
 import { requestApi } from '../api-request.ts';
 import { requireChannel } from '../channel-argument.ts';
-import {
-  explain,
-  runs,
-  settingOption,
-  wholeNumber,
-  type CommandContext,
-  type CommandHost,
-} from '../command.ts';
+import { explain, runs, settingOption, type CommandContext, type CommandHost } from '../command.ts';
 import type { Outcome } from '../exit-codes.ts';
+import { addHistoryPartOptions, type HistoryPartOptions } from '../history-options.ts';
 
 /** More than the end record of an answer ever has. */
 const END_BYTES_MAX = 4_096;
 const NEWLINE = 10;
 
-interface HistoryOptions {
-  readonly after?: number;
-  readonly from?: string;
-  readonly to?: string;
-  readonly session?: string;
-  readonly first?: number;
-  readonly last?: number;
+interface HistoryOptions extends HistoryPartOptions {
   readonly order?: string;
-  readonly limit?: number;
 }
 
 /** Adds the command. */
 export function addHistoryCommand(program: Command, host: CommandHost): void {
   const command = program
     .command('history <channel>')
-    .description('print archived messages as NDJSON, one per line, then a line of kind "end"')
-    .option('--after <position>', 'begin behind this position', wholeNumber(0))
-    .option('--from <time>', 'published at or after, RFC 3339 such as 2026-11-22T14:00:00Z')
-    .option('--to <time>', 'published before')
-    .option('--session <session>', 'only this session, 16 hex digits')
-    .option('--first <sequence>', 'first sequence (with --session)', wholeNumber(1))
-    .option('--last <sequence>', 'last sequence (with --session)', wholeNumber(1))
+    .description('print archived messages as NDJSON, one per line, then a line of kind "end"');
+  addHistoryPartOptions(command)
     .option('--order <order>', 'asc or desc by position')
-    .option('--limit <count>', 'at most so many messages', wholeNumber(1))
     .addOption(settingOption('--api <url>', 'api.url'));
   runs(command, host, history);
   explain(command, [

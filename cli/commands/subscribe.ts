@@ -1,6 +1,8 @@
-// `subscribe`: prints what is published on a channel now, as NDJSON.
+// `subscribe`: prints what is published on a channel now, as NDJSON; with --from or --cursor also
+// what was published before, each message once.
 
 import type { Command } from 'commander';
+import { BackcastError } from '#base/mod.ts';
 import { receiverFamilies, transportFamilies } from '#multicast/metrics/mod.ts';
 import {
   addAddressOptions,
@@ -28,24 +30,36 @@ export interface SubscribeOptions extends AddressOptions, MetricsOptions {
   readonly count?: number;
   /** The only hosts to listen to, separated by commas. */
   readonly sources?: string;
+  /** Where to begin: then what was missed comes from the archive. */
+  readonly from?: string;
+  /** File that remembers where it was. */
+  readonly cursor?: string;
+  /** Whether to hear the publishers, or the archive alone. */
+  readonly multicast: boolean;
 }
 
 /** Adds the command. */
 export function addSubscribeCommand(program: Command, host: CommandHost): void {
   const command = program
     .command('subscribe <channel>')
-    .description('print live messages as NDJSON, one per line')
+    .description('print live messages as NDJSON, one per line, and with --from those before')
+    .option('--from <place>', 'begin at: start, a position, a time (RFC 3339), live')
+    .option('--cursor <file>', 'go on where the file says, and keep it up to date')
+    .option('--no-multicast', 'with --from or --cursor: read the archive only, and follow it')
     .option('--count <messages>', 'end after so many messages', wholeNumber(1))
     .option('--sources <addresses>', 'listen to these hosts only (source-specific multicast)')
     .addOption(settingOption('--interface <interface>', 'interface'))
     .addOption(settingOption('--ttl <hops>', 'multicast.ttl'))
     .addOption(settingOption('--capture <file>', 'capture'))
-    .addOption(settingOption('--fault <faults>', 'faults'));
+    .addOption(settingOption('--fault <faults>', 'faults'))
+    .addOption(settingOption('--api <url>', 'api.url'));
   addAddressOptions(command);
   addMetricsOption(command);
   runs(command, host, subscribe);
   explain(command, [
     'backcast subscribe demo.orders --count 10',
+    'backcast subscribe demo.orders --from start',
+    'backcast subscribe demo.orders --from 2026-11-22T14:00:00Z --cursor orders.cursor',
     "backcast subscribe demo.orders | jq -r '.payload'",
     'backcast subscribe legacy --group 239.10.0.7:3056 --framing raw --interface 10.0.0.5',
     'backcast subscribe feed --group 239.10.0.8:5555 --framing zmq',
@@ -72,6 +86,13 @@ async function subscribe(
   const unicast =
     'group' in registry ? undefined : subscriberUnicast(config, { registry, channel, address });
   const keys = openKeys(config, resources, note);
+  if (options.from !== undefined || options.cursor !== undefined) {
+    if (options.metricsPort !== undefined) throw uncounted();
+    const { subscriberOptions } = await import('../services.ts');
+    const { followFrom } = await import('../following.ts');
+    const multicast = subscriberOptions(config, address, { unicast, keys });
+    return await followFrom(context, { ...options, channel, address, hears: multicast });
+  }
   const subscriber = resources.use(await openSubscriber(config, address, { unicast, keys }));
   tellRejections(subscriber.counters, resources, note);
   await serveCommandMetrics(resources, {
@@ -97,4 +118,11 @@ async function subscribe(
     if (count === options.count) return 'ok';
   }
   return 'interrupted';
+}
+
+function uncounted(): BackcastError {
+  return new BackcastError(
+    'BACKCAST_USAGE',
+    '--metrics-port goes without --from and --cursor: it counts what a live subscriber hears',
+  );
 }

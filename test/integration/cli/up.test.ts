@@ -8,16 +8,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { type RunningCommand, runBackcast, startBackcast } from '#test/support/cli.ts';
+import { runBackcast, startBackcast } from '#test/support/cli.ts';
 import { createTestFolder } from '#test/support/folder.ts';
 import { createTestDatabase } from '#test/support/postgres.ts';
-
-const STOP_MS_MAX = 5_000;
-
-interface Running {
-  readonly command: RunningCommand;
-  readonly api: string;
-}
+import { archivedThrough, startUp, stopUp } from '#test/support/running-up.ts';
 
 test('up --demo shows live traffic, keeps it over a restart, and stops within 5 s', async () => {
   await using folder = await createTestFolder();
@@ -32,11 +26,11 @@ test('up --demo shows live traffic, keeps it over a restart, and stops within 5 
   assert.equal(history.stdout.split('\n').length, 5);
   const audit = await runBackcast(['audit', '--home', home]);
   assert.deepEqual([audit.end, audit.stderr], [0, '']);
-  await stop(first);
+  await stopUp(first);
   const second = await startUp(home);
   const kept = await archivedThrough(second.api, 'demo.orders', 11);
   assert.ok(kept >= 11);
-  await stop(second);
+  await stopUp(second);
 });
 
 test('what is published by hand is archived and comes back byte for byte', async () => {
@@ -58,7 +52,7 @@ test('what is published by hand is archived and comes back byte for byte', async
     items.slice(0, -1).map(({ payload }) => payload),
     ['first', '', 'third ünï'],
   );
-  await stop(running);
+  await stopUp(running);
 });
 
 test('subscribe hears live what publish says, without any registry', async () => {
@@ -97,7 +91,7 @@ test('a second archiver of the same name is refused, and the first goes on', asy
   assert.match(second.stderr, /^backcast: an archiver named .* \(BACKCAST_LEASE_HELD\)\n$/m);
   const before = await archivedThrough(first.api, 'demo.orders', 1);
   await archivedThrough(first.api, 'demo.orders', before + 10);
-  await stop(first);
+  await stopUp(first);
 });
 
 test('a port in use is one clear line, and nothing is left behind', async () => {
@@ -113,7 +107,7 @@ test('a port in use is one clear line, and nothing is left behind', async () => 
   assert.equal(complaints.length, 1);
   assert.match(complaints[0] ?? '', new RegExp(`${port}.*\\(BACKCAST_PORT_IN_USE\\)$`));
   const again = await startUp(home, []);
-  await stop(again);
+  await stopUp(again);
 });
 
 test('an interface that is none is one clear line that names the usable ones', async () => {
@@ -133,37 +127,3 @@ test('an interface that is none is one clear line that names the usable ones', a
   assert.equal(archive.end, 1);
   assert.match(archive.stderr, /INTERFACE_UNUSABLE\)\n$/);
 });
-
-async function startUp(home: string, extra: readonly string[] = ['--demo']): Promise<Running> {
-  const command = startBackcast(['up', '--home', home, '--port', '0', ...extra]);
-  const said: string[] = [];
-  for await (const line of createInterface(command.stderr)) {
-    said.push(line);
-    const api = /replay API {2,}(http:\/\/\S+?)\/v1\/channels/.exec(line)?.[1];
-    if (api === undefined) continue;
-    command.stderr.resume();
-    return { command, api };
-  }
-  throw new Error(`up did not start: ${said.join('\n')}`);
-}
-
-async function stop({ command }: Running): Promise<void> {
-  const startedAtMs = performance.now();
-  const closed = once(command, 'close');
-  command.kill('SIGINT');
-  const [exitCode] = (await closed) as [number | null];
-  assert.equal(exitCode, 0);
-  assert.ok(performance.now() - startedAtMs < STOP_MS_MAX);
-}
-
-/** Waits until the channel is archived through `position`. */
-async function archivedThrough(api: string, channel: string, position: number): Promise<number> {
-  for (;;) {
-    const answer = await fetch(`${api}/v1/channels/${channel}`);
-    if (answer.ok) {
-      const { archivedThrough: through } = (await answer.json()) as { archivedThrough: number };
-      if (through >= position) return through;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}

@@ -34,7 +34,7 @@ export interface Finding {
   readonly message: string;
 }
 
-const SKIPPED = new Set(['node_modules', '.git', '.backcast', '.cache', 'coverage', 'fixtures']);
+const SKIPPED = new Set('node_modules .git .backcast .cache dist coverage fixtures'.split(' '));
 const TEXT =
   /(\.(ts|tsx|md|json|ya?ml|sh|sql|mjs|css|html)|(^|\/)(Dockerfile|backcast|run|\.\w+))$/;
 const GENERATED = new Set(['package-lock.json']);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openProgressLine, progressText } from '#cli/progress-line.ts';
+import { openProgressLine, progressText } from '#cli/export-progress.ts';
 
 const START = { messages: 1_000, bytes: 10, done: 1_000, total: 100_000 };
 

@@ -1,0 +1,94 @@
+// GET …/tail, the server-sent stream of what is archived, as a tail tells it. Reconnects nobody:
+// when the stream ends it has failed, and its owner asks again behind what has come.
+
+import { createParser } from 'eventsource-parser';
+import { BackcastError } from '#base/mod.ts';
+import { bodyChunks, brokenOff } from './http-body.ts';
+import { type JsonObject, LineEntries } from './http-lines.ts';
+import { askReplayApi, isErrorCode, type ReplayApi } from './http-request.ts';
+import type { TailEntry } from './replay-source.ts';
+
+/** Which tail. */
+export interface TailQuestion {
+  readonly channel: string;
+  readonly afterPosition: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const TAIL_TYPE = 'text/event-stream';
+/** Three heartbeats of the server. */
+const SILENCE_MS_MAX = 30_000;
+/** A message of 64 MiB, the largest there can be, in base64 and with some room. */
+const FRAME_CHARS_MAX = 96 * 1_048_576;
+const TOLD = new Set(['message', 'loss', 'deletion', 'session']);
+
+/**
+ * What is archived behind `afterPosition`, as it comes. Never ends by itself. Errors: those of
+ * askReplayApi; BACKCAST_ANSWER_TRUNCATED when the stream ends or falls silent, and the error that
+ * the server gives for ending it.
+ */
+export async function* tailEntries(
+  api: ReplayApi,
+  { channel, afterPosition, signal }: TailQuestion,
+): AsyncGenerator<TailEntry, void, void> {
+  const path = `/v1/channels/${channel}/tail?after=${afterPosition}`;
+  const response = await askReplayApi(api, { path, accept: TAIL_TYPE, signal });
+  const stream = new TailStream(afterPosition);
+  const decoder = new TextDecoder();
+  for await (const chunk of bodyChunks(response, { signal, silenceMsMax: SILENCE_MS_MAX })) {
+    yield* stream.feed(decoder.decode(chunk, { stream: true }));
+    if (stream.end !== undefined) throw whyEnded(stream.end);
+  }
+  throw brokenOff('its connection was closed', undefined);
+}
+
+/** Takes the stream apart. */
+class TailStream {
+  readonly #entries = new LineEntries();
+  readonly #parser = createParser({
+    onEvent: ({ event: kind = 'message', data: text, id }) => this.#take(kind, text, id),
+    maxBufferSize: FRAME_CHARS_MAX,
+  });
+  #through: number;
+  #toldThrough: number;
+  #end: JsonObject | undefined;
+
+  constructor(afterPosition: number) {
+    this.#through = afterPosition;
+    this.#toldThrough = afterPosition;
+  }
+
+  /** What the server said when it ended the tail, if it did. */
+  get end(): JsonObject | undefined {
+    return this.#end;
+  }
+
+  /** What `text` completes; an end when it has brought the tail on. */
+  *feed(text: string): Generator<TailEntry, void, void> {
+    this.#parser.feed(text);
+    yield* this.#entries.take();
+    if (this.#through <= this.#toldThrough) return;
+    this.#toldThrough = this.#through;
+    yield { kind: 'end', archivedThrough: this.#through };
+  }
+
+  #take(kind: string, text: string, id: string | undefined): void {
+    const position = Number(id ?? Number.NaN);
+    if (Number.isSafeInteger(position)) this.#through = Math.max(this.#through, position);
+    if (kind === 'end') this.#end = parse(text);
+    if (TOLD.has(kind)) this.#entries.add({ kind, ...parse(text) });
+  }
+}
+
+function parse(text: string): JsonObject {
+  try {
+    return JSON.parse(text) as JsonObject;
+  } catch (cause) {
+    throw brokenOff('what it holds is not JSON', cause);
+  }
+}
+
+function whyEnded({ code, detail }: JsonObject): BackcastError {
+  if (!isErrorCode(code)) return brokenOff('its server stops', undefined);
+  return new BackcastError(code, String(detail));
+}

@@ -1,0 +1,121 @@
+// `backcast subscribe --from` and `--cursor`: history and live traffic as one stream, each message
+// once, also when the command is ended and started again.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, before, test } from 'node:test';
+import { endOf, runBackcast, startBackcast } from '#test/support/cli.ts';
+import { createTestFolder, type TestFolder } from '#test/support/folder.ts';
+import { archivedThrough, type RunningUp, startUp, stopUp } from '#test/support/running-up.ts';
+
+interface Line {
+  readonly kind: string;
+  readonly sequence: number;
+  readonly payload: string;
+  readonly via: string;
+  readonly position: number | null;
+}
+
+let folder: TestFolder;
+let up: RunningUp;
+before(async () => {
+  folder = await createTestFolder();
+  up = await startUp(folder.path, []);
+});
+after(async () => {
+  await stopUp(up);
+  await folder[Symbol.asyncDispose]();
+});
+
+function place(): string[] {
+  return ['--home', folder.path, '--api', up.api];
+}
+
+async function publish(channel: string, lines: readonly string[]): Promise<void> {
+  const args = ['publish', channel, '--home', folder.path];
+  const { end, stderr } = await runBackcast(args, { input: `${lines.join('\n')}\n` });
+  assert.equal(end, 0, stderr);
+}
+
+/** Runs `subscribe` to its end; its messages. */
+async function follow(...args: readonly string[]): Promise<readonly Line[]> {
+  const { end, stdout, stderr } = await runBackcast(['subscribe', ...args, ...place()]);
+  assert.equal(end, 0, stderr);
+  return messagesIn(stdout);
+}
+
+function messagesIn(stdout: string): readonly Line[] {
+  const lines = stdout.split('\n').filter((text) => text !== '');
+  return lines.map((text) => JSON.parse(text) as Line).filter(({ kind }) => kind === 'message');
+}
+
+test('what was published before comes first, and then what is published now', async () => {
+  await publish('orders', ['one', 'two']);
+  await archivedThrough(up.api, 'orders', 2);
+  const command = startBackcast([
+    'subscribe',
+    'orders',
+    '--from',
+    'start',
+    '--count',
+    '3',
+    ...place(),
+  ]);
+  const ended = endOf(command);
+  await once(createInterface(command.stderr), 'line');
+  await publish('orders', ['three']);
+  const { end, stdout, stderr } = await ended;
+  assert.equal(end, 0, stderr);
+  assert.deepEqual(
+    messagesIn(stdout).map(({ payload }) => payload),
+    ['one', 'two', 'three'],
+  );
+  assert.deepEqual(
+    messagesIn(stdout)
+      .map(({ via, position }) => [via, position])
+      .slice(0, 2),
+    [
+      ['replayed', 1],
+      ['replayed', 2],
+    ],
+  );
+});
+
+test('a cursor goes on where the command was ended, without multicast as well', async () => {
+  const cursor = join(folder.path, 'stocks.cursor');
+  await publish('stocks', ['a', 'b', 'c', 'd']);
+  await archivedThrough(up.api, 'stocks', 4);
+  const from = ['--cursor', cursor, '--from', 'start', '--no-multicast'];
+  const first = await follow('stocks', ...from, '--count', '3');
+  assert.match(await readFile(cursor, 'utf8'), /^\S+\n$/);
+  const second = await follow('stocks', ...from, '--count', '1');
+  assert.deepEqual(
+    [...first, ...second].map(({ payload }) => payload),
+    ['a', 'b', 'c', 'd'],
+  );
+});
+
+test('a position and a time are places to begin at', async () => {
+  await publish('quotes', ['w', 'x', 'y', 'z']);
+  await archivedThrough(up.api, 'quotes', 4);
+  const behind = await follow('quotes', '--from', '3', '--count', '2', '--no-multicast');
+  assert.deepEqual(
+    behind.map(({ payload }) => payload),
+    ['y', 'z'],
+  );
+  const all = await follow('quotes', '--from', '2020-01-01T00:00:00Z', '--count', '4');
+  assert.equal(all.length, 4);
+});
+
+test('a place that is none is refused, as is a cursor of another channel', async () => {
+  const nowhere = await runBackcast(['subscribe', 'orders', '--from', 'yesterday', ...place()]);
+  assert.equal(nowhere.end, 2);
+  assert.match(nowhere.stderr, /--from "yesterday" is not start, live, a position/);
+  const cursor = join(folder.path, 'stocks.cursor');
+  const other = await runBackcast(['subscribe', 'orders', '--cursor', cursor, ...place()]);
+  assert.equal(other.end, 1);
+  assert.match(other.stderr, /BACKCAST_CURSOR_INVALID/);
+});

@@ -1,0 +1,92 @@
+// The tail over HTTP as a recovering subscriber follows it: what is archived later comes by itself,
+// and whatever ends the stream is an error that may be tried again.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { test } from 'node:test';
+import { BackcastError } from '#base/mod.ts';
+import { openReplaySource, type TailEntry } from '#client/mod.ts';
+import { setScene } from '#test/support/archiving.ts';
+import { startTestApi } from '#test/support/listening-api.ts';
+
+const CHANNEL = 'orders';
+
+test('a tail tells what was archived before, what comes later, and how far it is', async () => {
+  await using scene = await setScene();
+  await using _archiver = await scene.startArchiver();
+  await using api = await startTestApi(scene.databaseUrl);
+  const publisher = await scene.openPublisher({ source: 'gateway-7' });
+  for (const text of ['one', 'two']) await publisher.publish(Buffer.from(text));
+  await scene.accounted(2);
+  const stop = new AbortController();
+  const tail = openReplaySource({ url: api.url }, CHANNEL).tail(1, stop.signal);
+  const heard: TailEntry[] = [];
+  await assert.rejects(async () => {
+    for await (const entry of tail) {
+      heard.push(entry);
+      if (entry.kind === 'end' && entry.archivedThrough === 2) {
+        await publisher.publish(Buffer.from('three'));
+      }
+      if (entry.kind === 'end' && entry.archivedThrough === 3) stop.abort(new Error('enough'));
+    }
+  }, /enough/);
+  await publisher.close();
+  const runs = heard.filter((entry) => entry.kind === 'messages');
+  assert.deepEqual(
+    runs.map(({ firstPosition, firstSequence, source }) => [firstPosition, firstSequence, source]),
+    [
+      [2, 2, 'gateway-7'],
+      [3, 3, 'gateway-7'],
+    ],
+  );
+  assert.deepEqual(
+    runs.map(({ payloads }) => Buffer.from(payloads).toString()),
+    ['two', 'three'],
+  );
+  assert.ok(heard.some((entry) => entry.kind === 'session' && entry.session === publisher.session));
+});
+
+/** The code of the error that the tail ends with which `answer` serves. */
+async function endOf(answer: RequestListener): Promise<unknown> {
+  const server = createServer(answer);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const source = openReplaySource({ url: `http://127.0.0.1:${port}` }, CHANNEL);
+  try {
+    for await (const entry of source.tail(0, new AbortController().signal)) void entry;
+    return undefined;
+  } catch (error) {
+    return error instanceof BackcastError ? error.code : error;
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+}
+
+const STREAM = { 'content-type': 'text/event-stream' };
+
+test('a tail that ends without a word was cut off', async () => {
+  const code = await endOf((_, response) => void response.writeHead(200, STREAM).end(': hi\n\n'));
+  assert.equal(code, 'BACKCAST_ANSWER_TRUNCATED');
+});
+
+for (const [why, code] of [
+  ['"BACKCAST_HISTORY_GONE"', 'BACKCAST_HISTORY_GONE'],
+  ['null', 'BACKCAST_ANSWER_TRUNCATED'],
+])
+  test(`a tail that the server ends with ${why} fails with ${code}`, async () => {
+    const frame = `event: end\ndata: {"kind":"end","position":1,"code":${why},"detail":"so"}\n\n`;
+    const found = await endOf((_, response) => void response.writeHead(200, STREAM).end(frame));
+    assert.equal(found, code);
+  });
+
+test('what is no tail of Backcast is told as one that broke off', async () => {
+  for (const text of ['{"position":1}', 'nonsense', '{"session":"x"}']) {
+    const frame = `id: 1\nevent: message\ndata: ${text}\n\n`;
+    const code = await endOf((_, response) => void response.writeHead(200, STREAM).end(frame));
+    assert.equal(code, 'BACKCAST_ANSWER_TRUNCATED', text);
+  }
+});
