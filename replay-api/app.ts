@@ -86,6 +86,28 @@ function connectionOptions({ certificate }: ReplayApiOptions): { readonly http: 
 
 /** The API, ready to be listened with or injected into. Closing it leaves the database open. */
 export async function createReplayApi(options: ReplayApiOptions): Promise<FastifyInstance> {
+  const app = newApplication(options);
+  const limits = { ...API_LIMITS_DEFAULT, ...options.limits };
+  app.server.maxConnections = limits.connectionsMax;
+  const requestFamilies = countRequests(app);
+  await installRateLimit(app, limits);
+  installProblems(app, (channel) => availabilityOf(options.database, channel));
+  installAccess(app, options.access);
+  app.setValidatorCompiler(strictValidatorCompiler);
+  app.addHook('onSend', async (_request, reply) => {
+    void reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
+  });
+  installEntityTags(app);
+  installContentEncoding(app);
+  for (const schema of SHARED_SCHEMAS) app.addSchema(schema);
+  await installOpenApi(app);
+  await registerRoutes(app, { ...options, limits, requestFamilies });
+  await serveOpenApi(app);
+  await app.ready();
+  return app;
+}
+
+function newApplication(options: ReplayApiOptions): FastifyInstance {
   const app = fastify({
     loggerInstance: options.logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -106,21 +128,16 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
       sendProblem(request, reply, problem, error.statusCode);
     },
   }).withTypeProvider<TypeBoxTypeProvider>();
-  const limits = { ...API_LIMITS_DEFAULT, ...options.limits };
-  app.server.maxConnections = limits.connectionsMax;
-  const requestFamilies = countRequests(app);
-  await installRateLimit(app, limits);
-  installProblems(app, (channel) => availabilityOf(options.database, channel));
-  installAccess(app, options.access);
-  app.setValidatorCompiler(strictValidatorCompiler);
-  app.addHook('onSend', async (_request, reply) => {
-    void reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
-  });
-  installEntityTags(app);
-  installContentEncoding(app);
-  for (const schema of SHARED_SCHEMAS) app.addSchema(schema);
-  await installOpenApi(app);
-  const { database: opened, replica, logger, tailBounds = TAIL_BOUNDS } = options;
+  return app;
+}
+
+interface RouteParts extends ReplayApiOptions {
+  readonly limits: ApiLimits;
+  readonly requestFamilies: () => readonly MetricFamily[];
+}
+
+async function registerRoutes(app: FastifyInstance, parts: RouteParts): Promise<void> {
+  const { database: opened, replica, logger, limits, tailBounds = TAIL_BOUNDS } = parts;
   const { sharedBytesMax } = limits;
   const reads = readDatabases({ database: opened, replica, sharedBytesMax });
   const readers = createReaderGuard(limits);
@@ -133,15 +150,12 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   await app.register(exportRoutes, { reads, admitReader: readers.admit });
   await app.register(tailRoutes, { opened, reads, watch, admitReader: tails.admit });
   const collectMetrics = (): readonly MetricFamily[] => [
-    ...requestFamilies(),
-    ...accessFamilies(options.access?.counters ?? newAccessCounters()),
+    ...parts.requestFamilies(),
+    ...accessFamilies(parts.access?.counters ?? newAccessCounters()),
     ...tailFamilies(watch.counters, watch.channelCount),
     ...loadFamilies(readers, reads.counts),
-    ...(options.collectMetrics?.() ?? []),
+    ...(parts.collectMetrics?.() ?? []),
   ];
   await app.register(accessRoutes, { opened });
   await app.register(operationRoutes, { opened, collectMetrics });
-  await serveOpenApi(app);
-  await app.ready();
-  return app;
 }

@@ -35,6 +35,8 @@ import { nextUrl, nullableInstant, withProblems } from './answers.ts';
 import { toSessionId } from '../message-request.ts';
 import { deletionItem } from '../message-text.ts';
 
+type CatalogueServer = Parameters<FastifyPluginCallbackTypebox>[0];
+
 /** Channels, sessions, losses, deletions. */
 export const catalogueRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabase }> = (
   app,
@@ -76,6 +78,12 @@ export const catalogueRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabas
     };
   });
 
+  lossRoutes(app, db);
+  done();
+};
+
+/** What is missing: losses and deletions. */
+function lossRoutes(app: CatalogueServer, db: ArchiveDatabase): void {
   app.get('/v1/channels/:channel/losses', { ...READ, schema: LOSSES }, async (request) => {
     const { cursor, limit = PAGE_ITEMS_DEFAULT, session } = request.query;
     const after = lossKeyset(cursor);
@@ -107,8 +115,7 @@ export const catalogueRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabas
       next: last === undefined ? null : nextUrl(path, key, request.query),
     };
   });
-  done();
-};
+}
 
 /** What it takes to ask about a channel. */
 const READ = { config: { scope: 'read' }, exposeHeadRoute: true } as const;
