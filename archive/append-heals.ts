@@ -70,7 +70,7 @@ WHERE loss.channel_id = $1 AND loss.healed_at IS NULL`,
  * which packets a piece lies is not known more closely than of the whole loss.
  */
 function splitLosses(
-  { channelId, heals }: ArchiveBatch,
+  { channelId, expectedHead, heals }: ArchiveBatch,
   losses: readonly LossRow[],
   archivedAtUs: number,
 ): Statement[] {
@@ -90,6 +90,7 @@ function splitLosses(
     pieces.map((piece) => piece.firstSequence),
     pieces.map((piece) => piece.lastSequence),
     pieces.map((piece) => piece.packetCount),
+    pieces.map((piece) => (piece.healedBy === null ? null : expectedHead + 1)),
     pieces.map((piece) => (piece.healedBy === null ? null : formatInstant(archivedAtUs))),
     pieces.map((piece) => piece.healedBy),
   ];
@@ -100,17 +101,18 @@ function splitLosses(
 }
 
 const PIECES = `unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
-            $6::bigint[], $7::timestamptz[], $8::text[])
+            $6::bigint[], $7::bigint[], $8::timestamptz[], $9::text[])
        AS piece (session_id, of_first, first_sequence, last_sequence,
-                 packet_count, healed_at, healed_by)`;
+                 packet_count, healed_position, healed_at, healed_by)`;
 
 const COPY_LATER_PIECES = `
 INSERT INTO losses
   (channel_id, declared_at, session_id, first_sequence, last_sequence, cause,
-   after_position, detected_at, first_sqn, next_sqn, packet_count, healed_at, healed_by)
+   after_position, detected_at, first_sqn, next_sqn, packet_count, healed_position, healed_at,
+   healed_by)
 SELECT $1::int, loss.declared_at, loss.session_id, piece.first_sequence, piece.last_sequence,
        loss.cause, loss.after_position, loss.detected_at, loss.first_sqn, loss.next_sqn,
-       piece.packet_count, piece.healed_at, piece.healed_by
+       piece.packet_count, piece.healed_position, piece.healed_at, piece.healed_by
 FROM ${PIECES}
 JOIN losses loss
   ON loss.session_id = piece.session_id AND loss.first_sequence = piece.of_first
@@ -120,6 +122,7 @@ const CUT_TO_FIRST_PIECE = `
 UPDATE losses loss SET
   last_sequence = piece.last_sequence,
   packet_count = piece.packet_count,
+  healed_position = piece.healed_position,
   healed_at = piece.healed_at,
   healed_by = piece.healed_by
 FROM ${PIECES}

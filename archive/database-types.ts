@@ -107,6 +107,8 @@ export interface LossesTable {
   readonly detected_at: Instant;
   readonly declared_at: Instant;
   healed_at: ColumnType<number | null, string | null, string | null>;
+  /** The position of the first message of the batch that brought what was lost. */
+  healed_position: number | null;
   healed_by: string | null;
 }
 

@@ -60,7 +60,7 @@ export async function openArchived(
     endUs: Math.min(times.endUs + CLOCK_SKEW_US, INSTANT_US_MAX),
   });
   const deleted = noted.filter((deletion) => mayLieWithin(deletion, partitions, times));
-  const places = await placesOfLosses(db, channelId, times);
+  const places = await placesOfLosses(db, channelId, archivedThrough, times);
   const stretch = [stored, ...deleted.map(positionsOf), places]
     .filter((range) => range !== undefined)
     .reduce(union, { first: archivedThrough + 1, last: 0 });
@@ -211,12 +211,14 @@ async function segmentEdge(
 async function placesOfLosses(
   db: ArchiveDatabase,
   channelId: number,
+  archivedThrough: number,
   times: ArchivedTimes,
 ): Promise<SequenceRange | undefined> {
   const [places] = await rowsOf(
     sql<{ first: number | null; last: number | null }>`
     SELECT min(after_position) AS first, max(after_position) AS last FROM losses
-    WHERE channel_id = ${channelId} AND healed_at IS NULL
+    WHERE channel_id = ${channelId}
+      AND (healed_position IS NULL OR healed_position > ${archivedThrough})
       AND declared_at >= ${instantValue(times.startUs)}
       AND declared_at < ${instantValue(times.endUs)}`.execute(db),
   );

@@ -227,11 +227,11 @@ export class PositionReading implements MessageReading {
 
   /** The losses at `places`; who reads on gets them from what he shares with others. */
   async #declaredWithin(places: SequenceRange, messagesMax: number): Promise<readonly Loss[]> {
-    const { db, channelId, settled } = this.#plan;
+    const { db, channelId, settled, archivedThrough } = this.#plan;
     if (settled === undefined || messagesMax < STRIDE_POSITIONS) {
-      return lossesByPlace(db, channelId, places);
+      return lossesByPlace(db, channelId, places, archivedThrough);
     }
-    const losses = await lossesByPlace(settled, channelId, stridesOf(places));
+    const losses = await lossesByPlace(settled, channelId, stridesOf(places), archivedThrough);
     return losses.filter(
       ({ afterPosition }) => afterPosition >= places.first && afterPosition <= places.last,
     );

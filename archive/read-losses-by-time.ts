@@ -44,15 +44,16 @@ export async function lossesByTime(
 ): Promise<Loss[]> {
   const lastPlace = Math.max(hull.first - 1, hull.last);
   const found = await rowsOf(
-    selectLosses(db, channel.channelId)
+    selectLosses(db, channel.channelId, channel.archivedThrough)
       .where(detectedWithin(hull))
       .where('losses.after_position', '<=', lastPlace)
       .execute(),
   );
   for (const loss of await firstLaterLosses(db, channel, hull, lastPlace)) {
     const session = await findSession(db, channel, loss.session);
-    const index = { db, channelId: channel.channelId, session, partitions };
-    found.push(...(await laterLosses(index, loss, hull, lastPlace)));
+    const { channelId, archivedThrough } = channel;
+    const index = { db, channelId, session, partitions };
+    found.push(...(await laterLosses({ ...index, archivedThrough }, loss, hull, lastPlace)));
   }
   return found.toSorted((a, b) => a.afterPosition - b.afterPosition);
 }
@@ -68,7 +69,7 @@ function firstLaterLosses(
 ): Promise<Loss[]> {
   const openedAtUs = Math.min(hull.nextArchivedAtUs + FIRST_HEARD_US_MAX, INSTANT_US_MAX);
   return rowsOf(
-    selectLosses(db, channel.channelId)
+    selectLosses(db, channel.channelId, channel.archivedThrough)
       .innerJoin('sessions', (join) =>
         join
           .onRef('sessions.channel_id', '=', 'losses.channel_id')
@@ -87,7 +88,7 @@ function firstLaterLosses(
 
 /** From `first` on, the losses of its session that no message behind the hull precedes. */
 async function laterLosses(
-  index: ConstructorParameters<typeof SessionIndex>[0],
+  index: ConstructorParameters<typeof SessionIndex>[0] & { readonly archivedThrough: number },
   first: Loss,
   hull: TimeHull,
   lastPlace: number,
@@ -96,7 +97,7 @@ async function laterLosses(
   let next = first.first;
   for (;;) {
     const losses = await rowsOf(
-      selectLosses(index.db, index.channelId)
+      selectLosses(index.db, index.channelId, index.archivedThrough)
         .where(sql<boolean>`losses.session_id = ${sessionKey(first.session)}`)
         .where('losses.after_position', '>', lastPlace)
         .where('losses.first_sequence', '>=', next)

@@ -10,9 +10,17 @@ import type { ArchivedSession } from './read.ts';
 import type { Loss } from './read-entries.ts';
 import { rowsOf, sessionKey } from './read-sql.ts';
 
-/** All losses of a channel that are not healed, by place. */
-export function selectLosses(db: ArchiveDatabase, channelId: number) {
-  return selectDeclared(db, channelId).where('losses.healed_at', 'is', null);
+/**
+ * All losses of a channel by place, as they were when `archivedThrough` was its last position: what
+ * was healed later is lost in an answer that ends there.
+ */
+export function selectLosses(db: ArchiveDatabase, channelId: number, archivedThrough: number) {
+  return selectDeclared(db, channelId).where((loss) =>
+    loss.or([
+      loss('losses.healed_position', 'is', null),
+      loss('losses.healed_position', '>', archivedThrough),
+    ]),
+  );
 }
 
 function selectDeclared(db: ArchiveDatabase, channelId: number) {
@@ -35,17 +43,25 @@ function selectDeclared(db: ArchiveDatabase, channelId: number) {
     .orderBy('losses.first_sequence');
 }
 
-/** The losses of a channel that lie after a position within `places`, in order of place. */
-export function lossesByPlace(
+/**
+ * The losses of a channel that lie after a position within `places`, in order of place; of which
+ * moment, as of selectLosses. What is asked for does not depend on that moment: readers share it.
+ */
+export async function lossesByPlace(
   db: ArchiveDatabase,
   channelId: number,
   places: SequenceRange,
+  archivedThrough: number,
 ): Promise<Loss[]> {
-  return rowsOf(
-    selectLosses(db, channelId)
+  const declared = await rowsOf(
+    selectDeclared(db, channelId)
+      .select('losses.healed_position as healedPosition')
       .where('losses.after_position', '>=', places.first)
       .where('losses.after_position', '<=', places.last)
       .execute(),
+  );
+  return declared.flatMap(({ healedPosition, ...loss }) =>
+    healedPosition === null || healedPosition > archivedThrough ? [loss] : [],
   );
 }
 

@@ -135,7 +135,7 @@ async function keepLosses(
   const places = { first: plan.positions.first - 1, last: plan.positions.last };
   let behind: Loss | undefined;
   for (;;) {
-    const losses = await lossesBehind(db, plan.channelId, { places, session, behind });
+    const losses = await lossesBehind(db, plan, { places, session, behind });
     if (losses.length > 0) await keep(losses);
     if (losses.length < LOSSES_AT_ONCE) return;
     behind = losses.at(-1);
@@ -144,7 +144,7 @@ async function keepLosses(
 
 function lossesBehind(
   db: ArchiveDatabase,
-  channelId: number,
+  { channelId, archivedThrough }: PositionPlan,
   {
     places,
     session,
@@ -155,7 +155,7 @@ function lossesBehind(
     readonly behind: Loss | undefined;
   },
 ): Promise<Loss[]> {
-  let query = selectLosses(db, channelId)
+  let query = selectLosses(db, channelId, archivedThrough)
     .where('losses.after_position', '>=', places.first)
     .where('losses.after_position', '<=', places.last);
   if (session !== undefined) query = query.where(isOf(session));

@@ -125,6 +125,7 @@ CREATE TABLE losses (
   first_sqn bigint,
   next_sqn bigint NOT NULL,
   packet_count bigint,
+  healed_position bigint,
   detected_at timestamp with time zone NOT NULL,
   declared_at timestamp with time zone NOT NULL,
   healed_at timestamp with time zone,
@@ -134,6 +135,7 @@ CREATE TABLE losses (
   CONSTRAINT losses_pk PRIMARY KEY (channel_id, session_id, first_sequence),
   CONSTRAINT losses_channel_fk FOREIGN KEY (channel_id) REFERENCES channels(channel_id),
   CONSTRAINT losses_cause_check CHECK ((cause = ANY (ARRAY['repair_expired'::text, 'source_gone'::text, 'recorder_overrun'::text, 'spool_full'::text, 'late_join'::text, 'resync'::text, 'corrupt'::text, 'unauthenticated'::text]))),
+  CONSTRAINT losses_healed_check CHECK (((healed_at IS NULL) = (healed_position IS NULL))),
   CONSTRAINT losses_range_check CHECK (((first_sequence >= 1) AND (last_sequence >= first_sequence)))
 );
 

@@ -126,6 +126,7 @@ CREATE TABLE losses (
   first_sqn bigint,
   next_sqn bigint NOT NULL,
   packet_count bigint,
+  healed_position bigint,
   detected_at timestamptz NOT NULL,
   declared_at timestamptz NOT NULL,
   healed_at timestamptz,
@@ -133,7 +134,8 @@ CREATE TABLE losses (
   cause text NOT NULL CONSTRAINT losses_cause_check CHECK (cause IN (${CAUSES})),
   healed_by text,
   CONSTRAINT losses_pk PRIMARY KEY (channel_id, session_id, first_sequence),
-  CONSTRAINT losses_range_check CHECK (first_sequence >= 1 AND last_sequence >= first_sequence)
+  CONSTRAINT losses_range_check CHECK (first_sequence >= 1 AND last_sequence >= first_sequence),
+  CONSTRAINT losses_healed_check CHECK ((healed_at IS NULL) = (healed_position IS NULL))
 )`;
 
 const PARTITION_BOUNDS = `

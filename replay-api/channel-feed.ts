@@ -193,7 +193,7 @@ export class ChannelFeed {
     await this.#sessions.load();
     const head = await this.#readHead();
     const place = { first: head.head, last: head.head };
-    const losses = await lossesByPlace(database, head.channelId, place);
+    const losses = await lossesByPlace(database, head.channelId, place, head.head);
     this.#ring.clear();
     this.#place = { position: head.head, told: new Set(losses.map(lossKey)) };
     this.#head = head;

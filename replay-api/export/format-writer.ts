@@ -17,6 +17,9 @@ export interface StreamEnd {
   readonly archivedThrough: number;
   readonly losses: number;
   readonly deletions: number;
+  /** Goes on with messages behind the export; null if it has only a session of them. */
+  readonly cursor: string | null;
+  readonly askAgainMs: number | null;
 }
 
 /** Writes one file. */

@@ -37,10 +37,10 @@ export class NdjsonWriter implements FormatWriter {
 
   *finish(end?: StreamEnd): Iterable<Uint8Array> {
     if (end === undefined) return;
-    const { status, count, lastPosition, archivedThrough } = end;
+    const { status, count, lastPosition, archivedThrough, cursor, askAgainMs } = end;
     const complete = status === 'complete';
     const facts = { kind: 'end', complete, status, count, lastPosition, archivedThrough };
-    yield Buffer.from(`${JSON.stringify({ ...facts, next: null })}\n`);
+    yield Buffer.from(`${JSON.stringify({ ...facts, cursor, next: null, askAgainMs })}\n`);
   }
 }
 

@@ -13,6 +13,8 @@ import {
   type ReadDatabase,
 } from '#archive/mod.ts';
 import type { AccessNote } from '../access/access-log.ts';
+import { toCursor } from '../message-cursor.ts';
+import { askAgainMs } from '../message-status.ts';
 import { type FormatWriter, openFormat, type StreamEnd } from './format-writer.ts';
 import { statusOf } from './manifest.ts';
 import { type PageSubject, readPages, toPositionRequest } from './range-reading.ts';
@@ -65,9 +67,10 @@ async function withinSession(
 
 /** The file, chunk by chunk; what is handed over is noted. */
 export async function* streamExport(
-  { first, reading, subject, writer }: BegunExport,
+  { channel, first, reading, subject, writer }: BegunExport,
   note: Pick<AccessNote, 'served'>,
 ): AsyncGenerator<Uint8Array> {
+  const { range } = subject;
   const missing = { losses: 0, deletions: 0 };
   let count = 0;
   let lastPosition: number | null = null;
@@ -91,6 +94,8 @@ export async function* streamExport(
     lastPosition,
     archivedThrough: reading.archivedThrough,
     ...missing,
+    cursor: range.session === undefined ? toCursor(channel.name, reading.resume) : null,
+    askAgainMs: askAgainMs(status, reading.resume, Date.now()),
   };
   yield* writer.finish(end);
 }

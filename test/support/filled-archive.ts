@@ -170,6 +170,7 @@ class Filling {
       packet_count: loss.packetCount,
       detected_at: instant(loss.detectedAtUs),
       declared_at: instant(loss.detectedAtUs + 1_000_000),
+      healed_position: loss.healed && this.#head,
       healed_at: loss.healed && instant(loss.healed.atUs),
       healed_by: loss.healed?.by,
     });

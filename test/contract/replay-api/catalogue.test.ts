@@ -149,7 +149,7 @@ test('a healed loss stays in the list and leaves the messages', async () => {
   const db = api.opened.database;
   await db
     .updateTable('losses')
-    .set({ healed_at: '2026-11-20T13:00:00Z', healed_by: 'standby' })
+    .set({ healed_at: '2026-11-20T13:00:00Z', healed_position: 1, healed_by: 'standby' })
     .where('channel_id', '=', (eb) =>
       eb.selectFrom('channels').select('channel_id').where('name', '=', 'healed'),
     )

@@ -145,7 +145,8 @@ test('every documented example answers as documented', async () => {
       const url = exampleUrl(path, operation, true);
       const answer = await askExample(url, operation, type);
       assert.equal(answer.status, 200, `${url}: ${answer.text}`);
-      assert.ok(answer.type.startsWith(type));
+      // The form of an export is a parameter.
+      if (!path.endsWith('/export')) assert.ok(answer.type.startsWith(type));
       if (!type.endsWith('json')) continue;
       const bodies = type.includes('ndjson') ? linesOf(answer.text) : [JSON.parse(answer.text)];
       for (const body of bodies)

@@ -98,7 +98,8 @@ const DAMAGES: readonly Damage[] = [
   },
   {
     fact: 'a loss that is said to be healed and is not stored leaves a hole',
-    sql: "UPDATE losses SET healed_at = now(), healed_by = 'x' WHERE first_sequence = 8",
+    sql: `UPDATE losses SET healed_at = now(), healed_position = 1, healed_by = 'x'
+      WHERE first_sequence = 8`,
     found: [{ kind: 'hole', session: A, first: 8, last: 8 }],
   },
   {
@@ -124,7 +125,7 @@ const DAMAGES: readonly Damage[] = [
   {
     fact: 'two losses of the same sequence are found',
     sql: `INSERT INTO losses SELECT session_id, 5, 5, after_position, first_sqn, next_sqn,
-            packet_count, detected_at, declared_at, healed_at, channel_id, cause
+            packet_count, healed_position, detected_at, declared_at, healed_at, channel_id, cause
           FROM losses WHERE first_sequence = 4`,
     found: [{ kind: 'lost_twice', session: A, first: 5, last: 5 }],
   },

@@ -179,7 +179,10 @@ test('a loss that was healed is lost to nobody who begins after that', async () 
   await fillChannel(cloned.url, { name: 'orders', deliveries: [before, loss, behind] });
   const reads = shareReads(opened, BYTES_MAX);
   assert.equal((await read(reads, 'orders')).losses.length, 1);
-  await execute(cloned.url, `UPDATE losses SET healed_at = now(), healed_by = 'another'`);
+  await execute(
+    cloned.url,
+    `UPDATE losses SET healed_at = now(), healed_position = 1, healed_by = 'another'`,
+  );
   assert.deepEqual((await read(reads, 'orders')).losses, []);
 });
 

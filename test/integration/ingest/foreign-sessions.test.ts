@@ -75,7 +75,7 @@ async function archiveEvents(
     framing,
     sessions: await loadSessions(database, channelId),
     builders: new SegmentBuilderPool(),
-    batchMessagesMax: 3,
+    batchMessagesMax: 6,
     batchBytesMax: 1_000_000,
     batchAgeMs: 0,
   });

@@ -283,7 +283,8 @@ async function heal(channel: string): Promise<void> {
   );
   const values = [rows[0].channel_id, new Date(instantAt(200_000) / 1000)];
   const { rowCount } = await pool.query(
-    `UPDATE losses SET healed_at = $2, healed_by = 'test' WHERE channel_id = $1`,
+    `UPDATE losses SET healed_at = $2, healed_position = 1000000, healed_by = 'test'
+     WHERE channel_id = $1`,
     values,
   );
   assert.ok((rowCount ?? 0) > 0);

@@ -25,6 +25,7 @@ const COPIED = [
   'config',
   'migrations',
   'archive',
+  'client',
   'ingest',
   'sim',
   'test/support',

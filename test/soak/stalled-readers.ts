@@ -1,6 +1,9 @@
 // A thousand readers over HTTP that ask for history and take nothing of it, beside an archiver at
 // work on the same database: they cost it nothing, and the API a bounded amount of memory. What
-// messages wait until they are archived is compared within the run, since hosts differ.
+// messages wait until they are archived is compared within the run, since hosts differ; the machine
+// must have nothing else to do:
+//
+//   node test/soak/stalled-readers.ts
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
