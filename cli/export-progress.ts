@@ -1,13 +1,8 @@
-// A line of progress that rewrites itself, for a person at a terminal. Where standard error is no
-// terminal it says nothing: logs are not for counting.
+// How far an export is, in a line for a person at a terminal. Where standard error is no terminal it
+// says nothing: logs are not for counting.
 
 import { formatSize } from '#base/mod.ts';
-
-/** What it writes to. */
-export interface ProgressTerminal {
-  readonly isTTY?: boolean;
-  write(text: string): unknown;
-}
+import { progressLine, type ProgressTerminal } from './progress-line.ts';
 
 /** How far something is. */
 export interface ProgressStep {
@@ -19,29 +14,27 @@ export interface ProgressStep {
 
 /** How often the line is written anew. */
 const REFRESH_MS = 200;
-const ERASE_LINE = '\r\u001b[2K';
 
-/** A line of progress. */
-export interface ProgressLine {
+/** The line of an export. */
+export interface ExportProgress {
   show(step: ProgressStep, nowMs: number): void;
   /** Erases the line. */
   clear(): void;
 }
 
 /** A line on `terminal`; the first step that is shown is where counting begins. */
-export function openProgressLine(terminal: ProgressTerminal): ProgressLine {
+export function exportProgress(terminal: ProgressTerminal): ExportProgress {
+  const line = terminal.isTTY === true ? progressLine(terminal) : undefined;
   let begun: { readonly step: ProgressStep; readonly atMs: number } | undefined;
   let shownAtMs = -Infinity;
   return {
     show: (step, nowMs) => {
       begun ??= { step, atMs: nowMs };
-      if (terminal.isTTY !== true || nowMs < shownAtMs + REFRESH_MS) return;
+      if (nowMs < shownAtMs + REFRESH_MS) return;
       shownAtMs = nowMs;
-      terminal.write(ERASE_LINE + progressText(begun.step, step, nowMs - begun.atMs));
+      line?.show(progressText(begun.step, step, nowMs - begun.atMs));
     },
-    clear: () => {
-      if (terminal.isTTY === true) terminal.write(ERASE_LINE);
-    },
+    clear: () => line?.clear(),
   };
 }
 

@@ -6,7 +6,7 @@ import type { AuditProblem, ChannelAudit } from '#archive/mod.ts';
 import { requireChannel } from '../channel-argument.ts';
 import { explain, runs, settingOption, type CommandContext, type CommandHost } from '../command.ts';
 import type { Outcome } from '../exit-codes.ts';
-import { openStore } from '../store.ts';
+import { openArchive } from '../store.ts';
 import { renderTable, type Column } from '../table.ts';
 
 interface AuditOptions {
@@ -65,14 +65,8 @@ async function audit(
 ): Promise<Outcome> {
   const channel = name === undefined ? {} : { channel: requireChannel(name) };
   const archive = await import('#archive/mod.ts');
-  await using store = await openStore(context);
-  await using opened = archive.openDatabase({
-    url: store.url,
-    poolConnectionsMax: 1,
-    applicationName: 'backcast audit',
-    statementTimeoutMs: 0,
-  });
-  await archive.ensureSchema(opened.database);
+  const use = { command: 'audit', statementTimeoutMs: 0 };
+  await using opened = await openArchive(context, use);
   const audits = await archive.audit(opened.database, channel);
   await context.output.write(
     options.json === true ? renderJson(audits) : renderText(audits, archive.AUDIT_PROBLEMS),

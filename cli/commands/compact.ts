@@ -6,7 +6,7 @@ import type { ChannelCompaction, CompactionResult, DayCompaction } from '#archiv
 import { requireChannel } from '../channel-argument.ts';
 import { explain, runs, settingOption, type CommandContext, type CommandHost } from '../command.ts';
 import type { Outcome } from '../exit-codes.ts';
-import { openStore } from '../store.ts';
+import { openArchive } from '../store.ts';
 import { renderTable, type Column } from '../table.ts';
 
 interface CompactOptions {
@@ -48,14 +48,8 @@ async function compact(
 ): Promise<Outcome> {
   const channel = name === undefined ? undefined : requireChannel(name);
   const archive = await import('#archive/mod.ts');
-  await using store = await openStore(context);
-  await using opened = archive.openDatabase({
-    url: store.url,
-    poolConnectionsMax: CONNECTIONS_MAX,
-    applicationName: 'backcast compact',
-    statementTimeoutMs: 0,
-  });
-  await archive.ensureSchema(opened.database);
+  const use = { command: 'compact', connectionsMax: CONNECTIONS_MAX, statementTimeoutMs: 0 };
+  await using opened = await openArchive(context, use);
   const result = await archive.compact(opened, {
     channel,
     isDryRun: options.dryRun === true,

@@ -16,8 +16,8 @@ import {
 } from '../command.ts';
 import type { Outcome } from '../exit-codes.ts';
 import { noteExport } from '../export-note.ts';
-import { openProgressLine } from '../export-progress.ts';
-import { openStore } from '../store.ts';
+import { exportProgress } from '../export-progress.ts';
+import { openArchive } from '../store.ts';
 
 interface ExportOptions {
   readonly after?: number;
@@ -83,21 +83,15 @@ async function exportChannel(
   const { format, partMessages } = options;
   const range = api.toExportRange(channel, options);
   const plan: ExportPlan = { ...range, format, partMessages };
-  await using store = await openStore(context);
-  await using opened = archive.openDatabase({
-    url: store.url,
-    poolConnectionsMax: CONNECTIONS_MAX,
-    applicationName: 'backcast export',
-    statementTimeoutMs: 0,
-  });
-  await archive.ensureSchema(opened.database);
+  const use = { command: 'export', connectionsMax: CONNECTIONS_MAX, statementTimeoutMs: 0 };
+  await using opened = await openArchive(context, use);
   const note = await noteExport({
     opened,
     channel: await archive.findChannel(opened.database, channel),
     request: requestText(options),
     warn: context.note,
   });
-  const progress = openProgressLine(process.stderr);
+  const progress = exportProgress(process.stderr);
   let read: ExportStep['read'] | undefined;
   const onStep = (step: ExportStep): void => {
     const { messages, payloadBytes: bytes, positionsDone: done, positionsTotal: total } = step;

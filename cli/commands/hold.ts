@@ -6,7 +6,7 @@ import { BackcastError, formatInstant, parseInstant } from '#base/mod.ts';
 import { requireChannel } from '../channel-argument.ts';
 import { explain, runs, settingOption, type CommandContext, type CommandHost } from '../command.ts';
 import type { Outcome } from '../exit-codes.ts';
-import { openStore } from '../store.ts';
+import { openArchive } from '../store.ts';
 import { renderTable, type Column } from '../table.ts';
 
 interface AddOptions {
@@ -24,6 +24,7 @@ interface RemoveOptions {
   readonly yes?: boolean;
 }
 
+const USE = { command: 'hold', statementTimeoutMs: 60_000 };
 const COLUMNS: readonly Column<ListedHold>[] = [
   { title: 'CHANNEL', cell: ({ channel }) => channel },
   { title: 'NAME', cell: ({ name }) => name },
@@ -77,7 +78,8 @@ async function addOne(
   { name, reason, from, to }: AddOptions,
   channelName: string,
 ): Promise<Outcome> {
-  await using archive = await openArchive(context, channelName);
+  requireChannel(channelName);
+  await using archive = await openArchive(context, USE);
   const { addHold, findChannel } = await import('#archive/mod.ts');
   const channel = await findChannel(archive.database, channelName);
   const wanted = { name, reason, fromUs: from, toUs: to };
@@ -92,7 +94,8 @@ async function listAll(
   { json }: ListOptions,
   channelName?: string,
 ): Promise<Outcome> {
-  await using archive = await openArchive(context, channelName);
+  if (channelName !== undefined) requireChannel(channelName);
+  await using archive = await openArchive(context, USE);
   const { findChannel, listHolds } = await import('#archive/mod.ts');
   if (channelName !== undefined) await findChannel(archive.database, channelName);
   const holds = await listHolds(archive.database, channelName);
@@ -112,7 +115,8 @@ async function removeOne(
       `without the hold ${name}, retention may delete what it kept of ${channelName}. ` +
         'Look with backcast hold list, and add --yes.',
     );
-  await using archive = await openArchive(context, channelName);
+  requireChannel(channelName);
+  await using archive = await openArchive(context, USE);
   const { findChannel, removeHold } = await import('#archive/mod.ts');
   const channel = await findChannel(archive.database, channelName);
   const hold = await removeHold(archive.database, channel, name);
@@ -133,28 +137,6 @@ async function logHold(
     { channel, hold: name, reason, from: formatInstant(fromUs), to },
     message,
   );
-}
-
-async function openArchive(context: CommandContext, channelName: string | undefined) {
-  if (channelName !== undefined) requireChannel(channelName);
-  const { ensureSchema, openDatabase } = await import('#archive/mod.ts');
-  const resources = new AsyncDisposableStack();
-  try {
-    const store = resources.use(await openStore(context));
-    const { database } = resources.use(
-      openDatabase({
-        url: store.url,
-        poolConnectionsMax: 1,
-        applicationName: 'backcast hold',
-        statementTimeoutMs: 60_000,
-      }),
-    );
-    await ensureSchema(database);
-    return { database, [Symbol.asyncDispose]: () => resources.disposeAsync() };
-  } catch (error) {
-    await resources.disposeAsync();
-    throw error;
-  }
 }
 
 function toJson(holds: readonly ListedHold[]): string {

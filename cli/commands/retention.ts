@@ -8,7 +8,7 @@ import { hasRetention, retentionOf } from '#config/mod.ts';
 import { requireChannel } from '../channel-argument.ts';
 import { explain, runs, settingOption, type CommandContext, type CommandHost } from '../command.ts';
 import type { Outcome } from '../exit-codes.ts';
-import { openStore } from '../store.ts';
+import { openArchive } from '../store.ts';
 import { renderTable, type Column } from '../table.ts';
 
 interface RetentionOptions {
@@ -50,14 +50,8 @@ async function retention(context: CommandContext, options: RetentionOptions): Pr
   const channel = options.channel === undefined ? undefined : requireChannel(options.channel);
   if (!hasRetention(config.retention)) note('everything is kept: retention.* sets no limit');
   const archive = await import('#archive/mod.ts');
-  await using store = await openStore(context);
-  await using opened = archive.openDatabase({
-    url: store.url,
-    poolConnectionsMax: 1,
-    applicationName: 'backcast retention',
-    statementTimeoutMs: 60_000,
-  });
-  await archive.ensureSchema(opened.database);
+  const use = { command: 'retention', statementTimeoutMs: 60_000 };
+  await using opened = await openArchive(context, use);
   if (channel !== undefined) await archive.findChannel(opened.database, channel);
   const policyOf = (name: string) => retentionOf(config.retention, name);
   const plan = await archive.loadRetentionPlan(opened.database, { policyOf, channel });

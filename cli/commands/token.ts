@@ -2,7 +2,7 @@
 // not through the API: whoever may do this needs no token.
 
 import { InvalidArgumentError, type Command } from 'commander';
-import type { ArchiveDatabase, Token } from '#archive/mod.ts';
+import type { Token } from '#archive/mod.ts';
 import {
   BackcastError,
   formatInstant,
@@ -13,7 +13,7 @@ import {
 } from '#base/mod.ts';
 import { explain, runs, settingOption, type CommandContext, type CommandHost } from '../command.ts';
 import type { Outcome } from '../exit-codes.ts';
-import { openStore } from '../store.ts';
+import { openArchive } from '../store.ts';
 import { renderTable, type Column } from '../table.ts';
 
 interface CreateOptions {
@@ -27,6 +27,7 @@ interface ListOptions {
 
 const NAME_CHARACTERS_MAX = 128;
 
+const USE = { command: 'token', statementTimeoutMs: 60_000 };
 const COLUMNS: readonly Column<Token>[] = [
   { title: 'ID', cell: ({ id }) => id },
   { title: 'NAME', cell: ({ name }) => name },
@@ -81,7 +82,7 @@ async function createOne(
       'BACKCAST_USAGE',
       `a token's name is 1 to ${NAME_CHARACTERS_MAX} characters on one line.`,
     );
-  await using archive = await openArchive(context);
+  await using archive = await openArchive(context, USE);
   const { createToken } = await import('#archive/mod.ts');
   const wanted = { name, scopes: scope, expiresAtUs: expires };
   const { token, text } = await createToken(archive.database, wanted);
@@ -91,7 +92,7 @@ async function createOne(
 }
 
 async function listAll(context: CommandContext, { json }: ListOptions): Promise<Outcome> {
-  await using archive = await openArchive(context);
+  await using archive = await openArchive(context, USE);
   const { listTokens } = await import('#archive/mod.ts');
   const tokens = await listTokens(archive.database);
   await context.output.write(json === true ? toJson(tokens) : renderTable(COLUMNS, tokens));
@@ -99,34 +100,11 @@ async function listAll(context: CommandContext, { json }: ListOptions): Promise<
 }
 
 async function revokeOne(context: CommandContext, _: object, id: string): Promise<Outcome> {
-  await using archive = await openArchive(context);
+  await using archive = await openArchive(context, USE);
   const { revokeToken } = await import('#archive/mod.ts');
   const token = await revokeToken(archive.database, id);
   await context.output.write(renderTable(COLUMNS, [token]));
   return 'ok';
-}
-
-async function openArchive(
-  context: CommandContext,
-): Promise<{ readonly database: ArchiveDatabase } & AsyncDisposable> {
-  const { ensureSchema, openDatabase } = await import('#archive/mod.ts');
-  const resources = new AsyncDisposableStack();
-  try {
-    const store = resources.use(await openStore(context));
-    const { database } = resources.use(
-      openDatabase({
-        url: store.url,
-        poolConnectionsMax: 1,
-        applicationName: 'backcast token',
-        statementTimeoutMs: 60_000,
-      }),
-    );
-    await ensureSchema(database);
-    return { database, [Symbol.asyncDispose]: () => resources.disposeAsync() };
-  } catch (error) {
-    await resources.disposeAsync();
-    throw error;
-  }
 }
 
 function toJson(tokens: readonly Token[]): string {

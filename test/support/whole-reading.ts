@@ -33,14 +33,14 @@ export interface ReadingStyle {
 }
 
 /** Everything in the order of the channel. */
-export const EVERYTHING: MessageRequest = {
+export const EVERYTHING = {
   kind: 'positions',
   after: undefined,
   before: undefined,
   publishedFromUs: undefined,
   publishedToUs: undefined,
   order: 'asc',
-};
+} as const satisfies MessageRequest;
 
 /** Reads all pages of `request`. */
 export async function readWhole(

@@ -170,12 +170,7 @@ test('a channel of which nothing is left answers with what was deleted', async (
     { kind: 'deletion', session: AGED_SESSION, policy: 'age 1d', messageCount: 10 },
   );
   assert.deepEqual([first.firstPosition, first.lastPosition, second.firstPosition], [1, 10, 11]);
-  const old = await readWhole(
-    opened,
-    'orders',
-    { ...EVERYTHING, after: 3, before: 9 } as MessageRequest,
-    STYLE,
-  );
+  const old = await readWhole(opened, 'orders', { ...EVERYTHING, after: 3, before: 9 }, STYLE);
   assert.deepEqual(old.deletions, [first]);
   const completeness = await readCompleteness(opened.database, channel, {
     session: AGED_SESSION,
@@ -229,10 +224,7 @@ test('what was dropped by hand is an error, not a deletion', async () => {
   await opened.database.deleteFrom('deletions').execute();
   const channel = await findChannel(opened.database, 'orders');
   const gone = { code: 'BACKCAST_HISTORY_GONE' };
-  await assert.rejects(
-    openReading(opened, channel, { ...EVERYTHING, after: 0 } as MessageRequest),
-    gone,
-  );
+  await assert.rejects(openReading(opened, channel, { ...EVERYTHING, after: 0 }), gone);
   const reading = await openReading(opened, channel, ALL_SEQUENCES);
   await assert.rejects(reading.nextPage(5), gone);
 });

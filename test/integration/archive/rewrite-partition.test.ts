@@ -18,17 +18,10 @@ import {
 } from '#test/support/archive.ts';
 import { createTestDatabase, execute } from '#test/support/postgres.ts';
 import { until } from '#test/support/until.ts';
+import { EVERYTHING } from '#test/support/whole-reading.ts';
 
 const TODAY = `SELECT channel, position, session, sequence, published_at, archived_at,
   encode(payload, 'escape') AS payload FROM messages ORDER BY channel, position`;
-const EVERYWHERE = {
-  kind: 'positions',
-  after: undefined,
-  before: undefined,
-  publishedFromUs: undefined,
-  publishedToUs: undefined,
-  order: 'asc',
-} as const;
 
 interface Place {
   readonly channelId: number;
@@ -58,7 +51,7 @@ async function problems(opened: OpenDatabase): Promise<unknown[]> {
 
 async function readAll(opened: OpenDatabase, name: string): Promise<number> {
   const channel = await findChannel(opened.database, name);
-  const reading = await openReading(opened, channel, EVERYWHERE);
+  const reading = await openReading(opened, channel, EVERYTHING);
   let count = 0;
   for (;;) {
     const page = await reading.nextPage(5);

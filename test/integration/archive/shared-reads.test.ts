@@ -39,15 +39,7 @@ import { EVERYTHING, readWhole, type WholeReading } from '#test/support/whole-re
 
 const BYTES_MAX = 64 * 1_048_576;
 const WIDE = { messagesMax: Number.MAX_SAFE_INTEGER, isStateless: false };
-const ALL_POSITIONS = {
-  kind: 'positions',
-  after: undefined,
-  before: undefined,
-  publishedFromUs: undefined,
-  publishedToUs: undefined,
-  order: 'asc',
-} as const;
-const from = (after: number): MessageRequest => ({ ...ALL_POSITIONS, after });
+const from = (after: number): MessageRequest => ({ ...EVERYTHING, after });
 const BY_SEQUENCE: MessageRequest = {
   kind: 'sequences',
   session: SESSION_A,
@@ -132,7 +124,7 @@ test('so do fifty readers of the same interval of publish times', async () => {
   await using opened = openTestDatabase(cloned.url);
   await fillChannel(cloned.url, { name: 'busy', deliveries: busySegments(BUSY_SEGMENTS) });
   const published = { publishedFromUs: instantAt(10.25), publishedToUs: instantAt(70.25) };
-  const request: MessageRequest = { ...ALL_POSITIONS, ...published };
+  const request: MessageRequest = { ...EVERYTHING, ...published };
   const alone = await statementsOf(opened, () =>
     read(shareReads(opened, BYTES_MAX), 'busy', request),
   );

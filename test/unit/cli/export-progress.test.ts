@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openProgressLine, progressText } from '#cli/export-progress.ts';
+import { exportProgress, progressText } from '#cli/export-progress.ts';
 
 const START = { messages: 1_000, bytes: 10, done: 1_000, total: 100_000 };
 
@@ -22,12 +22,12 @@ test('without time or progress nothing is foretold', () => {
 test('a terminal is written to at intervals, and anything else never', () => {
   const written: string[] = [];
   const terminal = { isTTY: true, write: (text: string) => written.push(text) };
-  const line = openProgressLine(terminal);
+  const line = exportProgress(terminal);
   for (let nowMs = 0; nowMs < 1_000; nowMs += 10) line.show(START, nowMs);
   assert.equal(written.length, 5);
   line.clear();
   assert.equal(written.at(-1), '\r\u001b[2K');
-  const silent = openProgressLine({ write: () => assert.fail('no terminal') });
+  const silent = exportProgress({ write: () => assert.fail('no terminal') });
   silent.show(START, 0);
   silent.clear();
 });
