@@ -38,10 +38,9 @@ test('a dry run says what would go and what a hold keeps, and deletes nothing', 
   assert.match(dry.stdout, new RegExp(`^orders +${dayText(6)} +10 +100 +age 5d +-$`, 'm'));
   assert.match(dry.stdout, new RegExp(`^trades +${dayText(7)} +10 +100 +age 5d +-$`, 'm'));
   assert.match(dry.stdout, /^20 messages, 200B, would go; 1 days are held$/m);
-  const json = await runBackcast(
-    ['retention', 'trades', '--dry-run', '--age', '4d', '--json'],
-    { env },
-  );
+  const json = await runBackcast(['retention', 'trades', '--dry-run', '--age', '4d', '--json'], {
+    env,
+  });
   const rows = JSON.parse(json.stdout) as { day: string; policy: string; heldBy: string[] }[];
   assert.deepEqual(
     rows.map(({ day, policy, heldBy }) => [day, policy, heldBy]),

@@ -15,7 +15,7 @@ import {
   type HistoryOptions,
   openReplaySource,
 } from '#client/mod.ts';
-import { instantAt, type SentMessage } from '#test/support/filled-archive.ts';
+import { instantAt, segment, type SentMessage } from '#test/support/filled-archive.ts';
 import {
   type ListeningApi,
   startBreakingRelay,
@@ -69,10 +69,6 @@ function sent(
   payload: Buffer = Buffer.from(`${sequence}`),
 ): SentMessage {
   return { session, sequence, publishedAtUs: instantAt(seconds) + sequence, payload };
-}
-
-function segment(seconds: number, messages: readonly SentMessage[]) {
-  return { kind: 'segment', archivedAtUs: instantAt(seconds), messages } as const;
 }
 
 async function all<Entry>(entries: AsyncIterable<Entry>): Promise<Entry[]> {
