@@ -10,7 +10,7 @@ import { isByArchiveTime, openArchived } from './read-archived.ts';
 import { type PositionPlan, PositionReading } from './read-by-position.ts';
 import { SequenceReading } from './read-by-sequence.ts';
 import { deletionsByTime, isDeletedBefore } from './read-deletions.ts';
-import type { Deletion } from './read-entries.ts';
+import type { Deletion, Loss } from './read-entries.ts';
 import { lossesByTime } from './read-losses-by-time.ts';
 import {
   historyGone,
@@ -147,6 +147,11 @@ async function planInterval(
   const mayReceive =
     request.publishedToUs !== undefined &&
     (await mayStillReceive(db, channel, partitions, published.endUs));
+  const losses = await lossesByTime(db, channel, partitions, {
+    startUs: published.startUs,
+    ...hull,
+    nextArchivedAtUs: await archivedAtUs(db, channel, partitions, hull.last + 1),
+  });
   return {
     db,
     source: sourceOf(opened),
@@ -157,13 +162,14 @@ async function planInterval(
     partitions: partitions.filter((partition) => touches(partition, published)),
     published,
     settled: undefined,
-    losses: await lossesByTime(db, channel, partitions, {
-      startUs: published.startUs,
-      ...hull,
-      nextArchivedAtUs: await archivedAtUs(db, channel, partitions, hull.last + 1),
-    }),
+    losses: losses.filter((loss) => isBetween(request, loss)),
     unsettled: mayReceive ? { fromSequence: undefined } : undefined,
   };
+}
+
+/** Whether `loss` lies where `request` asks; what lies before was named to who goes on from there. */
+function isBetween({ after, before }: PositionRequest, { afterPosition }: Loss): boolean {
+  return afterPosition >= (after ?? 0) && (before === undefined || afterPosition < before);
 }
 
 function intervalOf(request: PositionRequest): PublishedInterval {

@@ -196,7 +196,7 @@ class Exporting {
     const request = { ...toPositionRequest(plan), after, before: positions.last + 1 };
     const reading = await openReading(opened, channel, request);
     const sourceOf = this.#tally.sourceOf.bind(this.#tally);
-    yield* readRange(reading, { opened, channel, range: plan, sourceOf });
+    yield* readRange(reading, { opened, channel, session: plan.session, sourceOf });
   }
 
   async #add(whole: MessageRun, source: string | null): Promise<void> {
