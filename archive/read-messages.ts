@@ -13,6 +13,7 @@ import { deletionsByTime, isDeletedBefore } from './read-deletions.ts';
 import type { Deletion, Loss } from './read-entries.ts';
 import { lossesByTime } from './read-losses-by-time.ts';
 import {
+  assertNotRewound,
   historyGone,
   type MessageReading,
   type MessageRequest,
@@ -35,21 +36,23 @@ import type { ReadDatabase } from './shared-reads.ts';
 /**
  * Begins to read what `request` asks for from `channel`, as findChannel has just returned it.
  * BACKCAST_SESSION_UNKNOWN if the channel never had the session; BACKCAST_HISTORY_GONE if the
- * answer would begin with messages that are no longer kept.
+ * answer would begin with messages that are no longer kept; BACKCAST_ARCHIVE_REWOUND if the archive
+ * ends before what was seen of it.
  */
-export function openReading(
+export async function openReading(
   opened: ReadDatabase,
   channel: Channel,
   request: MessageRequest,
 ): Promise<MessageReading> {
   if (request.kind === 'sequences') return openSequences(opened, channel, request);
+  assertNotRewound(channel.archivedThrough, request.seenThrough);
   if (isByArchiveTime(request)) {
     const open = (within: PositionRequest): Promise<MessageReading> => {
       return openReading(opened, channel, within);
     };
     return openArchived(opened.database, channel, request, open);
   }
-  return planPositions(opened, channel, request).then((plan) => new PositionReading(plan));
+  return new PositionReading(await planPositions(opened, channel, request));
 }
 
 /** What a reading of `request` covers. Errors as openReading. */
@@ -167,7 +170,7 @@ async function planInterval(
   };
 }
 
-/** Whether `loss` lies where `request` asks; what lies before was named to who goes on from there. */
+/** Whether `loss` lies where is asked; what lies before was named to who goes on from there. */
 function isBetween({ after, before }: PositionRequest, { afterPosition }: Loss): boolean {
   return afterPosition >= (after ?? 0) && (before === undefined || afterPosition < before);
 }

@@ -122,9 +122,7 @@ async function keepLosses(
   keep: (losses: readonly Loss[]) => Promise<void>,
 ): Promise<void> {
   if (plan.losses !== undefined) {
-    const losses = plan.losses.filter(
-      (loss) => session === undefined || loss.session === session,
-    );
+    const losses = plan.losses.filter((loss) => session === undefined || loss.session === session);
     if (losses.length > 0) await keep(losses);
     return;
   }

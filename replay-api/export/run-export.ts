@@ -4,6 +4,7 @@
 // comes out is what would have come out without the interruption.
 
 import {
+  assertNotRewound,
   cutRun,
   type Deletion,
   findChannel,
@@ -192,6 +193,7 @@ class Exporting {
     const after = this.#progress.parts.at(-1)?.lastPosition ?? positions.first - 1;
     if (after >= positions.last) return;
     const current = await findChannel(opened.database, plan.channel);
+    assertNotRewound(current.archivedThrough, archivedThrough);
     const channel = { ...current, archivedThrough };
     const request = { ...toPositionRequest(plan), after, before: positions.last + 1 };
     const reading = await openReading(opened, channel, request);

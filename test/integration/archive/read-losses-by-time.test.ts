@@ -85,15 +85,15 @@ function play(sendings: readonly Sending[]): Course {
   return { deliveries: ordered.map((one) => one.delivery), lost };
 }
 
-interface Interval {
+interface Asked {
   readonly start: number;
   readonly width: number;
   readonly order: 'asc' | 'desc';
   readonly isStateless: boolean;
 }
 
-async function namedLosses(name: string, interval: Interval): Promise<readonly Loss[]> {
-  const { start, width, order, isStateless } = interval;
+async function namedLosses(name: string, asked: Asked): Promise<readonly Loss[]> {
+  const { start, width, order, isStateless } = asked;
   const published = {
     publishedFromUs: instantAt(start),
     publishedToUs: instantAt(start + width),
@@ -102,7 +102,7 @@ async function namedLosses(name: string, interval: Interval): Promise<readonly L
   return (await readWhole(opened, name, request, { messagesMax: 2, isStateless })).losses;
 }
 
-const interval: fc.Arbitrary<Interval> = fc.record({
+const question: fc.Arbitrary<Asked> = fc.record({
   start: fc.nat(16),
   width: fc.nat(8),
   order: fc.constantFrom('asc' as const, 'desc' as const),
@@ -115,12 +115,12 @@ test('no interval hides a loss that has a message in it', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(sending, { minLength: 1, maxLength: 14 }),
-      fc.array(interval, { minLength: 4, maxLength: 4 }),
-      async (sendings, intervals) => {
+      fc.array(question, { minLength: 4, maxLength: 4 }),
+      async (sendings, questions) => {
         const course = play(sendings);
         const name = `timed-${(made += 1)}`;
         await fillChannel(database.url, { name, deliveries: course.deliveries });
-        for (const asked of intervals) {
+        for (const asked of questions) {
           const { start, width } = asked;
           const named = await namedLosses(name, asked);
           const keys = named.map((loss) => `${loss.session}/${loss.first}`);
