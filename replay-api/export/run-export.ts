@@ -67,7 +67,7 @@ export interface ExportOptions {
  * archive. Throws the reason of `signal`.
  */
 export async function runExport(options: ExportOptions): Promise<ExportManifest> {
-  const { opened, plan, path } = options;
+  const { opened, plan, path, signal } = options;
   const folder = new DurableFolder(path);
   const begun = await findBegun(folder, plan, path);
   if (begun.kind === 'finished') {
@@ -77,7 +77,7 @@ export async function runExport(options: ExportOptions): Promise<ExportManifest>
   let { progress } = begun;
   if (progress.settled === undefined) {
     await saveProgress(folder, progress);
-    progress = { ...progress, settled: await settleExport(opened, plan, folder) };
+    progress = { ...progress, settled: await settleExport(opened, plan, folder, signal) };
     await saveProgress(folder, progress);
   }
   progress = await new Exporting(options, folder, progress).run();
