@@ -18,7 +18,7 @@ import type { Served } from '../access/access-log.ts';
 import { DurableFolder, isPartialOf } from './durable-folder.ts';
 import { FORMAT_NAMES, openFormat } from './format-writer.ts';
 import { LISTED_MAX, MANIFEST_FILE, boundsOf, manifestText, parseManifest } from './manifest.ts';
-import { missingText } from './ndjson-writer.ts';
+import { missingText } from '../message-text.ts';
 import { PartFile } from './part-file.ts';
 import {
   type ExportProgress,

@@ -11,7 +11,7 @@ import {
 } from '#archive/mod.ts';
 import type { DurableFolder } from './durable-folder.ts';
 import { LISTED_MAX } from './manifest.ts';
-import { missingText } from './ndjson-writer.ts';
+import { missingText } from '../message-text.ts';
 import type { SettledExport } from './progress-file.ts';
 import { toPositionRequest } from './range-reading.ts';
 import type { ExportPlan, ListedMissing } from './types.ts';
