@@ -72,10 +72,11 @@ WITH head AS (
 gone AS (
   INSERT INTO deletions (channel_id, session_id, first_sequence, last_sequence, message_count,
     first_position, last_position, min_published_at, max_published_at, deleted_at, policy)
-  SELECT ${channelId}, 1000 + n, 1, 1, 1, 1, 1, '2019-01-01Z', '2019-01-01Z', '2019-06-01Z', 'age 1d'
+  SELECT ${channelId}, 1000 + n, 1, 1, 1, 1, 1,
+         '2019-01-01Z', '2019-01-01Z', '2019-06-01Z', 'age 1d'
   FROM generate_series(1, 5000) AS n)
-INSERT INTO losses (channel_id, session_id, first_sequence, last_sequence, cause, after_position, next_sqn,
-  detected_at, declared_at)
+INSERT INTO losses (channel_id, session_id, first_sequence, last_sequence, cause,
+  after_position, next_sqn, detected_at, declared_at)
 SELECT ${channelId}, 1000 + n, 1, 1, 'repair_expired', n * 100 / 72, 4294967296,
        '2020-01-01Z'::timestamptz + n * interval '20 minutes',
        '2020-01-01Z'::timestamptz + n * interval '20 minutes'
@@ -164,7 +165,7 @@ describe('over four hundred partitions', () => {
     assert.ok(!nodes.some((node) => node['Node Type'] === 'Seq Scan'));
   });
 
-  test('an interval of archive times touches its days, and every statement has its index', async () => {
+  test('an interval of archive times touches its days, each statement by an index', async () => {
     await using opened = openTestDatabase(archive.url);
     const sent = await statementsOf(opened, async () => {
       const channel = await findChannel(opened.database, 'orders');
