@@ -93,8 +93,9 @@ export async function setStage(
 
 /** Two demos on one machine must not hear each other. */
 function ownAddress(): { readonly group: string; readonly port: number } {
-  const below = (end: number): number => randomBelow(processRandom(), end);
-  return { group: `239.192.${below(256)}.${below(256)}`, port: PORT_FIRST + below(PORTS) };
+  const random = processRandom();
+  const [high, low] = [randomBelow(random, 256), randomBelow(random, 256)];
+  return { group: `239.192.${high}.${low}`, port: PORT_FIRST + randomBelow(random, PORTS) };
 }
 
 /** Resolves once what the publisher sends is archived. */
