@@ -33,8 +33,9 @@ import {
   type PartitionBounds,
   partitionWindow,
 } from './read-partitions.ts';
+import type { ArchivedSegment } from './read-decode.ts';
 import type { SegmentQuery } from './read-segments.ts';
-import type { SegmentSource } from './segment-source.ts';
+import { letGo, type SegmentSource } from './segment-source.ts';
 
 /** After so many deletions a page ends, also without a message. */
 const PAGE_DELETIONS_TARGET = 1_000;
@@ -74,6 +75,8 @@ export class PositionReading implements MessageReading {
   #missingAttempts = 0;
   /** The deletions that were told already and reach beyond what has been read. */
   #told: readonly Deletion[] = [];
+  /** What the page that is being read is made of. */
+  #held: ArchivedSegment[] = [];
 
   constructor(plan: PositionPlan) {
     this.#plan = plan;
@@ -110,7 +113,10 @@ export class PositionReading implements MessageReading {
     }
     const isLast = this.#rest.first > this.#rest.last;
     const losses = await this.#lossesOf(before, isLast, messagesMax);
-    return makePage(this.#interleave(runs, [...losses, ...deletions]), this.order, isLast);
+    const entries = this.#interleave(runs, [...losses, ...deletions]);
+    const held = this.#held;
+    this.#held = [];
+    return { ...makePage(entries, this.order, isLast), letGo: () => letGo(held) };
   }
 
   /**
@@ -129,6 +135,7 @@ export class PositionReading implements MessageReading {
     const { archived, positions } = window;
     const query = { channelId, archived, positions, published, messagesMax, order };
     const segments = await source.fetch(query);
+    this.#held.push(...segments);
     const fetched = segments.flatMap((segment) => {
       const runs = selectRuns(segment, { positions, published, sequences: undefined });
       return order === 'asc' ? runs : runs.toReversed();
