@@ -82,7 +82,7 @@ export const SEGMENT_COLUMNS = [
 ] as const;
 
 /**
- * The segments in `rows`, all of a binary COPY of SEGMENT_COLUMNS, whose runs are those of the whole
+ * The segments in `rows`, all of a binary COPY of SEGMENT_COLUMNS, whose runs are of the whole
  * row. Each keeps the memory of its row, which is lent from `memory`, if given, and so is the rest.
  */
 export function decodeSegments(rows: readonly Buffer[], memory?: SegmentMemory): ArchivedSegment[] {

@@ -38,8 +38,8 @@ export class SegmentMemory {
   take(bytes: number): ArrayBuffer {
     if (bytes < STEP_BYTES) return new ArrayBuffer(bytes);
     const size = Math.ceil(bytes / STEP_BYTES) * STEP_BYTES;
-    const sizeMax = size * (1 + WASTE_SHARE_MAX);
-    for (let fitting = size; fitting <= sizeMax; fitting += STEP_BYTES) {
+    const bytesMax = size * (1 + WASTE_SHARE_MAX);
+    for (let fitting = size; fitting <= bytesMax; fitting += STEP_BYTES) {
       const spare = this.#spare.get(fitting)?.pop();
       if (spare === undefined) continue;
       this.#spareBytes -= fitting;

@@ -109,7 +109,7 @@ async function readAs(url: string, reader: Reader): Promise<string | undefined> 
   return hash.digest('hex');
 }
 
-test('readers fast, slow, compressed and gone get their own bytes, whatever is shared', async () => {
+test('readers fast, slow, compressed and gone each get their own bytes', async () => {
   await using server = await listen({ sharedBytesMax: 2 * MEBIBYTE });
   const readers: Reader[] = [
     { after: 0 },

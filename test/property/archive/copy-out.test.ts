@@ -43,8 +43,8 @@ test('an answer is its rows and the rest is the driver’s, however it is cut', 
       const { connection, stream, statements, driven } = openConnection();
       const copy = new CopyOut('COPY some TO STDOUT', (bytes) => new ArrayBuffer(bytes + 3));
       copy.submit(connection);
-      const data = rows.map((row) => message('d', row));
-      const answer = Buffer.concat([BEGUN, NOTICE, ...data, NOTICE, ENDED]);
+      const messages = rows.map((row) => message('d', row));
+      const answer = Buffer.concat([BEGUN, NOTICE, ...messages, NOTICE, ENDED]);
       // The memory that bytes come in is used for the next ones.
       const arrived = Buffer.alloc(answer.length);
       for (const chunk of cut(answer, places)) {
@@ -63,15 +63,15 @@ test('an answer is its rows and the rest is the driver’s, however it is cut', 
   );
 });
 
-test('an error within an answer reaches the driver whole, and whoever waits through it', async () => {
+test('an error within an answer reaches the driver whole, and by it who waits', async () => {
   await fc.assert(
     fc.asyncProperty(ROWS, PLACES, HOW, async (rows, places, how) => {
       const { connection, stream, driven } = openConnection();
       const copy = new CopyOut('COPY some TO STDOUT', (bytes) => new ArrayBuffer(bytes));
       copy.submit(connection);
       const failure = message('E', Buffer.from('SERROR\0C57014\0\0'));
-      const data = rows.map((row) => message('d', row));
-      for (const chunk of cut(Buffer.concat([BEGUN, ...data, failure]), places)) {
+      const messages = rows.map((row) => message('d', row));
+      for (const chunk of cut(Buffer.concat([BEGUN, ...messages, failure]), places)) {
         stream.emit(driven().length > 0 ? 'data' : how, chunk);
       }
       assert.deepEqual(driven(), failure);
