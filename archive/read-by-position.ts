@@ -99,6 +99,7 @@ export class PositionReading implements MessageReading {
 
   async nextPage(messagesMax: number): Promise<MessagePage> {
     const before = this.#rest;
+    const early = this.#lossesEarly(messagesMax);
     const deletions: Deletion[] = [];
     let runs: MessageRun[] = [];
     while (
@@ -112,7 +113,7 @@ export class PositionReading implements MessageReading {
       deletions.push(...this.#untold(fetched.deletions ?? (await this.#deletionsSince(rest))));
     }
     const isLast = this.#rest.first > this.#rest.last;
-    const losses = await this.#lossesOf(before, isLast, messagesMax);
+    const losses = await this.#lossesOf(before, isLast, { messagesMax, early });
     const entries = this.#interleave(runs, [...losses, ...deletions]);
     const held = this.#held;
     this.#held = [];
@@ -213,11 +214,29 @@ export class PositionReading implements MessageReading {
     );
   }
 
+  /**
+   * For who reads little: the losses where the page ends at the latest, asked for together with its
+   * messages.
+   */
+  #lossesEarly(messagesMax: number): EarlyLosses | undefined {
+    const { db, channelId, losses: known, archivedThrough } = this.#plan;
+    if (known !== undefined || messagesMax >= STRIDE_POSITIONS) return undefined;
+    const { first, last } = this.#rest;
+    const places =
+      this.order === 'asc'
+        ? { first: first - 1, last: Math.min(last, first + messagesMax - 1) }
+        : { first: Math.max(first - 1, last - messagesMax), last };
+    const losses = lossesByPlace(db, channelId, places, archivedThrough);
+    // Felt where it is awaited, if the page gets that far.
+    losses.catch(() => undefined);
+    return { places, losses };
+  }
+
   /** The edge before the first position belongs to the question, also when it holds no position. */
   async #lossesOf(
     before: SequenceRange,
     isLast: boolean,
-    messagesMax: number,
+    read: ReadLosses,
   ): Promise<readonly Loss[]> {
     const all = placesBetween(before, this.#rest, this.order, isLast);
     const edge = this.#plan.positions.first - 1;
@@ -225,7 +244,7 @@ export class PositionReading implements MessageReading {
     const places = { first: Math.max(all.first, edge), last };
     if (places.first > places.last) return [];
     const { losses } = this.#plan;
-    if (losses === undefined) return this.#declaredWithin(places, messagesMax);
+    if (losses === undefined) return this.#declaredWithin(places, read);
     return losses.filter((loss) => {
       const place = this.#placeOf(loss);
       return place >= places.first && place <= places.last;
@@ -233,15 +252,19 @@ export class PositionReading implements MessageReading {
   }
 
   /** The losses at `places`; who reads on gets them from what he shares with others. */
-  async #declaredWithin(places: SequenceRange, messagesMax: number): Promise<readonly Loss[]> {
+  async #declaredWithin(
+    places: SequenceRange,
+    { messagesMax, early }: ReadLosses,
+  ): Promise<readonly Loss[]> {
     const { db, channelId, settled, archivedThrough } = this.#plan;
+    if (early !== undefined && isWithin(places, early.places)) {
+      return lossesWithin(await early.losses, places);
+    }
     if (settled === undefined || messagesMax < STRIDE_POSITIONS) {
       return lossesByPlace(db, channelId, places, archivedThrough);
     }
     const losses = await lossesByPlace(settled, channelId, stridesOf(places), archivedThrough);
-    return losses.filter(
-      ({ afterPosition }) => afterPosition >= places.first && afterPosition <= places.last,
-    );
+    return lossesWithin(losses, places);
   }
 
   #interleave(runs: readonly MessageRun[], missing: readonly (Loss | Deletion)[]): PageEntry[] {
@@ -268,6 +291,26 @@ function stridesOf({ first, last }: SequenceRange): SequenceRange {
     first: Math.floor(first / STRIDE_POSITIONS) * STRIDE_POSITIONS,
     last: (Math.floor(last / STRIDE_POSITIONS) + 1) * STRIDE_POSITIONS - 1,
   };
+}
+
+/** Losses that were asked for before it was known which belong to the page. */
+interface EarlyLosses {
+  readonly places: SequenceRange;
+  readonly losses: Promise<readonly Loss[]>;
+}
+
+/** How a page asks for its losses. */
+interface ReadLosses {
+  readonly messagesMax: number;
+  readonly early: EarlyLosses | undefined;
+}
+
+function isWithin(one: SequenceRange, other: SequenceRange): boolean {
+  return one.first >= other.first && one.last <= other.last;
+}
+
+function lossesWithin(losses: readonly Loss[], { first, last }: SequenceRange): readonly Loss[] {
+  return losses.filter(({ afterPosition }) => afterPosition >= first && afterPosition <= last);
 }
 
 /** What one step of reading found; `deletions` is undefined where they are to be looked up. */
