@@ -33,6 +33,7 @@ export * from './partitions.ts';
 export * from './read.ts';
 export * from './read-archivers.ts';
 export * from './read-backlog.ts';
+export * from './read-channel.ts';
 export * from './read-completeness.ts';
 export * from './read-conflicts.ts';
 export { listDeletions } from './read-deletions.ts';
@@ -44,6 +45,7 @@ export * from './read-heads.ts';
 export * from './read-last-losses.ts';
 export { lossesByPlace } from './read-losses.ts';
 export * from './read-messages.ts';
+export * from './read-origins.ts';
 export type {
   MessagePage,
   MessageReading,

@@ -19,7 +19,7 @@ import type { ArchiveDatabase, OpenDatabase } from './connect.ts';
 import type { ArchiveTables } from './database-types.ts';
 import { SegmentGroups } from './segment-groups.ts';
 import { type Seen, type SegmentSource, SharedSegments } from './segment-source.ts';
-import { SharedResults } from './shared-results.ts';
+import { type Question, SharedResults } from './shared-results.ts';
 
 /** What reading messages needs of an open database. */
 export interface ReadDatabase extends Pick<OpenDatabase, 'database' | 'pool'> {
@@ -32,9 +32,10 @@ export interface SharedView {
   readonly segments: SegmentSource;
   /**
    * A database for what may be as old as this call: what was committed before is seen, and for as
-   * long as the reader reads, answers that others got since serve him too.
+   * long as the reader reads, answers that others got since serve him too; and those that others
+   * got before who had settled on the same `version`, a text that changes with what is asked for.
    */
-  settled(): ArchiveDatabase;
+  settled(version: string): ArchiveDatabase;
 }
 
 /** A database whose readers share what they read. */
@@ -80,7 +81,9 @@ export function shareReads(opened: OpenDatabase, bytesMax: number): SharedReads 
         database: sharedDatabase(database, results, seen),
         shared: {
           segments: segments.seenBy(seen),
-          settled: () => sharedDatabase(database, results, Object.freeze({ ...seen })),
+          settled: (version) => {
+            return sharedDatabase(database, results, Object.freeze({ ...seen, version }));
+          },
         },
       };
     },
@@ -95,7 +98,7 @@ export function shareReads(opened: OpenDatabase, bytesMax: number): SharedReads 
 function sharedDatabase(
   database: ArchiveDatabase,
   results: SharedResults,
-  seen: Seen,
+  seen: Seen & Pick<Question<unknown>, 'version'>,
 ): ArchiveDatabase {
   const connection = new SharedConnection(database, results, seen);
   return new Kysely<ArchiveTables>({
@@ -112,9 +115,9 @@ function sharedDatabase(
 class SharedConnection implements DatabaseConnection {
   readonly #database: ArchiveDatabase;
   readonly #results: SharedResults;
-  readonly #seen: Seen;
+  readonly #seen: Parameters<typeof sharedDatabase>[2];
 
-  constructor(database: ArchiveDatabase, results: SharedResults, seen: Seen) {
+  constructor(...[database, results, seen]: Parameters<typeof sharedDatabase>) {
     this.#database = database;
     this.#results = results;
     this.#seen = seen;
@@ -125,6 +128,7 @@ class SharedConnection implements DatabaseConnection {
       key: `${query.sql} ${JSON.stringify(query.parameters)}`,
       ask: () => this.#database.executeQuery<Row>(query),
       bytesOf: ({ rows }: QueryResult<Row>) => rows.length * ROW_BYTES,
+      version: this.#seen.version,
     };
     const { value, finishedAt } = await this.#results.get(question, this.#seen.since);
     if (!Object.isFrozen(this.#seen)) this.#seen.since = Math.max(this.#seen.since, finishedAt);

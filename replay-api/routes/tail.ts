@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
-import { findChannel, type OpenDatabase, openReading } from '#archive/mod.ts';
+import { openChannel, type OpenDatabase, openReading } from '#archive/mod.ts';
 import { BackcastError, SEQUENCE_MAX } from '#base/mod.ts';
 import { negotiate } from '../accept.ts';
 import type { ChannelWatch } from '../channel-watch.ts';
@@ -39,7 +39,7 @@ export const tailRoutes: FastifyPluginCallbackTypebox<TailRouteOptions> = (
     assertAcceptable(request.headers.accept);
     const after = lastId(request.headers['last-event-id']) ?? request.query.after;
     admitReader(request, reply);
-    const channel = await findChannel(opened.database, request.params.channel);
+    const channel = await openChannel(reads.primary(), request.params.channel);
     // What is wrong with the place shows before the answer begins.
     if (after !== undefined) await openReading(opened, channel, everythingAfter(after));
     const held = watch.hold(channel);
