@@ -14,6 +14,7 @@ import {
   PostgresQueryCompiler,
   type QueryResult,
 } from 'kysely';
+import type { PoolClient } from 'pg';
 import { AssertionError } from '#base/mod.ts';
 import type { ArchiveDatabase, OpenDatabase } from './connect.ts';
 import type { ArchiveTables } from './database-types.ts';
@@ -38,8 +39,8 @@ export interface SharedView {
   settled(version: string): ArchiveDatabase;
 }
 
-/** A database whose readers share what they read. */
-export interface SharedReads {
+/** A database whose readers share what they read. Disposing lets go of the pool, which stays open. */
+export interface SharedReads extends Disposable {
   /** For one reader who comes now. */
   begin(): ReadDatabase;
   readonly counts: SharedReadCounts;
@@ -70,7 +71,8 @@ export function shareReads(opened: OpenDatabase, bytesMax: number): SharedReads 
     results.clear();
     groups.clear();
   };
-  pool.on('connect', (connection) => connection.once('end', forget));
+  const watch = (connection: PoolClient): void => void connection.once('end', forget);
+  pool.on('connect', watch);
   // Connections that were made before, as soon as the pool knows.
   pool.on('remove', forget);
   return {
@@ -91,6 +93,7 @@ export function shareReads(opened: OpenDatabase, bytesMax: number): SharedReads 
       const { asked, started } = results.counts;
       return { asked, started, segmentBytes: groups.bytes };
     },
+    [Symbol.dispose]: () => void pool.off('connect', watch).off('remove', forget),
   };
 }
 

@@ -140,6 +140,7 @@ async function registerRoutes(app: FastifyInstance, parts: RouteParts): Promise<
   const { database: opened, replica, logger, limits, tailBounds = TAIL_BOUNDS } = parts;
   const { sharedBytesMax } = limits;
   const reads = readDatabases({ database: opened, replica, sharedBytesMax });
+  app.addHook('onClose', async () => reads[Symbol.dispose]());
   const readers = createReaderGuard(limits);
   const tails = createReaderGuard({ ...limits, ...limits.tails });
   const watch = new ChannelWatch({ ...tailBounds, opened, logger });

@@ -11,8 +11,8 @@ import {
 } from '#archive/mod.ts';
 import { BackcastError, type ErrorCode } from '#base/mod.ts';
 
-/** The databases of one API. */
-export interface ReadDatabases {
+/** The databases of one API. Disposing lets go of them; they stay open. */
+export interface ReadDatabases extends Disposable {
   /**
    * What `work` makes of the database that it is given. Where it fails on the replica and may not
    * on the primary, it is called once more, with the primary: it must not have answered before.
@@ -66,6 +66,10 @@ export function readDatabases(options: ReadDatabasesOptions): ReadDatabases {
         started: one.started + (other?.started ?? 0),
         segmentBytes: one.segmentBytes + (other?.segmentBytes ?? 0),
       };
+    },
+    [Symbol.dispose]: () => {
+      primary[Symbol.dispose]();
+      second?.[Symbol.dispose]();
     },
   };
 }
