@@ -23,6 +23,7 @@ export type { Catalogue, CataloguedTable } from './distribution-plan.ts';
 export * from './durability.ts';
 export * from './embedded/mod.ts';
 export * from './empty-default.ts';
+export { readWithFallback } from './fallback-reads.ts';
 export * from './find-conflicts.ts';
 export * from './heal-offers.ts';
 export * from './holds.ts';

@@ -4,20 +4,10 @@
 // so that he sees what he would have seen alone. What is kept is forgotten whenever a connection
 // ends: behind the next one may be another server, which has taken over.
 
-import {
-  type CompiledQuery,
-  type DatabaseConnection,
-  type Driver,
-  Kysely,
-  PostgresAdapter,
-  PostgresIntrospector,
-  PostgresQueryCompiler,
-  type QueryResult,
-} from 'kysely';
+import type { QueryResult } from 'kysely';
 import type { PoolClient } from 'pg';
-import { AssertionError } from '#base/mod.ts';
+import { askedDatabase } from './asked-database.ts';
 import type { ArchiveDatabase, OpenDatabase } from './connect.ts';
-import type { ArchiveTables } from './database-types.ts';
 import { SegmentGroups } from './segment-groups.ts';
 import { type Seen, type SegmentSource, SharedSegments } from './segment-source.ts';
 import { type Question, SharedResults } from './shared-results.ts';
@@ -39,10 +29,10 @@ export interface SharedView {
   settled(version: string): ArchiveDatabase;
 }
 
-/** A database whose readers share what they read. Disposing lets go of the pool, which stays open. */
+/** A database whose readers share what they read. Disposing lets go of the pool. */
 export interface SharedReads extends Disposable {
   /** For one reader who comes now. */
-  begin(): ReadDatabase;
+  begin(): Required<ReadDatabase>;
   readonly counts: SharedReadCounts;
 }
 
@@ -103,59 +93,16 @@ function sharedDatabase(
   results: SharedResults,
   seen: Seen & Pick<Question<unknown>, 'version'>,
 ): ArchiveDatabase {
-  const connection = new SharedConnection(database, results, seen);
-  return new Kysely<ArchiveTables>({
-    dialect: {
-      createAdapter: () => new PostgresAdapter(),
-      createDriver: () => sharedDriver(connection),
-      createIntrospector: (db) => new PostgresIntrospector(db),
-      createQueryCompiler: () => new PostgresQueryCompiler(),
-    },
-  });
-}
-
-/** Stands for a connection, and holds none. */
-class SharedConnection implements DatabaseConnection {
-  readonly #database: ArchiveDatabase;
-  readonly #results: SharedResults;
-  readonly #seen: Parameters<typeof sharedDatabase>[2];
-
-  constructor(...[database, results, seen]: Parameters<typeof sharedDatabase>) {
-    this.#database = database;
-    this.#results = results;
-    this.#seen = seen;
-  }
-
-  async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
+  return askedDatabase(async (query) => {
     const question = {
       key: `${query.sql} ${JSON.stringify(query.parameters)}`,
-      ask: () => this.#database.executeQuery<Row>(query),
-      bytesOf: ({ rows }: QueryResult<Row>) => rows.length * ROW_BYTES,
-      version: this.#seen.version,
+      ask: () => database.executeQuery(query),
+      bytesOf: ({ rows }: QueryResult<unknown>) => rows.length * ROW_BYTES,
+      version: seen.version,
     };
-    const { value, finishedAt } = await this.#results.get(question, this.#seen.since);
-    if (!Object.isFrozen(this.#seen)) this.#seen.since = Math.max(this.#seen.since, finishedAt);
+    const { value, finishedAt } = await results.get(question, seen.since);
+    if (!Object.isFrozen(seen)) seen.since = Math.max(seen.since, finishedAt);
     // The rows are everybody's, the list of them is the reader's own.
     return { ...value, rows: [...value.rows] };
-  }
-
-  streamQuery(): never {
-    throw new AssertionError('shared reads are statements with few rows');
-  }
-}
-
-function noTransaction(): never {
-  throw new AssertionError('what is shared is read without a transaction');
-}
-
-function sharedDriver(connection: DatabaseConnection): Driver {
-  return {
-    init: () => Promise.resolve(),
-    acquireConnection: () => Promise.resolve(connection),
-    beginTransaction: noTransaction,
-    commitTransaction: noTransaction,
-    rollbackTransaction: noTransaction,
-    releaseConnection: () => Promise.resolve(),
-    destroy: () => Promise.resolve(),
-  };
+  });
 }

@@ -331,13 +331,14 @@ test('few listen to a response, however many have to do with it', async () => {
   assert.ok(Math.max(...counts) < EventEmitter.defaultMaxListeners, counts.join());
 });
 
+function listenersOf({ pool }: OpenDatabase): number[] {
+  return pool.eventNames().map((name) => pool.listenerCount(name));
+}
+
 test('an API that is closed leaves nobody listening to the pool', async () => {
-  const listeners = (): number[] => {
-    return opened.pool.eventNames().map((name) => opened.pool.listenerCount(name));
-  };
-  const before = listeners();
+  const before = listenersOf(opened);
   await using other = await startServer();
-  assert.notDeepEqual(listeners(), before);
+  assert.notDeepEqual(listenersOf(opened), before);
   await other.close();
-  assert.deepEqual(listeners(), before);
+  assert.deepEqual(listenersOf(opened), before);
 });
