@@ -47,6 +47,7 @@ export * from './read-last-losses.ts';
 export { lossesByPlace } from './read-losses.ts';
 export * from './read-messages.ts';
 export * from './read-origins.ts';
+export { assertNotRewound } from './read-page.ts';
 export type {
   MessagePage,
   MessageReading,

@@ -19,7 +19,8 @@ export interface ReadDatabases extends Disposable {
   /**
    * What `work` makes of the database that it is given. Where the replica does not know what the
    * primary may, it is called once more, with the primary: it must not have answered before. A
-   * replica that fails, then or later, is left for the primary without a word.
+   * replica that fails, then or later, is left for the primary without a word. That the archive
+   * went back is found by the primary alone, asked by nobody else.
    */
   use<Value>(work: (reads: ReadDatabase) => Promise<Value>): Promise<Value>;
   /** The primary, for one who begins to read now and must not be behind what he was told. */
@@ -49,17 +50,28 @@ export function readDatabases(options: ReadDatabasesOptions): ReadDatabases {
   const onFailure = (failure: BackcastError): void => {
     if (isOfServer(failure)) replica?.lost(failure);
   };
+  const useEither = async <Value>(work: (reads: ReadDatabase) => Promise<Value>) => {
+    if (second === undefined || !replica?.isUsable) return work(primary.begin());
+    try {
+      const openOther = (): Required<ReadDatabase> => primary.begin();
+      return await work(readWithFallback({ first: second.begin(), openOther, onFailure }));
+    } catch (error) {
+      if (!(error instanceof BackcastError) || !PERHAPS_OF_THE_REPLICA.has(error.code)) {
+        throw error;
+      }
+      return work(primary.begin());
+    }
+  };
   return {
     use: async (work) => {
-      if (second === undefined || !replica?.isUsable) return work(primary.begin());
       try {
-        const openOther = (): Required<ReadDatabase> => primary.begin();
-        return await work(readWithFallback({ first: second.begin(), openOther, onFailure }));
+        return await useEither(work);
       } catch (error) {
-        if (!(error instanceof BackcastError) || !PERHAPS_OF_THE_REPLICA.has(error.code)) {
-          throw error;
-        }
-        return work(primary.begin());
+        // A replica, or an answer that was shared, may only be a moment behind what he has seen.
+        const isRewound =
+          error instanceof BackcastError && error.code === 'BACKCAST_ARCHIVE_REWOUND';
+        if (!isRewound) throw error;
+        return work(database);
       }
     },
     primary: () => primary.begin(),
