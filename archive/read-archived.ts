@@ -113,8 +113,9 @@ class ArchivedReading implements MessageReading {
   get resume(): PositionRequest {
     const { resume } = this.#inner;
     if (resume.kind !== 'positions') return this.#request;
-    const { after, before } = resume;
-    return this.order === 'asc' ? { ...this.#request, after } : { ...this.#request, before };
+    const { after, before, seenThrough } = resume;
+    const place = this.order === 'asc' ? { after } : { before };
+    return { ...this.#request, ...place, seenThrough };
   }
 
   async nextPage(messagesMax: number): Promise<MessagePage> {

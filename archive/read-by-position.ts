@@ -55,12 +55,17 @@ export interface PositionPlan {
   readonly published: SegmentQuery['published'];
   /** The losses of an interval of publish times; undefined where they are read page by page. */
   readonly losses: readonly Loss[] | undefined;
-  /**
-   * Where losses are read page by page and others read them too: answers to who began after the
-   * head was read.
-   */
-  readonly settled: ArchiveDatabase | undefined;
+  /** Where losses are read page by page and others read them too. */
+  readonly settled: SettledLosses | undefined;
   readonly unsettled: Unsettled | undefined;
+}
+
+/** Answers to who settled on a moment when the head was read. */
+export interface SettledLosses {
+  /** Of what lies before the head. */
+  readonly past: ArchiveDatabase;
+  /** Of all of it. */
+  readonly present: ArchiveDatabase;
 }
 
 /** A reading of positions, see MessageReading. */
@@ -93,8 +98,14 @@ export class PositionReading implements MessageReading {
 
   get resume(): PositionRequest {
     const { request } = this.#plan;
-    if (request.order === 'asc') return { ...request, after: this.#rest.first - 1 };
-    return { ...request, before: this.#rest.last + 1 };
+    const { first, last } = this.#rest;
+    const isAscending = request.order === 'asc';
+    const seenThrough = Math.min(isAscending ? first - 1 : last, this.archivedThrough);
+    return {
+      ...request,
+      ...(isAscending ? { after: first - 1 } : { before: last + 1 }),
+      seenThrough,
+    };
   }
 
   async nextPage(messagesMax: number): Promise<MessagePage> {
@@ -256,14 +267,22 @@ export class PositionReading implements MessageReading {
     places: SequenceRange,
     { messagesMax, early }: ReadLosses,
   ): Promise<readonly Loss[]> {
-    const { db, channelId, settled, archivedThrough } = this.#plan;
     if (early !== undefined && isWithin(places, early.places)) {
       return lossesWithin(await early.losses, places);
     }
+    const { channelId, settled, archivedThrough } = this.#plan;
     if (settled === undefined || messagesMax < STRIDE_POSITIONS) {
-      return lossesByPlace(db, channelId, places, archivedThrough);
+      return lossesByPlace(this.#plan.db, channelId, places, archivedThrough);
     }
-    const losses = await lossesByPlace(settled, channelId, stridesOf(places), archivedThrough);
+    const strides = stridesOf(places);
+    // Nothing more is lost before the stride in which the archive ends.
+    const { first: end } = stridesOf({ first: archivedThrough, last: archivedThrough });
+    const past = { first: strides.first, last: Math.min(strides.last, end - 1) };
+    const present = { first: Math.max(strides.first, end), last: strides.last };
+    const losses = [
+      ...(await lossesByPlace(settled.past, channelId, past, archivedThrough)),
+      ...(await lossesByPlace(settled.present, channelId, present, archivedThrough)),
+    ];
     return lossesWithin(losses, places);
   }
 

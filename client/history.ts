@@ -49,8 +49,8 @@ const PATIENCE_MS_DEFAULT = 30_000;
 /**
  * What is archived, oldest first; each message once, also over broken connections. Errors:
  * BACKCAST_CHANNEL_UNKNOWN, BACKCAST_SESSION_UNKNOWN, BACKCAST_RANGE_INVALID,
- * BACKCAST_RANGE_INVERTED, BACKCAST_HISTORY_GONE; what is still wrong after `patienceMs`, such as
- * BACKCAST_API_UNREACHABLE; the reason of `signal`.
+ * BACKCAST_RANGE_INVERTED, BACKCAST_HISTORY_GONE, BACKCAST_ARCHIVE_REWOUND; what is still wrong
+ * after `patienceMs`, such as BACKCAST_API_UNREACHABLE; the reason of `signal`.
  */
 export async function* history(options: HistoryOptions): AsyncGenerator<HistoryEntry, void, void> {
   const { patienceMs = PATIENCE_MS_DEFAULT, signal } = options;
@@ -103,6 +103,7 @@ class Reading {
     add('first', this.#firstSequence());
     add('last', last);
     if (session === undefined) add('after', this.#lastPosition ?? this.#options.after);
+    if (session === undefined) add('seenThrough', this.#lastPosition);
     add('from', fromUs === undefined ? undefined : formatInstant(fromUs));
     add('to', toUs === undefined ? undefined : formatInstant(toUs));
     add('limit', limit === undefined ? undefined : limit - this.#messageCount);

@@ -41,7 +41,7 @@ async function membersOf(
   request: FastifyRequest,
   availability: Availability,
 ): Promise<object> {
-  if (problem.code !== 'BACKCAST_HISTORY_GONE') return {};
+  if (problem.httpStatus !== 410) return {};
   const { channel = '' } = request.params as { readonly channel?: string };
   try {
     return { available: await availability(channel) };

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import { findChannel, openReading } from '#archive/mod.ts';
+import { openChannel, openReading } from '#archive/mod.ts';
 import { SEGMENTS_TYPE } from '#client/stream/mod.ts';
 import { ChannelParams, FetchBody, MessagesQuery } from '../contract.ts';
 import {
@@ -57,7 +57,7 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
       const wanted = toMessageRequest(request.params.channel, query);
       admitReader(request, reply);
       const begun = await reads.use(async (opened) => {
-        const channel = await findChannel(opened.database, request.params.channel);
+        const channel = await openChannel(opened, request.params.channel);
         return { opened, channel, reading: await openReading(opened, channel, wanted) };
       });
       const { opened, channel, reading } = begun;
@@ -81,7 +81,7 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
       const ranges = toRanges(request.body);
       admitReader(request, reply);
       const { opened, channel } = await reads.use(async (chosen) => {
-        const named = await findChannel(chosen.database, request.params.channel);
+        const named = await openChannel(chosen, request.params.channel);
         return { opened: chosen, channel: named };
       });
       const sources = new Sources(opened, channel);
