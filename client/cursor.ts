@@ -43,8 +43,8 @@ export function parseCursor(channel: string, text: string): CursorPlace {
   return { position: position ?? undefined, begin: knownBegin, nexts: new Map(nexts) };
 }
 
-function contentOf(text: string): readonly unknown[] {
-  if (!text.startsWith(PREFIX)) throw unreadable();
+function contentOf(text: unknown): readonly unknown[] {
+  if (typeof text !== 'string' || !text.startsWith(PREFIX)) throw unreadable();
   try {
     const json = Buffer.from(text.slice(PREFIX.length), 'base64url').toString();
     const content: unknown = JSON.parse(json);

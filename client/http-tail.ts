@@ -23,7 +23,8 @@ const FRAME_CHARS_MAX = 96 * 1_048_576;
 const TOLD = new Set(['message', 'loss', 'deletion', 'session']);
 
 /**
- * What is archived behind `afterPosition`, as it comes. Never ends by itself. Errors: those of
+ * What is archived behind `afterPosition`, as it comes; first an end there, once the server has
+ * answered. Never ends by itself. Errors: those of
  * askReplayApi; BACKCAST_ANSWER_TRUNCATED when the stream ends or falls silent, and the error that
  * the server gives for ending it.
  */
@@ -33,6 +34,8 @@ export async function* tailEntries(
 ): AsyncGenerator<TailEntry, void, void> {
   const path = `/v1/channels/${channel}/tail?after=${afterPosition}`;
   const response = await askReplayApi(api, { path, accept: TAIL_TYPE, signal });
+  // Of a quiet channel nothing else may come for hours.
+  yield { kind: 'end', archivedThrough: afterPosition };
   const stream = new TailStream(afterPosition);
   const decoder = new TextDecoder();
   for await (const chunk of bodyChunks(response, { signal, silenceMsMax: SILENCE_MS_MAX })) {

@@ -6,7 +6,7 @@
 //                             ├──► catch-up ──► reader ──► for await (… of subscription)
 //   archive ──► pulls ────────┘ ◄── what it wants
 
-import { BackcastError, isChannelName, parseInstant } from '#base/mod.ts';
+import { BackcastError, requireChannelName } from '#base/mod.ts';
 import type { ReceiverCounters, ReceiverEvent } from '#multicast/core/mod.ts';
 import { monotonicMs, wallClockUs } from '#multicast/udp/mod.ts';
 import { CatchUp } from './catch-up.ts';
@@ -19,6 +19,7 @@ import type {
   Standing,
 } from './catch-up-shapes.ts';
 import { cursorText, type CursorPlace, parseCursor } from './cursor.ts';
+import { instantUs } from './given-instant.ts';
 import { LiveFeed } from './live-feed.ts';
 import type { SessionBegin } from './merge.ts';
 import { Pull } from './replay-pull.ts';
@@ -255,7 +256,10 @@ export class Subscription implements AsyncDisposable, AsyncIterable<SubscribedIt
           ? archive.open(request.start, signal)
           : archive.tail(request.afterPosition, signal),
       mayPull: () => this.#machine.mayRead,
-      take: (entry) => this.#after(() => this.#machine.handleEntry(request, entry, monotonicMs())),
+      take: (entry) => {
+        this.#learnSource(entry);
+        this.#after(() => this.#machine.handleEntry(request, entry, monotonicMs()));
+      },
       failed: (error) => this.#failed(request, error),
     });
     return { request, abort: () => pull.abort(), wake: () => pull.wake() };
@@ -266,11 +270,19 @@ export class Subscription implements AsyncDisposable, AsyncIterable<SubscribedIt
     const pull = new Pull<FetchedEntry>({
       pull: (signal) => archive.fetch(request.ranges, signal),
       mayPull: () => this.#machine.mayFetch,
-      take: (entry) =>
-        this.#after(() => this.#machine.handleFetched(request, entry, monotonicMs())),
+      take: (entry) => {
+        this.#learnSource(entry);
+        this.#after(() => this.#machine.handleFetched(request, entry, monotonicMs()));
+      },
       failed: (error) => this.#failed(request, error),
     });
     return { request, abort: () => pull.abort(), wake: () => pull.wake() };
+  }
+
+  /** Known before anything of the session is told, its beginning included. */
+  #learnSource(entry: TailEntry | FetchedEntry): void {
+    if (entry.kind !== 'messages' && entry.kind !== 'session') return;
+    if (entry.source !== null) this.#reader.nameSource(entry.session, entry.source);
   }
 
   #stand(request: Standing): Running<Standing> {
@@ -302,11 +314,6 @@ export class Subscription implements AsyncDisposable, AsyncIterable<SubscribedIt
   }
 }
 
-/** Opens a subscription; see Subscription.open. */
-export function subscribe(options: SubscribeOptions): Promise<Subscription> {
-  return Subscription.open(options);
-}
-
 interface Begun {
   readonly start: ReplayStart | undefined;
   readonly place: CursorPlace;
@@ -320,11 +327,11 @@ function isHeardLive({ multicast, archive }: SubscribeOptions): boolean {
 
 function beginning(options: SubscribeOptions): Begun {
   const { channel, from = 'live', multicast, archive } = options;
-  if (!isChannelName(channel))
-    throw new BackcastError('BACKCAST_CHANNEL_NAME', `"${channel}" cannot name a channel.`);
+  requireChannelName(channel);
   if (multicast === undefined && archive === undefined)
     throw new BackcastError('BACKCAST_USAGE', 'A subscription needs multicast or an archive.');
   if (from === 'live') return begun(undefined, 'heard');
+  if (from !== 'start' && !isObject(from)) throw noPlace(from);
   if (typeof from === 'object' && 'cursor' in from)
     return resumed(parseCursor(channel, from.cursor), archive !== undefined);
   if (archive === undefined)
@@ -334,8 +341,21 @@ function beginning(options: SubscribeOptions): Begun {
     );
   if (from === 'start') return begun({ afterPosition: 0 }, 'one');
   if ('position' in from) return begunAt(from.position);
-  const publishedFromUs = toUs(from.time);
-  return begun({ publishedFromUs }, 'archive');
+  if ('time' in from) return begun({ publishedFromUs: instantUs(from.time) }, 'archive');
+  throw noPlace(from);
+}
+
+/** From JavaScript anything may come. */
+function isObject(from: unknown): from is object {
+  return typeof from === 'object' && from !== null;
+}
+
+function noPlace(from: unknown): BackcastError {
+  return new BackcastError(
+    'BACKCAST_USAGE',
+    `${JSON.stringify(from)} is no place to begin at: give "live", "start", { cursor }, ` +
+      '{ position } or { time }.',
+  );
 }
 
 function begun(start: ReplayStart | undefined, begin: SessionBegin): Begun {
@@ -354,10 +374,4 @@ function resumed(place: CursorPlace, hasArchive: boolean): Begun {
   const isPlaced = hasArchive && position !== undefined;
   const begin = isPlaced && place.begin === 'heard' ? 'archive' : place.begin;
   return { start: isPlaced ? { afterPosition: position } : undefined, place: { ...place, begin } };
-}
-
-function toUs(time: Date | string): number {
-  const us = typeof time === 'string' ? parseInstant(time) : time.getTime() * 1_000;
-  if (us !== undefined && Number.isFinite(us)) return us;
-  throw new BackcastError('BACKCAST_USAGE', `"${String(time)}" is no instant in RFC 3339.`);
 }
