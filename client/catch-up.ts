@@ -160,13 +160,12 @@ export class CatchUp {
   /** The next entry of `reading`. */
   handleEntry(reading: Reading, entry: TailEntry, nowMs: number): void {
     if (reading !== this.#reading.current) return;
+    // A tail tells who ends from now on, and nobody has said who ended before.
+    if (reading.kind === 'tail' && this.#reading.isAwaited) this.#hearing.standAtMs = nowMs;
     this.#reading.answered(nowMs);
     if (entry.kind === 'end') this.#endReading(reading, entry.archivedThrough, nowMs);
     else if (entry.kind !== 'session') this.#place(entry, nowMs);
-    else if (!this.#options.hasMulticast) {
-      this.#merge.hearState(entry);
-      while (this.#merge.takeLive());
-    }
+    else if (!this.#options.hasMulticast) this.#merge.hearState(entry);
     this.#pump(nowMs);
   }
 
@@ -185,7 +184,11 @@ export class CatchUp {
     if (standing !== this.#standing) return;
     this.#standing = undefined;
     if (this.#state === 'starting') this.#started(stand, nowMs);
-    else if (this.#hearing.judge(stand, nowMs) === 'deaf') this.#fallBack(nowMs);
+    else {
+      this.#merge.hearEnds(stand.sessions);
+      const isHeard = this.#options.hasMulticast;
+      if (isHeard && this.#hearing.judge(stand, nowMs) === 'deaf') this.#fallBack(nowMs);
+    }
     this.#pump(nowMs);
   }
 
@@ -291,6 +294,8 @@ export class CatchUp {
 
   /** Tells what can be told, and sees what is missing. */
   #pump(nowMs: number): void {
+    // Of sessions alone: nothing else is heard.
+    if (this.#state === 'following') while (this.#merge.takeLive());
     if (this.#isLive()) {
       if (this.#hasLeftLive && this.#merge.holes().length === 0) this.#rejoined();
       while (this.#merge.outbox.hasRoom && this.#merge.takeLive());

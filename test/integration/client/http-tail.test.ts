@@ -53,7 +53,7 @@ test('a session begins and ends by the name of its publisher', async () => {
   await using scene = await setScene();
   await using _archiver = await scene.startArchiver();
   await using api = await startTestApi(scene.databaseUrl);
-  const publisher = await scene.openPublisher({ source: 'gateway-7', lingerMs: 1 });
+  const publisher = await scene.openPublisher({ source: 'gateway-7', lingerMs: 300 });
   await publisher.publish(Buffer.from('one'));
   await scene.accounted(1);
   const archive = { url: api.url };
