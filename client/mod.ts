@@ -1,7 +1,12 @@
 // Floor 5: what an instance embeds: a publisher, a subscription that recovers, and the history.
 
 export type { ArchivedMessage } from './archived-message.ts';
-export type * from './catch-up-counters.ts';
+export {
+  type CatchUpCounters,
+  type ReaderCounters,
+  SUBSCRIPTION_COUNTERS,
+  type SubscriptionCounters,
+} from './catch-up-counters.ts';
 export type * from './catch-up-shapes.ts';
 export { CatchUp } from './catch-up.ts';
 export type { AddressSettings, ChannelRegistry, PlaceSettings } from './channel-place.ts';

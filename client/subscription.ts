@@ -7,10 +7,10 @@
 //   archive ──► pulls ────────┘ ◄── what it wants
 
 import { BackcastError, requireChannelName } from '#base/mod.ts';
-import type { ReceiverCounters, ReceiverEvent } from '#multicast/core/mod.ts';
-import { monotonicMs, wallClockUs } from '#multicast/udp/mod.ts';
+import type { LatencySnapshot, ReceiverCounters, ReceiverEvent } from '#multicast/core/mod.ts';
+import { monotonicMs, type TransportCounters, wallClockUs } from '#multicast/udp/mod.ts';
 import { CatchUp } from './catch-up.ts';
-import type { CatchUpCounters } from './catch-up-counters.ts';
+import type { SubscriptionCounters } from './catch-up-counters.ts';
 import type {
   CatchUpOptions,
   CatchUpState,
@@ -25,7 +25,7 @@ import type { SessionBegin } from './merge.ts';
 import { Pull } from './replay-pull.ts';
 import type { FetchedEntry, ReplaySource, ReplayStart, TailEntry } from './replay-source.ts';
 import type { SubscribedItem, SubscribeOptions } from './subscription-items.ts';
-import { type ReaderCounters, SubscriptionReader } from './subscription-reader.ts';
+import { SubscriptionReader } from './subscription-reader.ts';
 
 /** Longer than an archive takes to restart, shorter than anybody waits without asking why. */
 const STALL_MS_DEFAULT = 5_000;
@@ -63,12 +63,13 @@ export class Subscription implements AsyncDisposable, AsyncIterable<SubscribedIt
     this.#archive = archive;
     this.#signal = signal;
     this.#reader = new SubscriptionReader(multicast?.address.framing ?? 'native', begun.place);
-    const { position, begin, nexts } = begun.place;
+    const { position, begin, nexts, ended } = begun.place;
     const machineOptions: CatchUpOptions = {
       start: begun.start,
       position,
       begin,
       nexts,
+      ended,
       hasArchive: archive !== undefined,
       hasMulticast: isHeardLive(options),
       stallMs: options.stallMs ?? STALL_MS_DEFAULT,
@@ -114,13 +115,23 @@ export class Subscription implements AsyncDisposable, AsyncIterable<SubscribedIt
   }
 
   /** Numbers since the subscription was opened. */
-  get counters(): Readonly<CatchUpCounters & ReaderCounters> {
+  get counters(): Readonly<SubscriptionCounters> {
     return { ...this.#machine.counters, ...this.#reader.counters };
   }
 
   /** The same of the multicast receiver; undefined without one. */
   get receiverCounters(): Readonly<ReceiverCounters> | undefined {
     return this.#feed?.counters;
+  }
+
+  /** How long its repairs took. */
+  get repairLatency(): LatencySnapshot | undefined {
+    return this.#feed?.repairLatency;
+  }
+
+  /** What its sockets, injected faults and capture have counted. */
+  get transportCounters(): TransportCounters | undefined {
+    return this.#feed?.transportCounters;
   }
 
   /** What is heard and waits for the reader or the archive. */
@@ -359,7 +370,7 @@ function noPlace(from: unknown): BackcastError {
 }
 
 function begun(start: ReplayStart | undefined, begin: SessionBegin): Begun {
-  return { start, place: { position: undefined, begin, nexts: new Map() } };
+  return { start, place: { position: undefined, begin, nexts: new Map(), ended: new Set() } };
 }
 
 function begunAt(position: number): Begun {

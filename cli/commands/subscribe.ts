@@ -2,7 +2,6 @@
 // what was published before, each message once.
 
 import type { Command } from 'commander';
-import { BackcastError } from '#base/mod.ts';
 import { receiverFamilies, transportFamilies } from '#multicast/metrics/mod.ts';
 import {
   addAddressOptions,
@@ -87,11 +86,10 @@ async function subscribe(
     'group' in registry ? undefined : subscriberUnicast(config, { registry, channel, address });
   const keys = openKeys(config, resources, note);
   if (options.from !== undefined || options.cursor !== undefined) {
-    if (options.metricsPort !== undefined) throw uncounted();
     const { subscriberOptions } = await import('../services.ts');
     const { followFrom } = await import('../following.ts');
     const multicast = subscriberOptions(config, address, { unicast, keys });
-    return await followFrom(context, { ...options, channel, address, hears: multicast });
+    return await followFrom(context, { ...options, channel, address, hears: multicast }, resources);
   }
   const subscriber = resources.use(await openSubscriber(config, address, { unicast, keys }));
   tellRejections(subscriber.counters, resources, note);
@@ -118,11 +116,4 @@ async function subscribe(
     if (count === options.count) return 'ok';
   }
   return 'interrupted';
-}
-
-function uncounted(): BackcastError {
-  return new BackcastError(
-    'BACKCAST_USAGE',
-    '--metrics-port goes without --from and --cursor: it counts what a live subscriber hears',
-  );
 }
