@@ -10,8 +10,9 @@ import {
   type MessagePage,
   type MessageReading,
   type ReadDatabase,
+  type SessionRange,
 } from '#archive/mod.ts';
-import { assert, type SequenceRange, type SessionId } from '#base/mod.ts';
+import { assert } from '#base/mod.ts';
 import type { AccessNote } from './access/access-log.ts';
 import { type EstimateStart, estimateOf } from './catch-up-estimate.ts';
 import { toCursor } from './message-cursor.ts';
@@ -26,11 +27,6 @@ import {
   worseOf,
 } from './message-status.ts';
 import type { MessageWriter, ToldObject } from './message-writer.ts';
-
-/** Sequences of one session, as a fetch asks for them. */
-export interface SessionRange extends SequenceRange {
-  readonly session: SessionId;
-}
 
 /** A part of an answer: a reading, and the range that it answers if several were asked for. */
 export interface AnswerPart {
