@@ -41,8 +41,7 @@ const SAVE_EVERY_MS = 200;
 
 /**
  * Prints everything from there on until it is told to stop, with metrics in `resources`. Errors:
- * those of a subscription;
- * BACKCAST_USAGE for a place that is none or a file that cannot be used.
+ * those of a subscription; BACKCAST_USAGE for a place that is none or a file that cannot be used.
  */
 export async function followFrom(
   context: CommandContext,
