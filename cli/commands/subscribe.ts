@@ -2,6 +2,7 @@
 // what was published before, each message once.
 
 import type { Command } from 'commander';
+import { BackcastError } from '#base/mod.ts';
 import { receiverFamilies, transportFamilies } from '#multicast/metrics/mod.ts';
 import {
   addAddressOptions,
@@ -73,6 +74,8 @@ async function subscribe(
 ): Promise<Outcome> {
   const channel = requireChannel(name);
   const given = addressOf(options);
+  if (!options.multicast && options.from === undefined && options.cursor === undefined)
+    throw new BackcastError('BACKCAST_USAGE', '--no-multicast goes with --from or --cursor');
   await using resources = new AsyncDisposableStack();
   const { config, note } = context;
   const { openSubscriber } = await import('../services.ts');
