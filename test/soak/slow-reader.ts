@@ -1,5 +1,5 @@
-// A reader that stops reading for a minute while 50,000 messages a second are published: its process
-// takes what its buffer may have and no more, and then it has every message, once and in order.
+// A reader that stops reading for a minute while 50,000 messages a second are published: its
+// process takes a bounded amount of memory, and then has every message, once and in order.
 //
 //   node test/soak/slow-reader.ts
 

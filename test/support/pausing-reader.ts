@@ -1,6 +1,6 @@
 // A subscription in a process of its own whose application stops reading for a while, and what that
-// process takes of memory meanwhile. `node test/support/pausing-reader.ts OPTIONS` prints one line of
-// JSON when it reads (`reading`), and one when it is live again (what it found), and ends.
+// process takes of memory meanwhile. `node test/support/pausing-reader.ts OPTIONS` prints a line of
+// JSON when it is live (`reading`), and one when it is live again (what it found), and ends.
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -67,9 +67,11 @@ export function startPausingReader(options: PauseOptions): PausingReader {
 
 async function read(options: PauseOptions): Promise<PauseReport> {
   const { channel, address, api, pauseMs, bufferBytesMax } = options;
-  const { rss } = process.memoryUsage;
   let bytesMost = 0;
-  const timer = setInterval(() => (bytesMost = Math.max(bytesMost, rss())), SAMPLE_MS);
+  const timer = setInterval(
+    () => (bytesMost = Math.max(bytesMost, process.memoryUsage.rss())),
+    SAMPLE_MS,
+  );
   await using subscription = await subscribe({
     channel,
     from: 'start',
@@ -92,8 +94,8 @@ async function read(options: PauseOptions): Promise<PauseReport> {
     const isSettled = subscription.state === 'live' && found.messageCount >= SETTLED_MESSAGES;
     if (!isPaused && isSettled) {
       isPaused = true;
-      console.log('"reading"');
-      seen.bytesBefore = bytesMost = rss();
+      process.stdout.write('"reading"\n');
+      seen.bytesBefore = bytesMost = process.memoryUsage.rss();
       await delay(pauseMs);
       seen.bytesPaused = bytesMost;
       seen.resumedMs = performance.now();
@@ -108,5 +110,5 @@ async function read(options: PauseOptions): Promise<PauseReport> {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const report = await read(JSON.parse(process.argv[2] ?? '{}') as PauseOptions);
-  console.log(JSON.stringify(report));
+  process.stdout.write(`${JSON.stringify(report)}\n`);
 }
