@@ -152,7 +152,7 @@ const RECEIVER = Type.Object({
     default: RECEIVE_BUFFER_BYTES_DEFAULT,
   }),
   repairTimeoutMs: integer({
-    description: 'How long a missing packet is asked for before it is given up.',
+    description: 'How long nothing of a hole may come before what is missing of it is given up.',
     range: [100, 600_000],
     default: REPAIR_TIMEOUT_MS_DEFAULT,
   }),

@@ -37,7 +37,7 @@ export interface PauseReport {
 /** A reader that runs. */
 export interface PausingReader extends Disposable {
   /** It is live. */
-  readonly reading: Promise<void>;
+  readonly reading: Promise<unknown>;
   readonly report: Promise<PauseReport>;
 }
 
@@ -57,10 +57,14 @@ export function startPausingReader(options: PauseOptions): PausingReader {
     if (done === true) throw new Error('the reader has ended before it was live again');
     return value;
   };
-  const reading = next().then(() => undefined);
+  const reading = next();
+  const reported = async (): Promise<PauseReport> => {
+    await reading;
+    return JSON.parse(await next()) as PauseReport;
+  };
   return {
     reading,
-    report: reading.then(async () => JSON.parse(await next()) as PauseReport),
+    report: reported(),
     [Symbol.dispose]: () => void child.kill('SIGKILL'),
   };
 }
