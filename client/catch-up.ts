@@ -210,7 +210,9 @@ export class CatchUp {
     if (this.#reading.resume(nowMs)) this.#merge.startReading();
     if (this.#standing === undefined && nowMs >= this.#hearing.standAtMs) {
       this.#hearing.standAtMs = NEVER_MS;
-      this.#standing = { kind: 'stand', sessions: this.#merge.outbox.openSessions };
+      const isFirst = this.#state === 'starting';
+      const sessions = isFirst ? [] : this.#merge.outbox.openSessions;
+      this.#standing = { kind: 'stand', sessions };
     }
     if (nowMs >= this.#stallsAtMs()) this.#stall(nowMs);
     this.#pump(nowMs);

@@ -302,7 +302,11 @@ export class Subscription implements AsyncDisposable, AsyncIterable<SubscribedIt
     void this.#requireArchive()
       .stand(request.sessions, abort.signal)
       .then(
-        (stand) => this.#after(() => this.#machine.handleStand(request, stand, monotonicMs())),
+        (stand) => {
+          for (const { session, source } of stand.sessions)
+            if (source !== undefined) this.#reader.nameSource(session, source);
+          this.#after(() => this.#machine.handleStand(request, stand, monotonicMs()));
+        },
         (error: unknown) => this.#failed(request, error),
       );
     return { request, abort: () => abort.abort(), wake: () => undefined };
