@@ -59,8 +59,8 @@ export function addTokenCommands(program: Command, host: CommandHost): void {
   const revoke = token
     .command('revoke <id>')
     .description(
-      'revoke a token, by its id or the whole of it, for good; what is read with it ends within a ' +
-        'minute',
+      'revoke a token, by its id or the whole of it, for good; what is read with it ends within ' +
+        'a minute',
     );
   finish(revoke, host, revokeOne);
   explain(revoke, ['backcast token revoke 4f7k2m9qx3wz']);
