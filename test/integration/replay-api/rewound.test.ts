@@ -208,14 +208,15 @@ test('a subscription that follows is told when the archive goes back', async () 
 test('an export over HTTP that is gone on with is refused', async () => {
   const channel = await addChannel('sent');
   await channel.rewind();
-  const ask = async (query: string): Promise<readonly [number, unknown]> => {
-    const answer = await fetch(`${api.url}/v1/channels/sent/export?format=ndjson&${query}`);
-    const [line] = (await answer.text()).split('\n');
-    return [answer.status, (JSON.parse(line) as { readonly code?: unknown }).code];
-  };
-  assert.deepEqual(await ask('after=6&seenThrough=6'), [410, REWOUND]);
-  assert.deepEqual(await ask('after=2&seenThrough=2'), [200, undefined]);
+  assert.deepEqual(await beginningOf('after=6&seenThrough=6'), [410, REWOUND]);
+  assert.deepEqual(await beginningOf('after=2&seenThrough=2'), [200, undefined]);
 });
+
+async function beginningOf(query: string): Promise<readonly [number, unknown]> {
+  const answer = await fetch(`${api.url}/v1/channels/sent/export?format=ndjson&${query}`);
+  const [line] = (await answer.text()).split('\n');
+  return [answer.status, (JSON.parse(line) as { readonly code?: unknown }).code];
+}
 
 test('an export that goes on finds that the archive is another one', async () => {
   const channel = await addChannel('exported');
