@@ -76,7 +76,7 @@ describe('an export that is interrupted', { concurrency: false }, () => {
     // Which of the two is heard first is the kernel's choice.
     { format: 'parquet', signals: ['SIGINT', 'SIGTERM'], codes: [130, 143] },
   ] as const) {
-    test(`by ${signals.join(' and ')} ends with ${codes.join(' or ')} and goes on (${format})`, async () => {
+    test(`by ${signals.join(' and ')} says so and goes on (${format})`, async () => {
       const whole = { format, folder: join(home.path, `whole-${format}`) };
       const env = { DATABASE_URL: database.url };
       assert.equal((await runBackcast(argsOf(whole), { env })).end, 0);
