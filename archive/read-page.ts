@@ -122,9 +122,9 @@ export function assertNotRewound(archivedThrough: number, seenThrough: number | 
   throw new BackcastError(
     'BACKCAST_ARCHIVE_REWOUND',
     `This goes on from position ${seenThrough}, and the channel ends with ${archivedThrough}. If ` +
-      'so much was read, the archive went back to an earlier moment since, and gives the positions ' +
-      'behind it to other messages: begin again at a time before it did. Sessions and sequences ' +
-      'mean what they meant.',
+      'so much was read, the archive went back to an earlier moment since, and gives the ' +
+      'positions behind it to other messages: begin again at a time before it did. Sessions and ' +
+      'sequences mean what they meant.',
   );
 }
 
