@@ -4,10 +4,10 @@
 
 import {
   type Channel,
-  findChannel,
   firstPositionOf,
   type MessagePage,
   type MessageReading,
+  openChannel,
   openReading,
   positionsOfSession,
   type ReadDatabase,
@@ -34,14 +34,14 @@ export interface BegunExport {
 
 /**
  * Begins to read, so that what is wrong with the request or the database shows before the answer
- * begins. Errors as findChannel, findSession and openReading.
+ * begins. Errors as openChannel, findSession and openReading.
  */
 export async function beginExport(
   opened: ReadDatabase,
   range: ExportRange,
   format: ExportFormat,
 ): Promise<BegunExport> {
-  const channel = await findChannel(opened.database, range.channel);
+  const channel = await openChannel(opened, range.channel);
   const reading = await openReading(opened, channel, await withinSession(opened, channel, range));
   const first = await reading.nextPage(Number.MAX_SAFE_INTEGER);
   const { name, framing } = channel;
