@@ -141,7 +141,7 @@ test('a position that was read is refused, one that was only asked for is not', 
 
 test('a history that is taken up again is told', async () => {
   const channel = await addChannel('histories');
-  // Two of three segments arrive, and the connection breaks within the third.
+  // One or two of three segments arrive, and the connection breaks within the third.
   let cutBytes: number | undefined = PAYLOAD_BYTES * 5;
   await using relay = await startBreakingRelay(api.url, () => cutBytes);
   let lastPosition = 0;
@@ -149,12 +149,13 @@ test('a history that is taken up again is told', async () => {
     for await (const told of history({ url: relay.url, channel: 'histories' })) {
       if (told.kind !== 'message') continue;
       lastPosition = told.position;
-      if (cutBytes !== undefined) await channel.rewind(2);
+      if (cutBytes !== undefined) await channel.rewind(1);
       cutBytes = undefined;
     }
   };
   await assert.rejects(read, { code: REWOUND });
-  assert.deepEqual([lastPosition, relay.brokenCount()], [4, 1]);
+  assert.ok(lastPosition >= 2);
+  assert.equal(relay.brokenCount(), 1);
 });
 
 test('a replay source tells it of a reading and of a tail', async () => {
