@@ -6,10 +6,10 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import {
   type Channel,
-  findChannel,
   type MessagePage,
   type MessageReading,
   type ReadDatabase,
+  readHeads,
 } from '#archive/mod.ts';
 import { assert, type SequenceRange, type SessionId } from '#base/mod.ts';
 import type { AccessNote } from './access/access-log.ts';
@@ -153,11 +153,11 @@ class AnswerStream {
       return [];
     }
     this.#estimatedMs = nowMs;
-    const { archivedThrough } = this.#start.isOpenEnded
-      ? await findChannel(opened.database, channel.name)
-      : channel;
+    const [now] = this.#start.isOpenEnded
+      ? await readHeads(opened.database, [channel.channelId])
+      : [];
     const taken = { count: this.#count, remaining: this.#remaining };
-    const progress = { nowMs, ...taken, head: archivedThrough };
+    const progress = { nowMs, ...taken, head: now?.head ?? channel.archivedThrough };
     return writer.object(estimateOf(this.#start, progress));
   }
 
