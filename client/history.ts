@@ -59,7 +59,8 @@ export async function* history(options: HistoryOptions): AsyncGenerator<HistoryE
   while (!reading.isFull) {
     try {
       for await (const entry of replayEntries(options, reading.path(), signal)) {
-        retries.succeeded();
+        // Losses alone come anew with every answer: they do not bring it on.
+        if (entry.kind === 'messages') retries.succeeded();
         if (entry.kind === 'end') {
           yield reading.end(entry);
           return;
@@ -70,7 +71,7 @@ export async function* history(options: HistoryOptions): AsyncGenerator<HistoryE
       await retries.failed(error);
     }
   }
-  yield reading.endAtLimit();
+  yield reading.endWithout();
 }
 
 /** Where a history stands, and how to go on from there. */
@@ -87,9 +88,10 @@ class Reading {
     this.#options = options;
   }
 
-  /** Whether all was read that the limit allows, and only the end was cut off. */
+  /** Whether all was read that the limit or the range allows, and only the end was cut off. */
   get isFull(): boolean {
-    return this.#messageCount === this.#options.limit;
+    const { limit, last } = this.#options;
+    return this.#messageCount === limit || (last !== undefined && this.#lastSequence === last);
   }
 
   /** The path of what is still to be read. */
@@ -131,7 +133,7 @@ class Reading {
   }
 
   /** The end of a history of which only the end was cut off. */
-  endAtLimit(): HistoryEnd {
+  endWithout(): HistoryEnd {
     const archivedThrough = this.#lastPosition ?? 0;
     return this.end({ status: 'complete', archivedThrough });
   }

@@ -152,7 +152,7 @@ async function sendPage(reply: FastifyReply, answer: PagedAnswer): Promise<Fasti
   return reply.type(JSON_TYPE).send(text);
 }
 
-interface StreamedReply extends Omit<StreamedAnswer, 'writer'> {
+interface StreamedReply extends Omit<StreamedAnswer, 'writer' | 'isFlushed'> {
   readonly form: StreamForm;
   /** Not of a fetch. */
   readonly reading?: { readonly order: 'asc' | 'desc' };
@@ -169,6 +169,10 @@ async function sendStream(
   const writer = writerOf(form, { channel, order, archivedThrough, sources, decode: query.decode });
   void reply.type(writer.type).header('backcast-archived-through', archivedThrough);
   if (request.method === 'HEAD') return reply.send();
-  const chunks = await streamChunks({ ...answer, writer });
-  return reply.send(Readable.from(chunks, { objectMode: true, highWaterMark: 1 }));
+  // What compresses may still look at what it has taken.
+  const isFlushed = (): boolean =>
+    reply.raw.writableLength === 0 && !reply.hasHeader('content-encoding');
+  const chunks = await streamChunks({ ...answer, writer, isFlushed });
+  // None ahead: a chunk is asked for when the one before has been sent.
+  return reply.send(Readable.from(chunks, { objectMode: true, highWaterMark: 0 }));
 }
