@@ -6,10 +6,10 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import {
   type Channel,
-  findChannel,
   type MessagePage,
   type MessageReading,
   type ReadDatabase,
+  readHeads,
   type SessionRange,
 } from '#archive/mod.ts';
 import { assert } from '#base/mod.ts';
@@ -158,11 +158,11 @@ class AnswerStream {
       return [];
     }
     this.#estimatedMs = nowMs;
-    const { archivedThrough } = this.#start.isOpenEnded
-      ? await findChannel(opened.database, channel.name)
-      : channel;
+    const [now] = this.#start.isOpenEnded
+      ? await readHeads(opened.database, [channel.channelId])
+      : [];
     const taken = { count: this.#count, remaining: this.#remaining };
-    const progress = { nowMs, ...taken, head: archivedThrough };
+    const progress = { nowMs, ...taken, head: now?.head ?? channel.archivedThrough };
     return writer.object(estimateOf(this.#start, progress));
   }
 
