@@ -2,6 +2,7 @@
 // what was fetched to the number of messages asked for.
 
 import { BackcastError, type SessionId } from '#base/mod.ts';
+import { type ArchivedSegment, memoryOf } from './read-decode.ts';
 import { cutRun, type MessageRun, type PageEntry, payloadBytesOf } from './read-entries.ts';
 
 /**
@@ -12,8 +13,15 @@ export interface MessagePage {
   readonly entries: readonly PageEntry[];
   readonly messageCount: number;
   readonly payloadBytes: number;
+  /** Memory that the messages keep busy, with what lies beside them in what was fetched. */
+  readonly heldBytes: number;
   /** Whether the answer ends here; what follows is only what the archive takes in later. */
   readonly isLast: boolean;
+  /**
+   * To be called at most once, by who will not look at the entries again and has sent the payloads:
+   * their memory may then be used for others.
+   */
+  readonly letGo?: (() => void) | undefined;
 }
 
 /** Reads an answer page by page. Between pages it holds no connection and no lock. */
@@ -60,6 +68,8 @@ export interface PositionRequest {
   /** Half-open as well: when the archive took in a message, or declared a loss. */
   readonly archivedFromUs?: number | undefined;
   readonly archivedToUs?: number | undefined;
+  /** The archive had this position once. It must still, or it is not the archive that it was. */
+  readonly seenThrough?: number | undefined;
   readonly order: 'asc' | 'desc';
 }
 
@@ -105,13 +115,27 @@ export function makePage(
 ): MessagePage {
   let messageCount = 0;
   let payloadBytes = 0;
+  const segments = new Set<ArchivedSegment>();
   for (const entry of entries) {
     if (entry.kind !== 'messages') continue;
     messageCount += entry.messageCount;
     payloadBytes += payloadBytesOf(entry);
+    segments.add(entry.segment);
   }
+  const heldBytes = [...segments].reduce((sum, segment) => sum + memoryOf(segment), 0);
   const ordered = order === 'asc' ? entries : entries.toReversed();
-  return { entries: ordered, messageCount, payloadBytes, isLast };
+  return { entries: ordered, messageCount, payloadBytes, heldBytes, isLast };
+}
+
+/** BACKCAST_ARCHIVE_REWOUND if the archive ends before a position that it had once. */
+export function assertNotRewound(archivedThrough: number, seenThrough: number | undefined): void {
+  if (seenThrough === undefined || seenThrough <= archivedThrough) return;
+  throw new BackcastError(
+    'BACKCAST_ARCHIVE_REWOUND',
+    `Position ${seenThrough} was read of this channel, and it ends with ${archivedThrough}: the ` +
+      'archive went back to an earlier moment, and gives the positions behind it to other ' +
+      'messages. Begin again at a time before it did; sessions and sequences mean what they meant.',
+  );
 }
 
 /** How often it is looked again for what is neither there nor deleted: a move may be under way. */

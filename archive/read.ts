@@ -78,13 +78,16 @@ function selectChannels(db: ArchiveDatabase) {
     ]);
 }
 
-type ChannelPlace = Omit<Channel, keyof ChannelExtent>;
-type ChannelExtent = Pick<
+/** What of a channel is not about what it holds. */
+export type ChannelPlace = Omit<Channel, keyof ChannelExtent>;
+/** What of a channel is. */
+export type ChannelExtent = Pick<
   Channel,
   'archivedThrough' | 'firstPosition' | 'firstAvailable' | 'publishedFromUs' | 'publishedThroughUs'
 >;
 
-const NOTHING_ARCHIVED: ChannelExtent = {
+/** Of a channel that was never written. */
+export const NOTHING_ARCHIVED: ChannelExtent = {
   archivedThrough: 0,
   firstPosition: null,
   firstAvailable: 1,
@@ -113,25 +116,14 @@ async function withExtents(
         fn.min('kept.first_position').as('firstPosition'),
         fn.min('kept.min_published_at').as('publishedFromUs'),
         fn.max('kept.max_published_at').as('publishedThroughUs'),
+        // By itself, since the maximum of a group would read every deletion of the channel.
+        sql<number>`1 + coalesce((SELECT max(last_position) FROM deletions
+          WHERE deletions.channel_id = leases.channel_id), 0)`.as('firstAvailable'),
       ])
       .groupBy(['leases.channel_id', 'leases.head'])
       .execute(),
   );
-  const deleted = await rowsOf(
-    db
-      .selectFrom('deletions')
-      .where('channel_id', 'in', ids)
-      .select(({ fn }) => ['channel_id as channelId', fn.max('last_position').as('through')])
-      .groupBy('channel_id')
-      .execute(),
-  );
-  const deletedThrough = new Map(deleted.map(({ channelId, through }) => [channelId, through]));
-  const extents = new Map(
-    rows.map(({ channelId, ...extent }) => {
-      const firstAvailable = 1 + (deletedThrough.get(channelId) ?? 0);
-      return [channelId, { ...extent, firstAvailable }];
-    }),
-  );
+  const extents = new Map(rows.map(({ channelId, ...extent }) => [channelId, extent]));
   return channels.map((channel) => {
     return { ...channel, ...(extents.get(channel.channelId) ?? NOTHING_ARCHIVED) };
   });
@@ -166,10 +158,19 @@ function likePattern(pattern: string): string {
 
 /** The channel called `name`; BACKCAST_CHANNEL_UNKNOWN if there is none. */
 export async function findChannel(db: ArchiveDatabase, name: string): Promise<Channel> {
+  const place = await findPlace(db, name);
+  if (place === undefined) throw unknownChannel(name);
+  const [channel] = await withExtents(db, [place]);
+  return channel;
+}
+
+/** The channel called `name`, but for what it holds; undefined if there is none. */
+export async function findPlace(
+  db: ArchiveDatabase,
+  name: string,
+): Promise<ChannelPlace | undefined> {
   const rows = await rowsOf(selectChannels(db).where('name', '=', name).execute());
-  const [channel] = await withExtents(db, rows);
-  if (channel !== undefined) return channel;
-  throw unknownChannel(name);
+  return rows.at(0);
 }
 
 /** The error for a channel that is not known, or that must look so. */

@@ -9,8 +9,9 @@
 
 import {
   type Channel,
-  loadSources,
+  lookAgain,
   type MessagePage,
+  nameSessions,
   openReading,
   type PositionRequest,
   type ReadDatabase,
@@ -108,6 +109,8 @@ class Tail {
     try {
       if (this.#isRewound(attachment.place)) yield this.#turn('rewound', attachment.place);
       else if (this.#isBehind(attachment.place)) yield* this.#replay(attachment.place);
+      // A reader that was not told all of it is not at that place, and must not hear that it is.
+      if (this.isOver) return;
       this.#place = attachment.place;
       yield* this.#follow(attachment);
     } finally {
@@ -118,6 +121,8 @@ class Tail {
   /** The database is away: until it may be back. */
   async *wait(): AsyncGenerator<Buffer> {
     const { feed, signal } = this.#options;
+    // Who began with what comes next is told a place as well, and goes on from there.
+    this.#place ??= { position: feed.archivedThrough, told: new Set() };
     yield this.#state === 'away' ? HEARTBEAT : this.#turn('away', this.#place);
     await feed.changed(AWAY_MS, signal);
   }
@@ -164,7 +169,10 @@ class Tail {
     const opened = reads.primary();
     let from = this.#place ?? through;
     if (from.position < through.position) yield this.#turn('replaying', from, through.position);
-    const channel = { ...feed.channel, archivedThrough: through.position };
+    const channel = {
+      ...(await lookAgain(opened, feed.channel)),
+      archivedThrough: through.position,
+    };
     const reading = await openReading(opened, channel, everythingAfter(from.position));
     const { framing } = channel;
     const sourceOf = (session: SessionId): string | null => this.#sources.get(session) ?? null;
@@ -196,9 +204,9 @@ class Tail {
   ): Promise<void> {
     const sessions = new Set(entries.map(({ session }) => session));
     if (sessions.difference(this.#sources).size === 0) return;
-    const found = await loadSources(opened.database, channel, [...sessions]);
+    const found = await nameSessions(opened, channel, [...sessions]);
     this.#sources.clear();
-    for (const session of sessions) this.#sources.set(session, found.get(session) ?? null);
+    for (const session of sessions) this.#sources.set(session, found.get(session)?.source ?? null);
   }
 
   async *#follow(attachment: Attachment): AsyncGenerator<Buffer> {

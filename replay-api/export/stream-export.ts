@@ -4,10 +4,10 @@
 
 import {
   type Channel,
-  findChannel,
   firstPositionOf,
   type MessagePage,
   type MessageReading,
+  openChannel,
   openReading,
   positionsOfSession,
   type ReadDatabase,
@@ -34,19 +34,19 @@ export interface BegunExport {
 
 /**
  * Begins to read, so that what is wrong with the request or the database shows before the answer
- * begins. Errors as findChannel, findSession and openReading.
+ * begins. Errors as openChannel, findSession and openReading.
  */
 export async function beginExport(
   opened: ReadDatabase,
   range: ExportRange,
   format: ExportFormat,
 ): Promise<BegunExport> {
-  const channel = await findChannel(opened.database, range.channel);
+  const channel = await openChannel(opened, range.channel);
   const reading = await openReading(opened, channel, await withinSession(opened, channel, range));
   const first = await reading.nextPage(Number.MAX_SAFE_INTEGER);
   const { name, framing } = channel;
   const writer = openFormat(format, { channel: name, framing, keptBytesTarget: KEPT_BYTES_TARGET });
-  const subject = { opened, channel, range, sourceOf: () => undefined };
+  const subject = { opened, channel, session: range.session, sourceOf: () => undefined };
   return { channel, first, reading, subject, writer };
 }
 
@@ -70,7 +70,6 @@ export async function* streamExport(
   { channel, first, reading, subject, writer }: BegunExport,
   note: Pick<AccessNote, 'served'>,
 ): AsyncGenerator<Uint8Array> {
-  const { range } = subject;
   const missing = { losses: 0, deletions: 0 };
   let count = 0;
   let lastPosition: number | null = null;
@@ -94,7 +93,7 @@ export async function* streamExport(
     lastPosition,
     archivedThrough: reading.archivedThrough,
     ...missing,
-    cursor: range.session === undefined ? toCursor(channel.name, reading.resume) : null,
+    cursor: subject.session === undefined ? toCursor(channel.name, reading.resume) : null,
     askAgainMs: askAgainMs(status, reading.resume, Date.now()),
   };
   yield* writer.finish(end);

@@ -2,8 +2,9 @@
 // missing.
 
 import { Type, type TSchema } from 'typebox';
-import { findChannel, type OpenDatabase } from '#archive/mod.ts';
+import { findChannel } from '#archive/mod.ts';
 import { formatInstant } from '#base/mod.ts';
+import type { ReadDatabases } from '../read-databases.ts';
 
 const PROBLEMS = {
   400: 'A parameter is not valid; the detail names it.',
@@ -35,9 +36,12 @@ export function withProblems<Responses extends Readonly<Record<number, TSchema |
   return { ...responses, ...Object.fromEntries(problems) } as Responses;
 }
 
-/** What is kept of the channel called `name`, as a problem tells it. */
-export async function availabilityOf(opened: OpenDatabase, name: string): Promise<object> {
-  const channel = await findChannel(opened.database, name);
+/**
+ * What is kept of the channel called `name`, as a problem tells it: by the primary, which is asked
+ * before anything counts as gone.
+ */
+export async function availabilityOf(reads: ReadDatabases, name: string): Promise<object> {
+  const channel = await findChannel(reads.primary().database, name);
   return {
     firstPosition: channel.firstPosition,
     archivedThrough: channel.archivedThrough,

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import { findChannel, openReading } from '#archive/mod.ts';
+import { openChannel, openReading } from '#archive/mod.ts';
 import { SEGMENTS_TYPE } from '#client/stream/mod.ts';
 import { ChannelParams, FetchBody, MessagesQuery } from '../contract.ts';
 import {
@@ -57,7 +57,7 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
       const wanted = toMessageRequest(request.params.channel, query);
       admitReader(request, reply);
       const begun = await reads.use(async (opened) => {
-        const channel = await findChannel(opened.database, request.params.channel);
+        const channel = await openChannel(opened, request.params.channel);
         return { opened, channel, reading: await openReading(opened, channel, wanted) };
       });
       const { opened, channel, reading } = begun;
@@ -81,7 +81,7 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
       const ranges = toRanges(request.body);
       admitReader(request, reply);
       const { opened, channel } = await reads.use(async (chosen) => {
-        const named = await findChannel(chosen.database, request.params.channel);
+        const named = await openChannel(chosen, request.params.channel);
         return { opened: chosen, channel: named };
       });
       const sources = new Sources(opened, channel);
@@ -152,7 +152,7 @@ async function sendPage(reply: FastifyReply, answer: PagedAnswer): Promise<Fasti
   return reply.type(JSON_TYPE).send(text);
 }
 
-interface StreamedReply extends Omit<StreamedAnswer, 'writer'> {
+interface StreamedReply extends Omit<StreamedAnswer, 'writer' | 'isFlushed'> {
   readonly form: StreamForm;
   /** Not of a fetch. */
   readonly reading?: { readonly order: 'asc' | 'desc' };
@@ -169,6 +169,10 @@ async function sendStream(
   const writer = writerOf(form, { channel, order, archivedThrough, sources, decode: query.decode });
   void reply.type(writer.type).header('backcast-archived-through', archivedThrough);
   if (request.method === 'HEAD') return reply.send();
-  const chunks = await streamChunks({ ...answer, writer });
-  return reply.send(Readable.from(chunks, { objectMode: true, highWaterMark: 1 }));
+  // What compresses may still look at what it has taken.
+  const isFlushed = (): boolean =>
+    reply.raw.writableLength === 0 && !reply.hasHeader('content-encoding');
+  const chunks = await streamChunks({ ...answer, writer, isFlushed });
+  // None ahead: a chunk is asked for when the one before has been sent.
+  return reply.send(Readable.from(chunks, { objectMode: true, highWaterMark: 0 }));
 }

@@ -3,10 +3,10 @@
 
 import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
-import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
-import { findChannel, type OpenDatabase, openReading } from '#archive/mod.ts';
+import { openChannel, type OpenDatabase, openReading } from '#archive/mod.ts';
 import { BackcastError, SEQUENCE_MAX } from '#base/mod.ts';
+import type { RequestAccess } from '../access/request-access.ts';
 import { negotiate } from '../accept.ts';
 import type { ChannelWatch } from '../channel-watch.ts';
 import { ChannelParams } from '../contract.ts';
@@ -39,12 +39,12 @@ export const tailRoutes: FastifyPluginCallbackTypebox<TailRouteOptions> = (
     assertAcceptable(request.headers.accept);
     const after = lastId(request.headers['last-event-id']) ?? request.query.after;
     admitReader(request, reply);
-    const channel = await findChannel(opened.database, request.params.channel);
+    const channel = await openChannel(reads.primary(), request.params.channel);
     // What is wrong with the place shows before the answer begins.
     if (after !== undefined) await openReading(opened, channel, everythingAfter(after));
     const held = watch.hold(channel);
     const { access } = request;
-    const signal = signalOf(reply, [watch.closing, access.signal], () => {
+    const signal = signalOf(access, [watch.closing, access.signal], () => {
       watch.counters.readers -= 1;
       held[Symbol.dispose]();
     });
@@ -103,7 +103,7 @@ function lastId(header: string | string[] | undefined): number | undefined {
 
 /** Fires with one of `ends`, or when the reader is gone; then `onGone` is called. */
 function signalOf(
-  reply: FastifyReply,
+  access: RequestAccess,
   ends: readonly AbortSignal[],
   onGone: () => void,
 ): AbortSignal {
@@ -111,12 +111,10 @@ function signalOf(
   const leave = (): void => leaving.abort(ends.find(({ aborted }) => aborted)?.reason);
   for (const end of ends) end.addEventListener('abort', leave);
   if (ends.some(({ aborted }) => aborted)) leave();
-  const go = (): void => {
+  access.onEnd(() => {
     for (const end of ends) end.removeEventListener('abort', leave);
     leave();
     onGone();
-  };
-  if (reply.raw.closed) go();
-  else reply.raw.once('close', go);
+  });
   return leaving.signal;
 }

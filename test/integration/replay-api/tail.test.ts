@@ -2,10 +2,11 @@
 // fast, and nothing before it is committed.
 
 import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
 import { after, before, test } from 'node:test';
 import { openDatabase, type OpenDatabase } from '#archive/mod.ts';
 import type { ArchiveBatch } from '#archive/mod.ts';
-import { type ReplayServer, startReplayServer } from '#replay-api/mod.ts';
+import { createReplayApi, type ReplayServer, startReplayServer } from '#replay-api/mod.ts';
 import {
   batchOf,
   LOSS_PACKETS,
@@ -314,4 +315,56 @@ test('a server that closes says goodbye to its tails', async () => {
   await tail.through(isLive);
   const [frames] = await Promise.all([tail.through(({ kind }) => kind === 'end'), closing.close()]);
   assert.deepEqual([frames.at(-1)?.body['position'], frames.at(-1)?.body['code']], [1, null]);
+});
+
+test('a server that closes while it replays names the last message that it sent', async () => {
+  const closing = await startServer();
+  const channel = await WrittenChannel.make('cut');
+  const payload = Buffer.alloc(262_144, 'x');
+  const place = { channelId: channel.channelId, epoch: 1, expectedHead: 0 };
+  const large = messagesOf(SESSION_A, 1, 160).map((message) => [{ ...message, payload }]);
+  await channel.append(batchOf(place, ...large));
+  await using tail = await openTail(`${closing.url}/v1/channels/cut/tail?after=0`);
+  const first = await tail.through(isMessageAt(1));
+  const closed = closing.close();
+  const isClosing = (): Promise<boolean> =>
+    fetch(closing.url).then(
+      ({ ok }) => !ok,
+      () => true,
+    );
+  await until('it takes no more requests', isClosing);
+  const rest = await tail.through(({ kind }) => kind === 'end');
+  await closed;
+  const positions = [...first, ...rest]
+    .filter(({ kind }) => kind === 'message')
+    .map(({ body }) => Number(body['position']));
+  const sent = positions.at(-1) ?? 0;
+  assert.ok(sent < 160, 'the server closed before it had sent everything');
+  assert.deepEqual([rest.at(-1)?.body['position'], tail.lastId], [sent, `${sent}`]);
+});
+
+test('few listen to a response, however many have to do with it', async () => {
+  const channel = await WrittenChannel.make('heard');
+  await using app = await createReplayApi({ database: opened, logger: silentLogger });
+  const asked = new Promise<EventEmitter>((resolve) => {
+    app.server.once('request', (_request, response: EventEmitter) => resolve(response));
+  });
+  const url = await app.listen({ host: '127.0.0.1', port: 0 });
+  await using tail = await openTail(`${url}/v1/channels/${channel.name}/tail`);
+  await tail.through(isLive);
+  const response = await asked;
+  const counts = response.eventNames().map((name) => response.listenerCount(name));
+  assert.ok(Math.max(...counts) < EventEmitter.defaultMaxListeners, counts.join());
+});
+
+function listenersOf({ pool }: OpenDatabase): number[] {
+  return pool.eventNames().map((name) => pool.listenerCount(name));
+}
+
+test('an API that is closed leaves nobody listening to the pool', async () => {
+  const before = listenersOf(opened);
+  await using other = await startServer();
+  assert.notDeepEqual(listenersOf(opened), before);
+  await other.close();
+  assert.deepEqual(listenersOf(opened), before);
 });
