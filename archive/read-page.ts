@@ -41,6 +41,11 @@ export interface MessageReading {
    * are gone that no policy deleted.
    */
   nextPage(messagesMax: number): Promise<MessagePage>;
+  /**
+   * Where readers share what they read: begins to read what the same call of `nextPage` will need,
+   * into what is shared, so that this reader keeps nothing busy by it.
+   */
+  prepare?(messagesMax: number): void;
   /** How many messages the pages that follow have at most. */
   readonly remaining: number;
   /** The request that goes on behind the pages read so far. */
