@@ -61,9 +61,9 @@ export function readDatabases(options: ReadDatabasesOptions): ReadDatabases {
   const onFailure = (failure: BackcastError): void => {
     if (isOfServer(failure)) replica?.lost(failure);
   };
+  const openOther = (): Required<ReadDatabase> => primary.begin();
   const follower = (): ReadDatabase | undefined => {
     if (second === undefined || replica?.isUsable !== true) return undefined;
-    const openOther = (): Required<ReadDatabase> => primary.begin();
     return readWithFallback({ first: second.begin(), openOther, onFailure });
   };
   const useEither = async <Value>(work: (reads: ReadDatabase) => Promise<Value>) => {
