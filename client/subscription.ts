@@ -23,7 +23,13 @@ import { instantUs } from './given-instant.ts';
 import { LiveFeed } from './live-feed.ts';
 import type { SessionBegin } from './merge.ts';
 import { Pull } from './replay-pull.ts';
-import type { FetchedEntry, ReplaySource, ReplayStart, TailEntry } from './replay-source.ts';
+import type {
+  ArchiveStand,
+  FetchedEntry,
+  ReplaySource,
+  ReplayStart,
+  TailEntry,
+} from './replay-source.ts';
 import type { SubscribedItem, SubscribeOptions } from './subscription-items.ts';
 import { SubscriptionReader } from './subscription-reader.ts';
 
@@ -302,14 +308,16 @@ export class Subscription implements AsyncDisposable, AsyncIterable<SubscribedIt
     void this.#requireArchive()
       .stand(request.sessions, abort.signal)
       .then(
-        (stand) => {
-          for (const { session, source } of stand.sessions)
-            if (source !== undefined) this.#reader.nameSource(session, source);
-          this.#after(() => this.#machine.handleStand(request, stand, monotonicMs()));
-        },
+        (stand) => this.#after(() => this.#takeStand(request, stand)),
         (error: unknown) => this.#failed(request, error),
       );
     return { request, abort: () => abort.abort(), wake: () => undefined };
+  }
+
+  #takeStand(request: Standing, stand: ArchiveStand): void {
+    for (const { session, source } of stand.sessions)
+      if (source !== undefined) this.#reader.nameSource(session, source);
+    this.#machine.handleStand(request, stand, monotonicMs());
   }
 
   #failed(request: Reading | Fetching | Standing, error: unknown): void {
