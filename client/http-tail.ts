@@ -96,9 +96,9 @@ class TailStream {
 function rewound({ position }: JsonObject): BackcastError {
   return new BackcastError(
     'BACKCAST_ARCHIVE_REWOUND',
-    `The archive ends with position ${Number(position)}, before what was read of it: it went ` +
-      'back to an earlier moment. Begin again at a time before it did; sessions and sequences ' +
-      'mean what they meant.',
+    `The channel ends with position ${Number(position)}, before the place where this goes on. If ` +
+      'so much was read, the archive went back to an earlier moment since: begin again at a time ' +
+      'before it did. Sessions and sequences mean what they meant.',
   );
 }
 
