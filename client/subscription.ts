@@ -6,7 +6,7 @@
 //                             ├──► catch-up ──► reader ──► for await (… of subscription)
 //   archive ──► pulls ────────┘ ◄── what it wants
 
-import { BackcastError, requireChannelName } from '#base/mod.ts';
+import { BackcastError } from '#base/mod.ts';
 import type { LatencySnapshot, ReceiverCounters, ReceiverEvent } from '#multicast/core/mod.ts';
 import { monotonicMs, type TransportCounters, wallClockUs } from '#multicast/udp/mod.ts';
 import { CatchUp } from './catch-up.ts';
@@ -18,12 +18,11 @@ import type {
   Reading,
   Standing,
 } from './catch-up-shapes.ts';
-import { cursorText, type CursorPlace, parseCursor } from './cursor.ts';
-import { instantUs } from './given-instant.ts';
+import { cursorText } from './cursor.ts';
 import { LiveFeed } from './live-feed.ts';
-import type { SessionBegin } from './merge.ts';
 import { Pull } from './replay-pull.ts';
-import type { FetchedEntry, ReplaySource, ReplayStart, TailEntry } from './replay-source.ts';
+import type { ArchiveStand, FetchedEntry, ReplaySource, TailEntry } from './replay-source.ts';
+import { type Begun, beginning, isHeardLive } from './subscription-begin.ts';
 import type { SubscribedItem, SubscribeOptions } from './subscription-items.ts';
 import { SubscriptionReader } from './subscription-reader.ts';
 
@@ -302,14 +301,16 @@ export class Subscription implements AsyncDisposable, AsyncIterable<SubscribedIt
     void this.#requireArchive()
       .stand(request.sessions, abort.signal)
       .then(
-        (stand) => {
-          for (const { session, source } of stand.sessions)
-            if (source !== undefined) this.#reader.nameSource(session, source);
-          return this.#after(() => this.#machine.handleStand(request, stand, monotonicMs()));
-        },
+        (stand) => this.#after(() => this.#takeStand(request, stand)),
         (error: unknown) => this.#failed(request, error),
       );
     return { request, abort: () => abort.abort(), wake: () => undefined };
+  }
+
+  #takeStand(request: Standing, stand: ArchiveStand): void {
+    for (const { session, source } of stand.sessions)
+      if (source !== undefined) this.#reader.nameSource(session, source);
+    this.#machine.handleStand(request, stand, monotonicMs());
   }
 
   #failed(request: Reading | Fetching | Standing, error: unknown): void {
@@ -328,66 +329,4 @@ export class Subscription implements AsyncDisposable, AsyncIterable<SubscribedIt
     if (this.#archive !== undefined) return this.#archive;
     throw new BackcastError('BACKCAST_INTERNAL', 'A subscription without an archive asked it.');
   }
-}
-
-interface Begun {
-  readonly start: ReplayStart | undefined;
-  readonly place: CursorPlace;
-}
-
-/** Foreign publishers number no messages: what is heard of them cannot be joined to the archive. */
-function isHeardLive({ multicast, archive }: SubscribeOptions): boolean {
-  if (multicast === undefined) return false;
-  return archive === undefined || multicast.address.framing === 'native';
-}
-
-function beginning(options: SubscribeOptions): Begun {
-  const { channel, from = 'live', multicast, archive } = options;
-  requireChannelName(channel);
-  if (multicast === undefined && archive === undefined)
-    throw new BackcastError('BACKCAST_USAGE', 'A subscription needs multicast or an archive.');
-  if (from === 'live') return begun(undefined, 'heard');
-  if (from !== 'start' && !isObject(from)) throw noPlace(from);
-  if (typeof from === 'object' && 'cursor' in from)
-    return resumed(parseCursor(channel, from.cursor), archive !== undefined);
-  if (archive === undefined)
-    throw new BackcastError(
-      'BACKCAST_USAGE',
-      'To begin in the past, give an archive to read from.',
-    );
-  if (from === 'start') return begun({ afterPosition: 0 }, 'one');
-  if ('position' in from) return begunAt(from.position);
-  if ('time' in from) return begun({ publishedFromUs: instantUs(from.time) }, 'archive');
-  throw noPlace(from);
-}
-
-/** From JavaScript anything may come. */
-function isObject(from: unknown): from is object {
-  return typeof from === 'object' && from !== null;
-}
-
-function noPlace(from: unknown): BackcastError {
-  return new BackcastError(
-    'BACKCAST_USAGE',
-    `${JSON.stringify(from)} is no place to begin at: give "live", "start", { cursor }, ` +
-      '{ position } or { time }.',
-  );
-}
-
-function begun(start: ReplayStart | undefined, begin: SessionBegin): Begun {
-  return { start, place: { position: undefined, begin, nexts: new Map(), ended: new Set() } };
-}
-
-function begunAt(position: number): Begun {
-  if (!Number.isSafeInteger(position) || position < 1)
-    throw new BackcastError('BACKCAST_USAGE', `${position} is no position: they begin with 1.`);
-  return begun({ afterPosition: position - 1 }, position === 1 ? 'one' : 'archive');
-}
-
-/** What began while nobody listened is wanted as well. */
-function resumed(place: CursorPlace, hasArchive: boolean): Begun {
-  const { position } = place;
-  const isPlaced = hasArchive && position !== undefined;
-  const begin = isPlaced && place.begin === 'heard' ? 'archive' : place.begin;
-  return { start: isPlaced ? { afterPosition: position } : undefined, place: { ...place, begin } };
 }

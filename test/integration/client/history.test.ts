@@ -280,8 +280,8 @@ test('a replay source reads on from a position and from an instant', async () =>
 test('where the archive stands is told of open sessions and of those asked for', async () => {
   const source = openReplaySource({ url: api.url }, 'holes');
   const { signal } = new AbortController();
-  const open = { session: A, watermark: 8, state: 'open' };
-  const closed = { session: B, watermark: 2, state: 'closed' };
+  const open = { session: A, source: `source-${A.slice(-4)}`, watermark: 8, state: 'open' };
+  const closed = { session: B, source: undefined, watermark: 2, state: 'closed' };
   assert.deepEqual(await source.stand([], signal), { archivedThrough: 5, sessions: [open] });
   const asked = await source.stand([B, UNHEARD], signal);
   const byName = asked.sessions.toSorted((one, other) => (one.session < other.session ? -1 : 1));
