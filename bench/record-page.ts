@@ -127,7 +127,8 @@ function replaySection(entry: Entry | undefined): string {
     step.rates.map((rate) => {
       const { form, messagesPerSecond, megabytesPerSecond, firstMessageMs } = rate;
       const cells = [step.storedMessages, form, messagesPerSecond, megabytesPerSecond];
-      return row([...cells, firstMessageMs, rate.perServerCore, rate.perReaderCore]);
+      const more = [firstMessageMs, rate.perServerCore, rate.perReaderCore];
+      return row([...cells, ...more.map((one) => one ?? '–')]);
     }),
   );
   const pages = steps.map(({ storedMessages, pageMsP50, pageMsP99 }) => {
@@ -191,6 +192,5 @@ function row(cells: readonly unknown[]): string {
 }
 
 function show(value: unknown): string {
-  if (value === null) return '–';
   return typeof value === 'number' ? value.toLocaleString('en') : String(value);
 }
