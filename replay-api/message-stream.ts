@@ -6,12 +6,13 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import {
   type Channel,
-  findChannel,
   type MessagePage,
   type MessageReading,
   type ReadDatabase,
+  readHeads,
+  type SessionRange,
 } from '#archive/mod.ts';
-import { assert, type SequenceRange, type SessionId } from '#base/mod.ts';
+import { assert } from '#base/mod.ts';
 import type { AccessNote } from './access/access-log.ts';
 import { type EstimateStart, estimateOf } from './catch-up-estimate.ts';
 import { toCursor } from './message-cursor.ts';
@@ -26,11 +27,6 @@ import {
   worseOf,
 } from './message-status.ts';
 import type { MessageWriter, ToldObject } from './message-writer.ts';
-
-/** Sequences of one session, as a fetch asks for them. */
-export interface SessionRange extends SequenceRange {
-  readonly session: SessionId;
-}
 
 /** A part of an answer: a reading, and the range that it answers if several were asked for. */
 export interface AnswerPart {
@@ -169,11 +165,11 @@ class AnswerStream {
       return [];
     }
     this.#estimatedMs = nowMs;
-    const { archivedThrough } = this.#start.isOpenEnded
-      ? await findChannel(opened.database, channel.name)
-      : channel;
+    const [now] = this.#start.isOpenEnded
+      ? await readHeads(opened.database, [channel.channelId])
+      : [];
     const taken = { count: this.#count, remaining: this.#remaining };
-    const progress = { nowMs, ...taken, head: archivedThrough };
+    const progress = { nowMs, ...taken, head: now?.head ?? channel.archivedThrough };
     return writer.object(estimateOf(this.#start, progress));
   }
 

@@ -6,7 +6,7 @@ import { createServer } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
-import type { SessionId } from '#base/mod.ts';
+import { formatInstant, type SessionId } from '#base/mod.ts';
 import {
   type ArchivedMessage,
   fetchRanges,
@@ -15,7 +15,7 @@ import {
   type HistoryOptions,
   openReplaySource,
 } from '#client/mod.ts';
-import { instantAt, type SentMessage } from '#test/support/filled-archive.ts';
+import { instantAt, segment, type SentMessage } from '#test/support/filled-archive.ts';
 import {
   type ListeningApi,
   startBreakingRelay,
@@ -69,10 +69,6 @@ function sent(
   payload: Buffer = Buffer.from(`${sequence}`),
 ): SentMessage {
   return { session, sequence, publishedAtUs: instantAt(seconds) + sequence, payload };
-}
-
-function segment(seconds: number, messages: readonly SentMessage[]) {
-  return { kind: 'segment', archivedAtUs: instantAt(seconds), messages } as const;
 }
 
 async function all<Entry>(entries: AsyncIterable<Entry>): Promise<Entry[]> {
@@ -130,7 +126,10 @@ test('a history has messages byte for byte, losses where they lie, and an end', 
 
 test('a history is bounded by position, time, session, sequence and count', async () => {
   assert.deepEqual(await positions({ after: 3 }), [4, 5]);
-  assert.deepEqual(await positions({ fromUs: instantAt(2), toUs: instantAt(7) }), [3, 4]);
+  assert.deepEqual(
+    await positions({ from: formatInstant(instantAt(2)), to: formatInstant(instantAt(7)) }),
+    [3, 4],
+  );
   assert.deepEqual(await positions({ session: B }), [2, 5]);
   assert.deepEqual(await positions({ session: A, first: 2, last: 8 }), [3, 4]);
   assert.deepEqual(await positions({ limit: 2 }), [1, 2]);
@@ -168,10 +167,25 @@ test('a loss is told once, however often the answer breaks behind it', async () 
   assert.deepEqual(entries.at(-1), { kind: 'end', status: 'partial', archivedThrough: 5 });
 });
 
+test('a range of a session is told in full wherever its answer breaks', async () => {
+  const range = { channel: 'holes', session: A, first: 2, last: 8 };
+  const whole = await all(history(of(range)));
+  for (let cutBytes = 300; cutBytes < 1_200; cutBytes += 50) {
+    let connections = 0;
+    const nextCutBytes = (): number | undefined => (connections++ === 0 ? cutBytes : undefined);
+    await using relay = await startBreakingRelay(api.url, nextCutBytes);
+    const entries = await all(history({ ...range, url: relay.url }));
+    assert.deepEqual(shown(entries), shown(whole), `broken after ${cutBytes} bytes`);
+  }
+});
+
 test('what the API refuses for good is thrown at once, with its code', async () => {
   await refused(of({ channel: 'none' }), 'BACKCAST_CHANNEL_UNKNOWN');
   await refused(of({ channel: 'holes', session: UNHEARD }), 'BACKCAST_SESSION_UNKNOWN');
-  await refused(of({ channel: 'holes', fromUs: 2, toUs: 1 }), 'BACKCAST_RANGE_INVERTED');
+  await refused(
+    of({ channel: 'holes', from: new Date(2), to: new Date(1) }),
+    'BACKCAST_RANGE_INVERTED',
+  );
 });
 
 test('an API that is away for longer than the patience is an error', async () => {
@@ -273,3 +287,8 @@ test('where the archive stands is told of open sessions and of those asked for',
   const byName = asked.sessions.toSorted((one, other) => (one.session < other.session ? -1 : 1));
   assert.deepEqual(byName, [open, closed]);
 });
+
+/** `entries` but for what changes from one answer to the next. */
+function shown(entries: readonly HistoryEntry[]): unknown[] {
+  return entries.map((entry) => ({ ...entry, payload: undefined, archivedThrough: undefined }));
+}
