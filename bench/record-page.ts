@@ -51,8 +51,8 @@ export function benchmarkPage(
   const rows = results.map((result) => resultRow(result, shows));
   return `# Benchmarks
 
-Made by \`npm run bench\`, \`node bench/record.ts --stored\` and \`node bench/record.ts --replay\`; the
-numbers are never edited by hand. Earlier runs are in \`bench/history.ndjson\`.
+Made by \`npm run bench\`, \`node bench/record.ts --stored\` and \`node bench/record.ts --replay\`;
+the numbers are never edited by hand. Earlier runs are in \`bench/history.ndjson\`.
 
 - When: ${at}, commit ${commit}
 - Machine: ${machine}, shared with others, so compare within one run
