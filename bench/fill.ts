@@ -89,6 +89,7 @@ function buildBatch(
   const last = position - 1;
   const progress = {
     session,
+    source: 'bench',
     tsi: 'bench',
     isForeign: false,
     state: 'open',

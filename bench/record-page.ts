@@ -51,8 +51,8 @@ export function benchmarkPage(
   const rows = results.map((result) => resultRow(result, shows));
   return `# Benchmarks
 
-Made by \`npm run bench\`, \`node bench/record.ts --stored\` and \`node bench/record.ts --replay\`; the
-numbers are never edited by hand. Earlier runs are in \`bench/history.ndjson\`.
+Made by \`npm run bench\`, \`node bench/record.ts --stored\` and \`node bench/record.ts --replay\`;
+the numbers are never edited by hand. Earlier runs are in \`bench/history.ndjson\`.
 
 - When: ${at}, commit ${commit}
 - Machine: ${machine}, shared with others, so compare within one run
@@ -127,7 +127,8 @@ function replaySection(entry: Entry | undefined): string {
     step.rates.map((rate) => {
       const { form, messagesPerSecond, megabytesPerSecond, firstMessageMs } = rate;
       const cells = [step.storedMessages, form, messagesPerSecond, megabytesPerSecond];
-      return row([...cells, firstMessageMs, rate.perServerCore, rate.perReaderCore]);
+      const more = [firstMessageMs, rate.perServerCore, rate.perReaderCore];
+      return row([...cells, ...more.map((one) => one ?? '–')]);
     }),
   );
   const pages = steps.map(({ storedMessages, pageMsP50, pageMsP99 }) => {

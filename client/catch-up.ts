@@ -14,6 +14,7 @@
 
 import { assert, BackcastError } from '#base/mod.ts';
 import { type CatchUpCounters, newCatchUpCounters } from './catch-up-counters.ts';
+import { FetchSlot } from './catch-up-fetching.ts';
 import { Backoff, HoleWatch } from './catch-up-patience.ts';
 import { ReadingSlot } from './catch-up-reading.ts';
 import { Hearing } from './catch-up-hearing.ts';
@@ -40,8 +41,6 @@ import type {
 const NEVER_MS = Number.POSITIVE_INFINITY;
 /** A deadline met this late means that the process stood still, and nobody else. */
 const ASLEEP_MS_MIN = 1_000;
-/** Holes in one request: a URL or body of some kilobytes. */
-const FETCH_RANGES_MAX = 64;
 
 type PlacedEntry = Exclude<ReplayEntry, ReplayEnd>;
 
@@ -53,14 +52,12 @@ export class CatchUp {
   readonly #hearing: Hearing;
   readonly #holes = new HoleWatch();
   readonly #reading: ReadingSlot;
+  readonly #fetching = new FetchSlot();
   readonly #standBackoff = new Backoff();
-  readonly #fetchBackoff = new Backoff();
   readonly #roundBackoff = new Backoff();
   #state: CatchUpState = 'live';
   #failure: Error | undefined;
-  #fetching: Fetching | undefined;
   #standing: Standing | undefined;
-  #fetchAtMs = Number.NEGATIVE_INFINITY;
   #fallBackAtMs = Number.NEGATIVE_INFINITY;
   /** What of the reading lies behind a hole. */
   #blocked: PlacedEntry | undefined;
@@ -97,7 +94,7 @@ export class CatchUp {
 
   /** What is to be fetched now. */
   get fetching(): Fetching | undefined {
-    return this.#fetching;
+    return this.#fetching.current;
   }
 
   /** What is to be asked of where the archive stands. */
@@ -129,7 +126,7 @@ export class CatchUp {
   /** A time at or before the next thing to do. */
   get nextDeadlineMs(): number {
     if (this.#state === 'failed') return NEVER_MS;
-    const fetchAtMs = this.#holesToFetch().length > 0 ? this.#fetchAtMs : NEVER_MS;
+    const fetchAtMs = this.#holesToFetch().length > 0 ? this.#fetching.againAtMs : NEVER_MS;
     const standAtMs = this.#standing === undefined ? this.#hearing.standAtMs : NEVER_MS;
     return Math.min(this.#reading.againAtMs, fetchAtMs, standAtMs, this.#stallsAtMs());
   }
@@ -173,7 +170,7 @@ export class CatchUp {
 
   /** The next entry of `fetching`. */
   handleFetched(fetching: Fetching, entry: FetchedEntry, nowMs: number): void {
-    if (fetching !== this.#fetching) return;
+    if (fetching !== this.#fetching.current) return;
     if (entry.kind === 'end') this.#endFetch(fetching, nowMs);
     else if (entry.kind === 'unknown') this.#merge.lose(entry, 'not_archived');
     // What waits behind it in the same answer is excused as well.
@@ -197,7 +194,7 @@ export class CatchUp {
   /** What was asked for cannot be had, for now or for good. */
   handleFailure(request: Reading | Fetching | Standing, error: unknown, nowMs: number): void {
     if (request === this.#standing) this.#standFailed(error, nowMs);
-    else if (request === this.#fetching) this.#fetchFailed(request, error, nowMs);
+    else if (request === this.#fetching.current) this.#fetchFailed(request, error, nowMs);
     else if (request === this.#reading.current) this.#readFailed(request, error, nowMs);
     else return;
     this.#trouble = error;
@@ -273,7 +270,7 @@ export class CatchUp {
     else if (nowMs < this.#fallBackAtMs) return;
     this.#fallBackAtMs = this.#roundBackoff.nextAtMs(nowMs);
     this.counters.fallbacks += 1;
-    this.#fetching = undefined;
+    this.#fetching.end();
     this.#blocked = undefined;
     this.#standing = undefined;
     this.#hearing.standAtMs = NEVER_MS;
@@ -318,24 +315,21 @@ export class CatchUp {
       if (holes.length === 0) this.#rejoined();
     }
     const ranges = this.#holesToFetch();
-    if (ranges.length === 0 || nowMs < this.#fetchAtMs) return;
+    if (ranges.length === 0 || nowMs < this.#fetching.againAtMs) return;
     this.counters.fetches += 1;
-    this.#fetching = { kind: 'fetch', ranges };
+    this.#fetching.begin(ranges);
   }
 
   #holesToFetch(): SessionRange[] {
-    if (this.#fetching !== undefined || this.#state === 'failed') return [];
-    return this.#holes.ranges.slice(0, FETCH_RANGES_MAX);
+    return this.#state === 'failed' ? [] : this.#fetching.next(this.#holes.ranges);
   }
 
   #endFetch(fetching: Fetching, nowMs: number): void {
-    this.#fetching = undefined;
     this.#place(this.#blocked, nowMs);
-    const isUnmoved = fetching.ranges.every(
-      ({ session, first }) => (this.#merge.nextOf(session) ?? first) === first,
+    const hasMoved = fetching.ranges.some(
+      ({ session, first }) => (this.#merge.nextOf(session) ?? first) !== first,
     );
-    if (!isUnmoved) this.#fetchBackoff.reset();
-    this.#fetchAtMs = isUnmoved ? this.#fetchBackoff.nextAtMs(nowMs) : nowMs;
+    this.#fetching.answered(hasMoved, nowMs);
   }
 
   #standFailed(error: unknown, nowMs: number): void {
@@ -346,8 +340,7 @@ export class CatchUp {
   }
 
   #fetchFailed({ ranges }: Fetching, error: unknown, nowMs: number): void {
-    this.#fetching = undefined;
-    this.#fetchAtMs = this.#fetchBackoff.nextAtMs(nowMs);
+    this.#fetching.failed(nowMs);
     if (!isFinal(error)) return;
     if (error instanceof BackcastError && error.code === 'BACKCAST_CHANNEL_UNKNOWN') {
       for (const range of ranges) this.#merge.lose(range, 'not_archived');
@@ -393,7 +386,7 @@ export class CatchUp {
     if (holes.length === 0 || whenStalled === 'fail')
       return this.#fail(stalled({ state: this.#state, holes, stallMs, trouble: this.#trouble }));
     for (const hole of holes) this.#merge.lose(hole, 'not_archived');
-    this.#fetching = undefined;
+    this.#fetching.end();
     this.#place(this.#blocked, nowMs);
   }
 
@@ -401,7 +394,7 @@ export class CatchUp {
     this.#failure = error instanceof Error ? error : new Error(String(error));
     this.#state = 'failed';
     this.#reading.end();
-    this.#fetching = undefined;
+    this.#fetching.end();
     this.#standing = undefined;
   }
 }

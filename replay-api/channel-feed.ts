@@ -104,7 +104,8 @@ export class ChannelFeed {
 
   /**
    * Joins behind all that has been told, of an archive that has `position`, if there is one; from
-   * now on everything is read for this reader, until it detaches. BACKCAST_DATABASE_UNREACHABLE if the place to join cannot be found out.
+   * now on everything is read for this reader, until it detaches. BACKCAST_DATABASE_UNREACHABLE if
+   * the place to join cannot be found out.
    */
   async attach(position = 0): Promise<Attachment> {
     this.#attachedCount += 1;
