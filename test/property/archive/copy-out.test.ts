@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { Connection } from 'pg';
 import { CopyOut } from '#archive/copy-out.ts';
 
@@ -54,7 +54,10 @@ test('an answer is its rows and the rest is the driver’s, however it is cut', 
         arrived.fill(0xff);
       }
       copy.handleReadyForQuery();
-      assert.deepEqual((await copy.rows).map(Buffer.from), rows.map(Buffer.from));
+      assert.deepEqual(
+        await copy.rows,
+        rows.map((row) => Buffer.from(row)),
+      );
       assert.deepEqual(driven(), ENDED);
       assert.deepEqual(statements, ['COPY some TO STDOUT']);
       assert.equal(stream.listenerCount('data'), 1);
