@@ -194,5 +194,7 @@ function row(cells: readonly unknown[]): string {
 }
 
 function show(value: unknown): string {
-  return typeof value === 'number' ? value.toLocaleString('en') : String(value);
+  if (value === null) return '–';
+  if (typeof value === 'number') return value.toLocaleString('en');
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
