@@ -237,10 +237,7 @@ export class PositionReading implements MessageReading {
     );
   }
 
-  /**
-   * For who reads little: the losses where the page ends at the latest, asked for together with its
-   * messages.
-   */
+  /** For who reads little: the losses where the page ends at the latest. */
   #lossesEarly(messagesMax: number): EarlyLosses | undefined {
     const { db, channelId, losses: known, archivedThrough } = this.#plan;
     if (known !== undefined || messagesMax >= STRIDE_POSITIONS) return undefined;
@@ -275,10 +272,7 @@ export class PositionReading implements MessageReading {
   }
 
   /** The losses at `places`; who reads on gets them from what he shares with others. */
-  async #declaredWithin(
-    places: SequenceRange,
-    early: EarlyLosses | undefined,
-  ): Promise<readonly Loss[]> {
+  async #declaredWithin(places: SequenceRange, early?: EarlyLosses): Promise<readonly Loss[]> {
     if (early !== undefined && isWithin(places, early.places)) {
       return lossesWithin(await early.losses, places);
     }
@@ -324,7 +318,7 @@ function stridesOf({ first, last }: SequenceRange): SequenceRange {
   };
 }
 
-/** Losses that were asked for before it was known which belong to the page. */
+/** Losses asked for before it is known which belong to the page. */
 interface EarlyLosses {
   readonly places: SequenceRange;
   readonly losses: Promise<readonly Loss[]>;

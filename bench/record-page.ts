@@ -97,8 +97,8 @@ ${storedSection(stored)}
 
 ${replaySection(replay)}
 Other measurements, to be run by hand: \`node bench/spool.ts\` (an outage of PostgreSQL),
-\`node bench/protocol.ts\` (the protocol machines alone, in memory) and \`node bench/quiet.ts\` (many
-quiet channels).
+\`node bench/protocol.ts\` (the protocol machines alone, in memory) and \`node bench/quiet.ts\`
+(many quiet channels).
 `;
 }
 
@@ -134,10 +134,12 @@ function replaySection(entry: Entry | undefined): string {
   const pages = steps.map(({ storedMessages, pageMsP50, pageMsP99 }) => {
     return row([storedMessages, pageMsP50, pageMsP99]);
   });
-  return `The first ${show(messages)} messages of ${payloadBytes} bytes out of the replay API over HTTP, to a reader
-on a thread of its own, beside COPY OUT of the same rows in the same run; each the median of three
-rounds. PostgreSQL, the serving thread and the reader share the processors. Per core is by the
-processor time of the thread. Measured ${at}, commit ${commit}, on ${machine}, ${server}.
+  return `The first ${show(messages)} messages of ${payloadBytes} bytes out of the replay API over
+HTTP, to a reader on a thread of its own, beside COPY OUT of the same rows in the same run; each the
+median of three rounds. PostgreSQL, the serving thread and the reader share the processors. Per core
+is by the processor time of the thread.
+
+Measured ${at}, commit ${commit}, on ${machine}, ${server}.
 
 | stored messages | as | messages/s | MB/s | first message ms | per server core | per reader core |
 | ---: | --- | ---: | ---: | ---: | ---: | ---: |

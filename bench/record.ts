@@ -3,9 +3,9 @@
 // hand. With DATABASE_URL the archive is also measured on that server, which is the way to see lz4.
 // Each measurement runs ROUNDS times, the median by messages per second is what counts; the series
 // of shards and rates runs once. `node bench/record.ts --stored` runs that series alone, beside up
-// to 50 million stored messages, which takes a quarter of an hour and 20 GiB of disk; `--replay` reads
-// history beside as many, on the server of DATABASE_URL if given, in a database that should be empty:
-// some ten minutes, and 2 to 8 GiB.
+// to 50 million stored messages, which takes a quarter of an hour and 20 GiB of disk; `--replay`
+// reads history beside as many, on the server of DATABASE_URL if given, in a database that should
+// be empty: some ten minutes, and 2 to 8 GiB.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

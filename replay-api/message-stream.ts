@@ -118,8 +118,8 @@ class AnswerStream {
   }
 
   /**
-   * The pages of `reading` up to the limit, each fetched while the one before is being sent; a
-   * large one into what is shared, and for a quick reader only, so that none keeps much more than a
+   * The pages of `reading` up to the limit, each fetched while the one before is being sent; large
+   * ones into what is shared, and for a quick reader only, so that none keeps much more than a
    * mebibyte busy.
    */
   async *#pages(reading: MessageReading): AsyncGenerator<MessagePage> {
