@@ -343,7 +343,7 @@ test('a server that closes while it replays names the last message that it sent'
   assert.deepEqual([rest.at(-1)?.body['position'], tail.lastId], [sent, `${sent}`]);
 });
 
-test('a reader that knows more than the last look is not told that the archive went back', async () => {
+test('who knows more than the last look is not told that the archive went back', async () => {
   const channel = await WrittenChannel.make('known');
   await using slow = await startServer({ pollMs: 60_000 });
   const url = `${slow.url}/v1/channels/${channel.name}/tail`;
