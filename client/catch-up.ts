@@ -9,7 +9,6 @@
 //   live        live                               something is missing; it slid; it is deaf
 //   following   what the archive takes in          never (there is no multicast)
 //   failed      nothing                            never
-//
 // Nothing waits for the archive longer than the patience: then it fails, with the reason.
 
 import { assert, BackcastError } from '#base/mod.ts';
@@ -21,6 +20,7 @@ import type {
   CatchUpOptions,
   CatchUpState,
   Fetching,
+  PlacedEntry,
   Reading,
   Standing,
 } from './catch-up-shapes.ts';
@@ -30,8 +30,6 @@ import type { LiveEntry, Told, ToldSession } from './merge-told.ts';
 import type {
   ArchiveStand,
   FetchedEntry,
-  ReplayEnd,
-  ReplayEntry,
   ReplayStart,
   SessionRange,
   TailEntry,
@@ -40,10 +38,6 @@ import type {
 const NEVER_MS = Number.POSITIVE_INFINITY;
 /** A deadline met this late means that the process stood still, and nobody else. */
 const ASLEEP_MS_MIN = 1_000;
-/** Holes in one request: a URL or body of some kilobytes. */
-const FETCH_RANGES_MAX = 64;
-
-type PlacedEntry = Exclude<ReplayEntry, ReplayEnd>;
 
 /** The recovery of one subscription. */
 export class CatchUp {
@@ -212,9 +206,8 @@ export class CatchUp {
     if (this.#reading.resume(nowMs)) this.#merge.startReading();
     if (this.#standing === undefined && nowMs >= this.#hearing.standAtMs) {
       this.#hearing.standAtMs = NEVER_MS;
-      const isFirst = this.#state === 'starting';
-      const sessions = isFirst ? [] : this.#merge.outbox.openSessions;
-      this.#standing = { kind: 'stand', sessions };
+      const { openSessions } = this.#merge.outbox;
+      this.#standing = { kind: 'stand', sessions: this.#state === 'starting' ? [] : openSessions };
     }
     if (nowMs >= this.#stallsAtMs()) this.#stall(nowMs);
     this.#pump(nowMs);
@@ -325,7 +318,7 @@ export class CatchUp {
 
   #holesToFetch(): SessionRange[] {
     if (this.#fetching !== undefined || this.#state === 'failed') return [];
-    return this.#holes.ranges.slice(0, FETCH_RANGES_MAX);
+    return this.#holes.ranges;
   }
 
   #endFetch(fetching: Fetching, nowMs: number): void {
