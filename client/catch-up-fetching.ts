@@ -4,9 +4,6 @@ import { Backoff } from './catch-up-patience.ts';
 import type { Fetching } from './catch-up-shapes.ts';
 import type { SessionRange } from './replay-source.ts';
 
-/** Holes in one request: a URL or body of some kilobytes. */
-const FETCH_RANGES_MAX = 64;
-
 /** The fetch of one subscription, of which there is one at a time. */
 export class FetchSlot {
   readonly #backoff = new Backoff();
@@ -21,11 +18,6 @@ export class FetchSlot {
   /** When holes may be fetched again. */
   get againAtMs(): number {
     return this.#againAtMs;
-  }
-
-  /** What of `holes` is to be fetched next; nothing while something is. */
-  next(holes: readonly SessionRange[]): SessionRange[] {
-    return this.#current === undefined ? holes.slice(0, FETCH_RANGES_MAX) : [];
   }
 
   /** These are to be fetched from now on. */

@@ -25,6 +25,9 @@ export class Backoff {
   }
 }
 
+/** Holes in one request: a URL or body of some kilobytes. */
+const FETCH_RANGES_MAX = 64;
+
 interface Watched {
   range: SessionRange;
   sinceMs: number;
@@ -57,9 +60,11 @@ export class HoleWatch {
     return holes.some(({ session, first }) => before.get(session) !== first);
   }
 
-  /** The holes that are to be filled. */
+  /** The holes that are to be filled, as many as one request takes. */
   get ranges(): SessionRange[] {
-    return this.#opened().map(({ range }) => range);
+    return this.#opened()
+      .slice(0, FETCH_RANGES_MAX)
+      .map(({ range }) => range);
   }
 
   /** Nobody could have filled them until now. */

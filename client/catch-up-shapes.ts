@@ -1,7 +1,7 @@
 // The words of catching up: where it may be, what it asks for, and what it is made of.
 
 import type { MergeOptions } from './merge.ts';
-import type { ReplayStart, SessionRange } from './replay-source.ts';
+import type { ReplayEnd, ReplayEntry, ReplayStart, SessionRange } from './replay-source.ts';
 import type { SessionId } from '#base/mod.ts';
 
 /** Where a subscription is between the archive and the live stream; see catch-up. */
@@ -11,6 +11,9 @@ export type CatchUpState = 'starting' | 'replaying' | 'mending' | 'live' | 'foll
 export type Reading =
   | { readonly kind: 'open'; readonly start: ReplayStart }
   | { readonly kind: 'tail'; readonly afterPosition: number };
+
+/** What of a reading has its place. */
+export type PlacedEntry = Exclude<ReplayEntry, ReplayEnd>;
 
 /** Fetch what is missing. */
 export interface Fetching {

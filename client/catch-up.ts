@@ -9,7 +9,6 @@
 //   live        live                               something is missing; it slid; it is deaf
 //   following   what the archive takes in          never (there is no multicast)
 //   failed      nothing                            never
-//
 // Nothing waits for the archive longer than the patience: then it fails, with the reason.
 
 import { assert, BackcastError } from '#base/mod.ts';
@@ -22,6 +21,7 @@ import type {
   CatchUpOptions,
   CatchUpState,
   Fetching,
+  PlacedEntry,
   Reading,
   Standing,
 } from './catch-up-shapes.ts';
@@ -31,8 +31,6 @@ import type { LiveEntry, Told, ToldSession } from './merge-told.ts';
 import type {
   ArchiveStand,
   FetchedEntry,
-  ReplayEnd,
-  ReplayEntry,
   ReplayStart,
   SessionRange,
   TailEntry,
@@ -41,8 +39,6 @@ import type {
 const NEVER_MS = Number.POSITIVE_INFINITY;
 /** A deadline met this late means that the process stood still, and nobody else. */
 const ASLEEP_MS_MIN = 1_000;
-
-type PlacedEntry = Exclude<ReplayEntry, ReplayEnd>;
 
 /** The recovery of one subscription. */
 export class CatchUp {
@@ -209,9 +205,8 @@ export class CatchUp {
     if (this.#reading.resume(nowMs)) this.#merge.startReading();
     if (this.#standing === undefined && nowMs >= this.#hearing.standAtMs) {
       this.#hearing.standAtMs = NEVER_MS;
-      const isFirst = this.#state === 'starting';
-      const sessions = isFirst ? [] : this.#merge.outbox.openSessions;
-      this.#standing = { kind: 'stand', sessions };
+      const { openSessions } = this.#merge.outbox;
+      this.#standing = { kind: 'stand', sessions: this.#state === 'starting' ? [] : openSessions };
     }
     if (nowMs >= this.#stallsAtMs()) this.#stall(nowMs);
     this.#pump(nowMs);
@@ -321,7 +316,8 @@ export class CatchUp {
   }
 
   #holesToFetch(): SessionRange[] {
-    return this.#state === 'failed' ? [] : this.#fetching.next(this.#holes.ranges);
+    if (this.#fetching.current !== undefined || this.#state === 'failed') return [];
+    return this.#holes.ranges;
   }
 
   #endFetch(fetching: Fetching, nowMs: number): void {
