@@ -162,13 +162,12 @@ export class CatchUp {
   /** The next entry of `reading`. */
   handleEntry(reading: Reading, entry: TailEntry, nowMs: number): void {
     if (reading !== this.#reading.current) return;
+    // A tail tells who ends from now on, and nobody has said who ended before.
+    if (reading.kind === 'tail' && this.#reading.isAwaited) this.#hearing.standAtMs = nowMs;
     this.#reading.answered(nowMs);
     if (entry.kind === 'end') this.#endReading(reading, entry.archivedThrough, nowMs);
     else if (entry.kind !== 'session') this.#place(entry, nowMs);
-    else if (!this.#options.hasMulticast) {
-      this.#merge.hearState(entry);
-      while (this.#merge.takeLive());
-    }
+    else if (!this.#options.hasMulticast) this.#merge.hearState(entry);
     this.#pump(nowMs);
   }
 
@@ -187,7 +186,11 @@ export class CatchUp {
     if (standing !== this.#standing) return;
     this.#standing = undefined;
     if (this.#state === 'starting') this.#started(stand, nowMs);
-    else if (this.#hearing.judge(stand, nowMs) === 'deaf') this.#fallBack(nowMs);
+    else {
+      this.#merge.hearEnds(stand.sessions);
+      const isHeard = this.#options.hasMulticast;
+      if (isHeard && this.#hearing.judge(stand, nowMs) === 'deaf') this.#fallBack(nowMs);
+    }
     this.#pump(nowMs);
   }
 
@@ -209,7 +212,9 @@ export class CatchUp {
     if (this.#reading.resume(nowMs)) this.#merge.startReading();
     if (this.#standing === undefined && nowMs >= this.#hearing.standAtMs) {
       this.#hearing.standAtMs = NEVER_MS;
-      this.#standing = { kind: 'stand', sessions: this.#merge.outbox.openSessions };
+      const isFirst = this.#state === 'starting';
+      const sessions = isFirst ? [] : this.#merge.outbox.openSessions;
+      this.#standing = { kind: 'stand', sessions };
     }
     if (nowMs >= this.#stallsAtMs()) this.#stall(nowMs);
     this.#pump(nowMs);
@@ -302,6 +307,8 @@ export class CatchUp {
 
   /** Tells what can be told, and sees what is missing. */
   #pump(nowMs: number): void {
+    // Of sessions alone: nothing else is heard.
+    if (this.#state === 'following') while (this.#merge.takeLive());
     if (this.#isLive()) {
       if (this.#hasLeftLive && this.#merge.holes().length === 0) this.#rejoined();
       while (this.#merge.outbox.hasRoom && this.#merge.takeLive());

@@ -2,8 +2,9 @@
 // subscription. A connection that breaks is taken up again behind the last message, without
 // telling. Knows nothing of what is published now.
 
-import { formatInstant, type SessionId } from '#base/mod.ts';
+import { formatInstant, requireChannelName, type SessionId } from '#base/mod.ts';
 import { type ArchivedMessage, messagesOf } from './archived-message.ts';
+import { type GivenInstant, instantUs } from './given-instant.ts';
 import { Retries } from './http-retries.ts';
 import { type AnswerEnd, replayEntries } from './http-replay.ts';
 import type { ReplayApi } from './http-request.ts';
@@ -28,10 +29,10 @@ export interface HistoryOptions extends ReplayApi {
   readonly channel: string;
   /** Behind this position. */
   readonly after?: number | undefined;
-  /** Published at this instant or later, in microseconds since 1970. */
-  readonly fromUs?: number | undefined;
+  /** Published at this instant or later. */
+  readonly from?: GivenInstant | undefined;
   /** Published before this instant. */
-  readonly toUs?: number | undefined;
+  readonly to?: GivenInstant | undefined;
   readonly session?: SessionId | undefined;
   /** The first sequence of `session`. */
   readonly first?: number | undefined;
@@ -48,12 +49,13 @@ const PATIENCE_MS_DEFAULT = 30_000;
 
 /**
  * What is archived, oldest first; each message once, also over broken connections. Errors:
- * BACKCAST_CHANNEL_UNKNOWN, BACKCAST_SESSION_UNKNOWN, BACKCAST_RANGE_INVALID,
- * BACKCAST_RANGE_INVERTED, BACKCAST_HISTORY_GONE, BACKCAST_ARCHIVE_REWOUND; what is still wrong
- * after `patienceMs`, such as BACKCAST_API_UNREACHABLE; the reason of `signal`.
+ * BACKCAST_USAGE, BACKCAST_CHANNEL_NAME, BACKCAST_CHANNEL_UNKNOWN, BACKCAST_SESSION_UNKNOWN,
+ * BACKCAST_RANGE_INVALID, BACKCAST_RANGE_INVERTED, BACKCAST_HISTORY_GONE, BACKCAST_ARCHIVE_REWOUND;
+ * what is still wrong after `patienceMs`, such as BACKCAST_API_UNREACHABLE; the reason of `signal`.
  */
 export async function* history(options: HistoryOptions): AsyncGenerator<HistoryEntry, void, void> {
-  const { patienceMs = PATIENCE_MS_DEFAULT, signal } = options;
+  const { channel, patienceMs = PATIENCE_MS_DEFAULT, signal } = options;
+  requireChannelName(channel);
   const retries = new Retries({ patienceMs, signal });
   const reading = new Reading(options);
   while (!reading.isFull) {
@@ -96,7 +98,7 @@ class Reading {
 
   /** The path of what is still to be read. */
   path(): string {
-    const { channel, fromUs, toUs, session, last, limit } = this.#options;
+    const { channel, from, to, session, last, limit } = this.#options;
     const query = new URLSearchParams();
     const add = (name: string, value: string | number | undefined): void => {
       if (value !== undefined) query.set(name, String(value));
@@ -106,8 +108,8 @@ class Reading {
     add('last', last);
     if (session === undefined) add('after', this.#lastPosition ?? this.#options.after);
     if (session === undefined) add('seenThrough', this.#lastPosition);
-    add('from', fromUs === undefined ? undefined : formatInstant(fromUs));
-    add('to', toUs === undefined ? undefined : formatInstant(toUs));
+    add('from', instantText(from));
+    add('to', instantText(to));
     add('limit', limit === undefined ? undefined : limit - this.#messageCount);
     return `/v1/channels/${channel}/messages?${query.toString()}`;
   }
@@ -153,4 +155,8 @@ class Reading {
     if (session === undefined || this.#lastSequence === undefined) return first;
     return this.#lastSequence + 1;
   }
+}
+
+function instantText(given: GivenInstant | undefined): string | undefined {
+  return given === undefined ? undefined : formatInstant(instantUs(given));
 }

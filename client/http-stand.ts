@@ -44,5 +44,6 @@ export async function askForStand(api: ReplayApi, question: StandQuestion): Prom
 function standOf(listed: Readonly<Record<string, unknown>>): SessionStand | undefined {
   const { session, watermark, state } = listed;
   if (typeof session !== 'string' || !isSessionId(session)) return undefined;
-  return { session, watermark: Number(watermark), state: state as SessionStand['state'] };
+  const source = typeof listed['source'] === 'string' ? listed['source'] : undefined;
+  return { session, source, watermark: Number(watermark), state: state as SessionStand['state'] };
 }

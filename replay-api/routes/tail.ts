@@ -4,7 +4,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
-import { openChannel, type OpenDatabase, openReading } from '#archive/mod.ts';
+import { openChannel, openReading } from '#archive/mod.ts';
 import { BackcastError, SEQUENCE_MAX } from '#base/mod.ts';
 import type { RequestAccess } from '../access/request-access.ts';
 import { negotiate } from '../accept.ts';
@@ -22,7 +22,6 @@ const EVENT_STREAM_TYPE = 'text/event-stream';
 
 /** What this route is made of. */
 export interface TailRouteOptions {
-  readonly opened: OpenDatabase;
   readonly reads: ReadDatabases;
   readonly watch: ChannelWatch;
   readonly admitReader: ReaderGuard;
@@ -31,7 +30,7 @@ export interface TailRouteOptions {
 /** The tail of a channel. */
 export const tailRoutes: FastifyPluginCallbackTypebox<TailRouteOptions> = (
   app,
-  { opened, reads, watch, admitReader },
+  { reads, watch, admitReader },
   done,
 ) => {
   app.addHook('preClose', async () => watch.close());
@@ -39,9 +38,12 @@ export const tailRoutes: FastifyPluginCallbackTypebox<TailRouteOptions> = (
     assertAcceptable(request.headers.accept);
     const after = lastId(request.headers['last-event-id']) ?? request.query.after;
     admitReader(request, reply);
-    const channel = await openChannel(reads.primary(), request.params.channel);
-    // What is wrong with the place shows before the answer begins.
-    if (after !== undefined) await openReading(opened, channel, everythingAfter(after));
+    const channel = await reads.use(async (opened) => {
+      const found = await openChannel(opened, request.params.channel);
+      // What is wrong with the place shows before the answer begins.
+      if (after !== undefined) await openReading(opened, found, everythingAfter(after));
+      return found;
+    });
     const held = watch.hold(channel);
     const { access } = request;
     const signal = signalOf(access, [watch.closing, access.signal], () => {

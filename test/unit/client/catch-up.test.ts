@@ -7,6 +7,7 @@ import { BackcastError, type SessionId } from '#base/mod.ts';
 import { CatchUp } from '#client/catch-up.ts';
 import type { CatchUpOptions, Reading } from '#client/catch-up-shapes.ts';
 import type { LiveEntry, Told } from '#client/merge-told.ts';
+import type { ArchiveStand } from '#client/replay-source.ts';
 import { ModelledArchive, payloadOf } from '#test/support/modelled-archive.ts';
 import { delivered } from '#test/support/receiver-events.ts';
 
@@ -306,6 +307,50 @@ test('a stream that does not reach us is noticed, and read from the archive', ()
   assert.ok(nowMs <= 3_000, `noticed after ${nowMs} ms`);
   serve(one, archiveOf(A, 9), nowMs);
   assert.deepEqual(told(one, nowMs), ['replaying', 'replayed 3-7', 'replayed 8-9', 'live']);
+});
+
+const ENDED = {
+  archivedThrough: 4,
+  sessions: [{ session: A, watermark: 4, state: 'closed' }],
+} as const;
+
+/** Answers where the archive stands, once it is asked. */
+function stand(one: CatchUp, answer: ArchiveStand, nowMs: number): void {
+  one.handleTimeout(nowMs);
+  assert.ok(one.standing !== undefined);
+  one.handleStand(one.standing, answer, nowMs);
+}
+
+test('without multicast, who ended before the tail began is told as over', () => {
+  const one = machine({ hasMulticast: false });
+  serve(one, archiveOf(A, 4), 0);
+  serve(one, archiveOf(A, 4), 0);
+  told(one, 0);
+  stand(one, ENDED, 0);
+  assert.deepEqual(told(one, 0), [`${A} closed`]);
+});
+
+test('who ended while nobody listened is told as over, once', () => {
+  const nexts = new Map([[A, 5]]);
+  for (const [ended, texts] of [
+    [new Set<SessionId>(), [`${A} closed`]],
+    [new Set([A]), []],
+  ] as const) {
+    const one = machine({ start: { afterPosition: 4 }, position: 4, nexts, ended });
+    serve(one, archiveOf(A, 4), 0);
+    told(one, 0);
+    stand(one, ENDED, 250);
+    assert.deepEqual(told(one, 250), texts);
+  }
+});
+
+test('a session of which more was heard than the archive has is not over', () => {
+  const one = machine();
+  serve(one, archiveOf(A, 4), 0);
+  one.handleLive(run(A, 5, 6), 0);
+  told(one, 0);
+  stand(one, ENDED, 250);
+  assert.deepEqual(told(one, 250), []);
 });
 
 test('the end of a session is told behind its last message', () => {
