@@ -38,7 +38,9 @@ interface Watched {
 /** Since when each hole has not become smaller from its front, however often it is looked at. */
 export class HoleWatch {
   readonly #holes = new Map<SessionId, Watched>();
+  readonly #backoff = new Backoff();
   #compared: ReadonlyMap<SessionId, number> = new Map();
+  #readAtMs = Number.NEGATIVE_INFINITY;
 
   /** These are the holes now, and there are no others. */
   watch(holes: readonly SessionRange[], nowMs: number): void {
@@ -58,6 +60,14 @@ export class HoleWatch {
     const before = this.#compared;
     this.#compared = new Map(holes.map(({ session, first }) => [session, first]));
     return holes.some(({ session, first }) => before.get(session) !== first);
+  }
+
+  /** Whether to read the archive again: more and more seldom while none of these has moved. */
+  mayReadFor(holes: readonly SessionRange[], nowMs: number): boolean {
+    if (holes.length === 0 || this.haveMoved(holes)) this.#backoff.reset();
+    else if (nowMs < this.#readAtMs) return false;
+    this.#readAtMs = this.#backoff.nextAtMs(nowMs);
+    return true;
   }
 
   /** The holes that are to be filled, as many as one request takes. */

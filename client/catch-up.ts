@@ -50,11 +50,9 @@ export class CatchUp {
   readonly #reading: ReadingSlot;
   readonly #fetching = new FetchSlot();
   readonly #standBackoff = new Backoff();
-  readonly #roundBackoff = new Backoff();
   #state: CatchUpState = 'live';
   #failure: Error | undefined;
   #standing: Standing | undefined;
-  #fallBackAtMs = Number.NEGATIVE_INFINITY;
   /** What of the reading lies behind a hole. */
   #blocked: PlacedEntry | undefined;
   #toldBefore = 0;
@@ -258,12 +256,7 @@ export class CatchUp {
   /** Back to the archive: the live stream alone does not go on from what was told. */
   #fallBack(nowMs: number): void {
     const { position } = this.#merge;
-    if (position === undefined) return;
-    const holes = this.#merge.holes();
-    if (holes.length === 0 || this.#holes.haveMoved(holes)) this.#roundBackoff.reset();
-    // The archive had nothing new when it was read last: it is not read for each packet that goes.
-    else if (nowMs < this.#fallBackAtMs) return;
-    this.#fallBackAtMs = this.#roundBackoff.nextAtMs(nowMs);
+    if (position === undefined || !this.#holes.mayReadFor(this.#merge.holes(), nowMs)) return;
     this.counters.fallbacks += 1;
     this.#fetching.end();
     this.#blocked = undefined;
