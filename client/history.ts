@@ -4,6 +4,8 @@
 
 import { formatInstant, type SessionId } from '#base/mod.ts';
 import { type ArchivedMessage, messagesOf } from './archived-message.ts';
+import type { MessagesQuery } from './contract.ts';
+import { queryText } from './http-query.ts';
 import { Retries } from './http-retries.ts';
 import { type AnswerEnd, replayEntries } from './http-replay.ts';
 import type { ReplayApi } from './http-request.ts';
@@ -95,18 +97,16 @@ class Reading {
   /** The path of what is still to be read. */
   path(): string {
     const { channel, fromUs, toUs, session, last, limit } = this.#options;
-    const query = new URLSearchParams();
-    const add = (name: string, value: string | number | undefined): void => {
-      if (value !== undefined) query.set(name, String(value));
+    const query: MessagesQuery = {
+      session,
+      first: this.#firstSequence(),
+      last,
+      after: session === undefined ? (this.#lastPosition ?? this.#options.after) : undefined,
+      from: fromUs === undefined ? undefined : formatInstant(fromUs),
+      to: toUs === undefined ? undefined : formatInstant(toUs),
+      limit: limit === undefined ? undefined : limit - this.#messageCount,
     };
-    add('session', session);
-    add('first', this.#firstSequence());
-    add('last', last);
-    if (session === undefined) add('after', this.#lastPosition ?? this.#options.after);
-    add('from', fromUs === undefined ? undefined : formatInstant(fromUs));
-    add('to', toUs === undefined ? undefined : formatInstant(toUs));
-    add('limit', limit === undefined ? undefined : limit - this.#messageCount);
-    return `/v1/channels/${channel}/messages?${query.toString()}`;
+    return `/v1/channels/${channel}/messages${queryText(query)}`;
   }
 
   *take(entry: ReplayedRun | ReplayedLoss | ReplayedDeletion): Generator<HistoryEntry, void, void> {

@@ -4,7 +4,8 @@
 import { createParser } from 'eventsource-parser';
 import { BackcastError } from '#base/mod.ts';
 import { bodyChunks, brokenOff } from './http-body.ts';
-import { type JsonObject, LineEntries } from './http-lines.ts';
+import { type Line, LineEntries } from './http-lines.ts';
+import { queryText } from './http-query.ts';
 import { askReplayApi, isErrorCode, type ReplayApi } from './http-request.ts';
 import type { TailEntry } from './replay-source.ts';
 
@@ -31,7 +32,7 @@ export async function* tailEntries(
   api: ReplayApi,
   { channel, afterPosition, signal }: TailQuestion,
 ): AsyncGenerator<TailEntry, void, void> {
-  const path = `/v1/channels/${channel}/tail?after=${afterPosition}`;
+  const path = `/v1/channels/${channel}/tail${queryText({ after: afterPosition })}`;
   const response = await askReplayApi(api, { path, accept: TAIL_TYPE, signal });
   const stream = new TailStream(afterPosition);
   const decoder = new TextDecoder();
@@ -51,7 +52,7 @@ class TailStream {
   });
   #through: number;
   #toldThrough: number;
-  #end: JsonObject | undefined;
+  #end: Line | undefined;
 
   constructor(afterPosition: number) {
     this.#through = afterPosition;
@@ -59,7 +60,7 @@ class TailStream {
   }
 
   /** What the server said when it ended the tail, if it did. */
-  get end(): JsonObject | undefined {
+  get end(): Line | undefined {
     return this.#end;
   }
 
@@ -80,15 +81,15 @@ class TailStream {
   }
 }
 
-function parse(text: string): JsonObject {
+function parse(text: string): Line {
   try {
-    return JSON.parse(text) as JsonObject;
+    return JSON.parse(text) as Line;
   } catch (cause) {
     throw brokenOff('what it holds is not JSON', cause);
   }
 }
 
-function whyEnded({ code, detail }: JsonObject): BackcastError {
+function whyEnded({ code, detail }: Line): BackcastError {
   if (!isErrorCode(code)) return brokenOff('its server stops', undefined);
   return new BackcastError(code, String(detail));
 }

@@ -4,6 +4,7 @@ export type { ArchivedMessage } from './archived-message.ts';
 export type * from './catch-up-counters.ts';
 export type * from './catch-up-shapes.ts';
 export { CatchUp } from './catch-up.ts';
+export type * as Contract from './contract.ts';
 export type { CursorPlace } from './cursor.ts';
 export * from './history-ranges.ts';
 export * from './history.ts';
@@ -14,6 +15,7 @@ export {
   RefusedError,
   type ReplayApi,
   type ReplayQuestion,
+  type Unchecked,
   unreachableApi,
 } from './http-request.ts';
 export type { OpenSubscriberOptions } from './live-feed.ts';

@@ -36,6 +36,7 @@ import {
   position,
   SESSION_TEXT,
   sessionId,
+  sessionState,
   source,
   sqnRange,
   status,
@@ -65,7 +66,11 @@ export const Problem = Type.Object(
       ),
     ),
   },
-  { $id: 'Problem', ...closed },
+  {
+    $id: 'Problem',
+    ...closed,
+    description: 'What is wrong, after RFC 9457, with the code from the registry of errors.',
+  },
 );
 
 /** A channel as GET /v1/channels/{channel} answers it. */
@@ -85,7 +90,7 @@ export const ChannelItem = Type.Object(
     publishedThrough: nullable(instant('The latest publish time that is kept.')),
     archivers,
   },
-  { $id: 'Channel', ...closed },
+  { $id: 'Channel', ...closed, description: 'A channel, as the archive knows it.' },
 );
 
 /** A session of a channel. */
@@ -99,10 +104,7 @@ export const SessionItem = Type.Object(
         'Whether its source is not of Backcast: then sequences are made of packet numbers, begin ' +
         'anywhere, and not every one of them is a message.',
     }),
-    state: oneOf(
-      ['open', 'closed', 'expired'] as const,
-      'open: heard of lately. closed: its publisher said goodbye. expired: it fell silent.',
-    ),
+    state: sessionState,
     firstArchived: position(
       'The first sequence that the archive accounts for; 1 while nothing of a foreign source is.',
     ),
@@ -117,7 +119,7 @@ export const SessionItem = Type.Object(
     seenAt: instant('When it last heard it.'),
     closedAt: nullable(instant('When it ended.')),
   },
-  { $id: 'Session', ...closed },
+  { $id: 'Session', ...closed, description: 'One incarnation of a publisher on a channel.' },
 );
 
 /** A loss in the list of losses. */
@@ -128,18 +130,25 @@ export const ListedLossItem = Type.Object(
     healedAt: nullable(instant('When the messages turned up after all.')),
     healedBy: nullable(Type.String({ description: 'Who had them.' })),
   },
-  { $id: 'ListedLoss', ...closed },
+  {
+    $id: 'ListedLoss',
+    ...closed,
+    description: 'Sequences that were given up, in the list of losses.',
+  },
 );
 
-const list = (schemaName: string, id: string) =>
-  Type.Object({ items: Type.Array(Type.Ref(`${schemaName}#`)), next }, { $id: id, ...closed });
+const list = (schemaName: string, id: string, description: string) =>
+  Type.Object(
+    { items: Type.Array(Type.Ref(`${schemaName}#`)), next },
+    { $id: id, ...closed, description },
+  );
 
 /** A page of channels. */
-export const ChannelPage = list('Channel', 'ChannelPage');
+export const ChannelPage = list('Channel', 'ChannelPage', 'A page of channels.');
 /** A page of sessions. */
-export const SessionPage = list('Session', 'SessionPage');
+export const SessionPage = list('Session', 'SessionPage', 'A page of sessions.');
 /** A page of losses. */
-export const LossPage = list('ListedLoss', 'LossPage');
+export const LossPage = list('ListedLoss', 'LossPage', 'A page of losses.');
 
 /** How complete a range of a session is. */
 export const CompletenessAnswer = Type.Object(
@@ -189,7 +198,7 @@ export const CompletenessAnswer = Type.Object(
     tail: Type.Index(SessionItem, ['tail']),
     watermark: position('Through here the archive accounts for the session.', 0),
   },
-  { $id: 'Completeness', ...closed },
+  { $id: 'Completeness', ...closed, description: 'How complete a range of a session is.' },
 );
 
 /** Every schema that others refer to by name. */
@@ -239,12 +248,17 @@ export const ChannelParams = Type.Object(
 /** Which channels. */
 export const ChannelsQuery = Type.Object(
   { cursor: cursor('^[A-Za-z0-9._-]{1,128}$'), limit },
-  closed,
+  { ...closed, description: 'Which channels.' },
 );
 /** Which sessions. */
 export const SessionsQuery = Type.Object(
-  { cursor: cursor('^[0-9]{1,16}~[0-7][0-9a-f]{15}$'), limit },
-  closed,
+  {
+    state: Type.Optional(sessionState),
+    session: Type.Optional(Type.String(SESSION_TEXT)),
+    cursor: cursor('^[0-9]{1,16}~[0-7][0-9a-f]{15}$'),
+    limit,
+  },
+  { ...closed, description: 'Which sessions.' },
 );
 /** Which losses, which deletions. */
 export const LossesQuery = Type.Object(
@@ -253,7 +267,7 @@ export const LossesQuery = Type.Object(
     cursor: cursor('^[0-9]{1,16}~[0-7][0-9a-f]{15}~[0-9]{1,16}$'),
     limit,
   },
-  closed,
+  { ...closed, description: 'Which losses, deletions, conflicts.' },
 );
 
 /** Which range of which session. */
@@ -269,5 +283,5 @@ export const CompletenessQuery = Type.Object(
       position('The last sequence of the range; the highest known to exist if not given.'),
     ),
   },
-  closed,
+  { ...closed, description: 'Which range of which session.' },
 );

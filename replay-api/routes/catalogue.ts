@@ -65,10 +65,11 @@ export const catalogueRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabas
   });
 
   app.get('/v1/channels/:channel/sessions', { ...READ, schema: SESSIONS }, async (request) => {
-    const { cursor, limit = PAGE_ITEMS_DEFAULT } = request.query;
+    const { cursor, limit = PAGE_ITEMS_DEFAULT, state, session } = request.query;
     const after = sessionKeyset(cursor);
+    const wanted = session === undefined ? undefined : toSessionId(session);
     const channel = await findChannel(db, request.params.channel);
-    const sessions = await listSessions(db, channel, { after, limit });
+    const sessions = await listSessions(db, channel, { state, session: wanted, after, limit });
     const last = sessions.length === limit ? sessions.at(-1) : undefined;
     const path = `/v1/channels/${channel.name}/sessions`;
     const key = last === undefined ? '' : `${last.openedAtUs}~${last.session}`;
@@ -143,7 +144,7 @@ const CHANNEL = {
 
 const SESSIONS = {
   summary: 'List the sessions of a channel',
-  description: 'The latest first.',
+  description: 'The latest first; only those of a `state`, or only one, if that is asked for.',
   operationId: 'listSessions',
   tags: ['catalogue'],
   params: ChannelParams,

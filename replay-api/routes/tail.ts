@@ -4,13 +4,14 @@
 import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply } from 'fastify';
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { findChannel, type OpenDatabase, openReading } from '#archive/mod.ts';
 import { BackcastError, SEQUENCE_MAX } from '#base/mod.ts';
 import { negotiate } from '../accept.ts';
 import type { ChannelWatch } from '../channel-watch.ts';
 import { ChannelParams } from '../contract.ts';
 import { TailQuery } from '../contract-tail.ts';
+import { positionInCursor } from '../message-cursor.ts';
 import type { ReadDatabases } from '../read-databases.ts';
 import type { ReaderGuard } from '../reader-guard.ts';
 import { everythingAfter, tailBytes } from '../tail-stream.ts';
@@ -37,7 +38,7 @@ export const tailRoutes: FastifyPluginCallbackTypebox<TailRouteOptions> = (
   app.addHook('preClose', async () => watch.close());
   app.get('/v1/channels/:channel/tail', { schema: TAIL, config: READ }, async (request, reply) => {
     assertAcceptable(request.headers.accept);
-    const after = lastId(request.headers['last-event-id']) ?? request.query.after;
+    const after = lastId(request.headers['last-event-id']) ?? placeIn(request);
     admitReader(request, reply);
     const channel = await findChannel(opened.database, request.params.channel);
     // What is wrong with the place shows before the answer begins.
@@ -88,6 +89,22 @@ function assertAcceptable(accept: string | undefined): void {
     'BACKCAST_NOT_ACCEPTABLE',
     `A tail is served as ${EVENT_STREAM_TYPE}. Name it in Accept.`,
   );
+}
+
+/** Where the query wants the tail to begin. */
+function placeIn({ params, query }: TailRequest): number | undefined {
+  const { after, cursor } = query;
+  if (cursor === undefined) return after;
+  if (after === undefined) return positionInCursor(params.channel, cursor);
+  throw new BackcastError(
+    'BACKCAST_RANGE_INVALID',
+    '"after" and "cursor" exclude each other: a cursor says by itself where to begin.',
+  );
+}
+
+interface TailRequest {
+  readonly params: Static<typeof ChannelParams>;
+  readonly query: TailQuery;
 }
 
 function lastId(header: string | string[] | undefined): number | undefined {
