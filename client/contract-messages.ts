@@ -1,7 +1,8 @@
 // What the replay API answers about messages.
 // Written by replay-api/write-client-types.ts; do not edit.
 
-import type { ErrorCode, LossCause } from '#base/mod.ts';
+import type { LossCause } from '#base/mod.ts';
+import type { ProblemCode } from './contract-service.ts';
 
 /** A message of the archive. */
 export interface Message {
@@ -238,7 +239,7 @@ export interface TailEnd {
   /** The reader has everything up to here. */
   readonly position: number;
   /** Why; null if the server stops. */
-  readonly code: ErrorCode | null;
+  readonly code: ProblemCode | null;
   /** The same for people. */
   readonly detail: string;
 }

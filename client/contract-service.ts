@@ -1,7 +1,27 @@
 // What the replay API answers about itself, and what is wrong.
 // Written by replay-api/write-client-types.ts; do not edit.
 
-import type { ErrorCode } from '#base/mod.ts';
+/** An error that the replay API answers with. */
+export type ProblemCode =
+  | 'BACKCAST_RANGE_INVALID'
+  | 'BACKCAST_RANGE_INVERTED'
+  | 'BACKCAST_CHANNEL_NAME'
+  | 'BACKCAST_CURSOR_INVALID'
+  | 'BACKCAST_UNAUTHENTICATED'
+  | 'BACKCAST_FORBIDDEN'
+  | 'BACKCAST_CHANNEL_UNKNOWN'
+  | 'BACKCAST_SESSION_UNKNOWN'
+  | 'BACKCAST_NOT_FOUND'
+  | 'BACKCAST_NOT_ACCEPTABLE'
+  | 'BACKCAST_HISTORY_GONE'
+  | 'BACKCAST_RATE_LIMITED'
+  | 'BACKCAST_TOO_MANY_READERS'
+  | 'BACKCAST_INTERNAL'
+  | 'BACKCAST_DATABASE_REFUSED'
+  | 'BACKCAST_DATABASE_UNREACHABLE'
+  | 'BACKCAST_SCHEMA_MISSING'
+  | 'BACKCAST_ISSUER_UNREACHABLE'
+  | 'BACKCAST_BUSY';
 
 /** What is wrong, after RFC 9457, with the code from the registry of errors. */
 export interface Problem {
@@ -14,7 +34,7 @@ export interface Problem {
   /** What is wrong with this request, and what to do. */
   readonly detail: string;
   /** The code to look up in the documentation of errors. */
-  readonly code: ErrorCode;
+  readonly code: ProblemCode;
   /** A URN of this request, as it stands in the log. */
   readonly instance: string;
   /** What there is instead of history that is gone. */

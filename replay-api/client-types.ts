@@ -2,12 +2,13 @@
 // which has no dependency on what the contract is made of. A test holds that the files are current.
 
 import type { TSchema } from 'typebox';
-import { ERRORS, LOSS_CAUSES } from '#base/mod.ts';
+import { LOSS_CAUSES } from '#base/mod.ts';
 import { AccessItem, AccessPage, AccessQuery } from './contract-access.ts';
 import { ConflictItem, ConflictPage } from './contract-conflicts.ts';
 import { DeletionItem, DeletionPage } from './contract-deletions.ts';
 import { ExportQuery } from './contract-export.ts';
 import { Health, Index, Readiness } from './contract-operation.ts';
+import { API_ERROR_CODES, Problem } from './contract-problems.ts';
 import { SessionChangeItem, TailEndItem, TailFrame, TailQuery } from './contract-tail.ts';
 import { TailStateItem } from './contract-tail.ts';
 import * as contract from './contract.ts';
@@ -42,7 +43,7 @@ const CATALOGUE = {
 };
 
 const SERVICE = {
-  Problem: contract.Problem,
+  Problem,
   Access: AccessItem,
   AccessPage,
   Health,
@@ -63,13 +64,12 @@ const QUESTIONS = {
 };
 
 const WORD_TYPES: ReadonlyMap<string, string> = new Map([
-  [Object.keys(ERRORS).join(' '), 'ErrorCode'],
+  [API_ERROR_CODES.join(' '), 'ProblemCode'],
   [Object.keys(LOSS_CAUSES).join(' '), 'LossCause'],
 ]);
 
 const IMPORT_CAUSE = "import type { LossCause } from '#base/mod.ts';\n";
-const IMPORT_CODE = "import type { ErrorCode } from '#base/mod.ts';\n";
-const IMPORT_BOTH = "import type { ErrorCode, LossCause } from '#base/mod.ts';\n";
+const IMPORT_CODE = "import type { ProblemCode } from './contract-service.ts';\n";
 const IMPORT_DELETION = "import type { Deletion } from './contract-messages.ts';\n";
 
 /** The files, by their paths. */
@@ -78,17 +78,29 @@ export function clientTypes(): ReadonlyMap<string, string> {
     `${head(`What the replay API answers about ${about}.`)}${imports}\n` +
     declarations(schemas, false);
   return new Map([
-    ['client/contract-messages.ts', answers(MESSAGES, 'messages', IMPORT_BOTH)],
+    ['client/contract-messages.ts', answers(MESSAGES, 'messages', IMPORT_CAUSE + IMPORT_CODE)],
     [
       'client/contract-catalogue.ts',
       answers(CATALOGUE, 'channels and sessions', IMPORT_CAUSE + IMPORT_DELETION),
     ],
-    ['client/contract-service.ts', answers(SERVICE, 'itself, and what is wrong', IMPORT_CODE)],
+    [
+      'client/contract-service.ts',
+      head('What the replay API answers about itself, and what is wrong.') +
+        `${problemCodes()}\n${declarations(SERVICE, false)}`,
+    ],
     [
       'client/contract-questions.ts',
       head('What the replay API takes as parameters and bodies.') + declarations(QUESTIONS, true),
     ],
   ]);
+}
+
+function problemCodes(): string {
+  const codes = {
+    enum: API_ERROR_CODES,
+    description: 'An error that the replay API answers with.',
+  };
+  return declarationOf('ProblemCode', codes, { isQuestion: false, wordTypes: new Map() });
 }
 
 function head(what: string): string {

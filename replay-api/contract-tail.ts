@@ -2,7 +2,6 @@
 // and deletions, which look as they do everywhere.
 
 import { type Static, Type } from 'typebox';
-import { ERRORS } from '#base/mod.ts';
 import {
   closed,
   MESSAGE_CURSOR_PATTERN,
@@ -11,6 +10,7 @@ import {
   position,
   SESSION_TEXT,
 } from './contract-parts.ts';
+import { API_ERROR_CODES } from './contract-problems.ts';
 
 /** Frame `session`: a publisher's session began, ended, or is not heard any more. */
 export const SessionChangeItem = Type.Object(
@@ -54,7 +54,7 @@ export const TailEndItem = Type.Object(
   {
     kind: Type.Literal('end'),
     position: position('The reader has everything up to here.', 0),
-    code: nullable(oneOf(Object.keys(ERRORS), 'Why; null if the server stops.')),
+    code: nullable(oneOf(API_ERROR_CODES, 'Why; null if the server stops.')),
     detail: Type.String({ description: 'The same for people.' }),
   },
   { $id: 'TailEnd', ...closed, description: 'The server ends a tail.' },

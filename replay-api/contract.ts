@@ -4,13 +4,13 @@
 // with six decimals.
 
 import { Type, type TSchema } from 'typebox';
-import { ERRORS } from '#base/mod.ts';
 import { AccessItem, AccessPage } from './contract-access.ts';
 import { archivers } from './contract-archivers.ts';
 import { ConflictItem, ConflictPage } from './contract-conflicts.ts';
 import { DeletionItem, DeletionPage, deletedRanges } from './contract-deletions.ts';
 import { Health, Index, Readiness } from './contract-operation.ts';
 import { cursor, limit } from './contract-paging.ts';
+import { Problem } from './contract-problems.ts';
 import { SessionChangeItem, TailEndItem, TailFrame, TailStateItem } from './contract-tail.ts';
 import {
   EndItem,
@@ -44,34 +44,7 @@ import {
 
 export { PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX } from './contract-paging.ts';
 export * from './contract-messages.ts';
-
-/** RFC 9457, with the code from the registry of errors. */
-export const Problem = Type.Object(
-  {
-    type: Type.String({ description: 'A URN that names the kind of problem.' }),
-    title: Type.String({ description: 'The kind of problem in a sentence.' }),
-    status: Type.Integer({ description: 'The HTTP status.' }),
-    detail: Type.String({ description: 'What is wrong with this request, and what to do.' }),
-    code: oneOf(Object.keys(ERRORS), 'The code to look up in the documentation of errors.'),
-    instance: Type.String({ description: 'A URN of this request, as it stands in the log.' }),
-    available: Type.Optional(
-      Type.Object(
-        {
-          firstPosition: nullable(position('The first position that is kept.')),
-          archivedThrough: position('The last one.', 0),
-          publishedFrom: nullable(instant('The earliest publish time that is kept.')),
-          publishedThrough: nullable(instant('The latest one.')),
-        },
-        { ...closed, description: 'What there is instead of history that is gone.' },
-      ),
-    ),
-  },
-  {
-    $id: 'Problem',
-    ...closed,
-    description: 'What is wrong, after RFC 9457, with the code from the registry of errors.',
-  },
-);
+export { Problem } from './contract-problems.ts';
 
 /** A channel as GET /v1/channels/{channel} answers it. */
 export const ChannelItem = Type.Object(

@@ -24,6 +24,7 @@ import {
   tailOf,
 } from '#archive/mod.ts';
 import { formatInstant } from '#base/mod.ts';
+import { CHANNEL_PROBLEMS, withProblems } from '../contract-problems.ts';
 import {
   ChannelParams,
   ChannelsQuery,
@@ -31,7 +32,7 @@ import {
   PAGE_ITEMS_DEFAULT,
   SessionsQuery,
 } from '../contract.ts';
-import { nextUrl, nullableInstant, withProblems } from './answers.ts';
+import { nextUrl, nullableInstant } from './answers.ts';
 import { toSessionId } from '../message-request.ts';
 import { deletionItem } from '../message-text.ts';
 
@@ -127,7 +128,7 @@ const CHANNELS = {
   operationId: 'listChannels',
   tags: ['catalogue'],
   querystring: ChannelsQuery,
-  response: withProblems({ 200: Type.Ref('ChannelPage#') }, [400, 503]),
+  response: withProblems({ 200: Type.Ref('ChannelPage#') }, []),
 } as const;
 
 const CHANNEL = {
@@ -139,7 +140,7 @@ const CHANNEL = {
   tags: ['catalogue'],
   params: ChannelParams,
   querystring: Type.Object({}, { additionalProperties: false }),
-  response: withProblems({ 200: Type.Ref('Channel#') }, [400, 404, 503]),
+  response: withProblems({ 200: Type.Ref('Channel#') }, [...CHANNEL_PROBLEMS]),
 } as const;
 
 const SESSIONS = {
@@ -149,7 +150,7 @@ const SESSIONS = {
   tags: ['catalogue'],
   params: ChannelParams,
   querystring: SessionsQuery,
-  response: withProblems({ 200: Type.Ref('SessionPage#') }, [400, 404, 503]),
+  response: withProblems({ 200: Type.Ref('SessionPage#') }, [...CHANNEL_PROBLEMS]),
 } as const;
 
 const LOSSES = {
@@ -159,7 +160,7 @@ const LOSSES = {
   tags: ['catalogue'],
   params: ChannelParams,
   querystring: LossesQuery,
-  response: withProblems({ 200: Type.Ref('LossPage#') }, [400, 404, 503]),
+  response: withProblems({ 200: Type.Ref('LossPage#') }, [...CHANNEL_PROBLEMS]),
 } as const;
 
 const DELETIONS = {
@@ -169,7 +170,7 @@ const DELETIONS = {
   tags: ['catalogue'],
   params: ChannelParams,
   querystring: LossesQuery,
-  response: withProblems({ 200: Type.Ref('DeletionPage#') }, [400, 404, 503]),
+  response: withProblems({ 200: Type.Ref('DeletionPage#') }, [...CHANNEL_PROBLEMS]),
 } as const;
 
 async function channelItems(db: ArchiveDatabase, channels: readonly Channel[]): Promise<object[]> {

@@ -10,9 +10,10 @@ import {
   type OpenDatabase,
 } from '#archive/mod.ts';
 import { formatInstant } from '#base/mod.ts';
+import { CHANNEL_PROBLEMS, withProblems } from '../contract-problems.ts';
 import { ChannelParams, LossesQuery, PAGE_ITEMS_DEFAULT } from '../contract.ts';
 import { toSessionId } from '../message-request.ts';
-import { nextUrl, withProblems } from './answers.ts';
+import { nextUrl } from './answers.ts';
 
 /** Conflicts, walked as losses are. */
 export const conflictRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabase }> = (
@@ -49,7 +50,7 @@ const CONFLICTS = {
   tags: ['catalogue'],
   params: ChannelParams,
   querystring: LossesQuery,
-  response: withProblems({ 200: Type.Ref('ConflictPage#') }, [400, 404, 503]),
+  response: withProblems({ 200: Type.Ref('ConflictPage#') }, [...CHANNEL_PROBLEMS]),
 } as const;
 
 function conflictItem({ detectedAtUs, ...rest }: ListedConflict): object {

@@ -4,12 +4,12 @@
 import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
+import { CHANNEL_PROBLEMS, READER_PROBLEMS, withProblems } from '../contract-problems.ts';
 import { ChannelParams } from '../contract.ts';
 import { ExportQuery } from '../contract-export.ts';
 import { beginExport, FORMAT_NAMES, streamExport, toExportRange } from '../export/mod.ts';
 import type { ReadDatabases } from '../read-databases.ts';
 import type { ReaderGuard } from '../reader-guard.ts';
-import { withProblems } from './answers.ts';
 
 /** What this route is made of. */
 export interface ExportRoutesOptions {
@@ -69,6 +69,13 @@ const EXPORT = {
         },
       },
     },
-    [400, 403, 404, 410, 422, 503],
+    [
+      ...CHANNEL_PROBLEMS,
+      ...READER_PROBLEMS,
+      'BACKCAST_FORBIDDEN',
+      'BACKCAST_SESSION_UNKNOWN',
+      'BACKCAST_RANGE_INVERTED',
+      'BACKCAST_HISTORY_GONE',
+    ],
   ),
 } as const;

@@ -7,6 +7,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { findChannel, openReading } from '#archive/mod.ts';
 import { SEGMENTS_TYPE } from '#client/stream/mod.ts';
+import { CHANNEL_PROBLEMS, READER_PROBLEMS, withProblems } from '../contract-problems.ts';
 import { ChannelParams, FetchBody, MessagesQuery } from '../contract.ts';
 import {
   assertFormFits,
@@ -25,7 +26,6 @@ import { type StreamedAnswer, streamChunks } from '../message-stream.ts';
 import { CSV_TYPE } from '../message-table.ts';
 import type { ReadDatabases } from '../read-databases.ts';
 import type { ReaderGuard } from '../reader-guard.ts';
-import { withProblems } from './answers.ts';
 
 /** What it takes to ask for messages. */
 const READ = { scope: 'read' } as const;
@@ -125,7 +125,15 @@ const MESSAGES = {
         content: { [JSON_TYPE]: { schema: Type.Ref('MessagePage#') }, ...STREAM_CONTENT },
       },
     },
-    [400, 404, 406, 410, 422, 503],
+    [
+      ...CHANNEL_PROBLEMS,
+      ...READER_PROBLEMS,
+      'BACKCAST_SESSION_UNKNOWN',
+      'BACKCAST_RANGE_INVERTED',
+      'BACKCAST_CURSOR_INVALID',
+      'BACKCAST_HISTORY_GONE',
+      'BACKCAST_NOT_ACCEPTABLE',
+    ],
   ),
 } as const;
 
@@ -138,10 +146,17 @@ const FETCH = {
   operationId: 'fetchMessages',
   tags: ['history'],
   params: ChannelParams,
+  querystring: Type.Object({}, { additionalProperties: false }),
   body: FetchBody,
   response: withProblems(
     { 200: { description: 'The ranges, in their order.', content: STREAM_CONTENT } },
-    [400, 404, 406, 410, 422, 503],
+    [
+      ...CHANNEL_PROBLEMS,
+      ...READER_PROBLEMS,
+      'BACKCAST_RANGE_INVERTED',
+      'BACKCAST_HISTORY_GONE',
+      'BACKCAST_NOT_ACCEPTABLE',
+    ],
   ),
 } as const;
 

@@ -7,6 +7,7 @@ import type { FastifyReply } from 'fastify';
 import { type Static, Type } from 'typebox';
 import { findChannel, type OpenDatabase, openReading } from '#archive/mod.ts';
 import { BackcastError, SEQUENCE_MAX } from '#base/mod.ts';
+import { CHANNEL_PROBLEMS, READER_PROBLEMS, withProblems } from '../contract-problems.ts';
 import { negotiate } from '../accept.ts';
 import type { ChannelWatch } from '../channel-watch.ts';
 import { ChannelParams } from '../contract.ts';
@@ -15,7 +16,6 @@ import { positionInCursor } from '../message-cursor.ts';
 import type { ReadDatabases } from '../read-databases.ts';
 import type { ReaderGuard } from '../reader-guard.ts';
 import { everythingAfter, tailBytes } from '../tail-stream.ts';
-import { withProblems } from './answers.ts';
 
 /** What it takes to follow a channel. */
 const READ = { scope: 'read' } as const;
@@ -79,7 +79,13 @@ const TAIL = {
         content: { [EVENT_STREAM_TYPE]: { schema: Type.Ref('TailFrame#') } },
       },
     },
-    [400, 404, 406, 410, 503],
+    [
+      ...CHANNEL_PROBLEMS,
+      ...READER_PROBLEMS,
+      'BACKCAST_CURSOR_INVALID',
+      'BACKCAST_HISTORY_GONE',
+      'BACKCAST_NOT_ACCEPTABLE',
+    ],
   ),
 } as const;
 

@@ -263,7 +263,7 @@ test('a replay source reads on from a position and from an instant', async () =>
   }
 });
 
-test('where the archive stands is told of sessions that began lately, and not of old ones', async () => {
+test('where the archive stands is told of sessions that began lately', async () => {
   const names = ['1', '2', '3'].map((digit) => `000000000000030${digit}` as SessionId);
   const nowUs = Date.now() * 1_000;
   await api.addChannel({
