@@ -1,6 +1,8 @@
 // What the routes have in common: what there is of a channel, instants that may be missing, and
 // where a list goes on.
 
+import { Readable } from 'node:stream';
+import type { FastifyReply } from 'fastify';
 import { findChannel, type OpenDatabase } from '#archive/mod.ts';
 import { formatInstant } from '#base/mod.ts';
 
@@ -13,6 +15,14 @@ export async function availabilityOf(opened: OpenDatabase, name: string): Promis
     publishedFrom: nullableInstant(channel.publishedFromUs),
     publishedThrough: nullableInstant(channel.publishedThroughUs),
   };
+}
+
+/**
+ * Answers HEAD where the body would be a stream, or dear: with the headers set so far, and without
+ * a length, which nobody knows.
+ */
+export function sendHead(reply: FastifyReply): FastifyReply {
+  return reply.send(Readable.from([]));
 }
 
 /** RFC 3339, or null for what has not happened. */

@@ -45,20 +45,16 @@ export const catalogueRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabas
   done,
 ) => {
   const db = opened.database;
-  app.get(
-    '/v1/channels',
-    { schema: CHANNELS, exposeHeadRoute: true, config: { scope: 'any' } },
-    async (request) => {
-      const { cursor, limit = PAGE_ITEMS_DEFAULT } = request.query;
-      const patterns = request.access.readable;
-      const channels = await listChannels(db, { after: cursor, limit, patterns });
-      const last = channels.length === limit ? channels.at(-1) : undefined;
-      return {
-        items: await channelItems(db, channels),
-        next: last === undefined ? null : nextUrl('/v1/channels', last.name, request.query),
-      };
-    },
-  );
+  app.get('/v1/channels', { schema: CHANNELS, config: { scope: 'any' } }, async (request) => {
+    const { cursor, limit = PAGE_ITEMS_DEFAULT } = request.query;
+    const patterns = request.access.readable;
+    const channels = await listChannels(db, { after: cursor, limit, patterns });
+    const last = channels.length === limit ? channels.at(-1) : undefined;
+    return {
+      items: await channelItems(db, channels),
+      next: last === undefined ? null : nextUrl('/v1/channels', last.name, request.query),
+    };
+  });
 
   app.get('/v1/channels/:channel', { ...READ, schema: CHANNEL }, async (request) => {
     const [shown] = await channelItems(db, [await findChannel(db, request.params.channel)]);
@@ -120,7 +116,7 @@ function lossRoutes(app: CatalogueServer, db: ArchiveDatabase): void {
 }
 
 /** What it takes to ask about a channel. */
-const READ = { config: { scope: 'read' }, exposeHeadRoute: true } as const;
+const READ = { config: { scope: 'read' } } as const;
 
 const CHANNELS = {
   summary: 'List the channels',

@@ -16,6 +16,7 @@ import { positionInCursor } from '../message-cursor.ts';
 import type { ReadDatabases } from '../read-databases.ts';
 import type { ReaderGuard } from '../reader-guard.ts';
 import { everythingAfter, tailBytes } from '../tail-stream.ts';
+import { sendHead } from './answers.ts';
 
 /** What it takes to follow a channel. */
 const READ = { scope: 'read' } as const;
@@ -43,6 +44,7 @@ export const tailRoutes: FastifyPluginCallbackTypebox<TailRouteOptions> = (
     const channel = await findChannel(opened.database, request.params.channel);
     // What is wrong with the place shows before the answer begins.
     if (after !== undefined) await openReading(opened, channel, everythingAfter(after));
+    if (request.method === 'HEAD') return sendHead(reply.type(EVENT_STREAM_TYPE));
     const held = watch.hold(channel);
     const { access } = request;
     const signal = signalOf(reply, [watch.closing, access.signal], () => {
