@@ -7,12 +7,12 @@
 
 import { sql } from 'kysely';
 import type { Transaction } from 'kysely';
-import { BackcastError } from '#base/mod.ts';
 import type { SessionId } from '#base/mod.ts';
 import { AUDIT_QUESTIONS } from './audit-queries.ts';
 import type { AuditProblemKind } from './audit-queries.ts';
 import type { ArchiveDatabase } from './connect.ts';
 import type { ArchiveTables } from './database-types.ts';
+import { unknownChannel } from './read.ts';
 import { toDatabaseError } from './sqlstate.ts';
 
 /**
@@ -81,7 +81,7 @@ async function findChannels(
   if (name !== undefined) query = query.where('name', '=', name);
   const channels = await query.execute();
   if (channels.length === 0 && name !== undefined) {
-    throw new BackcastError('BACKCAST_CHANNEL_UNKNOWN', `the archive has no channel ${name}.`);
+    throw unknownChannel(name);
   }
   return channels;
 }

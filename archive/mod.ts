@@ -44,6 +44,7 @@ export * from './read-heads.ts';
 export * from './read-last-losses.ts';
 export { lossesByPlace } from './read-losses.ts';
 export * from './read-messages.ts';
+export { assertNotRewound } from './read-page.ts';
 export type {
   MessagePage,
   MessageReading,

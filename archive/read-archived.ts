@@ -54,12 +54,11 @@ export async function openArchived(
   const partitions = await loadPartitionBounds(db, channelId);
   await assertKept(db, channelId, partitions, request);
   const stored = await storedWithin(db, channelId, partitions, times);
-  const everywhere = { first: 1, last: archivedThrough };
-  const noted = await deletionsByTime(db, channelId, everywhere, {
+  const noted = await deletionsByTime(db, channelId, reachOf(times, partitions, archivedThrough), {
     startUs: INSTANT_US_MIN,
     endUs: Math.min(times.endUs + CLOCK_SKEW_US, INSTANT_US_MAX),
   });
-  const deleted = noted.filter((deletion) => mayLieWithin(deletion, partitions, times));
+  const deleted = noted.filter(({ deletedAtUs }) => deletedAtUs >= times.startUs);
   const places = await placesOfLosses(db, channelId, archivedThrough, times);
   const stretch = [stored, ...deleted.map(positionsOf), places]
     .filter((range) => range !== undefined)
@@ -113,8 +112,9 @@ class ArchivedReading implements MessageReading {
   get resume(): PositionRequest {
     const { resume } = this.#inner;
     if (resume.kind !== 'positions') return this.#request;
-    const { after, before } = resume;
-    return this.order === 'asc' ? { ...this.#request, after } : { ...this.#request, before };
+    const { after, before, seenThrough } = resume;
+    const place = this.order === 'asc' ? { after } : { before };
+    return { ...this.#request, ...place, seenThrough };
   }
 
   async nextPage(messagesMax: number): Promise<MessagePage> {
@@ -226,18 +226,18 @@ async function placesOfLosses(
   return { first: places.first + 1, last: places.last };
 }
 
-/** Unless it was published or deleted at another time, or lies behind or before days that were. */
-function mayLieWithin(
-  { firstPosition, lastPosition, deletedAtUs }: Deletion,
-  partitions: readonly PartitionBounds[],
+/** Between what is kept of days before `times` and of days behind: where else it was not. */
+function reachOf(
   times: ArchivedTimes,
-): boolean {
-  if (deletedAtUs < times.startUs) return false;
-  return !partitions.some(
-    (day) =>
-      (day.firstPosition > lastPosition && day.startUs + DAY_US <= times.startUs) ||
-      (day.lastPosition < firstPosition && day.startUs >= times.endUs),
-  );
+  days: readonly PartitionBounds[],
+  archivedThrough: number,
+): SequenceRange {
+  const before = days.filter(({ startUs }) => startUs + DAY_US <= times.startUs);
+  const behind = days.filter(({ startUs }) => startUs >= times.endUs);
+  return {
+    first: Math.max(1, ...before.map(({ firstPosition }) => firstPosition)),
+    last: Math.min(archivedThrough, ...behind.map(({ lastPosition }) => lastPosition)),
+  };
 }
 
 /** Whether something may still get a time before `endUs`: an append that is under way has it. */

@@ -90,8 +90,14 @@ export class PositionReading implements MessageReading {
 
   get resume(): PositionRequest {
     const { request } = this.#plan;
-    if (request.order === 'asc') return { ...request, after: this.#rest.first - 1 };
-    return { ...request, before: this.#rest.last + 1 };
+    const { first, last } = this.#rest;
+    const isAscending = request.order === 'asc';
+    const seenThrough = Math.min(isAscending ? first - 1 : last, this.archivedThrough);
+    return {
+      ...request,
+      ...(isAscending ? { after: first - 1 } : { before: last + 1 }),
+      seenThrough,
+    };
   }
 
   async nextPage(messagesMax: number): Promise<MessagePage> {

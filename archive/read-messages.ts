@@ -10,9 +10,10 @@ import { isByArchiveTime, openArchived } from './read-archived.ts';
 import { type PositionPlan, PositionReading } from './read-by-position.ts';
 import { SequenceReading } from './read-by-sequence.ts';
 import { deletionsByTime, isDeletedBefore } from './read-deletions.ts';
-import type { Deletion } from './read-entries.ts';
+import type { Deletion, Loss } from './read-entries.ts';
 import { lossesByTime } from './read-losses-by-time.ts';
 import {
+  assertNotRewound,
   historyGone,
   type MessageReading,
   type MessageRequest,
@@ -35,21 +36,23 @@ import type { ReadDatabase } from './shared-reads.ts';
 /**
  * Begins to read what `request` asks for from `channel`, as findChannel has just returned it.
  * BACKCAST_SESSION_UNKNOWN if the channel never had the session; BACKCAST_HISTORY_GONE if the
- * answer would begin with messages that are no longer kept.
+ * answer would begin with messages that are no longer kept; BACKCAST_ARCHIVE_REWOUND if the archive
+ * ends before what was seen of it.
  */
-export function openReading(
+export async function openReading(
   opened: ReadDatabase,
   channel: Channel,
   request: MessageRequest,
 ): Promise<MessageReading> {
   if (request.kind === 'sequences') return openSequences(opened, channel, request);
+  assertNotRewound(channel.archivedThrough, request.seenThrough);
   if (isByArchiveTime(request)) {
     const open = (within: PositionRequest): Promise<MessageReading> => {
       return openReading(opened, channel, within);
     };
     return openArchived(opened.database, channel, request, open);
   }
-  return planPositions(opened, channel, request).then((plan) => new PositionReading(plan));
+  return new PositionReading(await planPositions(opened, channel, request));
 }
 
 /** What a reading of `request` covers. Errors as openReading. */
@@ -147,6 +150,11 @@ async function planInterval(
   const mayReceive =
     request.publishedToUs !== undefined &&
     (await mayStillReceive(db, channel, partitions, published.endUs));
+  const losses = await lossesByTime(db, channel, partitions, {
+    startUs: published.startUs,
+    ...hull,
+    nextArchivedAtUs: await archivedAtUs(db, channel, partitions, hull.last + 1),
+  });
   return {
     db,
     source: sourceOf(opened),
@@ -157,13 +165,14 @@ async function planInterval(
     partitions: partitions.filter((partition) => touches(partition, published)),
     published,
     settled: undefined,
-    losses: await lossesByTime(db, channel, partitions, {
-      startUs: published.startUs,
-      ...hull,
-      nextArchivedAtUs: await archivedAtUs(db, channel, partitions, hull.last + 1),
-    }),
+    losses: losses.filter((loss) => isBetween(request, loss)),
     unsettled: mayReceive ? { fromSequence: undefined } : undefined,
   };
+}
+
+/** Whether `loss` lies where is asked; what lies before was named to who goes on from there. */
+function isBetween({ after, before }: PositionRequest, { afterPosition }: Loss): boolean {
+  return afterPosition >= (after ?? 0) && (before === undefined || afterPosition < before);
 }
 
 function intervalOf(request: PositionRequest): PublishedInterval {

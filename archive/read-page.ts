@@ -60,6 +60,8 @@ export interface PositionRequest {
   /** Half-open as well: when the archive took in a message, or declared a loss. */
   readonly archivedFromUs?: number | undefined;
   readonly archivedToUs?: number | undefined;
+  /** The archive had this position once. It must still, or it is not the archive that it was. */
+  readonly seenThrough?: number | undefined;
   readonly order: 'asc' | 'desc';
 }
 
@@ -112,6 +114,17 @@ export function makePage(
   }
   const ordered = order === 'asc' ? entries : entries.toReversed();
   return { entries: ordered, messageCount, payloadBytes, isLast };
+}
+
+/** BACKCAST_ARCHIVE_REWOUND if the archive ends before a position that it had once. */
+export function assertNotRewound(archivedThrough: number, seenThrough: number | undefined): void {
+  if (seenThrough === undefined || seenThrough <= archivedThrough) return;
+  throw new BackcastError(
+    'BACKCAST_ARCHIVE_REWOUND',
+    `Position ${seenThrough} was read of this channel, and it ends with ${archivedThrough}: the ` +
+      'archive went back to an earlier moment, and gives the positions behind it to other ' +
+      'messages. Begin again at a time before it did; sessions and sequences mean what they meant.',
+  );
 }
 
 /** How often it is looked again for what is neither there nor deleted: a move may be under way. */

@@ -118,17 +118,11 @@ async function edges(
 async function keepLosses(
   db: ArchiveDatabase,
   plan: PositionPlan,
-  { request, session }: RangeRequest,
+  { session }: RangeRequest,
   keep: (losses: readonly Loss[]) => Promise<void>,
 ): Promise<void> {
-  const { after, before } = request;
   if (plan.losses !== undefined) {
-    const losses = plan.losses.filter(
-      (loss) =>
-        loss.afterPosition >= (after ?? 0) &&
-        (before === undefined || loss.afterPosition < before) &&
-        (session === undefined || loss.session === session),
-    );
+    const losses = plan.losses.filter((loss) => session === undefined || loss.session === session);
     if (losses.length > 0) await keep(losses);
     return;
   }

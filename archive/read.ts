@@ -113,25 +113,14 @@ async function withExtents(
         fn.min('kept.first_position').as('firstPosition'),
         fn.min('kept.min_published_at').as('publishedFromUs'),
         fn.max('kept.max_published_at').as('publishedThroughUs'),
+        // By itself, since the maximum of a group would read every deletion of the channel.
+        sql<number>`1 + coalesce((SELECT max(last_position) FROM deletions
+          WHERE deletions.channel_id = leases.channel_id), 0)`.as('firstAvailable'),
       ])
       .groupBy(['leases.channel_id', 'leases.head'])
       .execute(),
   );
-  const deleted = await rowsOf(
-    db
-      .selectFrom('deletions')
-      .where('channel_id', 'in', ids)
-      .select(({ fn }) => ['channel_id as channelId', fn.max('last_position').as('through')])
-      .groupBy('channel_id')
-      .execute(),
-  );
-  const deletedThrough = new Map(deleted.map(({ channelId, through }) => [channelId, through]));
-  const extents = new Map(
-    rows.map(({ channelId, ...extent }) => {
-      const firstAvailable = 1 + (deletedThrough.get(channelId) ?? 0);
-      return [channelId, { ...extent, firstAvailable }];
-    }),
-  );
+  const extents = new Map(rows.map(({ channelId, ...extent }) => [channelId, extent]));
   return channels.map((channel) => {
     return { ...channel, ...(extents.get(channel.channelId) ?? NOTHING_ARCHIVED) };
   });

@@ -8,6 +8,7 @@ import { sql } from 'kysely';
 import { rootMessage } from '#base/mod.ts';
 import type { ArchiveDatabase, OpenDatabase } from './connect.ts';
 import { explained } from './read-sql.ts';
+import { ReplicaMarks } from './replica-marks.ts';
 
 /** A replica that is watched. Disposing ends the watching and closes its connections. */
 export interface Replica extends AsyncDisposable {
@@ -38,24 +39,17 @@ export interface ReplicaLog {
 }
 
 const CHECK_EVERY_MS = 1_000;
-/** Marks of the primary that wait for the replica; of more, only the oldest counts anyway. */
-const MARKS_MAX = 1_024;
 
 /** Begins to watch; the replica is used once it was found usable. Never throws. */
 export function watchReplica(options: ReplicaOptions): Replica {
   return new WatchedReplica(options);
 }
 
-interface Mark {
-  readonly lsn: bigint;
-  readonly takenAtMs: number;
-}
-
 class WatchedReplica implements Replica {
   readonly opened: OpenDatabase;
   readonly #options: ReplicaOptions;
   readonly #timer: NodeJS.Timeout;
-  #marks: Mark[] = [];
+  readonly #marks = new ReplicaMarks();
   #isHeard = false;
   #wasUsable: boolean | undefined;
   #trouble = 'it has not answered yet';
@@ -73,9 +67,7 @@ class WatchedReplica implements Replica {
   }
 
   get behindMs(): number {
-    if (!this.#isHeard) return Number.POSITIVE_INFINITY;
-    const [oldest] = this.#marks;
-    return oldest === undefined ? 0 : performance.now() - oldest.takenAtMs;
+    return this.#isHeard ? this.#marks.behindMs(performance.now()) : Number.POSITIVE_INFINITY;
   }
 
   lost(error: Error): void {
@@ -103,7 +95,7 @@ class WatchedReplica implements Replica {
       const replayed = await replayedBy(this.opened.database);
       this.#isHeard = replayed !== undefined;
       if (replayed === undefined) this.#trouble = 'it is no replica';
-      else this.#marks = this.#marks.filter(({ lsn }) => lsn > replayed);
+      else this.#marks.replayed(replayed);
     } catch (error) {
       this.lost(error as Error);
     }
@@ -114,8 +106,7 @@ class WatchedReplica implements Replica {
   async #mark(): Promise<void> {
     const takenAtMs = performance.now();
     const lsn = await writtenBy(this.#options.primary.database).catch(() => undefined);
-    if (lsn === undefined || lsn === this.#marks.at(-1)?.lsn) return;
-    if (this.#marks.length < MARKS_MAX) this.#marks.push({ lsn, takenAtMs });
+    if (lsn !== undefined) this.#marks.add(lsn, takenAtMs);
   }
 
   #tell(): void {

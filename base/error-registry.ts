@@ -122,6 +122,12 @@ export const ERRORS = {
   BACKCAST_RANGE_INVERTED: entry('The range ends before it begins.', 'caller', false, 422),
   BACKCAST_CURSOR_INVALID: entry('The cursor is not valid here.', 'caller', false, 400),
   BACKCAST_HISTORY_GONE: entry('This part of the history is no longer kept.', 'caller', false, 410),
+  BACKCAST_ARCHIVE_REWOUND: entry(
+    'The archive ends before what was read of it.',
+    'caller',
+    false,
+    410,
+  ),
   BACKCAST_HOLD_EXISTS: entry('The channel has a hold of this name.', 'caller', false, 409),
   BACKCAST_HOLD_UNKNOWN: entry('The channel has no hold of this name.', 'caller', false, 404),
   BACKCAST_RETENTION_BUSY: entry(

@@ -1,5 +1,5 @@
-// How far an export is, in a line for a person at a terminal. Where standard error is no terminal it
-// says nothing: logs are not for counting.
+// How far an export is, in a line for a person at a terminal. Where standard error is no terminal
+// it says nothing: logs are not for counting.
 
 import { formatSize } from '#base/mod.ts';
 import { progressLine, type ProgressTerminal } from './progress-line.ts';

@@ -70,6 +70,8 @@ export async function followFrom(
     if (count === countMax) break;
   }
   saving.save(subscription);
+  if (file !== undefined && !saving.hasSaved && saved === undefined)
+    context.note(`${file} is not written: the archive has not told yet where the channel stands`);
   return context.signal.aborted ? 'interrupted' : 'ok';
 }
 
@@ -80,6 +82,11 @@ class Saving {
 
   constructor(file: string | undefined) {
     this.#file = file;
+  }
+
+  /** Whether the file is there now. */
+  get hasSaved(): boolean {
+    return this.#savedAtMs > Number.NEGATIVE_INFINITY;
   }
 
   mayBeDue(subscription: Subscription): void {

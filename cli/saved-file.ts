@@ -1,15 +1,26 @@
 // A small text in a file that is replaced as a whole: whoever is killed at any moment leaves the
 // old text or the new one, never half of either.
 
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
 import { BackcastError, rootMessage } from '#base/mod.ts';
 
-/** The text; undefined if there is no such file. BACKCAST_USAGE for one that is unusable. */
+/**
+ * The text; undefined if there is no such file. BACKCAST_USAGE for one that is unusable, or that
+ * could not be written later.
+ */
 export function readSaved(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    accessSync(dirname(path), constants.W_OK);
+    return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw unusable(path, error);
   }
 }

@@ -37,6 +37,12 @@ export interface MessagesQuery {
   readonly after?: number | undefined;
   /** Only positions before this one. */
   readonly before?: number | undefined;
+  /**
+   * A position that was read before, such as that of `after`: if the archive ends before it, it
+   * went back to an earlier moment, and the answer is a refusal (410) rather than one to wait for.
+   * A cursor has it within.
+   */
+  readonly seenThrough?: number | undefined;
   /** Only messages published at this instant or later. */
   readonly from?: string | undefined;
   /** Only messages published before this instant. */

@@ -51,8 +51,8 @@ const PATIENCE_MS_DEFAULT = 30_000;
 /**
  * What is archived, oldest first; each message once, also over broken connections. Errors:
  * BACKCAST_CHANNEL_UNKNOWN, BACKCAST_SESSION_UNKNOWN, BACKCAST_RANGE_INVALID,
- * BACKCAST_RANGE_INVERTED, BACKCAST_HISTORY_GONE; what is still wrong after `patienceMs`, such as
- * BACKCAST_API_UNREACHABLE; the reason of `signal`.
+ * BACKCAST_RANGE_INVERTED, BACKCAST_HISTORY_GONE, BACKCAST_ARCHIVE_REWOUND; what is still wrong
+ * after `patienceMs`, such as BACKCAST_API_UNREACHABLE; the reason of `signal`.
  */
 export async function* history(options: HistoryOptions): AsyncGenerator<HistoryEntry, void, void> {
   const { patienceMs = PATIENCE_MS_DEFAULT, signal } = options;
@@ -61,7 +61,8 @@ export async function* history(options: HistoryOptions): AsyncGenerator<HistoryE
   while (!reading.isFull) {
     try {
       for await (const entry of replayEntries(options, reading.path(), signal)) {
-        retries.succeeded();
+        // Losses alone come anew with every answer: they do not bring it on.
+        if (entry.kind === 'messages') retries.succeeded();
         if (entry.kind === 'end') {
           yield reading.end(entry);
           return;
@@ -72,7 +73,7 @@ export async function* history(options: HistoryOptions): AsyncGenerator<HistoryE
       await retries.failed(error);
     }
   }
-  yield reading.endAtLimit();
+  yield reading.endWithout();
 }
 
 /** Where a history stands, and how to go on from there. */
@@ -89,9 +90,10 @@ class Reading {
     this.#options = options;
   }
 
-  /** Whether all was read that the limit allows, and only the end was cut off. */
+  /** Whether all was read that the limit or the range allows, and only the end was cut off. */
   get isFull(): boolean {
-    return this.#messageCount === this.#options.limit;
+    const { limit, last } = this.#options;
+    return this.#messageCount === limit || (last !== undefined && this.#lastSequence === last);
   }
 
   /** The path of what is still to be read. */
@@ -102,6 +104,7 @@ class Reading {
       first: this.#firstSequence(),
       last,
       after: session === undefined ? (this.#lastPosition ?? this.#options.after) : undefined,
+      seenThrough: session === undefined ? this.#lastPosition : undefined,
       from: fromUs === undefined ? undefined : formatInstant(fromUs),
       to: toUs === undefined ? undefined : formatInstant(toUs),
       limit: limit === undefined ? undefined : limit - this.#messageCount,
@@ -130,7 +133,7 @@ class Reading {
   }
 
   /** The end of a history of which only the end was cut off. */
-  endAtLimit(): HistoryEnd {
+  endWithout(): HistoryEnd {
     const archivedThrough = this.#lastPosition ?? 0;
     return this.end({ status: 'complete', archivedThrough });
   }

@@ -40,6 +40,7 @@ async function* openedEntries(
 }
 
 function toQuery(start: ReplayStart): MessagesQuery {
-  if ('afterPosition' in start) return { after: start.afterPosition };
-  return { from: formatInstant(start.publishedFromUs) };
+  if ('publishedFromUs' in start) return { from: formatInstant(start.publishedFromUs) };
+  const { afterPosition } = start;
+  return { after: afterPosition, seenThrough: afterPosition };
 }

@@ -26,7 +26,8 @@ const TOLD = new Set(['message', 'loss', 'deletion', 'session']);
 /**
  * What is archived behind `afterPosition`, as it comes. Never ends by itself. Errors: those of
  * askReplayApi; BACKCAST_ANSWER_TRUNCATED when the stream ends or falls silent, and the error that
- * the server gives for ending it.
+ * the server gives for ending it; BACKCAST_ARCHIVE_REWOUND when the archive ends before where the
+ * reader is.
  */
 export async function* tailEntries(
   api: ReplayApi,
@@ -39,6 +40,7 @@ export async function* tailEntries(
   for await (const chunk of bodyChunks(response, { signal, silenceMsMax: SILENCE_MS_MAX })) {
     yield* stream.feed(decoder.decode(chunk, { stream: true }));
     if (stream.end !== undefined) throw whyEnded(stream.end);
+    if (stream.rewound !== undefined) throw rewound(stream.rewound);
   }
   throw brokenOff('its connection was closed', undefined);
 }
@@ -53,6 +55,7 @@ class TailStream {
   #through: number;
   #toldThrough: number;
   #end: Line | undefined;
+  #rewound: Line | undefined;
 
   constructor(afterPosition: number) {
     this.#through = afterPosition;
@@ -62,6 +65,11 @@ class TailStream {
   /** What the server said when it ended the tail, if it did. */
   get end(): Line | undefined {
     return this.#end;
+  }
+
+  /** What the server said when the archive turned out to end before where the reader is. */
+  get rewound(): Line | undefined {
+    return this.#rewound;
   }
 
   /** What `text` completes; an end when it has brought the tail on. */
@@ -74,11 +82,22 @@ class TailStream {
   }
 
   #take(kind: string, text: string, id: string | undefined): void {
+    if (this.#rewound !== undefined) return;
     const position = Number(id ?? Number.NaN);
     if (Number.isSafeInteger(position)) this.#through = Math.max(this.#through, position);
     if (kind === 'end') this.#end = parse(text);
+    if (kind === 'state' && parse(text)['state'] === 'rewound') this.#rewound = parse(text);
     if (TOLD.has(kind)) this.#entries.add({ kind, ...parse(text) });
   }
+}
+
+function rewound({ position }: Line): BackcastError {
+  return new BackcastError(
+    'BACKCAST_ARCHIVE_REWOUND',
+    `The archive ends with position ${Number(position)}, before what was read of it: it went ` +
+      'back to an earlier moment. Begin again at a time before it did; sessions and sequences ' +
+      'mean what they meant.',
+  );
 }
 
 function parse(text: string): Line {

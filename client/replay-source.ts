@@ -4,8 +4,9 @@
 //
 // Every call may fail with a BackcastError. One that `isRetryable` means that the archive is away
 // or busy for now, or has not got that far; BACKCAST_HISTORY_GONE that messages are gone of which
-// no deletion tells; BACKCAST_CHANNEL_UNKNOWN that it never heard of the channel. Whatever is not
-// retryable is final. An iteration that ends without its `end` has failed.
+// no deletion tells; BACKCAST_ARCHIVE_REWOUND that it ends before where a reading is to begin;
+// BACKCAST_CHANNEL_UNKNOWN that it never heard of the channel. Whatever is not retryable is final.
+// An iteration that ends without its `end` has failed.
 
 import type { LossCause, SessionId } from '#base/mod.ts';
 

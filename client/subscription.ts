@@ -134,7 +134,8 @@ export class Subscription implements AsyncDisposable, AsyncIterable<SubscribedIt
 
   /**
    * Everything in order. Ends when the subscription is disposed. Errors: the reason of the signal;
-   * BACKCAST_RECOVERY_STALLED; BACKCAST_HISTORY_GONE; what else the archive says for good.
+   * BACKCAST_RECOVERY_STALLED; BACKCAST_HISTORY_GONE; BACKCAST_ARCHIVE_REWOUND; what else the
+   * archive says for good.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<SubscribedItem, void, void> {
     for (;;) {

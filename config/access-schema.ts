@@ -8,6 +8,7 @@ import { DURATION_PATTERN } from '#base/mod.ts';
 export const API_TOKEN = Type.Optional(
   Type.String({
     pattern: '^[\\w.~+/-]+=*$',
+    form: 'a token, which has no blanks',
     description: 'Token that commands show to the replay API.',
     env: 'BACKCAST_TOKEN',
     secret: true,
@@ -17,6 +18,7 @@ export const API_TOKEN = Type.Optional(
 /** How long it is kept who read what. */
 export const API_ACCESS_KEPT = Type.String({
   pattern: `^(forever|${DURATION_PATTERN})$`,
+  form: 'a duration such as 36h, 30d, 4w or 2y, nor forever',
   description: 'How long it is kept who read what, as in `90d` or `2y`, or `forever`.',
   default: '1y',
   env: 'BACKCAST_ACCESS_AGE',
@@ -47,6 +49,7 @@ export const API_JWT = Type.Object({
   jwksUrl: Type.Optional(
     Type.String({
       pattern: '^https://|^http://(localhost|127\\.\\d+\\.\\d+\\.\\d+|\\[::1\\])[:/]',
+      form: 'an https:// URL, nor an http:// one of this host',
       description: 'Where the public keys (JWKS) are of an issuer whose JWTs are accepted.',
       env: 'BACKCAST_JWKS_URL',
     }),

@@ -21,10 +21,13 @@ export function expectation(schema: SettingSchema): string {
   if (schema.const !== undefined) return String(schema.const);
   if (schema.type === 'integer') return `a whole number ${bounds(schema)}`;
   if (schema.type === 'boolean') return 'true or false';
-  if (schema.type === 'array')
-    return Array.isArray(schema.items) ? 'two numbers' : 'a list of texts';
-  if (schema.pattern === undefined) return 'a text';
-  return `a text of the form ${schema.pattern}`;
+  if (schema.type === 'array') return listExpectation(schema.items);
+  return schema.form ?? 'a text';
+}
+
+function listExpectation(items: SettingSchema['items']): string {
+  if (items === undefined || !('type' in items)) return 'two numbers';
+  return items.form === undefined ? 'a list of texts' : `a list of texts, each ${items.form}`;
 }
 
 /**

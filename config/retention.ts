@@ -9,15 +9,18 @@ import {
   parseSize,
   SIZE_PATTERN,
 } from '#base/mod.ts';
-import { integer } from './setting-types.ts';
+import { integer, PATTERN_FORM } from './setting-types.ts';
 
 const AGE_PATTERN = `^(forever|${DURATION_PATTERN})$`;
 const BYTES_PATTERN = `^(unlimited|${SIZE_PATTERN})$`;
+const AGE_FORM = 'a duration such as 36h, 30d, 4w or 2y, nor forever';
+const BYTES_FORM = 'a size such as 500MB, 100GB or 2TiB, nor unlimited';
 
 /** The section `retention`. By default nothing is deleted. */
 export const RETENTION = Type.Object({
   age: Type.String({
     pattern: AGE_PATTERN,
+    form: AGE_FORM,
     description:
       'How long a day of a channel is kept after its end, as in `36h`, `30d`, `4w` or `2y`; ' +
       '`forever`: not deleted for its age.',
@@ -26,6 +29,7 @@ export const RETENTION = Type.Object({
   }),
   bytes: Type.String({
     pattern: BYTES_PATTERN,
+    form: BYTES_FORM,
     description:
       'What the payloads of a channel may have together, as in `500MB`, `100GB` or `2TiB`, ' +
       'before its oldest days are deleted; `unlimited`: not deleted for their size.',
@@ -41,13 +45,22 @@ export const RETENTION = Type.Object({
     Type.Object({
       name: Type.String({
         pattern: '^[A-Za-z0-9._*-]{1,128}$',
+        form: PATTERN_FORM,
         description: 'Name or pattern of the channels; `*` stands for any characters.',
       }),
       age: Type.Optional(
-        Type.String({ pattern: AGE_PATTERN, description: 'Instead of `retention.age`.' }),
+        Type.String({
+          pattern: AGE_PATTERN,
+          form: AGE_FORM,
+          description: 'Instead of `retention.age`.',
+        }),
       ),
       bytes: Type.Optional(
-        Type.String({ pattern: BYTES_PATTERN, description: 'Instead of `retention.bytes`.' }),
+        Type.String({
+          pattern: BYTES_PATTERN,
+          form: BYTES_FORM,
+          description: 'Instead of `retention.bytes`.',
+        }),
       ),
     }),
     {

@@ -18,16 +18,21 @@ import { API_LIMITS } from './limits-schema.ts';
 import { AUTHENTICATION, REGISTRY, UNICAST } from './network-schema.ts';
 import { API_ACCESS_KEPT, API_JWT, API_TLS, API_TOKEN } from './access-schema.ts';
 import { RETENTION } from './retention.ts';
-import { choice, integer } from './setting-types.ts';
+import { choice, integer, PATTERN_FORM } from './setting-types.ts';
 
 const GIBIBYTE = 1_073_741_824;
 const DAY_MS = 86_400_000;
 
 const CHANNEL = Type.Object({
-  name: Type.String({ pattern: '^[A-Za-z0-9._-]{1,128}$', description: 'Name of the channel.' }),
+  name: Type.String({
+    pattern: '^[A-Za-z0-9._-]{1,128}$',
+    form: 'a name of 1 to 128 of A-Z a-z 0-9 . _ -',
+    description: 'Name of the channel.',
+  }),
   group: Type.String({
     pattern:
       '^(2(2[4-9]|3\\d)(\\.(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)){3}|[fF]{2}[\\da-fA-F:.]+)$',
+    form: 'a multicast group, IPv4 or IPv6',
     description: 'Multicast group, IPv4 or IPv6.',
   }),
   port: integer({ description: 'UDP port.', range: [1, 65_535] }),
@@ -48,7 +53,7 @@ const CHANNEL = Type.Object({
     description: 'How packets reach the receivers.',
     default: 'multicast',
   }),
-  members: Type.Array(Type.String({ pattern: '^.+:\\d{1,5}$' }), {
+  members: Type.Array(Type.String({ pattern: '^.+:\\d{1,5}$', form: 'address:port' }), {
     description: 'With unicast delivery: the only members, each as address:port.',
     default: [],
   }),
@@ -160,14 +165,17 @@ const ARCHIVER = Type.Object({
       env: 'BACKCAST_ARCHIVER',
     }),
   ),
-  channels: Type.Array(Type.String({ pattern: '^[A-Za-z0-9._*-]{1,128}$' }), {
+  channels: Type.Array(Type.String({ pattern: '^[A-Za-z0-9._*-]{1,128}$', form: PATTERN_FORM }), {
     minItems: 1,
     description: 'Names and patterns of the channels to archive; `*` stands for any characters.',
     default: ['*'],
     env: 'BACKCAST_CHANNELS',
   }),
   acknowledge: Type.Union(
-    [Type.Boolean(), Type.Array(Type.String({ pattern: '^[A-Za-z0-9._*-]{1,128}$' }))],
+    [
+      Type.Boolean(),
+      Type.Array(Type.String({ pattern: '^[A-Za-z0-9._*-]{1,128}$', form: PATTERN_FORM })),
+    ],
     {
       description:
         'Whether publishers are told what is archived: of all channels, or of those that these ' +
@@ -226,7 +234,8 @@ const ARCHIVER = Type.Object({
     dir: Type.Optional(
       Type.String({
         minLength: 1,
-        description: 'Folder for them, no two archivers the same; `spool` in `home` if not given.',
+        description:
+          'Folder of the spool, no two archivers the same; `spool` in `home` if not given.',
         env: 'BACKCAST_SPOOL_DIR',
       }),
     ),
@@ -249,6 +258,7 @@ const API = Type.Object({
   url: Type.Optional(
     Type.String({
       pattern: '^https?://',
+      form: 'a URL that begins with http:// or https://',
       description: 'Where commands find the replay API; `http(s)://host:port` if not given.',
       env: 'BACKCAST_API',
     }),
@@ -302,6 +312,7 @@ export const CONFIG_SCHEMA = Type.Object({
   databaseUrl: Type.Optional(
     Type.String({
       pattern: '^postgres(ql)?://',
+      form: 'a URL that begins with postgres://',
       description: 'PostgreSQL; the embedded server if not given.',
       env: 'DATABASE_URL',
       secret: true,
@@ -310,6 +321,7 @@ export const CONFIG_SCHEMA = Type.Object({
   databaseReplicaUrl: Type.Optional(
     Type.String({
       pattern: '^postgres(ql)?://',
+      form: 'a URL that begins with postgres://',
       description:
         'A server that follows the one of `databaseUrl`, from which the replay API reads history ' +
         'while it is not too far behind.',
@@ -320,6 +332,7 @@ export const CONFIG_SCHEMA = Type.Object({
   redisUrl: Type.Optional(
     Type.String({
       pattern: '^(rediss?://|unix:///|/)',
+      form: 'a URL that begins with redis://, rediss:// or unix:///',
       description: 'Redis for the registry: redis://, rediss:// or unix:///path/to/socket.',
       env: 'REDIS_URL',
       secret: true,

@@ -27,3 +27,6 @@ export function choice<const Choices extends string[]>(
 ): TEnum<Choices> {
   return Type.Enum(choices, { ...setting });
 }
+
+/** What names and patterns of channels look like, in words. */
+export const PATTERN_FORM = 'a name or a pattern of 1 to 128 of A-Z a-z 0-9 . _ - *';

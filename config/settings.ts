@@ -4,7 +4,7 @@
 import { CONFIG_SCHEMA } from './schema.ts';
 
 /**
- * A schema as the loader reads it: the JSON Schema keywords that occur, with `env` and `secret`.
+ * A schema as the loader reads it: the JSON Schema keywords that occur, with `form`, `env` and `secret`.
  */
 export interface SettingSchema {
   readonly type?: string;
@@ -15,6 +15,8 @@ export interface SettingSchema {
   readonly enum?: readonly string[];
   readonly const?: string | number | boolean;
   readonly pattern?: string;
+  /** What `pattern` wants, in words. */
+  readonly form?: string;
   readonly minimum?: number;
   readonly maximum?: number;
   readonly description?: string;

@@ -1,5 +1,5 @@
 // Builds the replay API: everything but listening, so that tests and other servers can have it
-// without a port. Reads the archive and nothing else; writes nothing anywhere.
+// without a port. Reads the archive; what it writes down is who read what.
 
 import { randomUUID } from 'node:crypto';
 import type { ServerOptions } from 'node:http';
@@ -60,7 +60,7 @@ export interface ReplayApiOptions {
 const REQUEST_MS_MAX = 10_000;
 /** An idle connection is kept this long, more than the pollers' usual interval. */
 const KEEP_ALIVE_MS = 30_000;
-/** No request has a body; this much of one is read before it is refused. */
+/** Hardly a route takes a body; this much of one is read before it is refused. */
 const BODY_BYTES_MAX = 1_024;
 const HEADER_BYTES_MAX = 16_384;
 /**

@@ -179,6 +179,14 @@ export const MessagesQuery = Type.Object(
   {
     after: Type.Optional(position('Only positions after this one.', 0)),
     before: Type.Optional(position('Only positions before this one.')),
+    seenThrough: Type.Optional(
+      position(
+        'A position that was read before, such as that of `after`: if the archive ends before ' +
+          'it, it went back to an earlier moment, and the answer is a refusal (410) rather than ' +
+          'one to wait for. A cursor has it within.',
+        0,
+      ),
+    ),
     from: Type.Optional(instant('Only messages published at this instant or later.')),
     to: Type.Optional(instant('Only messages published before this instant.')),
     archivedFrom: Type.Optional(

@@ -21,6 +21,8 @@ const DETAILS = {
   BACKCAST_NOT_FOUND: '/v2 is not an address of this API. GET / lists where to begin.',
   BACKCAST_NOT_ACCEPTABLE: 'A tail is served as text/event-stream. Name it in Accept.',
   BACKCAST_HISTORY_GONE: 'Positions from 1 on are no longer kept. Ask for what is after 4200.',
+  BACKCAST_ARCHIVE_REWOUND:
+    'Position 9100 was read of this channel, and it ends with 9000: the archive went back.',
   BACKCAST_RATE_LIMITED: 'More than 5000 requests came from this address within a second.',
   BACKCAST_TOO_MANY_READERS: '128 answers with messages are under way to this caller.',
   BACKCAST_INTERNAL: 'The log has the details under this instance.',

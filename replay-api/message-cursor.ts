@@ -62,8 +62,9 @@ function fieldsOf(request: MessageRequest): Field[] {
     return ['s', order, session, ...orNull([first, last])];
   }
   const { after, before, publishedFromUs, publishedToUs, order } = request;
-  const { archivedFromUs, archivedToUs } = request;
-  const bounds = [after, before, publishedFromUs, publishedToUs, archivedFromUs, archivedToUs];
+  const { archivedFromUs, archivedToUs, seenThrough } = request;
+  const published = [publishedFromUs, publishedToUs];
+  const bounds = [after, before, ...published, archivedFromUs, archivedToUs, seenThrough];
   return ['p', order, ...orNull(bounds)];
 }
 
@@ -91,11 +92,12 @@ function requestOf([kind, order, ...rest]: readonly Field[]): MessageRequest | u
     return { kind: 'sequences', session, first, last, order };
   }
   if (kind !== 'p') return undefined;
-  const [after, before, publishedFromUs, publishedToUs, archivedFromUs, archivedToUs] =
+  const [after, before, publishedFromUs, publishedToUs, archivedFromUs, archivedToUs, seenThrough] =
     orUndefined(rest);
-  if (!isCount(after) || !isCount(before)) return undefined;
+  if (![after, before, seenThrough].every(isCount)) return undefined;
   const published = { publishedFromUs, publishedToUs };
-  return { kind: 'positions', after, before, ...published, archivedFromUs, archivedToUs, order };
+  const bounds = { after, before, ...published, archivedFromUs, archivedToUs, seenThrough };
+  return { kind: 'positions', ...bounds, order };
 }
 
 function orNull(numbers: readonly (number | undefined)[]): Field[] {

@@ -14,7 +14,15 @@ import {
 import type { MessagesQuery } from './contract.ts';
 import { fromCursor } from './message-cursor.ts';
 
-const BY_POSITION = ['after', 'before', 'from', 'to', 'archivedFrom', 'archivedTo'] as const;
+const BY_POSITION = [
+  'after',
+  'before',
+  'seenThrough',
+  'from',
+  'to',
+  'archivedFrom',
+  'archivedTo',
+] as const;
 const BY_SEQUENCE = ['session', 'first', 'last'] as const;
 
 /**
@@ -34,7 +42,7 @@ export function toMessageRequest(channel: string, query: MessagesQuery): Message
     return { kind: 'sequences', session: toSessionId(query.session), first, last, order };
   }
   assertNoSequences(query);
-  const { after, before } = query;
+  const { after, before, seenThrough } = query;
   const publishedFromUs = toInstantUs(query.from);
   const publishedToUs = toInstantUs(query.to);
   const archivedFromUs = toInstantUs(query.archivedFrom);
@@ -43,7 +51,8 @@ export function toMessageRequest(channel: string, query: MessagesQuery): Message
   assertNotInverted('from', publishedFromUs, 'to', publishedToUs);
   assertNotInverted('archivedFrom', archivedFromUs, 'archivedTo', archivedToUs);
   const published = { publishedFromUs, publishedToUs };
-  return { kind: 'positions', after, before, ...published, archivedFromUs, archivedToUs, order };
+  const bounds = { after, before, seenThrough, ...published, archivedFromUs, archivedToUs };
+  return { kind: 'positions', ...bounds, order };
 }
 
 /** What of a query is about the answer rather than about what is asked for. */

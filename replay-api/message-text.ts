@@ -56,6 +56,11 @@ export function writeRun(run: MessageRun, style: RunStyle, writtenCount: number)
   return { text, writtenCount: count };
 }
 
+/** A loss or a deletion as a JSON object. */
+export function missingText(missing: Loss | Deletion, source: string | null): string {
+  return missing.kind === 'loss' ? lossText(missing, source) : deletionText(missing, source);
+}
+
 /** `loss` as a JSON object. */
 export function lossText(loss: Loss, source: string | null): string {
   const { kind, session, first, last, packetCount: packets, cause, afterPosition } = loss;

@@ -16,6 +16,7 @@ export interface ReadDatabases {
   /**
    * What `work` makes of the database that it is given. Where it fails on the replica and may not
    * on the primary, it is called once more, with the primary: it must not have answered before.
+   * That the archive went back is found by the primary alone, asked by nobody else.
    */
   use<Value>(work: (reads: ReadDatabase) => Promise<Value>): Promise<Value>;
   /** The primary, for one who begins to read now and must not be behind what he was told. */
@@ -45,17 +46,28 @@ export function readDatabases(options: ReadDatabasesOptions): ReadDatabases {
   const { database, replica, sharedBytesMax } = options;
   const primary = shareReads(database, sharedBytesMax);
   const second = replica === undefined ? undefined : shareReads(replica.opened, sharedBytesMax);
+  const useEither = async <Value>(work: (reads: ReadDatabase) => Promise<Value>) => {
+    if (second === undefined || !replica?.isUsable) return work(primary.begin());
+    try {
+      return await work(second.begin());
+    } catch (error) {
+      if (!(error instanceof BackcastError) || !PERHAPS_OF_THE_REPLICA.has(error.code)) {
+        throw error;
+      }
+      if (error.code === 'BACKCAST_DATABASE_UNREACHABLE') replica.lost(error);
+      return work(primary.begin());
+    }
+  };
   return {
     use: async (work) => {
-      if (second === undefined || !replica?.isUsable) return work(primary.begin());
       try {
-        return await work(second.begin());
+        return await useEither(work);
       } catch (error) {
-        if (!(error instanceof BackcastError) || !PERHAPS_OF_THE_REPLICA.has(error.code)) {
-          throw error;
-        }
-        if (error.code === 'BACKCAST_DATABASE_UNREACHABLE') replica.lost(error);
-        return work(primary.begin());
+        // A replica, or an answer that was shared, may only be a moment behind what he has seen.
+        const isRewound =
+          error instanceof BackcastError && error.code === 'BACKCAST_ARCHIVE_REWOUND';
+        if (!isRewound) throw error;
+        return work(database);
       }
     },
     primary: () => primary.begin(),

@@ -108,6 +108,8 @@ class Tail {
     try {
       if (this.#isRewound(attachment.place)) yield this.#turn('rewound', attachment.place);
       else if (this.#isBehind(attachment.place)) yield* this.#replay(attachment.place);
+      // A reader that was not told all of it is not at that place, and must not hear that it is.
+      if (this.isOver) return;
       this.#place = attachment.place;
       yield* this.#follow(attachment);
     } finally {
@@ -118,6 +120,8 @@ class Tail {
   /** The database is away: until it may be back. */
   async *wait(): AsyncGenerator<Buffer> {
     const { feed, signal } = this.#options;
+    // Who began with what comes next is told a place as well, and goes on from there.
+    this.#place ??= { position: feed.archivedThrough, told: new Set() };
     yield this.#state === 'away' ? HEARTBEAT : this.#turn('away', this.#place);
     await feed.changed(AWAY_MS, signal);
   }

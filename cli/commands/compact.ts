@@ -50,6 +50,7 @@ async function compact(
   const archive = await import('#archive/mod.ts');
   const use = { command: 'compact', connectionsMax: CONNECTIONS_MAX, statementTimeoutMs: 0 };
   await using opened = await openArchive(context, use);
+  if (channel !== undefined) await archive.findChannel(opened.database, channel);
   const result = await archive.compact(opened, {
     channel,
     isDryRun: options.dryRun === true,

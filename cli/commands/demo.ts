@@ -102,12 +102,13 @@ async function outage(context: CommandContext, options: OutageCommandOptions): P
 
 function inWords(result: OutageResult): string {
   const { publishedCount, receivedCount, misplacedCount, lostCount } = result;
-  const { missedCount, replayedCount, replayedPerSecond, liveAgainMs, liveAgainMsMax } = result;
+  const { missedCount, replayedCount, replayedPerSecond } = result;
+  const { startMs, liveAgainMs, liveAgainMsMax } = result;
   return [
     `published ${publishedCount}, received ${receivedCount}`,
     `lost ${lostCount}, twice or out of order ${misplacedCount}`,
     `missed ${missedCount}, read ${replayedCount} at ${replayedPerSecond} a second`,
-    `live again after ${liveAgainMs} ms, promised within ${liveAgainMsMax} ms`,
+    `started in ${startMs} ms, live again ${liveAgainMs} ms later, promised within ${liveAgainMsMax} ms`,
     result.isAsPromised ? 'as promised' : 'NOT as promised',
     '',
   ].join('\n');

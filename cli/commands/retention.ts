@@ -29,10 +29,9 @@ const COLUMNS: readonly Column<DueDay>[] = [
 /** Adds the command. */
 export function addRetentionCommand(program: Command, host: CommandHost): void {
   const command = program
-    .command('retention')
+    .command('retention [channel]')
     .description('delete what is older or more than retention.* keeps; holds are not passed')
     .option('--dry-run', 'only show what would go, and what is held back')
-    .option('--channel <channel>', 'only this channel')
     .option('--json', 'print JSON instead of a table')
     .addOption(settingOption('--age <duration>', 'retention.age'))
     .addOption(settingOption('--bytes <size>', 'retention.bytes'))
@@ -40,20 +39,24 @@ export function addRetentionCommand(program: Command, host: CommandHost): void {
   runs(command, host, retention);
   explain(command, [
     'backcast retention --dry-run',
-    'backcast retention --dry-run --age 30d --channel demo.orders',
+    'backcast retention demo.orders --dry-run --age 30d',
     'backcast retention',
   ]);
 }
 
-async function retention(context: CommandContext, options: RetentionOptions): Promise<Outcome> {
+async function retention(
+  context: CommandContext,
+  options: RetentionOptions,
+  name?: string,
+): Promise<Outcome> {
   const { config, note, output, signal } = context;
-  const channel = options.channel === undefined ? undefined : requireChannel(options.channel);
+  const channel = name === undefined ? undefined : requireChannel(name);
   if (!hasRetention(config.retention)) note('everything is kept: retention.* sets no limit');
   const archive = await import('#archive/mod.ts');
   const use = { command: 'retention', statementTimeoutMs: 60_000 };
   await using opened = await openArchive(context, use);
   if (channel !== undefined) await archive.findChannel(opened.database, channel);
-  const policyOf = (name: string) => retentionOf(config.retention, name);
+  const policyOf = (one: string) => retentionOf(config.retention, one);
   const plan = await archive.loadRetentionPlan(opened.database, { policyOf, channel });
   if (options.dryRun === true) {
     await output.write(options.json === true ? planJson(plan.days) : planText(plan.days));

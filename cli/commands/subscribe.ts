@@ -74,6 +74,8 @@ async function subscribe(
 ): Promise<Outcome> {
   const channel = requireChannel(name);
   const given = addressOf(options);
+  if (!options.multicast && options.from === undefined && options.cursor === undefined)
+    throw new BackcastError('BACKCAST_USAGE', '--no-multicast goes with --from or --cursor');
   await using resources = new AsyncDisposableStack();
   const { config, note } = context;
   const { openSubscriber } = await import('../services.ts');

@@ -22,10 +22,13 @@ export interface SavedInstance {
 export interface InstanceReport {
   readonly account: InstanceAccount;
   readonly isLive: boolean;
-  /** Messages out of the archive since it started. */
+  /** Milliseconds since its process began, when it subscribed. */
+  readonly subscribedAtMs: number;
+  /** Messages out of the archive until it was live for the first time. */
   readonly replayedCount: number;
-  /** Milliseconds since it subscribed, when the first of these came. */
+  /** Milliseconds since its process began, when the first and the last of these came. */
   readonly firstReplayedAtMs: number | undefined;
+  readonly lastReplayedAtMs: number | undefined;
   /** The same, when it was live for the first time. */
   readonly liveAtMs: number | undefined;
 }

@@ -35,11 +35,12 @@ const account = { ...(before?.account ?? UNTOUCHED) };
 let isLive = false;
 let replayedCount = 0;
 let firstReplayedAtMs: number | undefined;
+let lastReplayedAtMs: number | undefined;
 let liveAtMs: number | undefined;
 let reportedAtMs = 0;
 
 process.on('disconnect', () => process.exit(0));
-const startedAtMs = performance.now();
+const subscribedAtMs = performance.now();
 const subscription = await subscribe({
   channel: orders.channel,
   from: before === undefined ? 'start' : { cursor: before.cursor },
@@ -61,9 +62,10 @@ clearInterval(timer);
 function take(told: SubscribedItem): void {
   switch (told.kind) {
     case 'message':
-      if (told.via === 'replayed') {
+      if (told.via === 'replayed' && liveAtMs === undefined) {
         replayedCount += 1;
-        firstReplayedAtMs ??= performance.now() - startedAtMs;
+        lastReplayedAtMs = performance.now();
+        firstReplayedAtMs ??= lastReplayedAtMs;
       }
       if (told.sequence !== account.next) account.misplacedCount += 1;
       account.next = told.sequence + 1;
@@ -76,7 +78,7 @@ function take(told: SubscribedItem): void {
     case 'live':
     case 'replaying':
       isLive = told.kind === 'live';
-      if (isLive) liveAtMs ??= performance.now() - startedAtMs;
+      if (isLive) liveAtMs ??= performance.now();
       return;
     case 'session':
       return;
@@ -90,7 +92,8 @@ function report({ cursor }: Subscription): void {
   reportedAtMs = performance.now();
   if (cursor === undefined) return;
   writeSaved(orders.file, JSON.stringify({ cursor, account } satisfies SavedInstance));
-  const now = { account, isLive, replayedCount, firstReplayedAtMs, liveAtMs };
+  const times = { subscribedAtMs, firstReplayedAtMs, lastReplayedAtMs, liveAtMs };
+  const now = { account, isLive, replayedCount, ...times };
   assert(process.send !== undefined, 'the instance has a parent that listens');
   process.send(now satisfies InstanceReport);
 }

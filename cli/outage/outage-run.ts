@@ -34,7 +34,10 @@ export interface OutageResult {
   /** Messages that were published while the instance was away, and a little before. */
   readonly missedCount: number;
   readonly replayedCount: number;
+  /** From the first to the last message that was read. */
   readonly replayedPerSecond: number;
+  /** From the start of its process until it subscribed. */
+  readonly startMs: number;
   /** From its subscription until it was live. */
   readonly liveAgainMs: number;
   /** Twice the time that reading what it missed takes at that rate. */
@@ -82,7 +85,8 @@ export async function runOutage(
   listener.tell(`started again with its cursor; it has missed ${missedCount} messages`);
   const second = resources.use(startInstance(stage.orders));
   const again = await untilLive(second, missedCount, listener, signal);
-  listener.tell(`live again ${Math.round(again.liveAtMs ?? 0)} ms after it subscribed`);
+  const { liveAtMs = 0, subscribedAtMs } = again;
+  listener.tell(`live again ${Math.round(liveAtMs - subscribedAtMs)} ms after it subscribed`);
   await watch(options.followMs, signal, () => {
     listener.progress(`it has ${second.latest?.account.count ?? 0} messages`);
   });
@@ -121,9 +125,12 @@ function resultOf(of: {
   readonly end: InstanceReport;
 }): OutageResult {
   const { publishedCount, missedCount, again, end } = of;
-  const { replayedCount, firstReplayedAtMs = 0, liveAtMs = 0 } = again;
+  const { replayedCount, subscribedAtMs } = again;
+  const { firstReplayedAtMs = 0, lastReplayedAtMs = 0, liveAtMs = 0 } = again;
   const { count, misplacedCount, lostCount } = end.account;
-  const replayedPerSecond = Math.round(replayedCount / ((liveAtMs - firstReplayedAtMs) / 1_000));
+  const readMs = lastReplayedAtMs - firstReplayedAtMs;
+  const replayedPerSecond = Math.round((replayedCount * 1_000) / readMs);
+  const liveAgainMs = Math.round(liveAtMs - subscribedAtMs);
   const liveAgainMsMax = Math.round((2 * missedCount * 1_000) / replayedPerSecond);
   const hasAll = count === publishedCount && misplacedCount === 0 && lostCount === 0;
   return {
@@ -134,9 +141,10 @@ function resultOf(of: {
     missedCount,
     replayedCount,
     replayedPerSecond,
-    liveAgainMs: Math.round(liveAtMs),
+    startMs: Math.round(subscribedAtMs),
+    liveAgainMs,
     liveAgainMsMax,
-    isAsPromised: hasAll && liveAtMs <= liveAgainMsMax,
+    isAsPromised: hasAll && liveAgainMs <= liveAgainMsMax,
   };
 }
 

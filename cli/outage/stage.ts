@@ -4,8 +4,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { BackcastError } from '#base/mod.ts';
+import { BackcastError, randomBelow } from '#base/mod.ts';
 import { loadConfig } from '#config/mod.ts';
+import { processRandom } from '#multicast/udp/mod.ts';
 import { openCommandRegistry } from '../registry.ts';
 import { subscriberOptions } from '../services.ts';
 import { type DemoCommand, startCommand } from './child.ts';
@@ -34,6 +35,9 @@ export interface Stage {
 }
 
 const CHANNEL = 'demo.outage';
+/** As many as the registry hands out where it is asked. */
+const PORT_FIRST = 20_000;
+const PORTS = 4_096;
 /** What a message takes of the window beside its payload. */
 const OVERHEAD_BYTES = 16;
 const WINDOW_BYTES_MIN = 1_048_576;
@@ -57,6 +61,7 @@ export async function setStage(
   const settings = {
     home: join(folder, 'home'),
     interface: options.interfaceAddress,
+    channels: [{ name: CHANNEL, ...ownAddress() }],
     api: { port: 0 },
     publisher: { windowBytes: Math.ceil(windowBytes), messageBytesMax: MESSAGE_BYTES_MAX },
     log: { level: 'warn' },
@@ -86,7 +91,14 @@ export async function setStage(
   };
 }
 
-/** The archive hears of a new channel within a second. */
+/** Two demos on one machine must not hear each other. */
+function ownAddress(): { readonly group: string; readonly port: number } {
+  const random = processRandom();
+  const [high, low] = [randomBelow(random, 256), randomBelow(random, 256)];
+  return { group: `239.192.${high}.${low}`, port: PORT_FIRST + randomBelow(random, PORTS) };
+}
+
+/** Resolves once what the publisher sends is archived. */
 async function untilArchived(api: string): Promise<void> {
   const untilMs = performance.now() + ARCHIVED_MS_MAX;
   while (performance.now() < untilMs) {

@@ -4,9 +4,8 @@
 
 import type { Deletion, Loss, MessageRun } from '#archive/mod.ts';
 import type { Framing } from '#base/mod.ts';
-import { CsvWriter } from './csv-writer.ts';
-import { NdjsonWriter } from './ndjson-writer.ts';
 import { ParquetFileWriter } from './parquet-writer.ts';
+import { TextWriter } from './text-writer.ts';
 import type { ExportFormat, ExportStatus } from './types.ts';
 
 /** What a streamed file says at its end. Files of a folder do not: their manifest does. */
@@ -51,6 +50,6 @@ export const FORMAT_NAMES: Readonly<
 
 /** A writer of one file. */
 export function openFormat(format: ExportFormat, subject: FileSubject): FormatWriter {
-  if (format === 'ndjson') return new NdjsonWriter(subject);
-  return format === 'csv' ? new CsvWriter() : new ParquetFileWriter(subject);
+  if (format === 'parquet') return new ParquetFileWriter(subject);
+  return new TextWriter(format, subject);
 }

@@ -25,7 +25,8 @@ export interface SourcedEntry {
 export interface PageSubject {
   readonly opened: ReadDatabase;
   readonly channel: Channel;
-  readonly range: Pick<ExportRange, 'session' | 'after'>;
+  /** The only session that is wanted; undefined for all. */
+  readonly session: SessionId | undefined;
   /** The name of a publisher that was told before and must stay the same; undefined if none. */
   readonly sourceOf: (session: SessionId) => string | null | undefined;
 }
@@ -56,19 +57,15 @@ export async function* readPages(
   const names = new Map<SessionId, string | null>();
   for (let page = first; ; ) {
     const following = page.isLast ? undefined : fetchAhead(reading);
-    const entries = page.entries.filter((entry) => isWithin(entry, subject.range));
+    const entries = page.entries.filter(
+      ({ session }) => subject.session === undefined || session === subject.session,
+    );
     await learnNames(names, entries, subject);
     for (const entry of entries) yield { entry, source: names.get(entry.session) ?? null };
     if (following === undefined) return;
     page = await following;
     await turn();
   }
-}
-
-/** What is lost before `after` was named to whoever goes on from there. */
-function isWithin(entry: PageEntry, { session, after = 0 }: PageSubject['range']): boolean {
-  if (session !== undefined && entry.session !== session) return false;
-  return entry.kind !== 'loss' || entry.afterPosition >= after;
 }
 
 /** Its failure is felt where it is awaited. */

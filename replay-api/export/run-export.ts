@@ -4,6 +4,7 @@
 // comes out is what would have come out without the interruption.
 
 import {
+  assertNotRewound,
   cutRun,
   type Deletion,
   findChannel,
@@ -17,7 +18,7 @@ import type { Served } from '../access/access-log.ts';
 import { DurableFolder, isPartialOf } from './durable-folder.ts';
 import { FORMAT_NAMES, openFormat } from './format-writer.ts';
 import { LISTED_MAX, MANIFEST_FILE, boundsOf, manifestText, parseManifest } from './manifest.ts';
-import { missingText } from './ndjson-writer.ts';
+import { missingText } from '../message-text.ts';
 import { PartFile } from './part-file.ts';
 import {
   type ExportProgress,
@@ -66,7 +67,7 @@ export interface ExportOptions {
  * archive. Throws the reason of `signal`.
  */
 export async function runExport(options: ExportOptions): Promise<ExportManifest> {
-  const { opened, plan, path } = options;
+  const { opened, plan, path, signal } = options;
   const folder = new DurableFolder(path);
   const begun = await findBegun(folder, plan, path);
   if (begun.kind === 'finished') {
@@ -76,7 +77,7 @@ export async function runExport(options: ExportOptions): Promise<ExportManifest>
   let { progress } = begun;
   if (progress.settled === undefined) {
     await saveProgress(folder, progress);
-    progress = { ...progress, settled: await settleExport(opened, plan, folder) };
+    progress = { ...progress, settled: await settleExport(opened, plan, folder, signal) };
     await saveProgress(folder, progress);
   }
   progress = await new Exporting(options, folder, progress).run();
@@ -192,11 +193,12 @@ class Exporting {
     const after = this.#progress.parts.at(-1)?.lastPosition ?? positions.first - 1;
     if (after >= positions.last) return;
     const current = await findChannel(opened.database, plan.channel);
+    assertNotRewound(current.archivedThrough, archivedThrough);
     const channel = { ...current, archivedThrough };
     const request = { ...toPositionRequest(plan), after, before: positions.last + 1 };
     const reading = await openReading(opened, channel, request);
     const sourceOf = this.#tally.sourceOf.bind(this.#tally);
-    yield* readRange(reading, { opened, channel, range: plan, sourceOf });
+    yield* readRange(reading, { opened, channel, session: plan.session, sourceOf });
   }
 
   async #add(whole: MessageRun, source: string | null): Promise<void> {

@@ -11,7 +11,7 @@ import {
 } from '#archive/mod.ts';
 import type { DurableFolder } from './durable-folder.ts';
 import { LISTED_MAX } from './manifest.ts';
-import { missingText } from './ndjson-writer.ts';
+import { missingText } from '../message-text.ts';
 import type { SettledExport } from './progress-file.ts';
 import { toPositionRequest } from './range-reading.ts';
 import type { ExportPlan, ListedMissing } from './types.ts';
@@ -19,11 +19,12 @@ import type { ExportPlan, ListedMissing } from './types.ts';
 /** The name of the file of losses. */
 export const LOSSES_FILE = 'losses.ndjson';
 
-/** Settles the export and writes the file of its losses. Errors as settleRange. */
+/** Settles the export and writes the file of its losses. Errors as settleRange, or of `signal`. */
 export async function settleExport(
   opened: ReadDatabase,
   plan: ExportPlan,
   folder: DurableFolder,
+  signal: AbortSignal,
 ): Promise<SettledExport> {
   const file = await folder.create(LOSSES_FILE);
   try {
@@ -31,6 +32,7 @@ export async function settleExport(
     let count = 0;
     const request = toPositionRequest(plan);
     const range = await settleRange(opened, { ...plan, request }, async (losses, channel) => {
+      signal.throwIfAborted();
       const lines = await lossLines(opened, channel, losses);
       await file.append(Buffer.from(lines.map((line) => `${line}\n`).join('')));
       for (const line of lines.slice(0, LISTED_MAX - listed.length)) {

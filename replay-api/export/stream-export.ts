@@ -58,7 +58,7 @@ export async function beginExport(
   const first = await reading.nextPage(Number.MAX_SAFE_INTEGER);
   const { name, framing } = channel;
   const writer = openFormat(format, { channel: name, framing, keptBytesTarget: KEPT_BYTES_TARGET });
-  const subject = { opened, channel, range, sourceOf: () => undefined };
+  const subject = { opened, channel, session: range.session, sourceOf: () => undefined };
   return { channel, first, reading, subject, writer };
 }
 
@@ -82,7 +82,6 @@ export async function* streamExport(
   { channel, first, reading, subject, writer }: BegunExport,
   note: Pick<AccessNote, 'served'>,
 ): AsyncGenerator<Uint8Array> {
-  const { range } = subject;
   const missing = { losses: 0, deletions: 0 };
   let count = 0;
   let lastPosition: number | null = null;
@@ -106,7 +105,7 @@ export async function* streamExport(
     lastPosition,
     archivedThrough: reading.archivedThrough,
     ...missing,
-    cursor: range.session === undefined ? toCursor(channel.name, reading.resume) : null,
+    cursor: subject.session === undefined ? toCursor(channel.name, reading.resume) : null,
     askAgainMs: askAgainMs(status, reading.resume, Date.now()),
   };
   yield* writer.finish(end);

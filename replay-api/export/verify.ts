@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
-import { BackcastError } from '#base/mod.ts';
+import { BackcastError, rootMessage } from '#base/mod.ts';
 import { DurableFolder } from './durable-folder.ts';
 import { MANIFEST_FILE, parseManifest } from './manifest.ts';
 import { PROGRESS_FILE } from './progress-file.ts';
@@ -83,9 +83,13 @@ async function differencesOf(
 ): Promise<ExportProblem[]> {
   const hash = createHash('sha256');
   let found = 0;
-  for await (const chunk of createReadStream(join(path, file))) {
-    hash.update(chunk as Buffer);
-    found += (chunk as Buffer).length;
+  try {
+    for await (const chunk of createReadStream(join(path, file))) {
+      hash.update(chunk as Buffer);
+      found += (chunk as Buffer).length;
+    }
+  } catch (error) {
+    return [{ where: file, problem: `it cannot be read: ${rootMessage(error)}` }];
   }
   if (found !== bytes) return [{ where: file, problem: `it has ${found} bytes, not ${bytes}` }];
   if (hash.digest('hex') === sha256) return [];

@@ -28,7 +28,8 @@ export function installProblems(app: FastifyInstance, availability: Availability
     const detail =
       request.method === 'GET'
         ? `${request.url} is not an address of this API. GET / lists where to begin.`
-        : `${request.method} is not served here; this API is read with GET.`;
+        : `${request.method} is not served here: this API is read with GET, and many ranges ` +
+          'at once with POST …/messages:fetch.';
     return sendProblem(request, reply, new BackcastError('BACKCAST_NOT_FOUND', detail));
   });
   app.addHook('onResponse', async (request, reply) => {
@@ -41,7 +42,7 @@ async function membersOf(
   request: FastifyRequest,
   availability: Availability,
 ): Promise<object> {
-  if (problem.code !== 'BACKCAST_HISTORY_GONE') return {};
+  if (problem.httpStatus !== 410) return {};
   const { channel = '' } = request.params as { readonly channel?: string };
   try {
     return { available: await availability(channel) };

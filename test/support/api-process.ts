@@ -16,16 +16,25 @@ export interface ApiProcess extends AsyncDisposable {
   readonly pid: number;
 }
 
-/** Starts one over the database at `databaseUrl`. */
+/**
+ * Starts one over the database at `databaseUrl`, with `env` on top of that of this process; fails if
+ * it ends before it serves.
+ */
 export async function startApiProcess(
   databaseUrl: string,
   limits: Partial<ApiLimits>,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<ApiProcess> {
   const args = [fileURLToPath(import.meta.url), databaseUrl, JSON.stringify(limits)];
   const child: ChildProcessByStdio<null, Readable, null> = spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...env },
   });
-  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  const ended = once(child, 'exit').then(([code]) => {
+    throw new Error(`the API has ended with ${code}`);
+  });
+  ended.catch(() => undefined);
+  const [line] = (await Promise.race([once(child.stdout, 'data'), ended])) as [Buffer];
   return {
     url: line.toString().trim(),
     pid: child.pid ?? 0,

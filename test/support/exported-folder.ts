@@ -102,3 +102,17 @@ function csvFields(text: string): string[][] {
   }
   return lines;
 }
+
+/** The files, without what says when the export began. */
+export function settledFiles(folder: string): Map<string, string> {
+  const files = [...filesOf(folder)].map(([name, bytes]): [string, string] => {
+    if (name !== 'manifest.json') return [name, bytes.toString('base64')];
+    const {
+      settledAt: _,
+      sha256: __,
+      ...rest
+    } = JSON.parse(bytes.toString()) as Record<string, unknown>;
+    return [name, JSON.stringify(rest)];
+  });
+  return new Map(files);
+}

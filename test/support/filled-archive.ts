@@ -68,6 +68,28 @@ export function instantAt(seconds: number): number {
   return Date.UTC(2026, 10, 20, 12) * 1000 + Math.round(seconds * 1_000_000);
 }
 
+/** A message that was published at instantAt(`seconds`). */
+export function sent(
+  session: SessionId,
+  sequence: number,
+  seconds: number,
+  payload: Buffer = Buffer.from(`${session}/${sequence}`),
+): SentMessage {
+  return { session, sequence, publishedAtUs: instantAt(seconds), payload };
+}
+
+/** A segment that was archived at instantAt(`seconds`). */
+export function segment(seconds: number, messages: readonly SentMessage[]): Delivery {
+  return { kind: 'segment', archivedAtUs: instantAt(seconds), messages };
+}
+
+/** So many segments of one message each, from sequence 1 on, a second apart. */
+export function segmentsOf(session: SessionId, count: number, payload: Buffer): Delivery[] {
+  return Array.from({ length: count }, (_, index) =>
+    segment(index, [sent(session, index + 1, index, payload)]),
+  );
+}
+
 /** Writes `channel` into the migrated database at `url`; returns its channel_id. */
 export async function fillChannel(url: string, channel: FilledChannel): Promise<number> {
   const client = new Client({ connectionString: url });

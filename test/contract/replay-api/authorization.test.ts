@@ -10,7 +10,7 @@ import type { SessionId } from '#base/mod.ts';
 import { installAccess } from '#replay-api/access/request-access.ts';
 import { type ReplayServer, startReplayServer } from '#replay-api/mod.ts';
 import { type ControlledApi, openControlledApi } from '#test/support/controlled-api.ts';
-import { type Delivery, instantAt } from '#test/support/filled-archive.ts';
+import { type Delivery, instantAt, segmentsOf } from '#test/support/filled-archive.ts';
 import { silentLogger } from '#test/support/replay-api.ts';
 
 type Need = 'nothing' | 'any' | 'read' | 'export' | 'admin';
@@ -55,7 +55,10 @@ const texts = new Map<string, string>();
 before(async () => {
   api = await openControlledApi();
   for (const name of ['orders', 'trades'])
-    await api.addChannel({ name, deliveries: [...segments(3), loss(4), loss(6)] });
+    await api.addChannel({
+      name,
+      deliveries: [...segmentsOf(SESSION, 3, Buffer.from('{}')), loss(4), loss(6)],
+    });
   for (const [name, { scopes }] of Object.entries(TOKENS))
     texts.set(name, await api.token(...scopes));
   await api.access.recheck(performance.now());
@@ -68,21 +71,6 @@ after(async () => {
   await server.close();
   await api[Symbol.asyncDispose]();
 });
-
-function segments(count: number): Delivery[] {
-  return Array.from({ length: count }, (_, index) => ({
-    kind: 'segment',
-    archivedAtUs: instantAt(index),
-    messages: [
-      {
-        session: SESSION,
-        sequence: index + 1,
-        publishedAtUs: instantAt(index),
-        payload: Buffer.from('{}'),
-      },
-    ],
-  }));
-}
 
 function loss(sequence: number): Delivery {
   const detectedAtUs = instantAt(10);

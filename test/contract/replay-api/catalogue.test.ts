@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type SessionId, sessionToBigInt } from '#base/mod.ts';
-import { type Delivery, instantAt, type SentMessage } from '#test/support/filled-archive.ts';
+import { type Delivery, instantAt, sent, type SentMessage } from '#test/support/filled-archive.ts';
 import { openTestApi, type TestApi } from '#test/support/replay-api.ts';
 
 const SESSIONS = ['0000000000000001', '0000000000000002', '7fffffffffffffff'] as SessionId[];
@@ -30,10 +30,6 @@ before(async () => {
   });
 });
 after(() => api[Symbol.asyncDispose]());
-
-function sent(session: SessionId, sequence: number, seconds: number): SentMessage {
-  return { session, sequence, publishedAtUs: instantAt(seconds), payload: Buffer.from('x') };
-}
 
 function segment(message: SentMessage): Delivery {
   return { kind: 'segment', archivedAtUs: message.publishedAtUs, messages: [message] };

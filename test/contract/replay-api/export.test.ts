@@ -39,6 +39,12 @@ test('NDJSON is what a request for messages answers, to be saved as a file', asy
   assert.deepEqual(linesOf(answer.text), await linesOfMessages());
 });
 
+test('CSV is what a request for messages answers, byte for byte', async () => {
+  const exported = await bytesAt(`${PATH}?format=csv`);
+  const { bytes } = await api.get('/v1/channels/trades/messages', 'text/csv');
+  assert.deepEqual(exported, bytes);
+});
+
 test('bounds mean what they mean for messages', async () => {
   for (const query of [
     'from=2026-11-20T20:00:00.5Z&to=2026-11-21T13:00:00Z',
@@ -73,12 +79,12 @@ test('CSV has a line per message, loss and end, each in its columns', async () =
   assert.ok(losses.length > 0);
   const expected = lines.filter(({ kind }) => kind === 'loss');
   assert.deepEqual(
-    losses.map((row) => [row['position'], row['sequence'], row['lastSequence'], row['reason']]),
+    losses.map((row) => [row['position'], row['sequence'], row['lastSequence'], row['detail']]),
     expected.map((loss) =>
       [loss['afterPosition'], loss['first'], loss['last'], loss['cause']].map(String),
     ),
   );
-  assert.equal(rows.at(-1)?.['reason'], 'partial');
+  assert.equal(rows.at(-1)?.['detail'], 'partial');
 });
 
 test('every format has the same messages', async () => {

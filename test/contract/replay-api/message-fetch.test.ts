@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { Value } from 'typebox/value';
 import type { SessionId } from '#base/mod.ts';
 import { EndItem, RangeItem } from '#replay-api/mod.ts';
-import { instantAt, type SentMessage } from '#test/support/filled-archive.ts';
+import { instantAt, segment, sent } from '#test/support/filled-archive.ts';
 import { linesOf, openTestApi, type TestApi } from '#test/support/replay-api.ts';
 import { decoded } from '#test/support/segment-stream.ts';
 
@@ -22,22 +22,14 @@ before(async () => {
   await api.addChannel({
     name: 'holes',
     deliveries: [
-      segment(10, [sent(A, 1), sent(B, 1)]),
-      segment(20, [sent(A, 2)]),
+      segment(10, [sent(A, 1, 1), sent(B, 1, 1)]),
+      segment(20, [sent(A, 2, 2)]),
       { ...lost, cause: 'repair_expired' },
-      segment(30, [sent(A, 8), sent(B, 2)]),
+      segment(30, [sent(A, 8, 8), sent(B, 2, 2)]),
     ],
   });
 });
 after(() => api[Symbol.asyncDispose]());
-
-function sent(session: SessionId, sequence: number): SentMessage {
-  return { session, sequence, publishedAtUs: instantAt(sequence), payload: Buffer.from('x') };
-}
-
-function segment(seconds: number, messages: readonly SentMessage[]) {
-  return { kind: 'segment' as const, archivedAtUs: instantAt(seconds), messages };
-}
 
 async function fetched(ranges: readonly object[], accept = NDJSON) {
   const question = { method: 'POST' as const, headers: { accept }, body: { ranges } };

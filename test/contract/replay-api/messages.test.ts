@@ -6,7 +6,7 @@ import { Value } from 'typebox/value';
 import type { SessionId } from '#base/mod.ts';
 import { zmqMessage } from '#multicast/wire/mod.ts';
 import { EndItem, LossItem, MessageItem } from '#replay-api/mod.ts';
-import { instantAt, type SentMessage } from '#test/support/filled-archive.ts';
+import { instantAt, segment, sent } from '#test/support/filled-archive.ts';
 import { bytesOf, linesOf, openTestApi, type TestApi } from '#test/support/replay-api.ts';
 
 const NDJSON = 'application/x-ndjson';
@@ -73,19 +73,6 @@ before(async () => {
   });
 });
 after(() => api[Symbol.asyncDispose]());
-
-function sent(
-  session: SessionId,
-  sequence: number,
-  seconds: number,
-  payload: Buffer = Buffer.from(`${session}/${sequence}`),
-): SentMessage {
-  return { session, sequence, publishedAtUs: instantAt(seconds), payload };
-}
-
-function segment(seconds: number, messages: readonly SentMessage[]) {
-  return { kind: 'segment' as const, archivedAtUs: instantAt(seconds), messages };
-}
 
 interface Page {
   readonly items: Record<string, unknown>[];

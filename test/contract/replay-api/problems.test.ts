@@ -170,6 +170,7 @@ const PROVOCATIONS: Readonly<Record<ApiErrorCode, (operationId: string) => Provo
     operationId === 'fetchMessages'
       ? { channel: 'purged' }
       : { channel: 'purged', query: 'after=0' },
+  BACKCAST_ARCHIVE_REWOUND: () => ({ query: 'after=0&seenThrough=99' }),
   BACKCAST_RATE_LIMITED: () => ({ place: 'rated' }),
   BACKCAST_TOO_MANY_READERS: () => ({ place: 'crowded' }),
   BACKCAST_INTERNAL: () => ({ place: 'broken' }),

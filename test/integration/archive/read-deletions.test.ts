@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import {
+  type Deletion,
   findChannel,
   listDeletions,
   loadRetentionPlan,
@@ -91,6 +92,18 @@ test('every way of reading names what is deleted, whichever days went', async ()
                 minPublishedAtUs >= startOfUs(day) && minPublishedAtUs < startOfUs(day - 1),
             ),
           );
+        const archived = {
+          ...EVERYTHING,
+          archivedFromUs: startOfUs(6),
+          archivedToUs: startOfUs(3),
+        };
+        const kept = await readWhole(opened, name, { ...archived, order }, style);
+        assert.deepEqual(kept.messages, some.messages, 'published when they were archived');
+        for (const deletion of some.deletions) assert.ok(isNamed(deletion, kept.deletions));
+        for (const deletion of kept.deletions) {
+          assert.ok(isNamed(deletion, all.deletions));
+          assert.ok(mayBeWithin(deletion, inside, days, gone), 'what is kept around it says no');
+        }
         const own = await readWhole(opened, name, { ...ALL_SEQUENCES, order }, style);
         const sequences = new Set(own.messages.map(({ sequence }) => sequence));
         for (const { first, last } of own.deletions)
@@ -104,6 +117,30 @@ test('every way of reading names what is deleted, whichever days went', async ()
     { numRuns: 25, interruptAfterTimeLimit: 60_000, examples: [[days, 3, false, 'asc']] },
   );
 });
+
+function isNamed({ session, first }: Deletion, deletions: readonly Deletion[]): boolean {
+  return deletions.some((other) => other.session === session && other.first === first);
+}
+
+/**
+ * Whether a deletion may have been archived on one of `inside`: it was, or everything between its
+ * day and them is gone too, so that nothing tells.
+ */
+function mayBeWithin(
+  { minPublishedAtUs }: Deletion,
+  inside: readonly number[],
+  days: readonly number[],
+  gone: readonly number[],
+): boolean {
+  const day = days.find((daysAgo) => minPublishedAtUs >= startOfUs(daysAgo)) ?? 0;
+  const isOlder = day > Math.max(...inside);
+  const between = days.filter((other) =>
+    isOlder
+      ? other < day && other > Math.max(...inside)
+      : other > day && other < Math.min(...inside),
+  );
+  return inside.includes(day) || between.every((other) => gone.includes(other));
+}
 
 for (const isStateless of [false, true])
   for (const order of ['asc', 'desc'] as const) {

@@ -5,10 +5,11 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import * as fc from 'fast-check';
-import { findChannel, openDatabase, type OpenDatabase, openReading } from '#archive/mod.ts';
+import { type Loss, openDatabase, type OpenDatabase } from '#archive/mod.ts';
 import type { SessionId } from '#base/mod.ts';
 import { type Delivery, fillChannel, instantAt } from '#test/support/filled-archive.ts';
 import { createTestDatabase, type TestDatabase } from '#test/support/postgres.ts';
+import { EVERYTHING, readWhole } from '#test/support/whole-reading.ts';
 
 const SESSIONS = ['0000000000000001', '0000000000000002'] as SessionId[];
 
@@ -84,23 +85,29 @@ function play(sendings: readonly Sending[]): Course {
   return { deliveries: ordered.map((one) => one.delivery), lost };
 }
 
-async function namedLosses(name: string, start: number, end: number, order: 'asc' | 'desc') {
-  const channel = await findChannel(opened.database, name);
-  const reading = await openReading(opened, channel, {
-    kind: 'positions',
-    after: undefined,
-    before: undefined,
-    publishedFromUs: instantAt(start),
-    publishedToUs: instantAt(end),
-    order,
-  });
-  const losses = [];
-  for (;;) {
-    const page = await reading.nextPage(2);
-    losses.push(...page.entries.filter((entry) => entry.kind === 'loss'));
-    if (page.isLast) return losses;
-  }
+interface Asked {
+  readonly start: number;
+  readonly width: number;
+  readonly order: 'asc' | 'desc';
+  readonly isStateless: boolean;
 }
+
+async function namedLosses(name: string, asked: Asked): Promise<readonly Loss[]> {
+  const { start, width, order, isStateless } = asked;
+  const published = {
+    publishedFromUs: instantAt(start),
+    publishedToUs: instantAt(start + width),
+  };
+  const request = { ...EVERYTHING, ...published, order };
+  return (await readWhole(opened, name, request, { messagesMax: 2, isStateless })).losses;
+}
+
+const question: fc.Arbitrary<Asked> = fc.record({
+  start: fc.nat(16),
+  width: fc.nat(8),
+  order: fc.constantFrom('asc' as const, 'desc' as const),
+  isStateless: fc.boolean(),
+});
 
 let made = 0;
 
@@ -108,16 +115,14 @@ test('no interval hides a loss that has a message in it', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(sending, { minLength: 1, maxLength: 14 }),
-      fc.array(fc.tuple(fc.nat(16), fc.nat(8), fc.constantFrom('asc' as const, 'desc' as const)), {
-        minLength: 4,
-        maxLength: 4,
-      }),
-      async (sendings, intervals) => {
+      fc.array(question, { minLength: 4, maxLength: 4 }),
+      async (sendings, questions) => {
         const course = play(sendings);
         const name = `timed-${(made += 1)}`;
         await fillChannel(database.url, { name, deliveries: course.deliveries });
-        for (const [start, width, order] of intervals) {
-          const named = await namedLosses(name, start, start + width, order);
+        for (const asked of questions) {
+          const { start, width } = asked;
+          const named = await namedLosses(name, asked);
           const keys = named.map((loss) => `${loss.session}/${loss.first}`);
           assert.equal(new Set(keys).size, keys.length, 'a loss is named once');
           for (const { second, session, sequence } of course.lost) {

@@ -52,13 +52,14 @@ test('a sequence that is not accounted for fails the audit with its exact range'
   assert.match(json.stdout, /"complete": false/);
 });
 
-test('an audit of a channel that is not there fails', async () => {
+test('what is to be done with a channel that is not there fails', async () => {
   await using database = await createTestDatabase();
-  const { end, stderr } = await runBackcast(['audit', 'no'], {
-    env: { DATABASE_URL: database.url },
-  });
-  assert.equal(end, 1);
-  assert.match(stderr, /\(BACKCAST_CHANNEL_UNKNOWN\)\n$/);
+  const env = { DATABASE_URL: database.url };
+  for (const command of ['audit', 'compact', 'retention']) {
+    const { end, stderr } = await runBackcast([command, 'no'], { env });
+    assert.equal(end, 1, command);
+    assert.match(stderr, /\(BACKCAST_CHANNEL_UNKNOWN\)\n$/);
+  }
 });
 
 test('migrate brings an empty database to the schema, once', async () => {

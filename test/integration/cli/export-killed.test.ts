@@ -10,7 +10,7 @@ import { test } from 'node:test';
 import { randomBelow, seededRandom } from '#base/mod.ts';
 import { type ExportFormat, verifyExport } from '#replay-api/mod.ts';
 import { runBackcast } from '#test/support/cli.ts';
-import { filesOf } from '#test/support/exported-folder.ts';
+import { settledFiles } from '#test/support/exported-folder.ts';
 import { fillChannel } from '#test/support/filled-archive.ts';
 import { createTestFolder } from '#test/support/folder.ts';
 import { createTestDatabase } from '#test/support/postgres.ts';
@@ -51,20 +51,6 @@ async function placesOf(surroundings: Surroundings, trace: string): Promise<read
   assert.ok(await run(surroundings, { CRASH_TRACE: trace }));
   const lines = (await readFile(trace, 'utf8')).trim().split('\n');
   return lines.map((line) => line.split('\t')[1] ?? '');
-}
-
-/** The files, without what says when the export began. */
-function settledFiles(folder: string): Map<string, string> {
-  const files = [...filesOf(folder)].map(([name, bytes]): [string, string] => {
-    if (name !== 'manifest.json') return [name, bytes.toString('base64')];
-    const {
-      settledAt: _,
-      sha256: __,
-      ...rest
-    } = JSON.parse(bytes.toString()) as Record<string, unknown>;
-    return [name, JSON.stringify(rest)];
-  });
-  return new Map(files);
 }
 
 /** Kills the export `kills` times; every time that it gets to its end, begins another one. */

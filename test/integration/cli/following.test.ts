@@ -110,6 +110,21 @@ test('a position and a time are places to begin at', async () => {
   assert.equal(all.length, 4);
 });
 
+test('a file that cannot be written is refused before anything is printed', async () => {
+  const cursor = join(folder.path, 'nowhere', 'orders.cursor');
+  const args = ['subscribe', 'orders', '--from', 'start', '--cursor', cursor, '--count', '1'];
+  const { end, stdout, stderr } = await runBackcast([...args, ...place()]);
+  assert.deepEqual([end, stdout], [2, '']);
+  assert.match(stderr, /the file .*nowhere.* cannot be used/);
+});
+
+test('without multicast it must be told where to begin', async () => {
+  const args = ['subscribe', 'orders', '--no-multicast', '--count', '1'];
+  const { end, stderr } = await runBackcast([...args, ...place()]);
+  assert.equal(end, 2);
+  assert.match(stderr, /--no-multicast goes with --from or --cursor/);
+});
+
 test('a place that is none is refused, as is a cursor of another channel', async () => {
   const nowhere = await runBackcast(['subscribe', 'orders', '--from', 'yesterday', ...place()]);
   assert.equal(nowhere.end, 2);

@@ -38,10 +38,9 @@ test('a dry run says what would go and what a hold keeps, and deletes nothing', 
   assert.match(dry.stdout, new RegExp(`^orders +${dayText(6)} +10 +100 +age 5d +-$`, 'm'));
   assert.match(dry.stdout, new RegExp(`^trades +${dayText(7)} +10 +100 +age 5d +-$`, 'm'));
   assert.match(dry.stdout, /^20 messages, 200B, would go; 1 days are held$/m);
-  const json = await runBackcast(
-    ['retention', '--dry-run', '--channel', 'trades', '--age', '4d', '--json'],
-    { env },
-  );
+  const json = await runBackcast(['retention', 'trades', '--dry-run', '--age', '4d', '--json'], {
+    env,
+  });
   const rows = JSON.parse(json.stdout) as { day: string; policy: string; heldBy: string[] }[];
   assert.deepEqual(
     rows.map(({ day, policy, heldBy }) => [day, policy, heldBy]),
@@ -87,7 +86,7 @@ test('without limits nothing goes, and what is wrong is told', async () => {
   const run = await runBackcast(['retention'], { env });
   assert.deepEqual([run.end, run.stdout.split(',')[0]], [0, '0 messages']);
   assert.match(run.stderr, /everything is kept/);
-  const unknown = await runBackcast(['retention', '--channel', 'none'], { env });
+  const unknown = await runBackcast(['retention', 'none'], { env });
   assert.equal(unknown.end, 1);
   assert.match(unknown.stderr, /BACKCAST_CHANNEL_UNKNOWN/);
   const wrong = await runBackcast(['retention', '--age', 'soon'], { env });

@@ -15,7 +15,7 @@ import {
   type HistoryOptions,
   openReplaySource,
 } from '#client/mod.ts';
-import { instantAt, type SentMessage } from '#test/support/filled-archive.ts';
+import { instantAt, segment, type SentMessage } from '#test/support/filled-archive.ts';
 import {
   type ListeningApi,
   startBreakingRelay,
@@ -69,10 +69,6 @@ function sent(
   payload: Buffer = Buffer.from(`${sequence}`),
 ): SentMessage {
   return { session, sequence, publishedAtUs: instantAt(seconds) + sequence, payload };
-}
-
-function segment(seconds: number, messages: readonly SentMessage[]) {
-  return { kind: 'segment', archivedAtUs: instantAt(seconds), messages } as const;
 }
 
 async function all<Entry>(entries: AsyncIterable<Entry>): Promise<Entry[]> {
@@ -166,6 +162,20 @@ test('a loss is told once, however often the answer breaks behind it', async () 
     [1, 2, 3, 4, 5],
   );
   assert.deepEqual(entries.at(-1), { kind: 'end', status: 'partial', archivedThrough: 5 });
+});
+
+test('a range of a session is told in full wherever its answer breaks', async () => {
+  const range = { channel: 'holes', session: A, first: 2, last: 8 };
+  const whole = await all(history(of(range)));
+  const shown = (entries: readonly HistoryEntry[]): unknown[] =>
+    entries.map((entry) => ({ ...entry, payload: undefined, archivedThrough: undefined }));
+  for (let cutBytes = 300; cutBytes < 1_200; cutBytes += 50) {
+    let connections = 0;
+    const nextCutBytes = (): number | undefined => (connections++ === 0 ? cutBytes : undefined);
+    await using relay = await startBreakingRelay(api.url, nextCutBytes);
+    const entries = await all(history({ ...range, url: relay.url }));
+    assert.deepEqual(shown(entries), shown(whole), `broken after ${cutBytes} bytes`);
+  }
 });
 
 test('what the API refuses for good is thrown at once, with its code', async () => {

@@ -9,7 +9,7 @@ import { writeAccesses } from '#archive/mod.ts';
 import type { SessionId } from '#base/mod.ts';
 import { startReplayServer } from '#replay-api/mod.ts';
 import { type ControlledApi, openControlledApi } from '#test/support/controlled-api.ts';
-import { type Delivery, instantAt } from '#test/support/filled-archive.ts';
+import { segmentsOf } from '#test/support/filled-archive.ts';
 import { silentLogger } from '#test/support/replay-api.ts';
 
 const SESSION = '00000000000000aa' as SessionId;
@@ -36,29 +36,20 @@ let reader: string;
 let orders: number;
 before(async () => {
   api = await openControlledApi();
-  orders = await api.addChannel({ name: 'orders', deliveries: segments(9, 1) });
-  await api.addChannel({ name: 'trades', deliveries: segments(2, 1) });
-  await api.addChannel({ name: 'large', deliveries: segments(24, MEBIBYTE) });
+  orders = await api.addChannel({
+    name: 'orders',
+    deliveries: segmentsOf(SESSION, 9, Buffer.alloc(1)),
+  });
+  await api.addChannel({ name: 'trades', deliveries: segmentsOf(SESSION, 2, Buffer.alloc(1)) });
+  await api.addChannel({
+    name: 'large',
+    deliveries: segmentsOf(SESSION, 24, Buffer.alloc(MEBIBYTE)),
+  });
   admin = await api.token('admin');
   reader = await api.token('read:*');
   await api.access.recheck(performance.now());
 });
 after(() => api[Symbol.asyncDispose]());
-
-function segments(count: number, payloadBytes: number): Delivery[] {
-  return Array.from({ length: count }, (_, index) => ({
-    kind: 'segment',
-    archivedAtUs: instantAt(index),
-    messages: [
-      {
-        session: SESSION,
-        sequence: index + 1,
-        publishedAtUs: instantAt(index),
-        payload: Buffer.alloc(payloadBytes),
-      },
-    ],
-  }));
-}
 
 async function listed(query: string): Promise<{ items: Item[]; next: string | null }> {
   await api.access.log.write();
@@ -181,7 +172,10 @@ test('what the caller wrote is kept as far as a database can keep it', async () 
 
 test('old notes are forgotten, new ones stay', async () => {
   await using fresh = await openControlledApi({ keptMs: 86_400_000 });
-  const channelId = await fresh.addChannel({ name: 'orders', deliveries: segments(1, 1) });
+  const channelId = await fresh.addChannel({
+    name: 'orders',
+    deliveries: segmentsOf(SESSION, 1, Buffer.alloc(1)),
+  });
   const ages = [0, 0.9, 1.1, 30];
   const old = ages.map((days, index) => ({
     id: `00000000-0000-4000-8000-00000000000${index}`,
@@ -210,7 +204,7 @@ test('old notes are forgotten, new ones stay', async () => {
 
 test('notes that cannot be written wait, and no reader with them', async () => {
   await using fresh = await openControlledApi();
-  await fresh.addChannel({ name: 'orders', deliveries: segments(1, 1) });
+  await fresh.addChannel({ name: 'orders', deliveries: segmentsOf(SESSION, 1, Buffer.alloc(1)) });
   const { database } = fresh.opened;
   await database.schema.alterTable('accesses').renameTo('accesses_away').execute();
   const { status } = await fresh.ask('/v1/channels/orders/messages');

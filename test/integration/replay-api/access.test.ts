@@ -6,7 +6,7 @@ import { createToken, parseToken, revokeToken } from '#archive/mod.ts';
 import type { SessionId } from '#base/mod.ts';
 import { startReplayServer } from '#replay-api/mod.ts';
 import { type ControlledApi, openControlledApi } from '#test/support/controlled-api.ts';
-import { type Delivery, instantAt } from '#test/support/filled-archive.ts';
+import { instantAt, segmentsOf } from '#test/support/filled-archive.ts';
 import { silentLogger } from '#test/support/replay-api.ts';
 
 const SESSION = '00000000000000aa' as SessionId;
@@ -18,25 +18,13 @@ let api: ControlledApi;
 before(async () => {
   api = await openControlledApi();
   for (const name of ['orders.eu', 'orders.us', 'trades'])
-    await api.addChannel({ name, deliveries: segments(3, 1) });
-  await api.addChannel({ name: 'orders.large', deliveries: segments(SEGMENTS, MEBIBYTE) });
+    await api.addChannel({ name, deliveries: segmentsOf(SESSION, 3, Buffer.alloc(1)) });
+  await api.addChannel({
+    name: 'orders.large',
+    deliveries: segmentsOf(SESSION, SEGMENTS, Buffer.alloc(MEBIBYTE)),
+  });
 });
 after(() => api[Symbol.asyncDispose]());
-
-function segments(count: number, payloadBytes: number): Delivery[] {
-  return Array.from({ length: count }, (_, index) => ({
-    kind: 'segment',
-    archivedAtUs: instantAt(index),
-    messages: [
-      {
-        session: SESSION,
-        sequence: index + 1,
-        publishedAtUs: instantAt(index),
-        payload: Buffer.alloc(payloadBytes),
-      },
-    ],
-  }));
-}
 
 function codeOf(text: string): string {
   return (JSON.parse(text) as { readonly code: string }).code;

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { loadRetentionPlan, runRetention } from '#archive/mod.ts';
@@ -91,6 +91,54 @@ function spoil(path: string, name: string, bytes: Buffer, random: () => number):
 
 function without(bytes: Buffer, at: number): Buffer {
   return Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + 1)]);
+}
+
+test('files that changed places, and files of another export, are found', async () => {
+  await api.addChannel(tradedChannel('shuffled', 1));
+  await api.addChannel(tradedChannel('strange', 2));
+  await exportAll('shuffled');
+  await exportAll('strange');
+  const path = pathOf('shuffled');
+  const [own, others] = [filesOf(path), filesOf(pathOf('strange'))];
+  const names = [...own.keys()];
+  assert.ok(names.filter((name) => name.startsWith('messages-')).length >= 2);
+  const write = (name: string, bytes: Buffer | undefined): void =>
+    writeFileSync(join(path, name), bytes ?? Buffer.alloc(0));
+  for (const [index, name] of names.entries()) {
+    for (const other of names.slice(index + 1)) {
+      write(name, own.get(other));
+      write(other, own.get(name));
+      await assertFound(`${name} and ${other} exchanged`, own.get(name), own.get(other));
+      write(other, own.get(other));
+    }
+    write(name, others.get(name));
+    await assertFound(`${name} of another export`, own.get(name), others.get(name));
+    write(name, own.get(name));
+  }
+  assert.deepEqual(await findings('shuffled'), []);
+});
+
+test('a folder in the place of a file is found', async () => {
+  await api.addChannel(tradedChannel('folders', 1));
+  await exportAll('folders');
+  const file = join(pathOf('folders'), 'messages-000001.ndjson');
+  rmSync(file);
+  mkdirSync(file);
+  const found = (await findings('folders')) as readonly { readonly where: string }[];
+  assert.deepEqual(
+    found.map(({ where }) => where),
+    ['messages-000001.ndjson'],
+  );
+});
+
+/** Where the bytes are the same, nothing was changed. */
+async function assertFound(
+  what: string,
+  bytes: Buffer | undefined,
+  instead: Buffer | undefined,
+): Promise<void> {
+  const isSame = (bytes ?? Buffer.alloc(0)).equals(instead ?? Buffer.alloc(0));
+  if (!isSame) assert.notDeepEqual(await findings('shuffled'), [], what);
 }
 
 test(`any of ${CHANGES} changes is found (seed ${SEED})`, async () => {

@@ -5,7 +5,13 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { type Appender, type ArchiveBatch, findChannel, listLosses } from '#archive/mod.ts';
+import {
+  type Appender,
+  type ArchiveBatch,
+  findChannel,
+  listLosses,
+  openDatabase,
+} from '#archive/mod.ts';
 import { seededRandom } from '#base/mod.ts';
 import { type ReplayServer, startReplayServer } from '#replay-api/mod.ts';
 import {
@@ -189,6 +195,33 @@ test('a tail outlives its database, and misses nothing that was committed meanwh
       [4, 5, 'loss', 6, 7],
     );
   }
+});
+
+test('a tail that cannot begin goes on from where it said it is once it can', async () => {
+  await using created = await createTestDatabase();
+  await using direct = openTestDatabase(created.url);
+  await using impatient = openDatabase({
+    url: created.url,
+    poolConnectionsMax: 4,
+    applicationName: 'test',
+    statementTimeoutMs: 300,
+  });
+  await using appender = testAppender(created.url);
+  const writer = new Writer(appender, await makeChannel(direct, 'orders'));
+  await writer.write([3]);
+  const options = { database: impatient, logger: silentLogger, ...PLACE };
+  await using server = await startReplayServer({ ...options, tailBounds: BOUNDS });
+  const locking = await direct.pool.connect();
+  await locking.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE');
+  await using tail = await openTail(`${server.url}/v1/channels/orders/tail`);
+  await tail.through(({ body }) => body['state'] === 'away');
+  assert.equal(tail.lastId, '3');
+  await locking.query('COMMIT');
+  locking.release();
+  await writer.write([1]);
+  const frames = await tail.through(isLive);
+  const positions = frames.filter(({ kind }) => kind === 'message').map(({ id }) => id);
+  assert.deepEqual(positions, ['4']);
 });
 
 test('a reader of a tail that takes nothing is cut off, and holds up nobody', async () => {

@@ -315,3 +315,29 @@ test('a server that closes says goodbye to its tails', async () => {
   const [frames] = await Promise.all([tail.through(({ kind }) => kind === 'end'), closing.close()]);
   assert.deepEqual([frames.at(-1)?.body['position'], frames.at(-1)?.body['code']], [1, null]);
 });
+
+test('a server that closes while it replays names the last message that it sent', async () => {
+  const closing = await startServer();
+  const channel = await WrittenChannel.make('cut');
+  const payload = Buffer.alloc(262_144, 'x');
+  const place = { channelId: channel.channelId, epoch: 1, expectedHead: 0 };
+  const large = messagesOf(SESSION_A, 1, 160).map((message) => [{ ...message, payload }]);
+  await channel.append(batchOf(place, ...large));
+  await using tail = await openTail(`${closing.url}/v1/channels/cut/tail?after=0`);
+  const first = await tail.through(isMessageAt(1));
+  const closed = closing.close();
+  const isClosing = (): Promise<boolean> =>
+    fetch(closing.url).then(
+      ({ ok }) => !ok,
+      () => true,
+    );
+  await until('it takes no more requests', isClosing);
+  const rest = await tail.through(({ kind }) => kind === 'end');
+  await closed;
+  const positions = [...first, ...rest]
+    .filter(({ kind }) => kind === 'message')
+    .map(({ body }) => Number(body['position']));
+  const sent = positions.at(-1) ?? 0;
+  assert.ok(sent < 160, 'the server closed before it had sent everything');
+  assert.deepEqual([rest.at(-1)?.body['position'], tail.lastId], [sent, `${sent}`]);
+});

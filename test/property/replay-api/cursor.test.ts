@@ -21,6 +21,7 @@ const request: fc.Arbitrary<MessageRequest> = fc.oneof(
     publishedToUs: instant,
     archivedFromUs: instant,
     archivedToUs: instant,
+    seenThrough: count,
     order,
   }),
   fc.record({
