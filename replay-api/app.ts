@@ -14,6 +14,7 @@ import { installAccess } from './access/request-access.ts';
 import { ChannelWatch, TAIL_BOUNDS, type TailBounds } from './channel-watch.ts';
 import { countRequests, loadFamilies } from './api-metrics.ts';
 import { type CertificateText, TLS_VERSION_MIN } from './certificate.ts';
+import { withExamples } from './contract-examples.ts';
 import { SHARED_SCHEMAS } from './contract.ts';
 import { API_LIMITS_DEFAULT, type ApiLimits } from './limits.ts';
 import { installContentEncoding } from './plugins/content-encoding.ts';
@@ -99,7 +100,7 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   });
   installEntityTags(app);
   installContentEncoding(app);
-  for (const schema of SHARED_SCHEMAS) app.addSchema(schema);
+  for (const schema of SHARED_SCHEMAS) app.addSchema(withExamples(schema));
   await installOpenApi(app);
   await registerRoutes(app, { ...options, limits, requestFamilies });
   await serveOpenApi(app);

@@ -9,6 +9,7 @@ import { findChannel, openReading } from '#archive/mod.ts';
 import { SEGMENTS_TYPE } from '#client/stream/mod.ts';
 import { CHANNEL_PROBLEMS, READER_PROBLEMS, withProblems } from '../contract-problems.ts';
 import { NO_NOTE } from '../access/access-log.ts';
+import { TABLE_EXAMPLE } from '../contract-examples.ts';
 import { ChannelParams, FetchBody, MessagesQuery } from '../contract.ts';
 import {
   assertFormFits,
@@ -99,7 +100,12 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
 
 const STREAM_CONTENT = {
   [NDJSON_TYPE]: { schema: Type.Ref('MessageLine#') },
-  [CSV_TYPE]: { schema: Type.String({ description: 'A row each; the last one of kind `end`.' }) },
+  [CSV_TYPE]: {
+    schema: Type.String({
+      description: 'A row each; the last one of kind `end`.',
+      examples: [TABLE_EXAMPLE],
+    }),
+  },
   [SEGMENTS_TYPE]: {
     schema: Type.String({ format: 'binary', description: 'The segment stream, see the manual.' }),
   },
