@@ -9,6 +9,7 @@ import { Client, Pool, types } from 'pg';
 import type { ClientConfig, CustomTypesConfig } from 'pg';
 import { assert, BackcastError, parseInstant, rootMessage } from '#base/mod.ts';
 import type { ArchiveTables } from './database-types.ts';
+import { plainSocket } from './plain-socket.ts';
 import { failureKind, toDatabaseError } from './sqlstate.ts';
 
 /** Kysely over the archive's tables. */
@@ -157,7 +158,7 @@ function closed(socket: Socket): Promise<void> {
 }
 
 function trackedSocket(sockets: Set<Socket>, silenceMsMax: number): Socket {
-  const socket = new Socket();
+  const socket = plainSocket();
   socket.setTimeout(silenceMsMax, () => socket.destroy());
   sockets.add(socket);
   socket.once('close', () => sockets.delete(socket));

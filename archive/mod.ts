@@ -23,6 +23,7 @@ export type { Catalogue, CataloguedTable } from './distribution-plan.ts';
 export * from './durability.ts';
 export * from './embedded/mod.ts';
 export * from './empty-default.ts';
+export { readWithFallback } from './fallback-reads.ts';
 export * from './find-conflicts.ts';
 export * from './heal-offers.ts';
 export * from './holds.ts';
@@ -33,6 +34,7 @@ export * from './partitions.ts';
 export * from './read.ts';
 export * from './read-archivers.ts';
 export * from './read-backlog.ts';
+export * from './read-channel.ts';
 export * from './read-completeness.ts';
 export * from './read-conflicts.ts';
 export { listDeletions } from './read-deletions.ts';
@@ -44,6 +46,7 @@ export * from './read-heads.ts';
 export * from './read-last-losses.ts';
 export { lossesByPlace } from './read-losses.ts';
 export * from './read-messages.ts';
+export * from './read-origins.ts';
 export { assertNotRewound } from './read-page.ts';
 export type {
   MessagePage,

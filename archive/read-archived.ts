@@ -118,12 +118,9 @@ class ArchivedReading implements MessageReading {
   }
 
   async nextPage(messagesMax: number): Promise<MessagePage> {
-    const { entries, isLast } = await this.#inner.nextPage(messagesMax);
-    return makePage(
-      entries.filter((entry) => this.#isWithin(entry)),
-      'asc',
-      isLast,
-    );
+    const { entries, isLast, letGo } = await this.#inner.nextPage(messagesMax);
+    const within = entries.filter((entry) => this.#isWithin(entry));
+    return { ...makePage(within, 'asc', isLast), letGo };
   }
 
   #isWithin(entry: PageEntry): boolean {

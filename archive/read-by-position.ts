@@ -33,8 +33,9 @@ import {
   type PartitionBounds,
   partitionWindow,
 } from './read-partitions.ts';
+import type { ArchivedSegment } from './read-decode.ts';
 import type { SegmentQuery } from './read-segments.ts';
-import type { SegmentSource } from './segment-source.ts';
+import { letGo, type SegmentSource } from './segment-source.ts';
 
 /** After so many deletions a page ends, also without a message. */
 const PAGE_DELETIONS_TARGET = 1_000;
@@ -54,12 +55,17 @@ export interface PositionPlan {
   readonly published: SegmentQuery['published'];
   /** The losses of an interval of publish times; undefined where they are read page by page. */
   readonly losses: readonly Loss[] | undefined;
-  /**
-   * Where losses are read page by page and others read them too: answers to who began after the
-   * head was read.
-   */
-  readonly settled: ArchiveDatabase | undefined;
+  /** Where losses are read page by page and others read them too. */
+  readonly settled: SettledLosses | undefined;
   readonly unsettled: Unsettled | undefined;
+}
+
+/** Answers to who settled on a moment when the head was read. */
+export interface SettledLosses {
+  /** Of what lies before the head. */
+  readonly past: ArchiveDatabase;
+  /** Of all of it. */
+  readonly present: ArchiveDatabase;
 }
 
 /** A reading of positions, see MessageReading. */
@@ -74,6 +80,8 @@ export class PositionReading implements MessageReading {
   #missingAttempts = 0;
   /** The deletions that were told already and reach beyond what has been read. */
   #told: readonly Deletion[] = [];
+  /** What the page that is being read is made of. */
+  #held: ArchivedSegment[] = [];
 
   constructor(plan: PositionPlan) {
     this.#plan = plan;
@@ -102,6 +110,7 @@ export class PositionReading implements MessageReading {
 
   async nextPage(messagesMax: number): Promise<MessagePage> {
     const before = this.#rest;
+    const early = this.#lossesEarly(messagesMax);
     const deletions: Deletion[] = [];
     let runs: MessageRun[] = [];
     while (
@@ -115,8 +124,11 @@ export class PositionReading implements MessageReading {
       deletions.push(...this.#untold(fetched.deletions ?? (await this.#deletionsSince(rest))));
     }
     const isLast = this.#rest.first > this.#rest.last;
-    const losses = await this.#lossesOf(before, isLast, messagesMax);
-    return makePage(this.#interleave(runs, [...losses, ...deletions]), this.order, isLast);
+    const losses = await this.#lossesOf(before, isLast, { messagesMax, early });
+    const entries = this.#interleave(runs, [...losses, ...deletions]);
+    const held = this.#held;
+    this.#held = [];
+    return { ...makePage(entries, this.order, isLast), letGo: () => letGo(held) };
   }
 
   /**
@@ -135,6 +147,7 @@ export class PositionReading implements MessageReading {
     const { archived, positions } = window;
     const query = { channelId, archived, positions, published, messagesMax, order };
     const segments = await source.fetch(query);
+    this.#held.push(...segments);
     const fetched = segments.flatMap((segment) => {
       const runs = selectRuns(segment, { positions, published, sequences: undefined });
       return order === 'asc' ? runs : runs.toReversed();
@@ -212,11 +225,29 @@ export class PositionReading implements MessageReading {
     );
   }
 
+  /**
+   * For who reads little: the losses where the page ends at the latest, asked for together with its
+   * messages.
+   */
+  #lossesEarly(messagesMax: number): EarlyLosses | undefined {
+    const { db, channelId, losses: known, archivedThrough } = this.#plan;
+    if (known !== undefined || messagesMax >= STRIDE_POSITIONS) return undefined;
+    const { first, last } = this.#rest;
+    const places =
+      this.order === 'asc'
+        ? { first: first - 1, last: Math.min(last, first + messagesMax - 1) }
+        : { first: Math.max(first - 1, last - messagesMax), last };
+    const losses = lossesByPlace(db, channelId, places, archivedThrough);
+    // Felt where it is awaited, if the page gets that far.
+    losses.catch(() => undefined);
+    return { places, losses };
+  }
+
   /** The edge before the first position belongs to the question, also when it holds no position. */
   async #lossesOf(
     before: SequenceRange,
     isLast: boolean,
-    messagesMax: number,
+    read: ReadLosses,
   ): Promise<readonly Loss[]> {
     const all = placesBetween(before, this.#rest, this.order, isLast);
     const edge = this.#plan.positions.first - 1;
@@ -224,7 +255,7 @@ export class PositionReading implements MessageReading {
     const places = { first: Math.max(all.first, edge), last };
     if (places.first > places.last) return [];
     const { losses } = this.#plan;
-    if (losses === undefined) return this.#declaredWithin(places, messagesMax);
+    if (losses === undefined) return this.#declaredWithin(places, read);
     return losses.filter((loss) => {
       const place = this.#placeOf(loss);
       return place >= places.first && place <= places.last;
@@ -232,15 +263,27 @@ export class PositionReading implements MessageReading {
   }
 
   /** The losses at `places`; who reads on gets them from what he shares with others. */
-  async #declaredWithin(places: SequenceRange, messagesMax: number): Promise<readonly Loss[]> {
-    const { db, channelId, settled, archivedThrough } = this.#plan;
-    if (settled === undefined || messagesMax < STRIDE_POSITIONS) {
-      return lossesByPlace(db, channelId, places, archivedThrough);
+  async #declaredWithin(
+    places: SequenceRange,
+    { messagesMax, early }: ReadLosses,
+  ): Promise<readonly Loss[]> {
+    if (early !== undefined && isWithin(places, early.places)) {
+      return lossesWithin(await early.losses, places);
     }
-    const losses = await lossesByPlace(settled, channelId, stridesOf(places), archivedThrough);
-    return losses.filter(
-      ({ afterPosition }) => afterPosition >= places.first && afterPosition <= places.last,
-    );
+    const { channelId, settled, archivedThrough } = this.#plan;
+    if (settled === undefined || messagesMax < STRIDE_POSITIONS) {
+      return lossesByPlace(this.#plan.db, channelId, places, archivedThrough);
+    }
+    const strides = stridesOf(places);
+    // Nothing more is lost before the stride in which the archive ends.
+    const { first: end } = stridesOf({ first: archivedThrough, last: archivedThrough });
+    const past = { first: strides.first, last: Math.min(strides.last, end - 1) };
+    const present = { first: Math.max(strides.first, end), last: strides.last };
+    const losses = [
+      ...(await lossesByPlace(settled.past, channelId, past, archivedThrough)),
+      ...(await lossesByPlace(settled.present, channelId, present, archivedThrough)),
+    ];
+    return lossesWithin(losses, places);
   }
 
   #interleave(runs: readonly MessageRun[], missing: readonly (Loss | Deletion)[]): PageEntry[] {
@@ -267,6 +310,26 @@ function stridesOf({ first, last }: SequenceRange): SequenceRange {
     first: Math.floor(first / STRIDE_POSITIONS) * STRIDE_POSITIONS,
     last: (Math.floor(last / STRIDE_POSITIONS) + 1) * STRIDE_POSITIONS - 1,
   };
+}
+
+/** Losses that were asked for before it was known which belong to the page. */
+interface EarlyLosses {
+  readonly places: SequenceRange;
+  readonly losses: Promise<readonly Loss[]>;
+}
+
+/** How a page asks for its losses. */
+interface ReadLosses {
+  readonly messagesMax: number;
+  readonly early: EarlyLosses | undefined;
+}
+
+function isWithin(one: SequenceRange, other: SequenceRange): boolean {
+  return one.first >= other.first && one.last <= other.last;
+}
+
+function lossesWithin(losses: readonly Loss[], { first, last }: SequenceRange): readonly Loss[] {
+  return losses.filter(({ afterPosition }) => afterPosition >= first && afterPosition <= last);
 }
 
 /** What one step of reading found; `deletions` is undefined where they are to be looked up. */

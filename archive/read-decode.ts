@@ -21,13 +21,17 @@ import {
   WIDE_ELEMENT_BYTES,
 } from '#archive/segment/mod.ts';
 import type { SegmentRun } from '#archive/segment/mod.ts';
+import type { HeldMemory, SegmentMemory } from './segment-memory.ts';
 
 /** A run, and when its messages were archived. */
 export interface ArchivedRun extends SegmentRun {
   readonly archivedAtUs: number;
 }
 
-/** One row of `segments`. Message `index` has position `firstPosition + index`. */
+/**
+ * One row of `segments`, or messages of it that follow each other. Message `index` has position
+ * `firstPosition + index`.
+ */
 export interface ArchivedSegment {
   readonly firstPosition: number;
   readonly messageCount: number;
@@ -43,73 +47,135 @@ export interface ArchivedSegment {
   readonly payloadEnds: Uint32Array;
   /** Microseconds since 1970 at which the publisher says it published each message. */
   readonly publishedAtUs: Float64Array;
+  /** Where all of this lies, if that is used again once nobody holds it. */
+  readonly memory?: HeldMemory;
 }
 
-/** The columns that `decodeSegments` expects, in this order. */
-export const SEGMENT_COLUMNS =
-  'first_position, message_count, archived_at, run_session, run_first, run_length, ' +
-  'published_at, payload, run_last, run_archived_at';
-
-const COLUMN_COUNT = 10;
 const FILE_HEADER_BYTES = 19;
+/** Per message: its publish time, and where its payload begins and ends. */
+const PLACE_BYTES = 16;
 
-/** The segments in `copy`, a whole binary COPY of SEGMENT_COLUMNS. They share its memory. */
-export function decodeSegments(copy: Buffer): ArchivedSegment[] {
+/** What a message takes beside its payload: length and time as they come, and PLACE_BYTES. */
+export const MESSAGE_BYTES: number = ELEMENT_HEADER_BYTES + WIDE_ELEMENT_BYTES + PLACE_BYTES;
+
+/** Memory that `segment` keeps busy, in bytes. */
+export function memoryOf({ bytes, messageCount }: ArchivedSegment): number {
+  return bytes.length + messageCount * (MESSAGE_BYTES - ELEMENT_HEADER_BYTES);
+}
+
+/**
+ * The columns that `decodeSegments` expects, in this order; `first_index`, which is none of the
+ * table's, is that of the first message within the row.
+ */
+export const SEGMENT_COLUMNS = [
+  'first_position',
+  'message_count',
+  'first_index',
+  'archived_at',
+  'run_session',
+  'run_first',
+  'run_length',
+  'published_at',
+  'payload',
+  'run_last',
+  'run_archived_at',
+] as const;
+
+/**
+ * The segments in `rows`, all of a binary COPY of SEGMENT_COLUMNS, whose runs are of the whole
+ * row. Each keeps the memory of its row, which is lent from `memory`, if given, and so is the rest.
+ */
+export function decodeSegments(rows: readonly Buffer[], memory?: SegmentMemory): ArchivedSegment[] {
   const segments: ArchivedSegment[] = [];
-  let at = FILE_HEADER_BYTES;
-  while (copy.readInt16BE(at) !== -1) {
-    assert(copy.readInt16BE(at) === COLUMN_COUNT, 'a copied segment has the columns asked for');
-    at += 2;
-    const fields: (Buffer | undefined)[] = [];
-    for (let column = 0; column < COLUMN_COUNT; column += 1) {
-      const start = at + 4;
-      const length = copy.readInt32BE(at);
-      at = Math.max(start, start + length);
-      fields.push(length >= 0 ? copy.subarray(start, at) : undefined);
+  for (const [index, row] of rows.entries()) {
+    const start = index === 0 ? FILE_HEADER_BYTES : 0;
+    if (start < row.length && row.readInt16BE(start) !== -1) {
+      segments.push(decodeRow(row, start, memory));
     }
-    segments.push(decodeSegment(fields));
   }
   return segments;
 }
 
+function decodeRow(row: Buffer, start: number, memory: SegmentMemory | undefined): ArchivedSegment {
+  const columnCount = row.readInt16BE(start);
+  assert(columnCount === SEGMENT_COLUMNS.length, 'a copied segment has the columns asked for');
+  let at = start + 2;
+  const fields: (Buffer | undefined)[] = [];
+  for (let column = 0; column < columnCount; column += 1) {
+    const begin = at + 4;
+    const length = row.readInt32BE(at);
+    at = Math.max(begin, begin + length);
+    fields.push(length >= 0 ? row.subarray(begin, at) : undefined);
+  }
+  return decodeFields(fields, memory);
+}
+
 type Fields = readonly [
-  ...[Buffer, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer],
+  ...[Buffer, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer, Buffer],
   Buffer | undefined,
   Buffer | undefined,
 ];
 
 /** Only the last two columns, run_last and run_archived_at, can be NULL. */
-function decodeSegment(fields: readonly (Buffer | undefined)[]): ArchivedSegment {
-  const [
-    position,
-    count,
-    archivedAt,
-    sessions,
-    firsts,
-    lengths,
-    publishedAt,
-    payload,
-    ...optional
-  ] = fields as Fields;
-  const [lasts, runsArchivedAt] = optional;
+function decodeFields(
+  fields: readonly (Buffer | undefined)[],
+  memory: SegmentMemory | undefined,
+): ArchivedSegment {
+  const [position, count, firstIndex, archivedAt, sessions, firsts, lengths, ...rest] =
+    fields as Fields;
+  const [publishedAt, payload, lasts, runsArchivedAt] = rest;
   const messageCount = count.readInt32BE(0);
-  const payloadStarts = new Uint32Array(messageCount);
-  const payloadEnds = new Uint32Array(messageCount);
+  const placeBytes = messageCount * PLACE_BYTES;
+  const places = memory?.take(placeBytes) ?? new ArrayBuffer(placeBytes);
+  const publishedAtUs = new Float64Array(places, 0, messageCount);
+  const payloadStarts = new Uint32Array(places, messageCount * 8, messageCount);
+  const payloadEnds = new Uint32Array(places, messageCount * 12, messageCount);
   locateElements(payload, payloadStarts, payloadEnds);
+  decodeInstants(publishedAt, publishedAtUs);
   const archivedAtUs = decodeInstant(archivedAt);
-  const runs = decodeRuns(sessions, firsts, lengths, lasts);
-  const instants =
-    runsArchivedAt === undefined ? undefined : decodeInstants(runsArchivedAt, runs.length);
+  const runs = withInstants(decodeRuns(sessions, firsts, lengths, lasts), {
+    archivedAtUs,
+    runsArchivedAt,
+  });
   return {
     firstPosition: decodeInt8(position),
     messageCount,
     archivedAtUs,
-    runs: runs.map((run, index) => ({ ...run, archivedAtUs: instants?.[index] ?? archivedAtUs })),
+    runs: cutRuns(runs, firstIndex.readInt32BE(0), messageCount),
     bytes: payload,
     payloadStarts,
     payloadEnds,
-    publishedAtUs: decodeInstants(publishedAt, messageCount),
+    publishedAtUs,
+    ...(memory && { memory: memory.lend([payload.buffer as ArrayBuffer, places]) }),
   };
+}
+
+function withInstants(
+  runs: readonly SegmentRun[],
+  archived: { readonly archivedAtUs: number; readonly runsArchivedAt: Buffer | undefined },
+): ArchivedRun[] {
+  const { archivedAtUs, runsArchivedAt } = archived;
+  if (runsArchivedAt === undefined) return runs.map((run) => ({ ...run, archivedAtUs }));
+  const instants = new Float64Array(runs.length);
+  decodeInstants(runsArchivedAt, instants);
+  return runs.map((run, index) => ({ ...run, archivedAtUs: instants[index] }));
+}
+
+/** What of `runs` lies in the `count` messages from index `start` on. */
+function cutRuns(runs: readonly ArchivedRun[], start: number, count: number): ArchivedRun[] {
+  const cut: ArchivedRun[] = [];
+  let index = 0;
+  for (const run of runs) {
+    const skipped = Math.max(0, start - index);
+    const end = Math.min(run.length, start + count - index);
+    if (skipped < end) {
+      const firstSequence = run.firstSequence + skipped;
+      const lastSequence = end === run.length ? run.lastSequence : run.firstSequence + end - 1;
+      cut.push({ ...run, firstSequence, length: end - skipped, lastSequence });
+    }
+    index += run.length;
+  }
+  return cut;
 }
 
 function locateElements(field: Buffer, starts: Uint32Array, ends: Uint32Array): void {
@@ -125,14 +191,12 @@ function locateElements(field: Buffer, starts: Uint32Array, ends: Uint32Array): 
   }
 }
 
-function decodeInstants(field: Buffer, elementCount: number): Float64Array {
+function decodeInstants(field: Buffer, instants: Float64Array): void {
   const view = viewOf(field);
   const count = readArrayHeader(view, TIMESTAMPTZ_TYPE);
-  assert(count === elementCount, 'a segment has a time per message, or per run');
-  const instants = new Float64Array(count);
+  assert(count === instants.length, 'a segment has a time per message, or per run');
   const first = ARRAY_HEADER_BYTES + ELEMENT_HEADER_BYTES;
   for (let index = 0; index < count; index += 1) {
     instants[index] = readInstant(view, first + index * WIDE_ELEMENT_BYTES);
   }
-  return instants;
 }

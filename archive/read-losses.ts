@@ -53,6 +53,7 @@ export async function lossesByPlace(
   places: SequenceRange,
   archivedThrough: number,
 ): Promise<Loss[]> {
+  if (places.first > places.last) return [];
   const declared = await rowsOf(
     selectDeclared(db, channelId)
       .select('losses.healed_position as healedPosition')

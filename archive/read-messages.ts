@@ -7,8 +7,9 @@ import type { ArchiveDatabase } from './connect.ts';
 import type { ArchivedSession, Channel } from './read.ts';
 import { findSession } from './read.ts';
 import { isByArchiveTime, openArchived } from './read-archived.ts';
-import { type PositionPlan, PositionReading } from './read-by-position.ts';
+import { type PositionPlan, PositionReading, type SettledLosses } from './read-by-position.ts';
 import { SequenceReading } from './read-by-sequence.ts';
+import type { ChannelMoment, ChannelNow } from './read-channel.ts';
 import { deletionsByTime, isDeletedBefore } from './read-deletions.ts';
 import type { Deletion, Loss } from './read-entries.ts';
 import { lossesByTime } from './read-losses-by-time.ts';
@@ -33,15 +34,19 @@ import { directSegments, type SegmentSource } from './segment-source.ts';
 import { beyondWatermark } from './session-tail.ts';
 import type { ReadDatabase } from './shared-reads.ts';
 
+/** A channel to read from; what a look at it has just found is not looked up again. */
+export type ReadChannel = Channel & Partial<Pick<ChannelNow, 'moment'>>;
+
 /**
- * Begins to read what `request` asks for from `channel`, as findChannel has just returned it.
+ * Begins to read what `request` asks for from `channel`, as openChannel, lookAgain or findChannel
+ * has just returned it.
  * BACKCAST_SESSION_UNKNOWN if the channel never had the session; BACKCAST_HISTORY_GONE if the
  * answer would begin with messages that are no longer kept; BACKCAST_ARCHIVE_REWOUND if the archive
  * ends before what was seen of it.
  */
 export async function openReading(
   opened: ReadDatabase,
-  channel: Channel,
+  channel: ReadChannel,
   request: MessageRequest,
 ): Promise<MessageReading> {
   if (request.kind === 'sequences') return openSequences(opened, channel, request);
@@ -58,7 +63,7 @@ export async function openReading(
 /** What a reading of `request` covers. Errors as openReading. */
 export function planPositions(
   opened: ReadDatabase,
-  channel: Channel,
+  channel: ReadChannel,
   request: PositionRequest,
 ): Promise<PositionPlan> {
   const { publishedFromUs, publishedToUs } = request;
@@ -70,7 +75,7 @@ export function planPositions(
 
 async function openSequences(
   opened: ReadDatabase,
-  channel: Channel,
+  channel: ReadChannel,
   request: SequenceRequest,
 ): Promise<MessageReading> {
   const { database: db } = opened;
@@ -104,13 +109,13 @@ function unsettledBehind(session: ArchivedSession): Unsettled | undefined {
 
 async function planAll(
   opened: ReadDatabase,
-  channel: Channel,
+  channel: ReadChannel,
   request: PositionRequest,
 ): Promise<PositionPlan> {
   const { database: db } = opened;
   const { channelId, archivedThrough } = channel;
-  const partitions = await loadPartitionBounds(db, channelId);
-  const kept = await firstAccounted(db, channelId, partitions, archivedThrough);
+  const partitions = await daysOf(db, channel);
+  const kept = await firstAccounted(db, channel, partitions);
   const { after, before } = request;
   if (after !== undefined && after + 1 < kept) {
     throw historyGone(`Messages after position ${after}`, `Kept are those after ${kept - 1}.`);
@@ -126,21 +131,21 @@ async function planAll(
     partitions,
     published: undefined,
     losses: undefined,
-    settled: opened.shared?.settled(),
+    settled: channel.moment === undefined ? undefined : settledLosses(opened, channel.moment),
     unsettled: isBeyond ? { fromSequence: undefined } : undefined,
   };
 }
 
 async function planInterval(
   opened: ReadDatabase,
-  channel: Channel,
+  channel: ReadChannel,
   request: PositionRequest,
 ): Promise<PositionPlan> {
   const { database: db } = opened;
   const { channelId, archivedThrough } = channel;
   const published = intervalOf(request);
-  const partitions = await loadPartitionBounds(db, channelId);
-  const kept = await firstAccounted(db, channelId, partitions, archivedThrough);
+  const partitions = await daysOf(db, channel);
+  const kept = await firstAccounted(db, channel, partitions);
   assertKept(request, partitions, kept);
   const stored = await positionsOfInterval(db, channelId, partitions, archivedThrough, published);
   const everywhere = { first: 1, last: archivedThrough };
@@ -189,12 +194,29 @@ function clampInstant(us: number): number {
 /** Where what the archive answers for begins: with what it has, or with what policies deleted. */
 async function firstAccounted(
   db: ArchiveDatabase,
-  channelId: number,
+  { channelId, archivedThrough, moment }: ReadChannel,
   partitions: readonly PartitionBounds[],
-  archivedThrough: number,
 ): Promise<number> {
   const kept = partitions[0]?.firstPosition ?? archivedThrough + 1;
-  return kept > 1 && (await isDeletedBefore(db, channelId, kept)) ? 1 : kept;
+  if (kept <= 1) return kept;
+  const isDeleted =
+    moment === undefined
+      ? await isDeletedBefore(db, channelId, kept)
+      : moment.deletedFrom !== null && moment.deletedFrom < kept;
+  return isDeleted ? 1 : kept;
+}
+
+/** The days that hold something: those that were found with the head, or those of now. */
+async function daysOf(
+  db: ArchiveDatabase,
+  { channelId, moment }: ReadChannel,
+): Promise<readonly PartitionBounds[]> {
+  return moment?.days ?? loadPartitionBounds(db, channelId);
+}
+
+function settledLosses({ shared }: ReadDatabase, moment: ChannelMoment): SettledLosses | undefined {
+  if (shared === undefined) return undefined;
+  return { past: shared.settled(moment.past), present: shared.settled(moment.present) };
 }
 
 /** With the positions of `deletions`. */

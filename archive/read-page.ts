@@ -2,6 +2,7 @@
 // what was fetched to the number of messages asked for.
 
 import { BackcastError, type SessionId } from '#base/mod.ts';
+import { type ArchivedSegment, memoryOf } from './read-decode.ts';
 import { cutRun, type MessageRun, type PageEntry, payloadBytesOf } from './read-entries.ts';
 
 /**
@@ -12,8 +13,15 @@ export interface MessagePage {
   readonly entries: readonly PageEntry[];
   readonly messageCount: number;
   readonly payloadBytes: number;
+  /** Memory that the messages keep busy, with what lies beside them in what was fetched. */
+  readonly heldBytes: number;
   /** Whether the answer ends here; what follows is only what the archive takes in later. */
   readonly isLast: boolean;
+  /**
+   * To be called at most once, by who will not look at the entries again and has sent the payloads:
+   * their memory may then be used for others.
+   */
+  readonly letGo?: (() => void) | undefined;
 }
 
 /** Reads an answer page by page. Between pages it holds no connection and no lock. */
@@ -107,13 +115,16 @@ export function makePage(
 ): MessagePage {
   let messageCount = 0;
   let payloadBytes = 0;
+  const segments = new Set<ArchivedSegment>();
   for (const entry of entries) {
     if (entry.kind !== 'messages') continue;
     messageCount += entry.messageCount;
     payloadBytes += payloadBytesOf(entry);
+    segments.add(entry.segment);
   }
+  const heldBytes = [...segments].reduce((sum, segment) => sum + memoryOf(segment), 0);
   const ordered = order === 'asc' ? entries : entries.toReversed();
-  return { entries: ordered, messageCount, payloadBytes, isLast };
+  return { entries: ordered, messageCount, payloadBytes, heldBytes, isLast };
 }
 
 /** BACKCAST_ARCHIVE_REWOUND if the archive ends before a position that it had once. */

@@ -4,21 +4,26 @@
 // and gives the connection back: nobody holds one while a reader is slow.
 
 import type { Pool } from 'pg';
-import { to as copyTo } from 'pg-copy-streams';
+import { assert, formatInstant, SEGMENT_MESSAGES_MAX, type SequenceRange } from '#base/mod.ts';
+import { CopyOut } from './copy-out.ts';
 import {
-  assert,
-  formatInstant,
-  SEGMENT_MESSAGES_MAX,
-  SEQUENCE_MAX,
-  type SequenceRange,
-} from '#base/mod.ts';
-import { type ArchivedSegment, decodeSegments, SEGMENT_COLUMNS } from './read-decode.ts';
+  type ArchivedSegment,
+  decodeSegments,
+  MESSAGE_BYTES,
+  SEGMENT_COLUMNS,
+} from './read-decode.ts';
 import { explained } from './read-sql.ts';
+import type { SegmentMemory } from './segment-memory.ts';
 
 /**
- * Payload bytes after which a fetch takes no further segment: about one segment of the target size.
+ * Memory for what one fetch brings, if it brings more than one segment: a reader may have another
+ * one meanwhile, and keeps less than a mebibyte busy.
  */
-export const FETCH_BYTES_TARGET = 262_144;
+export const FETCH_BYTES_MAX = 491_520;
+/** A segment that needs more memory comes in pieces, each of a fetch of its own. */
+const PIECE_BYTES_MAX = 983_040;
+/** A fetch of nothing but empty messages goes no further. */
+const FETCH_MESSAGES_MAX = FETCH_BYTES_MAX / MESSAGE_BYTES;
 /** Segments in one fetch: enough for a page of small ones, from a channel with little traffic. */
 const FETCH_SEGMENTS_MAX = 256;
 /**
@@ -41,27 +46,106 @@ export interface SegmentQuery {
   readonly archived: ArchivedInterval;
   readonly positions: SequenceRange;
   readonly published: { readonly startUs: number; readonly endUs: number } | undefined;
-  /** Messages wanted; segments that would only bring more are left out. */
+  /** Messages wanted; what would only bring more is left out, where it can be told. */
   readonly messagesMax: number;
   readonly order: 'asc' | 'desc';
 }
 
+/** Where to put what is fetched, and whether more comes than is wanted. */
+export interface FetchStyle {
+  /** Undefined for memory that is collected. */
+  readonly memory: SegmentMemory | undefined;
+  /**
+   * Whether segments, and pieces of large ones, come whole, for others too: where they begin and
+   * end depends on what is stored alone. Otherwise only what is wanted of them.
+   */
+  readonly isWhole: boolean;
+}
+
+/** For one who reads alone. */
+export const FETCH_ALONE: FetchStyle = { memory: undefined, isWhole: false };
+
 /**
- * The next segments that reach into `positions`, in the order asked for: at least one if there is
+ * The next segments that reach into the positions, in the order asked for: at least one if there is
  * one, and no more than the limits of a fetch. An empty answer says that there are none.
  */
-export async function fetchSegments(pool: Pool, query: SegmentQuery): Promise<ArchivedSegment[]> {
-  const { positions, order } = query;
+export async function fetchSegments(
+  pool: Pool,
+  query: SegmentQuery,
+  style: FetchStyle = FETCH_ALONE,
+): Promise<ArchivedSegment[]> {
+  const { order } = query;
+  const wanted = wantedOf(query);
+  const isCut = !style.isWhole && query.published === undefined;
+  const part = isCut ? wantedPart(wanted) : wholePart(query);
   return copySegments(
     pool,
-    withinBudget({
-      candidates: `SELECT * FROM segments WHERE ${whereSegments(query)}
-        ORDER BY first_position ${order} LIMIT ${FETCH_SEGMENTS_MAX}`,
-      positions,
-      messagesMax: query.messagesMax,
-      order: `first_position ${order}`,
-    }),
+    `SELECT ${valuesOf(part)} FROM (
+      SELECT *, sum(${part.bytes}) OVER (ORDER BY first_position ${order}
+        ROWS UNBOUNDED PRECEDING) AS bytes_through
+      FROM (SELECT * FROM segments WHERE ${whereSegments(query, wanted)}
+        ORDER BY first_position ${order} LIMIT ${FETCH_SEGMENTS_MAX}) AS candidates
+    ) AS measured
+    WHERE bytes_through <= ${FETCH_BYTES_MAX} OR bytes_through = ${part.bytes}
+    ORDER BY first_position ${order}`,
+    style.memory,
   );
+}
+
+/** What a fetch takes of a segment, half-open and counted from 0, and what it counts for. */
+interface SegmentPart {
+  readonly start: string;
+  readonly end: string;
+  readonly bytes: string;
+}
+
+const TOTAL_BYTES = `(payload_bytes + ${MESSAGE_BYTES} * message_count)`;
+const PIECES = `((${TOTAL_BYTES} + ${PIECE_BYTES_MAX - 1}) / ${PIECE_BYTES_MAX})`;
+const PIECE_MESSAGES = `((message_count + ${PIECES} - 1) / ${PIECES})`;
+
+/** The messages that lie within `positions`. */
+function wantedPart({ first, last }: SequenceRange): SegmentPart {
+  const start = `greatest(0, ${integer(first)} - first_position)::int`;
+  const end = `least(message_count, ${integer(last)} - first_position + 1)::int`;
+  return { start, end, bytes: `(${TOTAL_BYTES} * (${end} - ${start}) / message_count)` };
+}
+
+/** All of it; of one that is large, which then comes alone, the piece in which reading goes on. */
+function wholePart({ positions: { first, last }, order }: SegmentQuery): SegmentPart {
+  const next =
+    order === 'asc'
+      ? `greatest(0, ${integer(first)} - first_position)`
+      : `least(message_count - 1, ${integer(last)} - first_position)`;
+  const start = `(${next} / ${PIECE_MESSAGES} * ${PIECE_MESSAGES})::int`;
+  const end = `least(${start} + ${PIECE_MESSAGES}, message_count)::int`;
+  return { start, end, bytes: TOTAL_BYTES };
+}
+
+/** SEGMENT_COLUMNS of a part; arrays of which all is taken are not copied for it. */
+function valuesOf({ start, end }: SegmentPart): string {
+  const slice = (array: string): string =>
+    `CASE WHEN ${end} - ${start} = message_count THEN ${array}
+      ELSE ${array}[${start} + 1:${end}] END`;
+  const values: Readonly<Record<string, string>> = {
+    first_position: `first_position + ${start}`,
+    message_count: `${end} - ${start}`,
+    first_index: start,
+    published_at: slice('published_at'),
+    payload: slice('payload'),
+  };
+  return SEGMENT_COLUMNS.map((column) => values[column] ?? column).join(', ');
+}
+
+const WHOLE_VALUES = valuesOf({ start: '0', end: 'message_count', bytes: TOTAL_BYTES });
+
+/** Positions beyond these a fetch does not reach. */
+function wantedOf({ positions, published, messagesMax, order }: SegmentQuery): SequenceRange {
+  if (published !== undefined) return positions;
+  const { first, last } = positions;
+  const count = Math.min(messagesMax, FETCH_MESSAGES_MAX);
+  return order === 'asc'
+    ? { first, last: Math.min(last, first + count - 1) }
+    : { first: Math.max(first, last - count + 1), last };
 }
 
 /** Segments to fetch by where they begin, which an index has told. */
@@ -73,20 +157,26 @@ export interface SegmentsAtQuery {
   readonly firstPositions: readonly number[];
 }
 
-/** The first of these segments: at least one if there is one, within the limits. */
+/** The first of these segments, whole: at least one if there is one, within a limit. */
 export async function fetchSegmentsAt(
   pool: Pool,
   query: SegmentsAtQuery,
 ): Promise<ArchivedSegment[]> {
   const { channelId, archived } = query;
   const firstPositions = [...new Set(query.firstPositions)].map(integer).join(', ');
-  const candidates = `SELECT * FROM segments
-    WHERE channel_id = ${integer(channelId)} AND (${archived.map(whereArchived).join(' OR ')})
-      AND first_position IN (${firstPositions})`;
-  const positions = { first: 1, last: SEQUENCE_MAX };
-  const messagesMax = SEQUENCE_MAX;
   const order = `array_position(ARRAY[${firstPositions}]::bigint[], first_position)`;
-  return copySegments(pool, withinBudget({ candidates, positions, messagesMax, order }));
+  return copySegments(
+    pool,
+    `SELECT ${WHOLE_VALUES} FROM (
+      SELECT *, sum(${TOTAL_BYTES}) OVER (ORDER BY ${order}
+        ROWS UNBOUNDED PRECEDING) AS bytes_through
+      FROM segments
+      WHERE channel_id = ${integer(channelId)} AND (${archived.map(whereArchived).join(' OR ')})
+        AND first_position IN (${firstPositions})
+    ) AS measured
+    WHERE bytes_through <= ${FETCH_BYTES_MAX} OR bytes_through = ${TOTAL_BYTES}
+    ORDER BY ${order}`,
+  );
 }
 
 /** Segments by where the first and the last of them begin, and when they were archived. */
@@ -103,42 +193,23 @@ export function fetchWholeSegments(
 ): Promise<ArchivedSegment[]> {
   return copySegments(
     pool,
-    `SELECT ${SEGMENT_COLUMNS} FROM segments
+    `SELECT ${WHOLE_VALUES} FROM segments
      WHERE channel_id = ${integer(channelId)} AND ${whereArchived(archived)}
        AND first_position BETWEEN ${integer(positions.first)} AND ${integer(positions.last)}
      ORDER BY first_position`,
   );
 }
 
-/** Of `candidates`, in order, as many as the limits of a fetch allow; the first in any case. */
-function withinBudget(budget: {
-  readonly candidates: string;
-  readonly positions: SequenceRange;
-  readonly messagesMax: number;
-  /** What to order by. */
-  readonly order: string;
-}): string {
-  const { candidates, positions, messagesMax, order } = budget;
-  const before = `OVER (ORDER BY ${order}
-    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)`;
-  const wanted = `least(first_position + message_count - 1, ${integer(positions.last)})
-    - greatest(first_position, ${integer(positions.first)}) + 1`;
-  return `SELECT ${SEGMENT_COLUMNS} FROM (
-    SELECT *, coalesce(sum(payload_bytes) ${before}, 0) AS bytes_before,
-      coalesce(sum(${wanted}) ${before}, 0) AS messages_before
-    FROM (${candidates}) AS candidates
-  ) AS measured
-  WHERE bytes_before < ${FETCH_BYTES_TARGET} AND messages_before < ${integer(messagesMax)}
-  ORDER BY ${order}`;
-}
-
-function whereSegments({ channelId, archived, positions, published }: SegmentQuery): string {
-  const earliest = positions.first - SEGMENT_MESSAGES_MAX + 1;
+function whereSegments(
+  { channelId, archived, published }: SegmentQuery,
+  wanted: SequenceRange,
+): string {
+  const earliest = wanted.first - SEGMENT_MESSAGES_MAX + 1;
   const conditions = [
     `channel_id = ${integer(channelId)}`,
     whereArchived(archived),
-    `first_position BETWEEN ${integer(earliest)} AND ${integer(positions.last)}`,
-    `first_position + message_count > ${integer(positions.first)}`,
+    `first_position BETWEEN ${integer(earliest)} AND ${integer(wanted.last)}`,
+    `first_position + message_count > ${integer(wanted.first)}`,
   ];
   if (published !== undefined) {
     conditions.push(`max_published_at >= ${instant(published.startUs)}`);
@@ -151,25 +222,29 @@ function whereArchived(archived: ArchivedInterval): string {
   return `archived_at >= ${instant(archived.startUs)} AND archived_at < ${instant(archived.endUs)}`;
 }
 
-async function copySegments(pool: Pool, select: string): Promise<ArchivedSegment[]> {
-  return decodeSegments(
-    await explained(copyOut(pool, `COPY (${select}) TO STDOUT (FORMAT binary)`)),
-  );
+async function copySegments(
+  pool: Pool,
+  select: string,
+  memory?: SegmentMemory,
+): Promise<ArchivedSegment[]> {
+  const copy = new CopyOut(`COPY (${select}) TO STDOUT (FORMAT binary)`, (bytes) => {
+    return memory?.take(bytes) ?? Buffer.allocUnsafeSlow(bytes).buffer;
+  });
+  return decodeSegments(await explained(copyOut(pool, copy)), memory);
 }
 
-async function copyOut(pool: Pool, statement: string): Promise<Buffer> {
+async function copyOut(pool: Pool, copy: CopyOut): Promise<Buffer[]> {
   const connection = await pool.connect();
   connection.on('error', ignoreError);
-  const copy = connection.query(copyTo(statement));
+  connection.query(copy);
   const deadline = setTimeout(() => {
-    copy.destroy(new Error(`the database did not answer within ${FETCH_DEADLINE_MS} ms`));
+    copy.handleError(new Error(`the database did not answer within ${FETCH_DEADLINE_MS} ms`));
   }, FETCH_DEADLINE_MS);
   let isIntact = false;
   try {
-    const chunks: Buffer[] = [];
-    for await (const chunk of copy) chunks.push(chunk as Buffer);
+    const rows = await copy.rows;
     isIntact = true;
-    return Buffer.concat(chunks);
+    return rows;
   } finally {
     clearTimeout(deadline);
     connection.off('error', ignoreError);

@@ -78,13 +78,16 @@ function selectChannels(db: ArchiveDatabase) {
     ]);
 }
 
-type ChannelPlace = Omit<Channel, keyof ChannelExtent>;
-type ChannelExtent = Pick<
+/** What of a channel is not about what it holds. */
+export type ChannelPlace = Omit<Channel, keyof ChannelExtent>;
+/** What of a channel is. */
+export type ChannelExtent = Pick<
   Channel,
   'archivedThrough' | 'firstPosition' | 'firstAvailable' | 'publishedFromUs' | 'publishedThroughUs'
 >;
 
-const NOTHING_ARCHIVED: ChannelExtent = {
+/** Of a channel that was never written. */
+export const NOTHING_ARCHIVED: ChannelExtent = {
   archivedThrough: 0,
   firstPosition: null,
   firstAvailable: 1,
@@ -155,10 +158,19 @@ function likePattern(pattern: string): string {
 
 /** The channel called `name`; BACKCAST_CHANNEL_UNKNOWN if there is none. */
 export async function findChannel(db: ArchiveDatabase, name: string): Promise<Channel> {
+  const place = await findPlace(db, name);
+  if (place === undefined) throw unknownChannel(name);
+  const [channel] = await withExtents(db, [place]);
+  return channel;
+}
+
+/** The channel called `name`, but for what it holds; undefined if there is none. */
+export async function findPlace(
+  db: ArchiveDatabase,
+  name: string,
+): Promise<ChannelPlace | undefined> {
   const rows = await rowsOf(selectChannels(db).where('name', '=', name).execute());
-  const [channel] = await withExtents(db, rows);
-  if (channel !== undefined) return channel;
-  throw unknownChannel(name);
+  return rows.at(0);
 }
 
 /** The error for a channel that is not known, or that must look so. */

@@ -1,7 +1,8 @@
-// How old the oldest thing is that a replica has not replayed: places in the log of its primary, each
-// with the time since when the primary is known to have something new there. Bounded, however long a
-// replica stands still: marks that are long past are put together, and are then as old as the oldest
-// of them, so a replica is never taken for nearer than it is. Time comes in as an argument.
+// How old the oldest thing is that a replica has not replayed: places in the log of its primary,
+// each with the time since when the primary is known to have something new there. Bounded, however
+// long a replica stands still: marks that are long past are put together, and are then as old as
+// the oldest of them, so a replica is never taken for nearer than it is. Time comes in as an
+// argument.
 
 interface Mark {
   readonly lsn: bigint;

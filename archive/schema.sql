@@ -225,6 +225,8 @@ CREATE INDEX deletions_last_position ON public.deletions USING btree (channel_id
 
 CREATE INDEX losses_after_position ON public.losses USING btree (channel_id, after_position);
 
+CREATE INDEX losses_healed_position ON public.losses USING btree (channel_id, healed_position) WHERE (healed_position IS NOT NULL);
+
 CREATE OR REPLACE FUNCTION public.expand_runs(run_session bigint[], run_first bigint[], run_length integer[], run_archived_at timestamp with time zone[])
  RETURNS TABLE(session_id bigint, sequence bigint, archived_at timestamp with time zone)
  LANGUAGE sql

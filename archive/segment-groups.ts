@@ -6,8 +6,8 @@
 
 import { LRUCache } from 'lru-cache';
 import type { SequenceRange } from '#base/mod.ts';
-import type { ArchivedSegment } from './read-decode.ts';
-import { FETCH_BYTES_TARGET, type SegmentQuery } from './read-segments.ts';
+import { type ArchivedSegment, memoryOf } from './read-decode.ts';
+import { FETCH_BYTES_MAX, type SegmentQuery } from './read-segments.ts';
 
 /** Segments at consecutive positions that were read together. */
 interface Group extends SequenceRange {
@@ -30,8 +30,6 @@ export interface Kept {
 
 /** What a policy has deleted is given to nobody after so long, however long he has been reading. */
 const KEPT_MS_MAX = 30_000;
-/** Beside its payload, what a message costs: where it begins and ends, and its time. */
-const MESSAGE_BYTES = 16;
 /** Beside its messages, what a segment costs. */
 const SEGMENT_BYTES = 1_024;
 
@@ -48,7 +46,10 @@ export class SegmentGroups {
       maxSize: bytesMax,
       ttl: KEPT_MS_MAX,
       sizeCalculation: bytesOf,
-      dispose: (group) => this.#drop(group),
+      dispose: (group) => {
+        this.#drop(group);
+        for (const { segment } of group.segments) segment.memory?.letGo();
+      },
     });
   }
 
@@ -71,17 +72,19 @@ export class SegmentGroups {
     const segments: ArchivedSegment[] = [];
     let rest = query.positions;
     let bytes = 0;
-    while (rest.first <= rest.last && bytes < FETCH_BYTES_TARGET) {
+    while (rest.first <= rest.last) {
       const found = this.#segmentsAt(query, isAscending ? rest.first : rest.last);
       if (found.length === 0) break;
       for (const kept of found) {
-        if (!isTouched(kept, query.published)) continue;
-        segments.push(kept.segment);
-        bytes += kept.segment.bytes.length;
+        const { segment, lastPosition } = kept;
+        if (isTouched(kept, query.published)) {
+          bytes += memoryOf(segment);
+          if (bytes > FETCH_BYTES_MAX && segments.length > 0) return { segments, rest };
+          segments.push(segment);
+        }
+        if (isAscending) rest = { first: lastPosition + 1, last: rest.last };
+        else rest = { first: rest.first, last: segment.firstPosition - 1 };
       }
-      const end = found[found.length - 1];
-      if (isAscending) rest = { first: end.lastPosition + 1, last: rest.last };
-      else rest = { first: rest.first, last: end.segment.firstPosition - 1 };
     }
     return { segments, rest };
   }
@@ -145,7 +148,8 @@ export class SegmentGroups {
     remaining.splice(lastIndexAt(remaining, group.first) + 1, 0, group);
     this.#ordered.set(group.channelId, remaining);
     this.#groups.set(group, group);
-    if (!this.#groups.has(group)) this.#drop(group);
+    if (this.#groups.has(group)) for (const { segment } of group.segments) segment.memory?.hold();
+    else this.#drop(group);
   }
 
   #drop(group: Group): void {
@@ -202,9 +206,5 @@ function isTouched(
 }
 
 function bytesOf({ segments }: Group): number {
-  return segments.reduce(
-    (sum, { segment: { bytes, messageCount } }) =>
-      sum + bytes.length + messageCount * MESSAGE_BYTES + SEGMENT_BYTES,
-    0,
-  );
+  return segments.reduce((sum, { segment }) => sum + memoryOf(segment) + SEGMENT_BYTES, 0);
 }

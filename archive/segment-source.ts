@@ -10,10 +10,12 @@ import {
   type SegmentsAtQuery,
 } from './read-segments.ts';
 import type { SegmentGroups } from './segment-groups.ts';
+import { SegmentMemory } from './segment-memory.ts';
 import type { Moment, SharedAnswer, SharedResults } from './shared-results.ts';
 
 /** Fetches segments as fetchSegments and fetchSegmentsAt do. */
 export interface SegmentSource {
+  /** Their memory is held for the caller, who may let go of it. */
   fetch(query: SegmentQuery): Promise<ArchivedSegment[]>;
   fetchAt(query: SegmentsAtQuery): Promise<ArchivedSegment[]>;
 }
@@ -35,6 +37,8 @@ export interface Seen {
 const WIDE_MESSAGES_MIN = 1_000;
 /** A fetch is worth waiting for by who begins so little behind it: a segment holds no more. */
 const REACH_POSITIONS = 4_096;
+/** What readers have let go of within a moment, in a fetch or two of each. */
+const SPARE_BYTES_MAX = 4 * 1_048_576;
 /** Fetches of others that a reader waits for before his own. */
 const WAITS_MAX = 3;
 
@@ -48,6 +52,7 @@ export class SharedSegments {
   readonly #pool: Pool;
   readonly #results: SharedResults;
   readonly #groups: SegmentGroups;
+  readonly #memory = new SegmentMemory(SPARE_BYTES_MAX);
   readonly #flights = new Set<Flight>();
 
   constructor(pool: Pool, results: SharedResults, groups: SegmentGroups) {
@@ -71,7 +76,7 @@ export class SharedSegments {
   async #fetch(query: SegmentQuery, seen: Seen): Promise<ArchivedSegment[]> {
     for (let wait = 0; ; wait += 1) {
       const { segments, rest } = this.#groups.find(query);
-      if (segments.length > 0 || rest.first > rest.last) return segments;
+      if (segments.length > 0 || rest.first > rest.last) return held(segments);
       const wanted = { ...query, positions: rest };
       const flight = wait < WAITS_MAX ? this.#flightTo(wanted) : undefined;
       if (flight === undefined) return this.#fly(wanted, seen);
@@ -92,26 +97,30 @@ export class SharedSegments {
   }
 
   async #fly(query: SegmentQuery, seen: Seen): Promise<ArchivedSegment[]> {
-    const isWide = query.messagesMax >= WIDE_MESSAGES_MIN;
-    const whole = isWide ? { ...query, messagesMax: Number.MAX_SAFE_INTEGER } : query;
-    const ask = async (): Promise<ArchivedSegment[]> => {
-      const generation = this.#groups.generation;
-      const segments = await fetchSegments(this.#pool, whole);
-      if (generation === this.#groups.generation) {
-        this.#groups.keep(whole.channelId, segments, whole.order);
-      }
-      return segments;
-    };
-    const question = { key: `of ${JSON.stringify(whole)}`, ask, bytesOf: () => undefined };
+    const isWhole = query.messagesMax >= WIDE_MESSAGES_MIN;
+    const wanted = isWhole ? { ...query, messagesMax: Number.MAX_SAFE_INTEGER } : query;
+    const ask = (): Promise<ArchivedSegment[]> => this.#ask(wanted, isWhole);
+    const question = { key: `of ${JSON.stringify(wanted)}`, ask, bytesOf: () => undefined };
     const answer = this.#results.get(question, seen.since);
     const landed = answer.catch(() => undefined);
-    const flight = { query: whole, landed };
-    if (isWide) this.#flights.add(flight);
+    const flight = { query: wanted, landed };
+    if (isWhole) this.#flights.add(flight);
     try {
-      return await this.#taken(seen, answer);
+      return held(await this.#taken(seen, answer));
     } finally {
       this.#flights.delete(flight);
     }
+  }
+
+  async #ask(query: SegmentQuery, isWhole: boolean): Promise<ArchivedSegment[]> {
+    const generation = this.#groups.generation;
+    const segments = await fetchSegments(this.#pool, query, { memory: this.#memory, isWhole });
+    if (isWhole && generation === this.#groups.generation) {
+      this.#groups.keep(query.channelId, segments, query.order);
+    }
+    // Whoever waits for this answer holds it within this turn of the loop.
+    setImmediate(letGo, segments);
+    return segments;
   }
 
   async #taken<Value>(seen: Seen, running: Promise<SharedAnswer<Value>>): Promise<Value> {
@@ -119,6 +128,17 @@ export class SharedSegments {
     seen.since = Math.max(seen.since, finishedAt);
     return value;
   }
+}
+
+/** `segments`, with one more who holds them. */
+function held(segments: ArchivedSegment[]): ArchivedSegment[] {
+  for (const { memory } of segments) memory?.hold();
+  return segments;
+}
+
+/** For one who does not need `segments` any more. */
+export function letGo(segments: readonly ArchivedSegment[]): void {
+  for (const { memory } of segments) memory?.letGo();
 }
 
 function isSame(

@@ -4,22 +4,13 @@
 // so that he sees what he would have seen alone. What is kept is forgotten whenever a connection
 // ends: behind the next one may be another server, which has taken over.
 
-import {
-  type CompiledQuery,
-  type DatabaseConnection,
-  type Driver,
-  Kysely,
-  PostgresAdapter,
-  PostgresIntrospector,
-  PostgresQueryCompiler,
-  type QueryResult,
-} from 'kysely';
-import { AssertionError } from '#base/mod.ts';
+import type { QueryResult } from 'kysely';
+import type { PoolClient } from 'pg';
+import { askedDatabase } from './asked-database.ts';
 import type { ArchiveDatabase, OpenDatabase } from './connect.ts';
-import type { ArchiveTables } from './database-types.ts';
 import { SegmentGroups } from './segment-groups.ts';
 import { type Seen, type SegmentSource, SharedSegments } from './segment-source.ts';
-import { SharedResults } from './shared-results.ts';
+import { type Question, SharedResults } from './shared-results.ts';
 
 /** What reading messages needs of an open database. */
 export interface ReadDatabase extends Pick<OpenDatabase, 'database' | 'pool'> {
@@ -32,15 +23,16 @@ export interface SharedView {
   readonly segments: SegmentSource;
   /**
    * A database for what may be as old as this call: what was committed before is seen, and for as
-   * long as the reader reads, answers that others got since serve him too.
+   * long as the reader reads, answers that others got since serve him too; and those that others
+   * got before who had settled on the same `version`, a text that changes with what is asked for.
    */
-  settled(): ArchiveDatabase;
+  settled(version: string): ArchiveDatabase;
 }
 
-/** A database whose readers share what they read. */
-export interface SharedReads {
+/** A database whose readers share what they read. Disposing lets go of the pool. */
+export interface SharedReads extends Disposable {
   /** For one reader who comes now. */
-  begin(): ReadDatabase;
+  begin(): Required<ReadDatabase>;
   readonly counts: SharedReadCounts;
 }
 
@@ -69,7 +61,8 @@ export function shareReads(opened: OpenDatabase, bytesMax: number): SharedReads 
     results.clear();
     groups.clear();
   };
-  pool.on('connect', (connection) => connection.once('end', forget));
+  const watch = (connection: PoolClient): void => void connection.once('end', forget);
+  pool.on('connect', watch);
   // Connections that were made before, as soon as the pool knows.
   pool.on('remove', forget);
   return {
@@ -80,7 +73,9 @@ export function shareReads(opened: OpenDatabase, bytesMax: number): SharedReads 
         database: sharedDatabase(database, results, seen),
         shared: {
           segments: segments.seenBy(seen),
-          settled: () => sharedDatabase(database, results, Object.freeze({ ...seen })),
+          settled: (version) => {
+            return sharedDatabase(database, results, Object.freeze({ ...seen, version }));
+          },
         },
       };
     },
@@ -88,6 +83,7 @@ export function shareReads(opened: OpenDatabase, bytesMax: number): SharedReads 
       const { asked, started } = results.counts;
       return { asked, started, segmentBytes: groups.bytes };
     },
+    [Symbol.dispose]: () => void pool.off('connect', watch).off('remove', forget),
   };
 }
 
@@ -95,60 +91,18 @@ export function shareReads(opened: OpenDatabase, bytesMax: number): SharedReads 
 function sharedDatabase(
   database: ArchiveDatabase,
   results: SharedResults,
-  seen: Seen,
+  seen: Seen & Pick<Question<unknown>, 'version'>,
 ): ArchiveDatabase {
-  const connection = new SharedConnection(database, results, seen);
-  return new Kysely<ArchiveTables>({
-    dialect: {
-      createAdapter: () => new PostgresAdapter(),
-      createDriver: () => sharedDriver(connection),
-      createIntrospector: (db) => new PostgresIntrospector(db),
-      createQueryCompiler: () => new PostgresQueryCompiler(),
-    },
-  });
-}
-
-/** Stands for a connection, and holds none. */
-class SharedConnection implements DatabaseConnection {
-  readonly #database: ArchiveDatabase;
-  readonly #results: SharedResults;
-  readonly #seen: Seen;
-
-  constructor(database: ArchiveDatabase, results: SharedResults, seen: Seen) {
-    this.#database = database;
-    this.#results = results;
-    this.#seen = seen;
-  }
-
-  async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
+  return askedDatabase(async (query) => {
     const question = {
       key: `${query.sql} ${JSON.stringify(query.parameters)}`,
-      ask: () => this.#database.executeQuery<Row>(query),
-      bytesOf: ({ rows }: QueryResult<Row>) => rows.length * ROW_BYTES,
+      ask: () => database.executeQuery(query),
+      bytesOf: ({ rows }: QueryResult<unknown>) => rows.length * ROW_BYTES,
+      version: seen.version,
     };
-    const { value, finishedAt } = await this.#results.get(question, this.#seen.since);
-    if (!Object.isFrozen(this.#seen)) this.#seen.since = Math.max(this.#seen.since, finishedAt);
+    const { value, finishedAt } = await results.get(question, seen.since);
+    if (!Object.isFrozen(seen)) seen.since = Math.max(seen.since, finishedAt);
     // The rows are everybody's, the list of them is the reader's own.
     return { ...value, rows: [...value.rows] };
-  }
-
-  streamQuery(): never {
-    throw new AssertionError('shared reads are statements with few rows');
-  }
-}
-
-function noTransaction(): never {
-  throw new AssertionError('what is shared is read without a transaction');
-}
-
-function sharedDriver(connection: DatabaseConnection): Driver {
-  return {
-    init: () => Promise.resolve(),
-    acquireConnection: () => Promise.resolve(connection),
-    beginTransaction: noTransaction,
-    commitTransaction: noTransaction,
-    rollbackTransaction: noTransaction,
-    releaseConnection: () => Promise.resolve(),
-    destroy: () => Promise.resolve(),
-  };
+  });
 }

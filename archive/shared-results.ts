@@ -1,8 +1,9 @@
-// Lets those who ask the database the same at the same time have one answer. Knows nothing of what
-// is asked. The rule that keeps an answer from being too old: it may serve whoever came before the
-// statement was started, and nobody else, so that everybody sees at least what was committed when
-// he came, as if he had asked alone. Of the same question one is under way and one waits for it to
-// end; whoever comes meanwhile shares the one that waits.
+// Lets those who ask the database the same at about the same time have one answer. Knows nothing of
+// what is asked. The rule that keeps an answer from being too old: it may serve whoever came before
+// the statement was started, and whoever knows that nothing it depends on has changed since, and
+// nobody else, so that everybody sees at least what was committed when he came, as if he had asked
+// alone. Of the same question one is under way and one waits for it to end; whoever comes meanwhile
+// shares the one that waits.
 
 import { setImmediate as turn } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
@@ -23,16 +24,22 @@ export interface Question<Value> {
   readonly ask: () => Promise<Value>;
   /** Memory that the answer holds; undefined if it is not worth keeping once it is there. */
   readonly bytesOf: (value: Value) => number | undefined;
+  /**
+   * What the asker knows about the moment that the answer depends on: whoever knows the same may
+   * have the answer, however long ago it was asked for. Undefined if only the time counts.
+   */
+  readonly version?: string | undefined;
 }
 
 interface Shared {
   readonly answer: Promise<SharedAnswer<unknown>>;
+  readonly version: string | undefined;
   /** When its statement was started; infinite while it waits. */
   startedAt: Moment;
 }
 
-/** Answers are for those who read at the same time: who comes later may not have them anyway. */
-const KEPT_MS_MAX = 10_000;
+/** Answers are for those who read at about the same time. */
+const KEPT_MS_MAX = 30_000;
 /** While its size is not known; a small answer. */
 const PENDING_BYTES = 1_024;
 /** Of a key and what else is kept with an answer. */
@@ -63,7 +70,7 @@ export class SharedResults {
   get<Value>(question: Question<Value>, since: Moment): Promise<SharedAnswer<Value>> {
     this.#askedCount += 1;
     const known = this.#kept.get(question.key);
-    if (known !== undefined && known.startedAt > since) {
+    if (known !== undefined && (known.startedAt > since || isOfVersion(known, question))) {
       return known.answer as Promise<SharedAnswer<Value>>;
     }
     return this.#start(question, known);
@@ -89,7 +96,11 @@ export class SharedResults {
       return { value, finishedAt: this.#startedCount };
     };
     const answer = Promise.withResolvers<SharedAnswer<Value>>();
-    const shared: Shared = { answer: answer.promise, startedAt: Number.POSITIVE_INFINITY };
+    const shared: Shared = {
+      answer: answer.promise,
+      version: question.version,
+      startedAt: Number.POSITIVE_INFINITY,
+    };
     this.#kept.set(question.key, shared, { size: PENDING_BYTES });
     run().then(answer.resolve, (error: unknown) => {
       this.#settle(question.key, shared, undefined);
@@ -104,4 +115,8 @@ export class SharedResults {
     if (bytes !== undefined)
       this.#kept.set(key, shared, { size: bytes + key.length + OVERHEAD_BYTES });
   }
+}
+
+function isOfVersion({ version }: Shared, question: Pick<Question<unknown>, 'version'>): boolean {
+  return version !== undefined && version === question.version;
 }

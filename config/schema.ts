@@ -150,7 +150,7 @@ const RECEIVER = Type.Object({
     default: 8 * 1_048_576,
   }),
   repairTimeoutMs: integer({
-    description: 'How long a missing packet is asked for before it is given up.',
+    description: 'How long nothing of a hole may come before what is missing of it is given up.',
     range: [100, 600_000],
     default: 5_000,
   }),

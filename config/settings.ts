@@ -4,7 +4,8 @@
 import { CONFIG_SCHEMA } from './schema.ts';
 
 /**
- * A schema as the loader reads it: the JSON Schema keywords that occur, with `form`, `env` and `secret`.
+ * A schema as the loader reads it: the JSON Schema keywords that occur, with `form`, `env` and
+ * `secret`.
  */
 export interface SettingSchema {
   readonly type?: string;

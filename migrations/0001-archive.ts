@@ -152,6 +152,10 @@ CREATE TABLE partition_bounds (
   CONSTRAINT partition_bounds_pk PRIMARY KEY (channel_id, partition_start)
 )`;
 
+/** How far losses were healed, by which a reader tells whether the past is still what it was. */
+const HEALED_INDEX = `CREATE INDEX losses_healed_position ON losses (channel_id, healed_position)
+  WHERE healed_position IS NOT NULL`;
+
 const TABLES = [
   CHANNELS,
   LEASES,
@@ -164,6 +168,7 @@ const TABLES = [
   CANDIDATES,
   HEAL_OFFERS,
   'CREATE INDEX losses_after_position ON losses (channel_id, after_position)',
+  HEALED_INDEX,
   DELETIONS,
   DELETIONS_INDEX,
   HOLDS,

@@ -22,7 +22,7 @@ import { installEntityTags } from './plugins/entity-tags.ts';
 import { installOpenApi, serveOpenApi } from './plugins/openapi.ts';
 import { installProblems, sendProblem } from './plugins/problems.ts';
 import { installRateLimit } from './plugins/rate-limit.ts';
-import { readDatabases } from './read-databases.ts';
+import { type ReadDatabases, readDatabases } from './read-databases.ts';
 import { createReaderGuard } from './reader-guard.ts';
 import { availabilityOf } from './routes/answers.ts';
 import { accessRoutes } from './routes/access.ts';
@@ -92,7 +92,10 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   app.server.maxConnections = limits.connectionsMax;
   const requestFamilies = countRequests(app);
   await installRateLimit(app, limits);
-  installProblems(app, (channel) => availabilityOf(options.database, channel));
+  const { database, replica } = options;
+  const reads = readDatabases({ database, replica, sharedBytesMax: limits.sharedBytesMax });
+  app.addHook('onClose', async () => reads[Symbol.dispose]());
+  installProblems(app, (channel) => availabilityOf(reads, channel));
   installAccess(app, options.access);
   app.setValidatorCompiler(strictValidatorCompiler);
   app.addHook('onSend', async (_request, reply) => {
@@ -102,7 +105,7 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   installContentEncoding(app);
   for (const schema of SHARED_SCHEMAS) app.addSchema(withExamples(schema));
   await installOpenApi(app);
-  await registerRoutes(app, { ...options, limits, requestFamilies });
+  await registerRoutes(app, { ...options, limits, reads, requestFamilies });
   await serveOpenApi(app);
   await app.ready();
   return app;
@@ -134,18 +137,17 @@ function newApplication(options: ReplayApiOptions): FastifyInstance {
 
 interface RouteParts extends ReplayApiOptions {
   readonly limits: ApiLimits;
+  readonly reads: ReadDatabases;
   readonly requestFamilies: () => readonly MetricFamily[];
 }
 
 async function registerRoutes(app: FastifyInstance, parts: RouteParts): Promise<void> {
-  const { database: opened, replica, logger, limits, tailBounds = TAIL_BOUNDS } = parts;
-  const { sharedBytesMax } = limits;
-  const reads = readDatabases({ database: opened, replica, sharedBytesMax });
+  const { database: opened, reads, logger, limits, tailBounds = TAIL_BOUNDS } = parts;
   const readers = createReaderGuard(limits);
   const tails = createReaderGuard({ ...limits, ...limits.tails });
   const watch = new ChannelWatch({ ...tailBounds, opened, logger });
-  await app.register(catalogueRoutes, { opened });
-  await app.register(conflictRoutes, { opened });
+  await app.register(catalogueRoutes, { reads });
+  await app.register(conflictRoutes, { reads });
   await app.register(messageRoutes, { reads, admitReader: readers.admit });
   await app.register(completenessRoutes, { reads });
   await app.register(exportRoutes, { reads, admitReader: readers.admit });

@@ -5,6 +5,7 @@
 import {
   type Channel,
   type ChannelHead,
+  lookAgain,
   lossesByPlace,
   type MessagePage,
   type MessageReading,
@@ -259,11 +260,11 @@ export class ChannelFeed {
     }
   }
 
-  #openReading(archivedThrough: number): Promise<MessageReading> {
+  async #openReading(archivedThrough: number): Promise<MessageReading> {
     const { opened, channel } = this.#options;
     return openReading(
       opened,
-      { ...channel, archivedThrough },
+      { ...(await lookAgain(opened, channel)), archivedThrough },
       {
         kind: 'positions',
         after: this.#place.position,

@@ -161,7 +161,7 @@ const sessionChange = { kind: 'session', session: SESSION, source: SOURCE, state
 const tailState = { kind: 'state', state: 'live', position: 2, archivedThrough: 2 };
 const tailEnd = { kind: 'end', position: 2, code: null, detail: 'The server stops.' };
 
-const page = (item: object): object => ({ items: [item], next: NEXT });
+const page = (only: object): object => ({ items: [only], next: NEXT });
 
 /** By the name of the schema: what has its shape, the first being the one to show. */
 export const EXAMPLES: Readonly<Record<string, readonly object[]>> = {

@@ -21,7 +21,7 @@ export interface ApiLimits {
 
 /** What holds where nothing else is said. */
 export const API_LIMITS_DEFAULT: ApiLimits = {
-  // Each of a megabyte or two while it waits.
+  // Each of a mebibyte while it waits.
   readersMax: 256,
   // A site of fifty instances that come back at once with one token, twice.
   readersPerCallerMax: 128,

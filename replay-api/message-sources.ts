@@ -3,8 +3,8 @@
 
 import {
   type Channel,
-  loadOrigins,
   type MessagePage,
+  nameSessions,
   type ReadDatabase,
   type SessionOrigin,
 } from '#archive/mod.ts';
@@ -38,7 +38,7 @@ export class Sources {
     const sessions = new Set(page.entries.map(({ session }) => session));
     const unknown = [...sessions].filter((session) => !this.#known.has(session));
     if (unknown.length === 0) return;
-    const found = await loadOrigins(this.#opened.database, this.#channel, unknown);
+    const found = await nameSessions(this.#opened, this.#channel, unknown);
     for (const session of unknown) this.#known.set(session, found.get(session) ?? UNKNOWN);
   }
 }

@@ -1,7 +1,7 @@
 // A streamed answer: pages of the archive, written in one form and closed by an end that says
 // whether it is complete. Made of one reading, or of one for each of several ranges. No connection
-// is held while a page is sent, and only the page after it is fetched ahead, so that a slow reader
-// costs memory for two pages.
+// is held while a page is sent, and only the page after it is fetched ahead, and not even that if
+// both would keep more than a mebibyte busy for one who may be slow.
 
 import { setImmediate as turn } from 'node:timers/promises';
 import {
@@ -49,9 +49,13 @@ export interface StreamedAnswer {
   /** Told of each page that is handed over. */
   readonly note: AccessNote;
   readonly parts: AsyncIterable<AnswerPart> | Iterable<AnswerPart>;
+  /** Whether all chunks that were taken have been sent, and nothing looks at them any more. */
+  readonly isFlushed: () => boolean;
 }
 
 const ESTIMATE_MS = 2_000;
+/** Of pages up to this, two may be held for one reader: together a mebibyte. */
+const SMALL_PAGE_BYTES_MAX = 524_288;
 const NOTHING_MISSING: Missing = { losses: 0, deletions: 0 };
 
 /**
@@ -115,9 +119,12 @@ class AnswerStream {
     if (range !== undefined) yield* writer.object(rangeObject(range, status, reading));
   }
 
-  /** The pages of `reading` up to the limit, each while the one before is being sent. */
+  /**
+   * The pages of `reading` up to the limit, each fetched while the one before is being sent, or
+   * after it if that is large: no reader keeps much more than a mebibyte busy.
+   */
   async *#pages(reading: MessageReading): AsyncGenerator<MessagePage> {
-    const { sources, query, note } = this.#answer;
+    const { sources, query, note, isFlushed } = this.#answer;
     const limit = query.limit ?? Number.MAX_SAFE_INTEGER;
     let page = await reading.nextPage(limit - this.#count);
     for (;;) {
@@ -127,10 +134,12 @@ class AnswerStream {
       this.#lastPosition = lastPositionIn(page, reading.order) ?? this.#lastPosition;
       const isEnd = page.isLast || this.#count >= limit;
       this.#remaining = reading.remaining;
-      const following = isEnd ? undefined : fetchAhead(reading, limit - this.#count);
+      const isSmall = page.heldBytes <= SMALL_PAGE_BYTES_MAX;
+      const following = isEnd || !isSmall ? undefined : fetchAhead(reading, limit - this.#count);
       yield page;
-      if (following === undefined) return;
-      page = await following;
+      if (isFlushed()) page.letGo?.();
+      if (isEnd) return;
+      page = await (following ?? reading.nextPage(limit - this.#count));
     }
   }
 

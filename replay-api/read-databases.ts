@@ -1,22 +1,26 @@
 // Which database a request reads: the replica if there is one that is fit, else the primary; and
-// with others who read the same. One request reads one database from beginning to end, since the
-// head of a channel belongs to the snapshot from which it came.
+// with others who read the same. One request reads one database, since the head of a channel
+// belongs to the snapshot from which it came; when the replica fails it goes on with the primary,
+// which has all that the replica had.
 
 import {
+  isOfServer,
   type OpenDatabase,
   type ReadDatabase,
+  readWithFallback,
   type Replica,
   type SharedReads,
   shareReads,
 } from '#archive/mod.ts';
 import { BackcastError, type ErrorCode } from '#base/mod.ts';
 
-/** The databases of one API. */
-export interface ReadDatabases {
+/** The databases of one API. Disposing lets go of them; they stay open. */
+export interface ReadDatabases extends Disposable {
   /**
-   * What `work` makes of the database that it is given. Where it fails on the replica and may not
-   * on the primary, it is called once more, with the primary: it must not have answered before.
-   * That the archive went back is found by the primary alone, asked by nobody else.
+   * What `work` makes of the database that it is given. Where the replica does not know what the
+   * primary may, it is called once more, with the primary: it must not have answered before. A
+   * replica that fails, then or later, is left for the primary without a word. That the archive
+   * went back is found by the primary alone, asked by nobody else.
    */
   use<Value>(work: (reads: ReadDatabase) => Promise<Value>): Promise<Value>;
   /** The primary, for one who begins to read now and must not be behind what he was told. */
@@ -33,9 +37,6 @@ export interface ReadDatabasesOptions {
 
 /** What a replica may lack that the primary has. */
 const PERHAPS_OF_THE_REPLICA: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'BACKCAST_DATABASE_UNREACHABLE',
-  'BACKCAST_DATABASE_REFUSED',
-  'BACKCAST_SCHEMA_MISSING',
   'BACKCAST_CHANNEL_UNKNOWN',
   'BACKCAST_SESSION_UNKNOWN',
   'BACKCAST_HISTORY_GONE',
@@ -46,15 +47,18 @@ export function readDatabases(options: ReadDatabasesOptions): ReadDatabases {
   const { database, replica, sharedBytesMax } = options;
   const primary = shareReads(database, sharedBytesMax);
   const second = replica === undefined ? undefined : shareReads(replica.opened, sharedBytesMax);
+  const onFailure = (failure: BackcastError): void => {
+    if (isOfServer(failure)) replica?.lost(failure);
+  };
   const useEither = async <Value>(work: (reads: ReadDatabase) => Promise<Value>) => {
     if (second === undefined || !replica?.isUsable) return work(primary.begin());
     try {
-      return await work(second.begin());
+      const openOther = (): Required<ReadDatabase> => primary.begin();
+      return await work(readWithFallback({ first: second.begin(), openOther, onFailure }));
     } catch (error) {
       if (!(error instanceof BackcastError) || !PERHAPS_OF_THE_REPLICA.has(error.code)) {
         throw error;
       }
-      if (error.code === 'BACKCAST_DATABASE_UNREACHABLE') replica.lost(error);
       return work(primary.begin());
     }
   };
@@ -78,6 +82,10 @@ export function readDatabases(options: ReadDatabasesOptions): ReadDatabases {
         started: one.started + (other?.started ?? 0),
         segmentBytes: one.segmentBytes + (other?.segmentBytes ?? 0),
       };
+    },
+    [Symbol.dispose]: () => {
+      primary[Symbol.dispose]();
+      second?.[Symbol.dispose]();
     },
   };
 }

@@ -2,7 +2,6 @@
 // reader holds some of the archive in memory, so there is a bound on how many may wait at once, for
 // all and for one caller, and one on how long a reader may take nothing.
 
-import { finished } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { BackcastError } from '#base/mod.ts';
 import { callerOf } from './caller.ts';
@@ -51,7 +50,7 @@ export function createReaderGuard({
     if (readers >= readersMax) throw busy(readersMax);
     enter(caller);
     const response = reply.raw;
-    finished(response, () => leave(caller));
+    request.access.onEnd(() => leave(caller));
     // The socket's own timer knows what the kernel has taken, and starts afresh with every byte.
     response.setTimeout(stallMsMax, () => {
       if (response.writableLength === 0) return;

@@ -9,8 +9,9 @@
 
 import {
   type Channel,
-  loadSources,
+  lookAgain,
   type MessagePage,
+  nameSessions,
   openReading,
   type PositionRequest,
   type ReadDatabase,
@@ -168,7 +169,10 @@ class Tail {
     const opened = reads.primary();
     let from = this.#place ?? through;
     if (from.position < through.position) yield this.#turn('replaying', from, through.position);
-    const channel = { ...feed.channel, archivedThrough: through.position };
+    const channel = {
+      ...(await lookAgain(opened, feed.channel)),
+      archivedThrough: through.position,
+    };
     const reading = await openReading(opened, channel, everythingAfter(from.position));
     const { framing } = channel;
     const sourceOf = (session: SessionId): string | null => this.#sources.get(session) ?? null;
@@ -200,9 +204,9 @@ class Tail {
   ): Promise<void> {
     const sessions = new Set(entries.map(({ session }) => session));
     if (sessions.difference(this.#sources).size === 0) return;
-    const found = await loadSources(opened.database, channel, [...sessions]);
+    const found = await nameSessions(opened, channel, [...sessions]);
     this.#sources.clear();
-    for (const session of sessions) this.#sources.set(session, found.get(session) ?? null);
+    for (const session of sessions) this.#sources.set(session, found.get(session)?.source ?? null);
   }
 
   async *#follow(attachment: Attachment): AsyncGenerator<Buffer> {

@@ -108,7 +108,8 @@ function inWords(result: OutageResult): string {
     `published ${publishedCount}, received ${receivedCount}`,
     `lost ${lostCount}, twice or out of order ${misplacedCount}`,
     `missed ${missedCount}, read ${replayedCount} at ${replayedPerSecond} a second`,
-    `started in ${startMs} ms, live again ${liveAgainMs} ms later, promised within ${liveAgainMsMax} ms`,
+    `started in ${startMs} ms, live again ${liveAgainMs} ms later, ` +
+      `promised within ${liveAgainMsMax} ms`,
     result.isAsPromised ? 'as promised' : 'NOT as promised',
     '',
   ].join('\n');

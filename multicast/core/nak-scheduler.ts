@@ -7,9 +7,10 @@
 //   wait_data  the publisher, or somebody else's      → back_off when no repair came in time
 //              confirmed request, promised a repair
 //
-// and leaves by arriving, by leaving the publisher's window, or by giving up after
-// REPAIR_TIMEOUT_MS. RFC 3208, section 6 (receiver); default intervals as OpenPGM and ZeroMQ use
-// them, scaled to a LAN. Intervals, never sets of numbers: a jump by two billion costs one object.
+// and leaves by arriving, by leaving the publisher's window, or by giving up when nothing of its
+// hole has come for the repair timeout. RFC 3208, section 6 (receiver); default intervals as
+// OpenPGM and ZeroMQ use them, scaled to a LAN. Intervals, never sets of numbers: a jump by two
+// billion costs one object.
 
 import {
   assert,
@@ -47,8 +48,18 @@ const NAK_DATA_BOUNDS = {
 /** Requests beyond the bound on outstanding ones are looked at again at each multiple of this. */
 const NAK_PACING_MS = 5;
 const OUTSTANDING_SQNS_MAX = NAK_SQNS_MAX * NAK_PACKETS_OUTSTANDING_MAX;
+/** A minute at the default: for the 65,536 packets of a window, at 1,100 a second. */
+const REPAIR_TIMEOUTS_MAX = 12;
 
 type State = 'back_off' | 'wait_ncf' | 'wait_data';
+
+/** What was found missing at once. */
+interface Hole {
+  /** When it is given up, unless something of it arrives before. */
+  expiresAtMs: number;
+  /** When it is given up in any case. */
+  latestMs: number;
+}
 
 /** A run of missing packets that share their fate; both ends included. */
 interface Missing {
@@ -56,7 +67,7 @@ interface Missing {
   last: number;
   state: State;
   deadlineMs: number;
-  expiresAtMs: number;
+  readonly hole: Hole;
   readonly missedAtMs: number;
   /** When a NAK of ours first asked for it; NaN before. */
   askedAtMs: number;
@@ -130,7 +141,10 @@ export class NakScheduler {
       last,
       state: 'back_off',
       deadlineMs,
-      expiresAtMs: nowMs + this.#repairTimeoutMs,
+      hole: {
+        expiresAtMs: nowMs + this.#repairTimeoutMs,
+        latestMs: nowMs + this.#repairTimeoutMs * REPAIR_TIMEOUTS_MAX,
+      },
       missedAtMs: nowMs,
       askedAtMs: Number.NaN,
       asks: 0,
@@ -147,6 +161,8 @@ export class NakScheduler {
     const range = this.#missing[index];
     if (range === undefined || range.first > sqn) return false;
     this.#missedForMs = nowMs - range.missedAtMs;
+    const { hole } = range;
+    hole.expiresAtMs = Math.min(nowMs + this.#repairTimeoutMs, hole.latestMs);
     if (range.confirmations > 0) this.#dataTrip.sample(nowMs - range.promisedAtMs);
     else if (range.asks === 1) this.#dataTrip.sample(nowMs - range.askedAtMs);
     if (range.first === range.last) this.#missing.splice(index, 1);
@@ -203,7 +219,10 @@ export class NakScheduler {
 
   /** Gives everything missing `byMs` more before it is given up. */
   postponeExpiry(byMs: number): void {
-    for (const range of this.#missing) range.expiresAtMs += byMs;
+    for (const hole of new Set(this.#missing.map((range) => range.hole))) {
+      hole.expiresAtMs += byMs;
+      hole.latestMs += byMs;
+    }
   }
 
   /**
@@ -228,9 +247,9 @@ export class NakScheduler {
     return givenUp;
   }
 
-  /** Holes are detected in order, so those whose time is over come first. */
+  /** In order: what lies behind a hole that is being filled cannot be told of before it anyway. */
   #giveUp(nowMs: number): SqnRange[] {
-    const isOver = (range: Missing): boolean => range.expiresAtMs <= nowMs;
+    const isOver = ({ hole }: Missing): boolean => hole.expiresAtMs <= nowMs;
     const fresh = this.#missing.find((range) => !isOver(range));
     return this.abandonBelow(fresh?.first ?? Number.POSITIVE_INFINITY);
   }
@@ -320,11 +339,10 @@ export class NakScheduler {
   }
 
   #earliest(canAsk: boolean): number {
-    let earliestMs = Number.POSITIVE_INFINITY;
+    let earliestMs = this.#missing[0]?.hole.expiresAtMs ?? Number.POSITIVE_INFINITY;
     for (const range of this.#missing) {
       const hasDeadline = canAsk || range.state !== 'back_off';
       if (hasDeadline) earliestMs = Math.min(earliestMs, range.deadlineMs);
-      earliestMs = Math.min(earliestMs, range.expiresAtMs);
     }
     return earliestMs;
   }

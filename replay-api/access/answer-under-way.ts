@@ -18,6 +18,7 @@ export class AnswerUnderWay {
   readonly #onEnd: ((end: AnswerEnd) => void)[] = [];
   #controller: AbortController | undefined;
   #reason: BackcastError | undefined;
+  #ended: AnswerEnd | undefined;
 
   constructor(request: FastifyRequest, reply: FastifyReply) {
     this.#request = request;
@@ -32,9 +33,10 @@ export class AnswerUnderWay {
     return this.#controller.signal;
   }
 
-  /** Calls `listener` once, when the answer has ended. */
+  /** Calls `listener` once, when the answer has ended; at once if it has. */
   onEnd(listener: (end: AnswerEnd) => void): void {
-    this.#onEnd.push(listener);
+    if (this.#ended === undefined) this.#onEnd.push(listener);
+    else listener(this.#ended);
   }
 
   /**
@@ -55,6 +57,7 @@ export class AnswerUnderWay {
   #end(isSent: boolean): void {
     const isGood = isSent && this.#reply.statusCode < 400;
     const end = this.#reason !== undefined ? 'revoked' : isGood ? 'complete' : 'aborted';
+    this.#ended = end;
     for (const listener of this.#onEnd) listener(end);
   }
 }

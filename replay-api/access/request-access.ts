@@ -37,6 +37,11 @@ export interface RequestAccess {
    * signal, to end its answer in words.
    */
   readonly signal: AbortSignal;
+  /**
+   * Calls `listener` once, when the answer has been sent or its connection is gone; at once if so.
+   * Whoever asks here adds no listener to the response, of which there are not to be many.
+   */
+  readonly onEnd: (listener: () => void) => void;
   readonly isAdmin: boolean;
   readonly mayRead: (channel: string) => boolean;
   readonly mayExport: (channel: string) => boolean;
@@ -146,6 +151,7 @@ function requestAccess(
     get signal() {
       return answer.signal;
     },
+    onEnd: (listener) => answer.onEnd(listener),
     isAdmin: allowsAdmin(scopes),
     mayRead: (channel) => allowsChannel(scopes, 'read', channel),
     mayExport: (channel) => allowsChannel(scopes, 'export', channel),

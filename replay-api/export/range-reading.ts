@@ -5,7 +5,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import {
   type Channel,
-  loadSources,
+  nameSessions,
   type MessagePage,
   type MessageReading,
   type PageEntry,
@@ -87,6 +87,6 @@ async function learnNames(
     if (told === undefined) unknown.add(session);
     else names.set(session, told);
   }
-  const found = await loadSources(opened.database, channel, [...unknown]);
-  for (const session of unknown) names.set(session, found.get(session) ?? null);
+  const found = await nameSessions(opened, channel, [...unknown]);
+  for (const session of unknown) names.set(session, found.get(session)?.source ?? null);
 }

@@ -4,10 +4,10 @@
 
 import {
   type Channel,
-  findChannel,
   firstPositionOf,
   type MessagePage,
   type MessageReading,
+  openChannel,
   openReading,
   positionsOfSession,
   type ReadDatabase,
@@ -33,14 +33,14 @@ export interface BegunExport {
 }
 
 /**
- * Settles what there is to export, and reads nothing of it. Errors as findChannel, findSession and
+ * Settles what there is to export, and reads nothing of it. Errors as openChannel, findSession and
  * openReading.
  */
 export async function openExport(
   opened: ReadDatabase,
   range: ExportRange,
 ): Promise<Pick<BegunExport, 'channel' | 'reading'>> {
-  const channel = await findChannel(opened.database, range.channel);
+  const channel = await openChannel(opened, range.channel);
   const request = await withinSession(opened, channel, range);
   return { channel, reading: await openReading(opened, channel, request) };
 }

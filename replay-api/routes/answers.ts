@@ -3,12 +3,16 @@
 
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
-import { findChannel, type OpenDatabase } from '#archive/mod.ts';
+import { findChannel } from '#archive/mod.ts';
 import { formatInstant } from '#base/mod.ts';
+import type { ReadDatabases } from '../read-databases.ts';
 
-/** What is kept of the channel called `name`, as a problem tells it. */
-export async function availabilityOf(opened: OpenDatabase, name: string): Promise<object> {
-  const channel = await findChannel(opened.database, name);
+/**
+ * What is kept of the channel called `name`, as a problem tells it: by the primary, which is asked
+ * before anything counts as gone.
+ */
+export async function availabilityOf(reads: ReadDatabases, name: string): Promise<object> {
+  const channel = await findChannel(reads.primary().database, name);
   return {
     firstPosition: channel.firstPosition,
     archivedThrough: channel.archivedThrough,

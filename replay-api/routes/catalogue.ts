@@ -18,7 +18,6 @@ import {
   listSessions,
   loadSources,
   type LossKeyset,
-  type OpenDatabase,
   readDurability,
   type SessionKeyset,
   tailOf,
@@ -32,6 +31,7 @@ import {
   PAGE_ITEMS_DEFAULT,
   SessionsQuery,
 } from '../contract.ts';
+import type { ReadDatabases } from '../read-databases.ts';
 import { nextUrl, nullableInstant } from './answers.ts';
 import { toSessionId } from '../message-request.ts';
 import { deletionItem } from '../message-text.ts';
@@ -39,25 +39,27 @@ import { deletionItem } from '../message-text.ts';
 type CatalogueServer = Parameters<FastifyPluginCallbackTypebox>[0];
 
 /** Channels, sessions, losses, deletions. */
-export const catalogueRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabase }> = (
+export const catalogueRoutes: FastifyPluginCallbackTypebox<{ reads: ReadDatabases }> = (
   app,
-  { opened },
+  { reads },
   done,
 ) => {
-  const db = opened.database;
   app.get('/v1/channels', { schema: CHANNELS, config: { scope: 'any' } }, async (request) => {
     const { cursor, limit = PAGE_ITEMS_DEFAULT } = request.query;
     const patterns = request.access.readable;
-    const channels = await listChannels(db, { after: cursor, limit, patterns });
-    const last = channels.length === limit ? channels.at(-1) : undefined;
-    return {
-      items: await channelItems(db, channels),
-      next: last === undefined ? null : nextUrl('/v1/channels', last.name, request.query),
-    };
+    const { items, last } = await reads.use(async ({ database: db }) => {
+      const channels = await listChannels(db, { after: cursor, limit, patterns });
+      const end = channels.length === limit ? channels.at(-1) : undefined;
+      return { items: await channelItems(reads, db, channels), last: end };
+    });
+    const next = last === undefined ? null : nextUrl('/v1/channels', last.name, request.query);
+    return { items, next };
   });
 
   app.get('/v1/channels/:channel', { ...READ, schema: CHANNEL }, async (request) => {
-    const [shown] = await channelItems(db, [await findChannel(db, request.params.channel)]);
+    const [shown] = await reads.use(async ({ database: db }) =>
+      channelItems(reads, db, [await findChannel(db, request.params.channel)]),
+    );
     return shown;
   });
 
@@ -65,8 +67,11 @@ export const catalogueRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabas
     const { cursor, limit = PAGE_ITEMS_DEFAULT, state, session } = request.query;
     const after = sessionKeyset(cursor);
     const wanted = session === undefined ? undefined : toSessionId(session);
-    const channel = await findChannel(db, request.params.channel);
-    const sessions = await listSessions(db, channel, { state, session: wanted, after, limit });
+    const { channel, sessions } = await reads.use(async ({ database: db }) => {
+      const named = await findChannel(db, request.params.channel);
+      const page = { state, session: wanted, after, limit };
+      return { channel: named, sessions: await listSessions(db, named, page) };
+    });
     const last = sessions.length === limit ? sessions.at(-1) : undefined;
     const path = `/v1/channels/${channel.name}/sessions`;
     const key = last === undefined ? '' : `${last.openedAtUs}~${last.session}`;
@@ -76,18 +81,21 @@ export const catalogueRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabas
     };
   });
 
-  lossRoutes(app, db);
+  lossRoutes(app, reads);
   done();
 };
 
 /** What is missing: losses and deletions. */
-function lossRoutes(app: CatalogueServer, db: ArchiveDatabase): void {
+function lossRoutes(app: CatalogueServer, reads: ReadDatabases): void {
   app.get('/v1/channels/:channel/losses', { ...READ, schema: LOSSES }, async (request) => {
     const { cursor, limit = PAGE_ITEMS_DEFAULT, session } = request.query;
     const after = lossKeyset(cursor);
     const wanted = session === undefined ? undefined : toSessionId(session);
-    const channel = await findChannel(db, request.params.channel);
-    const losses = await listLosses(db, channel, { session: wanted, after, limit });
+    const { channel, losses } = await reads.use(async ({ database: db }) => {
+      const named = await findChannel(db, request.params.channel);
+      const page = { session: wanted, after, limit };
+      return { channel: named, losses: await listLosses(db, named, page) };
+    });
     const last = losses.length === limit ? losses.at(-1) : undefined;
     const path = `/v1/channels/${channel.name}/losses`;
     const key = last === undefined ? '' : `${last.afterPosition}~${last.session}~${last.first}`;
@@ -101,10 +109,16 @@ function lossRoutes(app: CatalogueServer, db: ArchiveDatabase): void {
     const { cursor, limit = PAGE_ITEMS_DEFAULT, session } = request.query;
     const after = deletionKeyset(cursor);
     const wanted = session === undefined ? undefined : toSessionId(session);
-    const channel = await findChannel(db, request.params.channel);
-    const deletions = await listDeletions(db, channel, { session: wanted, after, limit });
-    const sessions = [...new Set(deletions.map((deletion) => deletion.session))];
-    const sources = await loadSources(db, channel, sessions);
+    const { channel, deletions, sources } = await reads.use(async ({ database: db }) => {
+      const named = await findChannel(db, request.params.channel);
+      const listed = await listDeletions(db, named, { session: wanted, after, limit });
+      const sessions = [...new Set(listed.map((deletion) => deletion.session))];
+      return {
+        channel: named,
+        deletions: listed,
+        sources: await loadSources(db, named, sessions),
+      };
+    });
     const last = deletions.length === limit ? deletions.at(-1) : undefined;
     const path = `/v1/channels/${channel.name}/deletions`;
     const key = last === undefined ? '' : `${last.lastPosition}~${last.session}~${last.first}`;
@@ -169,8 +183,13 @@ const DELETIONS = {
   response: withProblems({ 200: Type.Ref('DeletionPage#') }, [...CHANNEL_PROBLEMS]),
 } as const;
 
-async function channelItems(db: ArchiveDatabase, channels: readonly Channel[]): Promise<object[]> {
-  const { state } = await readDurability(db);
+async function channelItems(
+  reads: ReadDatabases,
+  db: ArchiveDatabase,
+  channels: readonly Channel[],
+): Promise<object[]> {
+  // It is about the server that is written to; while that is away, about the one that follows it.
+  const { state } = await readDurability(reads.primary().database).catch(() => readDurability(db));
   const ids = channels.map(({ channelId }) => channelId);
   const archivers = Map.groupBy(await listArchivers(db, ids), ({ channelId }) => channelId);
   return channels.map((channel) => {

@@ -7,21 +7,20 @@ import {
   findChannel,
   listConflicts,
   type ListedConflict,
-  type OpenDatabase,
 } from '#archive/mod.ts';
 import { formatInstant } from '#base/mod.ts';
 import { CHANNEL_PROBLEMS, withProblems } from '../contract-problems.ts';
 import { ChannelParams, LossesQuery, PAGE_ITEMS_DEFAULT } from '../contract.ts';
 import { toSessionId } from '../message-request.ts';
+import type { ReadDatabases } from '../read-databases.ts';
 import { nextUrl } from './answers.ts';
 
 /** Conflicts, walked as losses are. */
-export const conflictRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabase }> = (
+export const conflictRoutes: FastifyPluginCallbackTypebox<{ reads: ReadDatabases }> = (
   app,
-  { opened },
+  { reads },
   done,
 ) => {
-  const db = opened.database;
   app.get(
     '/v1/channels/:channel/conflicts',
     { schema: CONFLICTS, config: { scope: 'read' } },
@@ -29,8 +28,11 @@ export const conflictRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabase
       const { cursor, limit = PAGE_ITEMS_DEFAULT, session } = request.query;
       const after = conflictKeyset(cursor);
       const wanted = session === undefined ? undefined : toSessionId(session);
-      const channel = await findChannel(db, request.params.channel);
-      const conflicts = await listConflicts(db, channel, { session: wanted, after, limit });
+      const { channel, conflicts } = await reads.use(async ({ database: db }) => {
+        const named = await findChannel(db, request.params.channel);
+        const page = { session: wanted, after, limit };
+        return { channel: named, conflicts: await listConflicts(db, named, page) };
+      });
       const last = conflicts.length === limit ? conflicts.at(-1) : undefined;
       const path = `/v1/channels/${channel.name}/conflicts`;
       const key = last === undefined ? '' : `${last.detectedAtUs}~${last.session}~${last.first}`;

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
-import { findChannel, openReading } from '#archive/mod.ts';
+import { openChannel, openReading } from '#archive/mod.ts';
 import { SEGMENTS_TYPE } from '#client/stream/mod.ts';
 import { CHANNEL_PROBLEMS, READER_PROBLEMS, withProblems } from '../contract-problems.ts';
 import { NO_NOTE } from '../access/access-log.ts';
@@ -59,7 +59,7 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
       const wanted = toMessageRequest(request.params.channel, query);
       admitReader(request, reply);
       const begun = await reads.use(async (opened) => {
-        const channel = await findChannel(opened.database, request.params.channel);
+        const channel = await openChannel(opened, request.params.channel);
         return { opened, channel, reading: await openReading(opened, channel, wanted) };
       });
       const { opened, channel, reading } = begun;
@@ -84,7 +84,7 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
       const ranges = toRanges(request.body);
       admitReader(request, reply);
       const { opened, channel } = await reads.use(async (chosen) => {
-        const named = await findChannel(chosen.database, request.params.channel);
+        const named = await openChannel(chosen, request.params.channel);
         return { opened: chosen, channel: named };
       });
       const sources = new Sources(opened, channel);
@@ -178,7 +178,7 @@ async function sendPage(reply: FastifyReply, answer: PagedAnswer): Promise<Fasti
   return reply.send(text);
 }
 
-interface StreamedReply extends Omit<StreamedAnswer, 'writer'> {
+interface StreamedReply extends Omit<StreamedAnswer, 'writer' | 'isFlushed'> {
   readonly form: StreamForm;
   /** Not of a fetch. */
   readonly reading?: { readonly order: 'asc' | 'desc' };
@@ -191,6 +191,10 @@ async function sendStream(reply: FastifyReply, answer: StreamedReply): Promise<F
   const writer = writerOf(form, { channel, order, archivedThrough, sources, decode: query.decode });
   void reply.type(writer.type).header('backcast-archived-through', archivedThrough);
   if (reply.request.method === 'HEAD') return sendHead(reply);
-  const chunks = await streamChunks({ ...answer, writer });
-  return reply.send(Readable.from(chunks, { objectMode: true, highWaterMark: 1 }));
+  // What compresses may still look at what it has taken.
+  const isFlushed = (): boolean =>
+    reply.raw.writableLength === 0 && !reply.hasHeader('content-encoding');
+  const chunks = await streamChunks({ ...answer, writer, isFlushed });
+  // None ahead: a chunk is asked for when the one before has been sent.
+  return reply.send(Readable.from(chunks, { objectMode: true, highWaterMark: 0 }));
 }

@@ -3,10 +3,10 @@
 
 import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
-import type { FastifyReply } from 'fastify';
 import { type Static, Type } from 'typebox';
-import { findChannel, type OpenDatabase, openReading } from '#archive/mod.ts';
+import { openChannel, type OpenDatabase, openReading } from '#archive/mod.ts';
 import { BackcastError, SEQUENCE_MAX } from '#base/mod.ts';
+import type { RequestAccess } from '../access/request-access.ts';
 import { CHANNEL_PROBLEMS, READER_PROBLEMS, withProblems } from '../contract-problems.ts';
 import { negotiate } from '../accept.ts';
 import type { ChannelWatch } from '../channel-watch.ts';
@@ -41,13 +41,13 @@ export const tailRoutes: FastifyPluginCallbackTypebox<TailRouteOptions> = (
     assertAcceptable(request.headers.accept);
     const after = lastId(request.headers['last-event-id']) ?? placeIn(request);
     admitReader(request, reply);
-    const channel = await findChannel(opened.database, request.params.channel);
+    const channel = await openChannel(reads.primary(), request.params.channel);
     // What is wrong with the place shows before the answer begins.
     if (after !== undefined) await openReading(opened, channel, everythingAfter(after));
     if (request.method === 'HEAD') return sendHead(reply.type(EVENT_STREAM_TYPE));
     const held = watch.hold(channel);
     const { access } = request;
-    const signal = signalOf(reply, [watch.closing, access.signal], () => {
+    const signal = signalOf(access, [watch.closing, access.signal], () => {
       watch.counters.readers -= 1;
       held[Symbol.dispose]();
     });
@@ -128,7 +128,7 @@ function lastId(header: string | string[] | undefined): number | undefined {
 
 /** Fires with one of `ends`, or when the reader is gone; then `onGone` is called. */
 function signalOf(
-  reply: FastifyReply,
+  access: RequestAccess,
   ends: readonly AbortSignal[],
   onGone: () => void,
 ): AbortSignal {
@@ -136,12 +136,10 @@ function signalOf(
   const leave = (): void => leaving.abort(ends.find(({ aborted }) => aborted)?.reason);
   for (const end of ends) end.addEventListener('abort', leave);
   if (ends.some(({ aborted }) => aborted)) leave();
-  const go = (): void => {
+  access.onEnd(() => {
     for (const end of ends) end.removeEventListener('abort', leave);
     leave();
     onGone();
-  };
-  if (reply.raw.closed) go();
-  else reply.raw.once('close', go);
+  });
   return leaving.signal;
 }

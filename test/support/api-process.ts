@@ -17,8 +17,8 @@ export interface ApiProcess extends AsyncDisposable {
 }
 
 /**
- * Starts one over the database at `databaseUrl`, with `env` on top of that of this process; fails if
- * it ends before it serves.
+ * Starts one over the database at `databaseUrl`, with `env` on top of that of this process; fails
+ * if it ends before it serves.
  */
 export async function startApiProcess(
   databaseUrl: string,

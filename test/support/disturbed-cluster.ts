@@ -264,7 +264,7 @@ export class DisturbedCluster implements AsyncDisposable {
     await this.#startArchiver();
   }
 
-  /** A process takes long to start on a busy machine: the next one is ready before this one dies. */
+  /** A process takes long to start on a busy machine: the next is ready before this one dies. */
   async #replaceApi(): Promise<void> {
     const { server, apiTarget } = this.#stage;
     const next = await startApiProcess(server.url, {}, this.#env());

@@ -10,7 +10,11 @@ export interface StalledReaders extends Disposable {
 }
 
 /** Asks `url` for the paths, each on a connection of its own, and reads none of the answers. */
-export async function stallReaders(url: string, paths: readonly string[]): Promise<StalledReaders> {
+export async function stallReaders(
+  url: string,
+  paths: readonly string[],
+  accept = 'application/x-ndjson',
+): Promise<StalledReaders> {
   const { port, hostname } = new URL(url);
   let openCount = 0;
   const stall = async (path: string): Promise<Socket> => {
@@ -20,7 +24,7 @@ export async function stallReaders(url: string, paths: readonly string[]): Promi
     socket.pause();
     await once(socket, 'connect');
     openCount += 1;
-    socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nAccept: application/x-ndjson\r\n\r\n`);
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nAccept: ${accept}\r\n\r\n`);
     return socket;
   };
   const sockets = await Promise.all(paths.map(stall));

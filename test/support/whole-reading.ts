@@ -2,11 +2,12 @@
 // sequences and positions were named as deleted or lost.
 
 import {
-  findChannel,
   firstPositionOf,
   type Deletion,
   type Loss,
   type MessageRequest,
+  lookAgain,
+  openChannel,
   openReading,
   type ReadDatabase,
 } from '#archive/mod.ts';
@@ -49,7 +50,7 @@ export async function readWhole(
   request: MessageRequest,
   { messagesMax, isStateless, between }: ReadingStyle,
 ): Promise<WholeReading> {
-  const channel = await findChannel(opened.database, channelName);
+  const channel = await openChannel(opened, channelName);
   let reading = await openReading(opened, channel, request);
   const messages: WholeReading['messages'][number][] = [];
   const deletions: Deletion[] = [];
@@ -69,7 +70,10 @@ export async function readWhole(
     }
     if (page.isLast) return { messages, deletions, losses };
     await between?.();
-    if (isStateless) reading = await openReading(opened, channel, reading.resume);
+    if (!isStateless) continue;
+    const { archivedThrough } = channel;
+    const now = { ...(await lookAgain(opened, channel)), archivedThrough };
+    reading = await openReading(opened, now, reading.resume);
   }
 }
 

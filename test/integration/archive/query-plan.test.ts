@@ -86,6 +86,7 @@ FROM generate_series(1, 20000) AS n`;
 interface PlanNode {
   readonly 'Node Type': string;
   readonly 'Relation Name'?: string;
+  readonly 'Index Name'?: string;
   readonly Plans?: readonly PlanNode[];
 }
 
@@ -124,6 +125,14 @@ async function statementsOf(opened: OpenDatabase, work: () => Promise<void>): Pr
   await work();
   return [...sent];
 }
+
+const LOSSES = `
+INSERT INTO losses
+  (channel_id, session_id, first_sequence, last_sequence, after_position, next_sqn, detected_at,
+   declared_at, cause, healed_position, healed_at, healed_by)
+SELECT 1, 7, 2 * nth, 2 * nth, nth, 2 * nth + 1, now(), now(), 'repair_expired',
+       CASE WHEN nth % 100 = 0 THEN nth END, CASE WHEN nth % 100 = 0 THEN now() END, 'another'
+FROM generate_series(1, 50000) AS nth`;
 
 describe('over four hundred partitions', () => {
   before(async () => {
@@ -189,6 +198,13 @@ describe('over four hundred partitions', () => {
       const large = whole.filter((node) => LARGE.includes(node['Relation Name'] ?? ''));
       assert.deepEqual(large, [], text);
     }
+  });
+
+  test('how far losses were healed is known without reading them', async () => {
+    await execute(archive.url, LOSSES, 'ANALYZE losses');
+    const nodes = await planOf('SELECT max(healed_position) FROM losses WHERE channel_id = 1');
+    const indexes = nodes.flatMap((node) => node['Index Name'] ?? []);
+    assert.deepEqual(indexes, ['losses_healed_position']);
   });
 
   test('messages_between reads the blocks of one partition among four hundred', async () => {

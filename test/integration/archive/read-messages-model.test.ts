@@ -7,11 +7,11 @@ import { after, before, test } from 'node:test';
 import * as fc from 'fast-check';
 import {
   audit,
-  findChannel,
   firstPositionOf,
   type MessageRequest,
   openDatabase,
   type OpenDatabase,
+  openChannel,
   openReading,
   type PositionRequest,
   type ReadDatabase,
@@ -123,7 +123,7 @@ async function actual(
   messagesMax: number,
   isStateless: boolean,
 ): Promise<string[]> {
-  const channel = await findChannel(reads.database, name);
+  const channel = await openChannel(reads, name);
   let reading = await openReading(reads, channel, wanted);
   const texts: string[] = [];
   for (;;) {

@@ -23,10 +23,13 @@ import {
 } from '#test/support/aged-archive.ts';
 import {
   archiveMessages,
+  LOSS_PACKETS,
   makeChannel,
   messagesOf,
   openTestDatabase,
+  PUBLISHED_AT_US,
   SESSION_A,
+  testAppender,
 } from '#test/support/archive.ts';
 import {
   type Delivery,
@@ -136,6 +139,64 @@ test('so do fifty readers of the same interval of publish times', async () => {
     await Promise.all(readers);
   });
   assert.ok(together <= 2 * alone, `${together} statements of ${READERS}, ${alone} of one`);
+});
+
+test('who comes when others have read asks only whether anything has changed', async () => {
+  await using cloned = await createTestDatabase();
+  await using opened = openTestDatabase(cloned.url);
+  await fillChannel(cloned.url, { name: 'busy', deliveries: busySegments(BUSY_SEGMENTS) });
+  const reads = shareReads(opened, BYTES_MAX);
+  const first = await statementsOf(opened, () => read(reads, 'busy', from(100)));
+  const later = await statementsOf(opened, async () => {
+    for (const after of [0, 100, 77_777]) {
+      const got = await read(reads, 'busy', from(after));
+      assert.equal(got.messages.length, BUSY_SEGMENTS * 1_000 - after);
+    }
+  });
+  assert.ok(first > BUSY_SEGMENTS / 2, `${first} statements of the first`);
+  // What lies before 100 only the second one reads.
+  assert.ok(later <= 3 + 1, `${later} statements of three who came later`);
+});
+
+test('what is archived meanwhile costs those who come later nothing of the past', async () => {
+  await using cloned = await createTestDatabase();
+  await using opened = openTestDatabase(cloned.url);
+  const place = await makeChannel(opened, 'busy');
+  let head = 0;
+  const grow = async (count: number): Promise<void> => {
+    const messages = messagesOf(SESSION_A, head + 1, count);
+    head = await archiveMessages(cloned.url, { ...place, expectedHead: head }, messages);
+  };
+  for (let batch = 0; batch < 20; batch += 1) await grow(4_000);
+  const reads = shareReads(opened, BYTES_MAX);
+  const first = await statementsOf(opened, () => read(reads, 'busy'));
+  for (let round = 0; round < 5; round += 1) {
+    await grow(10);
+    const later = await statementsOf(opened, async () => {
+      assert.equal((await read(reads, 'busy')).messages.length, head);
+    });
+    // Where the channel ends, what is new, and what is lost about there.
+    assert.ok(later <= 3, `${later} statements of one who came later, ${first} of the first`);
+  }
+});
+
+test('a loss that was declared behind the last message is told to who comes after', async () => {
+  await using cloned = await createTestDatabase();
+  await using opened = openTestDatabase(cloned.url);
+  const place = { ...(await makeChannel(opened, 'orders')), expectedHead: 0 };
+  const head = await archiveMessages(cloned.url, place, messagesOf(SESSION_A, 1, 3));
+  await using appender = testAppender(cloned.url);
+  const reads = shareReads(opened, BYTES_MAX);
+  for (const first of [4, 5, 6]) {
+    const before = await read(reads, 'orders');
+    assert.equal(before.losses.length, first - 4);
+    const loss = { session: SESSION_A, firstSequence: first, lastSequence: first };
+    const told = { cause: 'repair_expired' as const, afterPosition: head };
+    const losses = [{ ...loss, ...told, detectedAtUs: PUBLISHED_AT_US, ...LOSS_PACKETS }];
+    const nothing = { segments: [], sessions: [], heals: [], conflicts: [] };
+    await appender.append({ ...place, expectedHead: head, ...nothing, losses });
+  }
+  assert.equal((await read(reads, 'orders')).losses.length, 3);
 });
 
 test('who begins after a commit sees it, whatever others have just read', async () => {

@@ -167,8 +167,6 @@ test('a loss is told once, however often the answer breaks behind it', async () 
 test('a range of a session is told in full wherever its answer breaks', async () => {
   const range = { channel: 'holes', session: A, first: 2, last: 8 };
   const whole = await all(history(of(range)));
-  const shown = (entries: readonly HistoryEntry[]): unknown[] =>
-    entries.map((entry) => ({ ...entry, payload: undefined, archivedThrough: undefined }));
   for (let cutBytes = 300; cutBytes < 1_200; cutBytes += 50) {
     let connections = 0;
     const nextCutBytes = (): number | undefined => (connections++ === 0 ? cutBytes : undefined);
@@ -307,3 +305,8 @@ test('where the archive stands is told of open sessions and of those asked for',
   const byName = asked.sessions.toSorted((one, other) => (one.session < other.session ? -1 : 1));
   assert.deepEqual(byName, [open, closed]);
 });
+
+/** `entries` but for what changes from one answer to the next. */
+function shown(entries: readonly HistoryEntry[]): unknown[] {
+  return entries.map((entry) => ({ ...entry, payload: undefined, archivedThrough: undefined }));
+}

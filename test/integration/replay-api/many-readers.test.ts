@@ -10,11 +10,11 @@ import { openTestApi, silentLogger, type TestApi } from '#test/support/replay-ap
 
 const SESSION = '00000000000000aa' as SessionId;
 const READERS = 50;
-const SEGMENTS = 144;
+const SEGMENTS = 48;
 const SEGMENT_MESSAGES = 64;
 const PAYLOAD = Buffer.alloc(4_096, 'x');
 
-/** A page each, half a second of a busy time: what recovers reads much more than it looks up. */
+/** A page each, half a second of a busy time. */
 function deliveries(): Delivery[] {
   return Array.from({ length: SEGMENTS }, (_, index) => ({
     kind: 'segment',

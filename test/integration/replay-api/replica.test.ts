@@ -18,6 +18,10 @@ import { type ReplicatedServer, startReplicatedServer } from '#test/support/repl
 import { until } from '#test/support/until.ts';
 
 const BEHIND_MS_MAX = 600_000;
+/** More than what a connection takes and the server has read ahead. */
+const BATCHES = 12;
+const BATCH_MESSAGES = 250;
+const PAYLOAD_BYTES = 8_192;
 
 let server: ReplicatedServer;
 before(async () => {
@@ -164,6 +168,65 @@ test('a replica that goes is not missed, and one that comes back is used again',
   for (const { statusCode, count } of answers) assert.deepEqual([statusCode, count], [200, 3]);
   assert.ok(!stage.replica.isUsable);
   await server.startReplica();
+  await caughtUp(stage);
+});
+
+test('what is known of a channel is read from the replica too', async () => {
+  await using stage = await openStage();
+  await stage.archive('listed', 3);
+  await caughtUp(stage);
+  const reads = await readsOfPrimary(stage, async () => {
+    for (const what of ['', '/sessions', '/losses', '/deletions', '/conflicts']) {
+      const answer = await stage.app.inject(`/v1/channels/listed${what}`);
+      assert.equal(answer.statusCode, 200, what);
+    }
+    const { items } = (await stage.app.inject('/v1/channels')).json<{ items: unknown[] }>();
+    assert.ok(items.length > 0);
+  });
+  // Whether what is archived may be forgotten is asked of who is written to, and so is its log.
+  assert.ok(reads <= 3, `${reads} statements on the primary`);
+  const unknown = await stage.app.inject('/v1/channels/nowhere/losses');
+  assert.equal(unknown.statusCode, 404);
+});
+
+test('an answer that the replica began is ended by the primary when the replica goes', async () => {
+  await using stage = await openStage();
+  const place = { ...(await makeChannel(stage.primary, 'long')), expectedHead: 0 };
+  for (let batch = 0; batch < BATCHES; batch += 1) {
+    const messages = messagesOf(SESSION_A, place.expectedHead + 1, BATCH_MESSAGES).map((one) => {
+      return { ...one, payload: Buffer.alloc(PAYLOAD_BYTES, 'x') };
+    });
+    place.expectedHead = await archiveMessages(server.url, place, messages);
+  }
+  await caughtUp(stage);
+  const url = await stage.app.listen({ host: '127.0.0.1', port: 0 });
+  const headers = { accept: 'application/x-ndjson', 'accept-encoding': 'identity' };
+  const answers = [
+    `${url}/v1/channels/long/messages`,
+    `${url}/v1/channels/long/messages?session=${SESSION_A}`,
+    `${url}/v1/channels/long/export?format=ndjson`,
+  ].map((address) => fetch(address, { headers }));
+  const bodies = (await Promise.all(answers)).map(({ body }) => body);
+  await server.stopReplica();
+  try {
+    for (const body of bodies) {
+      const lines = Buffer.concat(await Array.fromAsync(body ?? []))
+        .toString()
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Record<string, unknown>);
+      const end = lines.pop();
+      assert.deepEqual([end?.['kind'], end?.['status']], ['end', 'complete']);
+      const sequences = lines.map((line) => line['sequence']);
+      assert.deepEqual(
+        sequences,
+        Array.from(lines, (_line, index) => index + 1),
+      );
+      assert.equal(lines.length, BATCHES * BATCH_MESSAGES);
+    }
+  } finally {
+    await server.startReplica();
+  }
   await caughtUp(stage);
 });
 

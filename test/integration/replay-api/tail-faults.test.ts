@@ -276,7 +276,7 @@ test('readers that come back together share what they read of history', async ()
     return Number(/^backcast_api_sent_reads_total (\d+)$/m.exec(metrics)?.[1]);
   };
   const [ofOne, ofTen] = [await readsFor(1), await readsFor(10)];
-  // Each for himself they would cost ten times as much; how many are together is up to chance.
-  assert.ok(ofTen < 5 * ofOne, `${ofTen} reads of ten, ${ofOne} of one`);
+  // Each for himself they would cost ten times as much; each looks where the channel ends.
+  assert.ok(ofTen <= 3 * ofOne, `${ofTen} reads of ten, ${ofOne} of one`);
   assert.ok(ofOne > 8, `${ofOne} reads were counted`);
 });

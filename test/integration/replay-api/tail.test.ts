@@ -2,10 +2,11 @@
 // fast, and nothing before it is committed.
 
 import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
 import { after, before, test } from 'node:test';
 import { openDatabase, type OpenDatabase } from '#archive/mod.ts';
 import type { ArchiveBatch } from '#archive/mod.ts';
-import { type ReplayServer, startReplayServer } from '#replay-api/mod.ts';
+import { createReplayApi, type ReplayServer, startReplayServer } from '#replay-api/mod.ts';
 import {
   batchOf,
   LOSS_PACKETS,
@@ -340,4 +341,30 @@ test('a server that closes while it replays names the last message that it sent'
   const sent = positions.at(-1) ?? 0;
   assert.ok(sent < 160, 'the server closed before it had sent everything');
   assert.deepEqual([rest.at(-1)?.body['position'], tail.lastId], [sent, `${sent}`]);
+});
+
+test('few listen to a response, however many have to do with it', async () => {
+  const channel = await WrittenChannel.make('heard');
+  await using app = await createReplayApi({ database: opened, logger: silentLogger });
+  const asked = new Promise<EventEmitter>((resolve) => {
+    app.server.once('request', (_request, response: EventEmitter) => resolve(response));
+  });
+  const url = await app.listen({ host: '127.0.0.1', port: 0 });
+  await using tail = await openTail(`${url}/v1/channels/${channel.name}/tail`);
+  await tail.through(isLive);
+  const response = await asked;
+  const counts = response.eventNames().map((name) => response.listenerCount(name));
+  assert.ok(Math.max(...counts) < EventEmitter.defaultMaxListeners, counts.join());
+});
+
+function listenersOf({ pool }: OpenDatabase): number[] {
+  return pool.eventNames().map((name) => pool.listenerCount(name));
+}
+
+test('an API that is closed leaves nobody listening to the pool', async () => {
+  const before = listenersOf(opened);
+  await using other = await startServer();
+  assert.notDeepEqual(listenersOf(opened), before);
+  await other.close();
+  assert.deepEqual(listenersOf(opened), before);
 });

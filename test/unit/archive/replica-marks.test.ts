@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ReplicaMarks } from '../../../archive/replica-marks.ts';
+import { ReplicaMarks } from '#archive/replica-marks.ts';
 
 const SECOND_MS = 1_000;
 

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkValue } from '../../../config/check.ts';
-import { schemaAt, type SettingSchema, SETTINGS } from '../../../config/settings.ts';
+import { checkValue } from '#config/check.ts';
+import { schemaAt, type SettingSchema, SETTINGS } from '#config/settings.ts';
 
 /** `schema` and all that it is made of. */
 function within(schema: SettingSchema): SettingSchema[] {

@@ -21,20 +21,32 @@ const AGAIN_MS_MAX = 400 + NAK_BACKOFF_MS_MAX;
 interface Entry {
   earliestMs: number;
   latestMs: number;
-  readonly expiresAtMs: number;
+  /** Shared by all that were found missing at once. */
+  readonly hole: { expiresAtMs: number };
 }
 
 class NaiveModel {
   readonly entries = new Map<number, Entry>();
 
   add(first: number, last: number, nowMs: number): void {
+    const hole = { expiresAtMs: nowMs + REPAIR_TIMEOUT_MS };
     for (let sqn = first; sqn <= last; sqn += 1) {
-      this.entries.set(sqn, {
-        earliestMs: nowMs,
-        latestMs: nowMs + NAK_BACKOFF_MS_MAX,
-        expiresAtMs: nowMs + REPAIR_TIMEOUT_MS,
-      });
+      const latestMs = nowMs + NAK_BACKOFF_MS_MAX;
+      this.entries.set(sqn, { earliestMs: nowMs, latestMs, hole });
     }
+  }
+
+  /** What is left of its hole has time anew. */
+  arrived(sqn: number, nowMs: number): boolean {
+    const entry = this.entries.get(sqn);
+    if (entry !== undefined) entry.hole.expiresAtMs = nowMs + REPAIR_TIMEOUT_MS;
+    return this.entries.delete(sqn);
+  }
+
+  /** In order, up to the first whose time is not over. */
+  giveUp(nowMs: number): number[] {
+    const fresh = [...this.entries].find(([, { hole }]) => hole.expiresAtMs > nowMs);
+    return this.remove((sqn) => fresh === undefined || sqn < fresh[0]);
   }
 
   /** The packets were promised (`isPromise`), or asked for by somebody else. */
@@ -63,10 +75,10 @@ class NaiveModel {
     }
   }
 
-  remove(isGone: (sqn: number, entry: Entry) => boolean): number[] {
-    const gone = [...this.entries].filter(([sqn, entry]) => isGone(sqn, entry));
-    for (const [sqn] of gone) this.entries.delete(sqn);
-    return gone.map(([sqn]) => sqn);
+  remove(isGone: (sqn: number) => boolean): number[] {
+    const gone = [...this.entries.keys()].filter(isGone);
+    for (const sqn of gone) this.entries.delete(sqn);
+    return gone;
   }
 }
 
@@ -126,7 +138,7 @@ class Pair {
       scheduler.add(first, this.#lead, nowMs);
       model.add(first, this.#lead, nowMs);
     } else if (next.kind === 'arrived') {
-      assert.equal(scheduler.arrived(number, nowMs), model.entries.delete(number));
+      assert.equal(scheduler.arrived(number, nowMs), model.arrived(number, nowMs));
     } else if (next.kind === 'confirmed') {
       scheduler.confirmed(sqns, nowMs);
       model.heard(sqns, nowMs, true);
@@ -151,8 +163,7 @@ class Pair {
       this.nowMs = nowMs;
       const asked: number[] = [];
       const givenUp = scheduler.handleTimeout(nowMs, true, (sqns) => asked.push(...sqns));
-      const expected = model.remove((_, { expiresAtMs }) => expiresAtMs <= nowMs);
-      assert.deepEqual(numbers(givenUp), expected);
+      assert.deepEqual(numbers(givenUp), model.giveUp(nowMs));
       model.asked(asked, nowMs);
     }
     this.nowMs = untilMs;

@@ -157,6 +157,56 @@ test('a hole is given up at its timeout, in any state, and named exactly', () =>
   }
 });
 
+test('a hole of which something arrives in time is not given up', () => {
+  const scheduler = newScheduler();
+  scheduler.add(1, 5_000, 0);
+  let arrivedCount = 0;
+  for (let nowMs = 500; arrivedCount < 5_000; nowMs += 500) {
+    assert.deepEqual(pass(scheduler, nowMs).givenUp, []);
+    for (let count = 0; count < 500; count += 1) scheduler.arrived((arrivedCount += 1), nowMs);
+  }
+  assert.equal(scheduler.first, Infinity);
+});
+
+test('a hole that stops to be filled is given up after one timeout more', () => {
+  const scheduler = newScheduler();
+  scheduler.add(5, 9, 0);
+  pass(scheduler, 900);
+  scheduler.arrived(5, 900);
+  assert.deepEqual(pass(scheduler, 900 + REPAIR_TIMEOUT_MS - 0.1).givenUp, []);
+  assert.deepEqual(pass(scheduler, 900 + REPAIR_TIMEOUT_MS).givenUp, [{ first: 6, last: 9 }]);
+});
+
+test('a trickle does not keep a hole open for ever', () => {
+  const scheduler = newScheduler();
+  scheduler.add(1, 1_000, 0);
+  const givenUp: SqnRange[] = [];
+  let nowMs = 0;
+  for (let sqn = 1; givenUp.length === 0; sqn += 1) {
+    nowMs += REPAIR_TIMEOUT_MS / 2;
+    givenUp.push(...pass(scheduler, nowMs).givenUp);
+    scheduler.arrived(sqn, nowMs);
+  }
+  assert.equal(nowMs, 12 * REPAIR_TIMEOUT_MS);
+  assert.deepEqual(
+    [givenUp[0]?.first, givenUp.at(-1)?.last, scheduler.first],
+    [24, 1_000, Infinity],
+  );
+});
+
+test('what lies behind a hole that is being filled is given up after it', () => {
+  const scheduler = newScheduler();
+  scheduler.add(5, 6, 0);
+  scheduler.add(8, 8, 100);
+  pass(scheduler, 900);
+  scheduler.arrived(5, 900);
+  assert.deepEqual(pass(scheduler, 900 + REPAIR_TIMEOUT_MS - 0.1).givenUp, []);
+  assert.deepEqual(pass(scheduler, 900 + REPAIR_TIMEOUT_MS).givenUp, [
+    { first: 6, last: 6 },
+    { first: 8, last: 8 },
+  ]);
+});
+
 test('each hole has its own timeout', () => {
   const scheduler = newScheduler();
   scheduler.add(5, 5, 0);
