@@ -58,6 +58,7 @@ export function readWithFallback(options: FallbackOptions): SharedDatabase {
     shared: {
       segments: {
         fetch: (query) => answered(({ shared }) => shared.segments.fetch(query)),
+        prepare: (query) => (other ?? first).shared.segments.prepare(query),
         fetchAt: (query) => answered(({ shared }) => shared.segments.fetchAt(query)),
       },
       settled: (version) => {

@@ -56,6 +56,8 @@ export type {
   SequenceRequest,
   Unsettled,
 } from './read-page.ts';
+export { openRanges } from './read-ranges.ts';
+export type { RangeAnswer, SessionRange } from './read-ranges.ts';
 export * from './read-settled.ts';
 export * from './replica.ts';
 export * from './rewrite-partition.ts';

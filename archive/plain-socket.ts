@@ -5,7 +5,7 @@ import { Socket } from 'node:net';
 
 /**
  * Emitted with the bytes that have arrived, which are valid only until the listener returns; while
- * nobody listens, `data` is emitted instead, with a copy. Where TLS is spoken there is only `data`.
+ * nobody listens, the stream gets a copy. Where TLS is spoken there is only that.
  */
 export const PLAIN_BYTES = 'plainBytes';
 
@@ -21,8 +21,7 @@ export function plainSocket(): Socket {
       buffer: arrived,
       callback: (byteCount) => {
         const bytes = arrived.subarray(0, byteCount);
-        if (!socket.emit(PLAIN_BYTES, bytes)) socket.emit('data', Buffer.from(bytes));
-        return true;
+        return socket.emit(PLAIN_BYTES, bytes) || socket.push(Buffer.from(bytes));
       },
     },
   });

@@ -124,11 +124,24 @@ export class PositionReading implements MessageReading {
       deletions.push(...this.#untold(fetched.deletions ?? (await this.#deletionsSince(rest))));
     }
     const isLast = this.#rest.first > this.#rest.last;
-    const losses = await this.#lossesOf(before, isLast, { messagesMax, early });
+    const losses = await this.#lossesOf(before, isLast, early);
     const entries = this.#interleave(runs, [...losses, ...deletions]);
     const held = this.#held;
     this.#held = [];
     return { ...makePage(entries, this.order, isLast), letGo: () => letGo(held) };
+  }
+
+  prepare(messagesMax: number): void {
+    const query = this.#nextQuery(messagesMax);
+    if (query !== undefined) this.#plan.source.prepare(query);
+  }
+
+  /** Undefined if no day holds the next position. */
+  #nextQuery(messagesMax: number): SegmentQuery | undefined {
+    const { channelId, published, request } = this.#plan;
+    const { order } = request;
+    const window = partitionWindow(this.#partitions, this.#rest, order);
+    return window && { channelId, ...window, published, messagesMax, order };
   }
 
   /**
@@ -136,16 +149,15 @@ export class PositionReading implements MessageReading {
    * the rest.
    */
   async #fetchRuns(messagesMax: number): Promise<Fetched> {
-    const { source, channelId, published, request } = this.#plan;
+    const { source, published, request } = this.#plan;
     const { order } = request;
-    const window = partitionWindow(this.#partitions, this.#rest, order);
-    if (window === undefined) {
+    const query = this.#nextQuery(messagesMax);
+    if (query === undefined) {
       if (published === undefined) return this.#passDeleted();
       this.#skipUnstored();
       return { runs: [], deletions: undefined };
     }
-    const { archived, positions } = window;
-    const query = { channelId, archived, positions, published, messagesMax, order };
+    const { positions } = query;
     const segments = await source.fetch(query);
     this.#held.push(...segments);
     const fetched = segments.flatMap((segment) => {
@@ -247,7 +259,7 @@ export class PositionReading implements MessageReading {
   async #lossesOf(
     before: SequenceRange,
     isLast: boolean,
-    read: ReadLosses,
+    early: EarlyLosses | undefined,
   ): Promise<readonly Loss[]> {
     const all = placesBetween(before, this.#rest, this.order, isLast);
     const edge = this.#plan.positions.first - 1;
@@ -255,7 +267,7 @@ export class PositionReading implements MessageReading {
     const places = { first: Math.max(all.first, edge), last };
     if (places.first > places.last) return [];
     const { losses } = this.#plan;
-    if (losses === undefined) return this.#declaredWithin(places, read);
+    if (losses === undefined) return this.#declaredWithin(places, early);
     return losses.filter((loss) => {
       const place = this.#placeOf(loss);
       return place >= places.first && place <= places.last;
@@ -265,13 +277,13 @@ export class PositionReading implements MessageReading {
   /** The losses at `places`; who reads on gets them from what he shares with others. */
   async #declaredWithin(
     places: SequenceRange,
-    { messagesMax, early }: ReadLosses,
+    early: EarlyLosses | undefined,
   ): Promise<readonly Loss[]> {
     if (early !== undefined && isWithin(places, early.places)) {
       return lossesWithin(await early.losses, places);
     }
     const { channelId, settled, archivedThrough } = this.#plan;
-    if (settled === undefined || messagesMax < STRIDE_POSITIONS) {
+    if (settled === undefined || early !== undefined) {
       return lossesByPlace(this.#plan.db, channelId, places, archivedThrough);
     }
     const strides = stridesOf(places);
@@ -316,12 +328,6 @@ function stridesOf({ first, last }: SequenceRange): SequenceRange {
 interface EarlyLosses {
   readonly places: SequenceRange;
   readonly losses: Promise<readonly Loss[]>;
-}
-
-/** How a page asks for its losses. */
-interface ReadLosses {
-  readonly messagesMax: number;
-  readonly early: EarlyLosses | undefined;
 }
 
 function isWithin(one: SequenceRange, other: SequenceRange): boolean {

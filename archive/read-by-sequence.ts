@@ -56,9 +56,10 @@ export class SequenceReading implements MessageReading {
   #index: SessionIndex;
   #rest: SequenceRange;
 
-  constructor(plan: SequencePlan) {
+  /** `index` is that of an earlier reading of the session, whose range lay before. */
+  constructor(plan: SequencePlan, index: SessionIndex = new SessionIndex(plan)) {
     this.#plan = plan;
-    this.#index = new SessionIndex(plan);
+    this.#index = index;
     this.#rest = plan.sequences;
     this.archivedThrough = plan.archivedThrough;
     this.unsettled = plan.unsettled;

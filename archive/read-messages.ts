@@ -8,7 +8,7 @@ import type { ArchivedSession, Channel } from './read.ts';
 import { findSession } from './read.ts';
 import { isByArchiveTime, openArchived } from './read-archived.ts';
 import { type PositionPlan, PositionReading, type SettledLosses } from './read-by-position.ts';
-import { SequenceReading } from './read-by-sequence.ts';
+import { type SequencePlan, SequenceReading } from './read-by-sequence.ts';
 import type { ChannelMoment, ChannelNow } from './read-channel.ts';
 import { deletionsByTime, isDeletedBefore } from './read-deletions.ts';
 import type { Deletion, Loss } from './read-entries.ts';
@@ -80,11 +80,22 @@ async function openSequences(
 ): Promise<MessageReading> {
   const { database: db } = opened;
   const session = await findSession(db, channel, request.session);
+  const partitions = await loadPartitionBounds(db, channel.channelId);
+  return new SequenceReading(planSequences(opened, channel, request, { session, partitions }));
+}
+
+/** What a reading of `request` covers, by the session and the days as they were just found. */
+export function planSequences(
+  opened: ReadDatabase,
+  channel: Channel,
+  request: SequenceRequest,
+  { session, partitions }: Pick<SequencePlan, 'session' | 'partitions'>,
+): SequencePlan {
   const { watermark } = session;
   const last = request.last ?? watermark;
   const earliest = session.isForeign ? session.firstArchived : 1;
-  return new SequenceReading({
-    db,
+  return {
+    db: opened.database,
     source: sourceOf(opened),
     channelId: channel.channelId,
     framing: channel.framing,
@@ -92,9 +103,9 @@ async function openSequences(
     archivedThrough: channel.archivedThrough,
     sequences: { first: request.first ?? earliest, last: Math.min(last, watermark) },
     session,
-    partitions: await loadPartitionBounds(db, channel.channelId),
+    partitions,
     unsettled: last > watermark ? unsettledBehind(session) : undefined,
-  });
+  };
 }
 
 function sourceOf({ pool, shared }: ReadDatabase): SegmentSource {

@@ -41,6 +41,11 @@ export interface MessageReading {
    * are gone that no policy deleted.
    */
   nextPage(messagesMax: number): Promise<MessagePage>;
+  /**
+   * Where readers share what they read: begins to read what the same call of `nextPage` will need,
+   * into what is shared, so that this reader keeps nothing busy by it.
+   */
+  prepare?(messagesMax: number): void;
   /** How many messages the pages that follow have at most. */
   readonly remaining: number;
   /** The request that goes on behind the pages read so far. */
@@ -132,9 +137,10 @@ export function assertNotRewound(archivedThrough: number, seenThrough: number | 
   if (seenThrough === undefined || seenThrough <= archivedThrough) return;
   throw new BackcastError(
     'BACKCAST_ARCHIVE_REWOUND',
-    `Position ${seenThrough} was read of this channel, and it ends with ${archivedThrough}: the ` +
-      'archive went back to an earlier moment, and gives the positions behind it to other ' +
-      'messages. Begin again at a time before it did; sessions and sequences mean what they meant.',
+    `This goes on from position ${seenThrough}, and the channel ends with ${archivedThrough}. If ` +
+      'so much was read, the archive went back to an earlier moment since, and gives the ' +
+      'positions behind it to other messages: begin again at a time before it did. Sessions and ' +
+      'sequences mean what they meant.',
   );
 }
 

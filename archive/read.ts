@@ -264,6 +264,20 @@ export async function findSession(
   );
 }
 
+/** Those of `sessions` that the archive has heard on the channel. */
+export async function findKnownSessions(
+  db: ArchiveDatabase,
+  channel: Channel,
+  sessions: readonly SessionId[],
+): Promise<ReadonlyMap<SessionId, ArchivedSession>> {
+  if (sessions.length === 0) return new Map();
+  const keys = sql.join(sessions.map((session) => sessionKey(session)));
+  const found = await rowsOf(
+    selectSessions(db, channel).where(sql<boolean>`session_id IN (${keys})`).execute(),
+  );
+  return new Map(found.map((one) => [one.session, one]));
+}
+
 /**
  * At most `limit` sessions that may still bring messages published before `endUs`, as far as the
  * sessions themselves can tell: open, and not heard since or with messages outstanding.

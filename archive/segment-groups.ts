@@ -58,6 +58,11 @@ export class SegmentGroups {
     return this.#generation;
   }
 
+  /** The most that is kept, in bytes. */
+  get bytesMax(): number {
+    return this.#groups.maxSize;
+  }
+
   /** Memory that is held, in bytes. */
   get bytes(): number {
     return this.#groups.calculatedSize;

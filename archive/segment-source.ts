@@ -17,6 +17,8 @@ import type { Moment, SharedAnswer, SharedResults } from './shared-results.ts';
 export interface SegmentSource {
   /** Their memory is held for the caller, who may let go of it. */
   fetch(query: SegmentQuery): Promise<ArchivedSegment[]>;
+  /** Begins to fetch what `query` will need, if there is a place to keep it that is nobody's. */
+  prepare(query: SegmentQuery): void;
   fetchAt(query: SegmentsAtQuery): Promise<ArchivedSegment[]>;
 }
 
@@ -24,6 +26,7 @@ export interface SegmentSource {
 export function directSegments(pool: Pool): SegmentSource {
   return {
     fetch: (query) => fetchSegments(pool, query),
+    prepare: () => undefined,
     fetchAt: (query) => fetchSegmentsAt(pool, query),
   };
 }
@@ -39,6 +42,8 @@ const WIDE_MESSAGES_MIN = 1_000;
 const REACH_POSITIONS = 4_096;
 /** What readers have let go of within a moment, in a fetch or two of each. */
 const SPARE_BYTES_MAX = 4 * 1_048_576;
+/** With less room, what is fetched ahead would be forgotten before it is needed. */
+const PREPARED_BYTES_MIN = 16 * 1_048_576;
 /** Fetches of others that a reader waits for before his own. */
 const WAITS_MAX = 3;
 
@@ -65,6 +70,7 @@ export class SharedSegments {
   seenBy(seen: Seen): SegmentSource {
     return {
       fetch: (query) => this.#fetch(query, seen),
+      prepare: (query) => this.#prepare(query, seen),
       fetchAt: async (query) => {
         const ask = (): Promise<ArchivedSegment[]> => fetchSegmentsAt(this.#pool, query);
         const key = `at ${JSON.stringify(query)}`;
@@ -82,6 +88,15 @@ export class SharedSegments {
       if (flight === undefined) return this.#fly(wanted, seen);
       await flight.landed;
     }
+  }
+
+  #prepare(query: SegmentQuery, seen: Seen): void {
+    if (this.#groups.bytesMax < PREPARED_BYTES_MIN) return;
+    const { segments, rest } = this.#groups.find(query);
+    const wanted = { ...query, positions: rest };
+    if (segments.length > 0 || rest.first > rest.last || this.#flightTo(wanted)) return;
+    // What fails here fails again for who needs it.
+    this.#fly(wanted, seen).then(letGo, () => undefined);
   }
 
   /** A fetch under way that probably brings what `query` looks for. */

@@ -1,6 +1,7 @@
 // The words that name a channel and where its packets go. The registry answers with these shapes,
 // and whatever it answers is checked here like any other input.
 
+import { BackcastError } from './errors.ts';
 import { canonicalAddress, familyOf, isMulticastGroup } from './ip-address.ts';
 
 /** The largest UDP or data-destination port. */
@@ -52,6 +53,9 @@ export function dportOf(framing: Framing, port: number, dport: number): number {
   return framing === 'zmq' ? port : dport;
 }
 
+/** PGM data-destination port of a channel for which nobody names one, and OpenPGM's. */
+export const DPORT_DEFAULT = 7_500;
+
 const NAME = /^[A-Za-z0-9._-]{1,128}$/;
 
 /**
@@ -60,6 +64,17 @@ const NAME = /^[A-Za-z0-9._-]{1,128}$/;
  */
 export function isChannelName(text: string): boolean {
   return NAME.test(text) && text !== '.' && text !== '..';
+}
+
+/** `text` if it names a channel; BACKCAST_CHANNEL_NAME otherwise, also for what is no text. */
+export function requireChannelName(text: unknown): string {
+  if (typeof text === 'string' && isChannelName(text)) return text;
+  const shown = String(text);
+  throw new BackcastError(
+    'BACKCAST_CHANNEL_NAME',
+    `${JSON.stringify(shown.length > 64 ? `${shown.slice(0, 64)}…` : shown)} cannot name a ` +
+      'channel: use 1 to 128 of A-Z a-z 0-9 . _ -',
+  );
 }
 
 /** Whether `name` matches `pattern`, in which `*` stands for any run of characters, also none. */

@@ -40,6 +40,13 @@ export const TRANSMIT_WINDOW_BYTES_DEFAULT = 96 * 1_048_576;
  */
 export const PUBLISH_BYTES_PER_SEC_DEFAULT = 100_000_000;
 
+/** Socket buffer asked of the kernel: what comes in 70 ms at a gigabit, while the process rests. */
+export const RECEIVE_BUFFER_BYTES_DEFAULT = 8 * 1_048_576;
+/** How long a missing packet is asked for: far longer than a repair takes that can be had. */
+export const REPAIR_TIMEOUT_MS_DEFAULT = 5_000;
+/** A publisher that has not been heard for this long counts as gone: fifteen of its heartbeats. */
+export const SOURCE_EXPIRY_MS = 30_000;
+
 /**
  * Packets a receiver holds per session behind a hole; at least the largest transmit window, so a
  * full window can be repaired in place.

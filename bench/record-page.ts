@@ -1,6 +1,7 @@
 // docs/benchmarks.md as text, from the entries of bench/history.ndjson. Pure.
 
 import type { ArchiveBenchmarkResult } from './archive-series.ts';
+import type { ReplayBenchmarkResult } from './replay.ts';
 
 /** What a measurement prints: one JSON object with at least the rate. */
 export interface Measured {
@@ -26,15 +27,23 @@ export interface Entry {
   readonly results: readonly Result[];
   /** `bench archive` on each server, once. Missing in lines older than the measurement. */
   readonly series?: readonly ArchiveBenchmarkResult[];
+  /** `bench replay`, in a line of its own. */
+  readonly replay?: ReplayBenchmarkResult;
 }
 
 /** What of a measurement stands in the table beside the rate. */
 export type Shows = (name: string) => readonly string[];
 
-/** The page for the last short and the last long run; `stored` may not have been run yet. */
+/** The last run of each kind; only the short one must have been run. */
+export interface LastRuns {
+  readonly entry: Entry;
+  readonly stored: Entry | undefined;
+  readonly replay: Entry | undefined;
+}
+
+/** The page for the last runs. */
 export function benchmarkPage(
-  entry: Entry,
-  stored: Entry | undefined,
+  { entry, stored, replay }: LastRuns,
   rounds: number,
   shows: Shows,
 ): string {
@@ -42,8 +51,8 @@ export function benchmarkPage(
   const rows = results.map((result) => resultRow(result, shows));
   return `# Benchmarks
 
-Made by \`npm run bench\` and \`node bench/record.ts --stored\`; the numbers are never edited by
-hand. Earlier runs are in \`bench/history.ndjson\`.
+Made by \`npm run bench\`, \`node bench/record.ts --stored\` and \`node bench/record.ts --replay\`; the
+numbers are never edited by hand. Earlier runs are in \`bench/history.ndjson\`.
 
 - When: ${at}, commit ${commit}
 - Machine: ${machine}, shared with others, so compare within one run
@@ -84,10 +93,12 @@ archived within a second of its end. \`archiver.batchAgeMs\` is at its default, 
 ## Beside what is stored
 
 ${storedSection(stored)}
+## History
+
+${replaySection(replay)}
 Other measurements, to be run by hand: \`node bench/spool.ts\` (an outage of PostgreSQL),
-\`node bench/protocol.ts\` (the protocol machines alone, in
-memory), \`node bench/quiet.ts\` (many quiet channels) and \`./backcast bench replay\`
-(history out of the replay API).
+\`node bench/protocol.ts\` (the protocol machines alone, in memory) and \`node bench/quiet.ts\` (many
+quiet channels).
 `;
 }
 
@@ -106,6 +117,38 @@ function storedSection(stored: Entry | undefined): string {
 Measured ${at}, commit ${commit}, on ${machine}.
 
 ${series.map(seriesTables).join('\n')}`;
+}
+
+function replaySection(entry: Entry | undefined): string {
+  if (entry?.replay === undefined) return 'Not measured yet: `node bench/record.ts --replay`.\n';
+  const { at, commit, replay } = entry;
+  const { steps, messages, payloadBytes, server, machine } = replay;
+  const rates = steps.flatMap((step) =>
+    step.rates.map((rate) => {
+      const { form, messagesPerSecond, megabytesPerSecond, firstMessageMs } = rate;
+      const cells = [step.storedMessages, form, messagesPerSecond, megabytesPerSecond];
+      return row([...cells, firstMessageMs, rate.perServerCore, rate.perReaderCore]);
+    }),
+  );
+  const pages = steps.map(({ storedMessages, pageMsP50, pageMsP99 }) => {
+    return row([storedMessages, pageMsP50, pageMsP99]);
+  });
+  return `The first ${show(messages)} messages of ${payloadBytes} bytes out of the replay API over HTTP, to a reader
+on a thread of its own, beside COPY OUT of the same rows in the same run; each the median of three
+rounds. PostgreSQL, the serving thread and the reader share the processors. Per core is by the
+processor time of the thread. Measured ${at}, commit ${commit}, on ${machine}, ${server}.
+
+| stored messages | as | messages/s | MB/s | first message ms | per server core | per reader core |
+| ---: | --- | ---: | ---: | ---: | ---: | ---: |
+${rates.join('\n')}
+
+A JSON page of a hundred messages after a random position, asked for one after the other on one
+connection:
+
+| stored messages | p50 ms | p99 ms |
+| ---: | ---: | ---: |
+${pages.join('\n')}
+`;
 }
 
 function seriesTables({ server, steps }: ArchiveBenchmarkResult): string {
@@ -148,5 +191,6 @@ function row(cells: readonly unknown[]): string {
 }
 
 function show(value: unknown): string {
+  if (value === null) return '–';
   return typeof value === 'number' ? value.toLocaleString('en') : String(value);
 }

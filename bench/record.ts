@@ -3,7 +3,9 @@
 // hand. With DATABASE_URL the archive is also measured on that server, which is the way to see lz4.
 // Each measurement runs ROUNDS times, the median by messages per second is what counts; the series
 // of shards and rates runs once. `node bench/record.ts --stored` runs that series alone, beside up
-// to 50 million stored messages, which takes a quarter of an hour and 20 GiB of disk.
+// to 50 million stored messages, which takes a quarter of an hour and 20 GiB of disk; `--replay` reads
+// history beside as many, on the server of DATABASE_URL if given, in a database that should be empty:
+// some ten minutes, and 2 to 8 GiB.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,6 +15,7 @@ import { fileURLToPath } from 'node:url';
 import { assert } from '#base/mod.ts';
 import type { ArchiveBenchmarkResult } from './archive-series.ts';
 import { describeMachine } from './machine.ts';
+import type { ReplayBenchmarkResult } from './replay.ts';
 import { benchmarkPage, type Entry, type Measured, type Result } from './record-page.ts';
 
 interface Measurement {
@@ -30,6 +33,7 @@ const HISTORY = join(ROOT, 'bench/history.ndjson');
 const PAGE = join(ROOT, 'docs/benchmarks.md');
 const SERIES = ['cli/main.ts', 'bench', 'archive', '--json', '--home', 'HOME'];
 const STORED = ['--stored', '1000000,10000000,50000000'];
+const REPLAY = ['cli/main.ts', 'bench', 'replay', '--json', '--home', 'HOME', ...STORED];
 const PATH = [...SERIES, '--shards', '1', '--rates', 'none'];
 const PATH_SHOWS = [
   'server',
@@ -90,16 +94,26 @@ const SERVERS: readonly { readonly name: string; readonly env: NodeJS.ProcessEnv
     : [{ name: 'DATABASE_URL', env: { ...environment, DATABASE_URL: databaseUrl } }]),
 ];
 const isStored = process.argv.includes('--stored');
+const isReplay = process.argv.includes('--replay');
 const home = mkdtempSync(join(tmpdir(), 'backcast-bench-'));
 try {
-  const results = isStored ? [] : runAll();
-  const series = SERVERS.map(({ env }) => runSeries(env));
-  const entry: Entry = { at: new Date().toISOString(), ...surroundings(), results, series };
+  const entry: Entry = { at: new Date().toISOString(), ...surroundings(), ...measureAll() };
   appendFileSync(HISTORY, `${JSON.stringify(entry)}\n`);
   writePage();
   process.stderr.write('written: bench/history.ndjson, docs/benchmarks.md\n');
 } finally {
   rmSync(home, { recursive: true, force: true });
+}
+
+function measureAll(): Pick<Entry, 'results' | 'series' | 'replay'> {
+  if (isReplay) return { results: [], replay: runReplay() };
+  const results = isStored ? [] : runAll();
+  return { results, series: SERVERS.map(({ env }) => runSeries(env)) };
+}
+
+function runReplay(): ReplayBenchmarkResult {
+  const { env } = SERVERS[SERVERS.length - 1];
+  return JSON.parse(runNode(REPLAY, env, 'inherit')) as ReplayBenchmarkResult;
 }
 
 function runAll(): Result[] {
@@ -135,10 +149,11 @@ function runNode(
 function writePage(): void {
   const lines = readFileSync(HISTORY, 'utf8').trim().split('\n');
   const entries = lines.map((line) => JSON.parse(line) as Entry);
-  const short = entries.findLast(({ results }) => results.length > 0);
-  const long = entries.findLast(({ results }) => results.length === 0);
-  assert(short !== undefined, 'the first run that is recorded is a short one');
-  writeFileSync(PAGE, benchmarkPage(short, long, ROUNDS, showsOf));
+  const entry = entries.findLast(({ results }) => results.length > 0);
+  assert(entry !== undefined, 'the first run that is recorded is a short one');
+  const replay = entries.findLast((one) => one.replay !== undefined);
+  const stored = entries.findLast((one) => one.results.length === 0 && one.replay === undefined);
+  writeFileSync(PAGE, benchmarkPage({ entry, stored, replay }, ROUNDS, showsOf));
 }
 
 function showsOf(name: string): readonly string[] {

@@ -4,8 +4,8 @@ import { Option, type Command } from 'commander';
 import {
   BackcastError,
   canonicalAddress,
+  DPORT_DEFAULT,
   dportOf,
-  isChannelName,
   isMulticastGroup,
   isPort,
   PORT_MAX,
@@ -18,9 +18,10 @@ import {
 import type { Registry } from '#registry/mod.ts';
 import { wholeNumber } from './command.ts';
 
-/** PGM data-destination port of a channel that is given by hand without one, and OpenPGM's. */
-const DPORT_DEFAULT = 7_500;
 const GROUP_AND_PORT = /^((?<ipv4>[\d.]+)|\[(?<ipv6>[^\]]+)\]):(?<digits>\d{1,5})$/;
+
+/** As commands take the name of a channel. */
+export { requireChannelName as requireChannel } from '#base/mod.ts';
 
 /** Options that name an address instead of asking the registry. */
 export interface AddressOptions {
@@ -29,15 +30,6 @@ export interface AddressOptions {
   readonly framing?: Framing;
   readonly delivery?: Delivery;
   readonly authentication?: Authentication;
-}
-
-/** `text` if it names a channel; BACKCAST_CHANNEL_NAME otherwise. */
-export function requireChannel(text: string): string {
-  if (isChannelName(text)) return text;
-  throw new BackcastError(
-    'BACKCAST_CHANNEL_NAME',
-    `${JSON.stringify(text)} cannot name a channel: use 1 to 128 of A-Z a-z 0-9 . _ -`,
-  );
 }
 
 /** Adds the options of AddressOptions. */

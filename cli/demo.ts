@@ -7,9 +7,7 @@ import type { Config } from '#config/mod.ts';
 import type { Archiver } from '#ingest/mod.ts';
 import { processRandom } from '#multicast/udp/mod.ts';
 import type { Registry } from '#registry/mod.ts';
-import { announced } from './announced.ts';
 import { openKeys } from './authentication.ts';
-import { publisherUnicast } from './members.ts';
 import { unlessAborted } from './service-end.ts';
 import { openPublisher } from './services.ts';
 
@@ -53,11 +51,8 @@ export async function startDemo(
       const hasty = { ...config.publisher, lingerMs: LINGER_MS };
       // The archiver's capture shows what all three of them send.
       const quick = { ...config, publisher: hasty, capture: '' };
-      const registered = { registry, channel, address };
-      const unicast = await publisherUnicast(config, registered, resources, () => undefined);
-      const ends = { source, unicast, keys };
-      const publisher = resources.use(await openPublisher(quick, address, ends));
-      resources.use(await announced(registry, channel, publisher));
+      const end = { channel, registry, address, source, keys, tell: () => undefined };
+      const publisher = resources.use(await openPublisher(quick, end));
       const timer = setInterval(() => say(publisher, channel), EVERY_MS);
       resources.defer(() => clearInterval(timer));
     }

@@ -9,11 +9,15 @@ import {
   type SubscribeFrom,
   type Subscription,
 } from '#client/mod.ts';
+import { type MetricFamily, receiverFamilies, transportFamilies } from '#multicast/metrics/mod.ts';
 import { replayApiOf } from './api-request.ts';
+import { tellRejections } from './authentication.ts';
 import type { CommandContext } from './command.ts';
+import { serveCommandMetrics } from './command-metrics.ts';
 import type { Outcome } from './exit-codes.ts';
 import { liveText } from './live-text.ts';
 import { readSaved, writeSaved } from './saved-file.ts';
+import { subscriptionFamilies } from './subscription-metrics.ts';
 
 /** What is followed, and from where. */
 export interface FollowOptions {
@@ -28,18 +32,21 @@ export interface FollowOptions {
   readonly cursor?: string | undefined;
   /** Messages after which it ends. */
   readonly count?: number | undefined;
+  /** Port of /metrics; not served if not given. */
+  readonly metricsPort?: number | undefined;
 }
 
 /** A file is written so often at most: what is printed in between may be printed again. */
 const SAVE_EVERY_MS = 200;
 
 /**
- * Prints everything from there on until it is told to stop. Errors: those of a subscription;
- * BACKCAST_USAGE for a place that is none or a file that cannot be used.
+ * Prints everything from there on until it is told to stop, with metrics in `resources`. Errors:
+ * those of a subscription; BACKCAST_USAGE for a place that is none or a file that cannot be used.
  */
 export async function followFrom(
   context: CommandContext,
   options: FollowOptions,
+  resources: AsyncDisposableStack,
 ): Promise<Outcome> {
   const {
     channel,
@@ -57,6 +64,14 @@ export async function followFrom(
     archive: openReplaySource(replayApiOf(context), channel),
     ...(multicast ? { multicast: hears } : {}),
   });
+  const { receiverCounters } = subscription;
+  if (receiverCounters !== undefined) tellRejections(receiverCounters, resources, context.note);
+  await serveCommandMetrics(resources, {
+    config: context.config,
+    port: options.metricsPort,
+    note: context.note,
+    collect: () => families(channel, subscription),
+  });
   const leave = (): void => void subscription[Symbol.asyncDispose]();
   context.signal.addEventListener('abort', leave, { once: true });
   const where = subscription.listensAt ?? 'the archive alone';
@@ -73,6 +88,18 @@ export async function followFrom(
   if (file !== undefined && !saving.hasSaved && saved === undefined)
     context.note(`${file} is not written: the archive has not told yet where the channel stands`);
   return context.signal.aborted ? 'interrupted' : 'ok';
+}
+
+/** Its own numbers, and where it is heard those of its receiver. */
+function families(channel: string, subscription: Subscription): MetricFamily[] {
+  const { receiverCounters: receiver, repairLatency, transportCounters } = subscription;
+  const own = subscriptionFamilies({ [channel]: subscription });
+  if (receiver === undefined || repairLatency === undefined) return own;
+  return [
+    ...own,
+    ...receiverFamilies({ [channel]: { receiver, repairLatency } }),
+    ...transportFamilies(transportCounters === undefined ? {} : { [channel]: transportCounters }),
+  ];
 }
 
 /** Keeps the file up to date. */

@@ -41,15 +41,13 @@ export function historyPart({
 }: HistoryPartOptions): Omit<HistoryOptions, 'url' | 'channel'> {
   if (session !== undefined && !isSessionId(session))
     throw new BackcastError('BACKCAST_USAGE', `--session ${session} is not 16 hex digits`);
-  const fromUs = instantOf('--from', from);
-  const toUs = instantOf('--to', to);
-  return { after, fromUs, toUs, session, first, last, limit };
+  requireInstant('--from', from);
+  requireInstant('--to', to);
+  return { after, from, to, session, first, last, limit };
 }
 
-function instantOf(flag: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const us = parseInstant(text);
-  if (us !== undefined) return us;
+function requireInstant(flag: string, text: string | undefined): void {
+  if (text === undefined || parseInstant(text) !== undefined) return;
   throw new BackcastError(
     'BACKCAST_USAGE',
     `${flag} ${JSON.stringify(text)} is not an instant such as 2026-11-22T14:00:00Z`,

@@ -20,7 +20,9 @@ export function liveText(
     return JSON.stringify({ kind: 'loss', channel, session, first, last, cause });
   }
   if (live.kind === 'session') {
-    return JSON.stringify({ kind: 'session', channel, session: live.session, state: live.state });
+    const { kind, session, state } = live;
+    const named = 'source' in live && { source: live.source ?? null };
+    return JSON.stringify({ kind, channel, session, ...named, state });
   }
   if (live.kind !== 'message') return JSON.stringify({ kind: live.kind, channel });
   const head = JSON.stringify({

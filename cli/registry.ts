@@ -2,13 +2,11 @@
 // heard when something in it cannot be used or Redis comes and goes. Each such thing is told once,
 // however often the registry is asked.
 
-import { toError } from '#base/mod.ts';
 import type { Config } from '#config/mod.ts';
 import type { ReachabilityChange, Registry } from '#registry/mod.ts';
 
 /** Things told at most; a registry that is poisoned through and through fills no disk. */
 const TOLD_MAX = 1_000;
-const RENEWALS_PER_LEASE = 3;
 
 /**
  * Opens the registry that `config` describes into `resources` and tells `tell` a sentence about
@@ -20,20 +18,20 @@ export async function openCommandRegistry(
   resources: AsyncDisposableStack,
   tell: (sentence: string) => void,
 ): Promise<Registry> {
-  const { openRegistry } = await import('#registry/mod.ts');
+  const { openKeptRegistry } = await import('#registry/mod.ts');
   const tellOnce = onlyOnce(tell);
-  const registry = resources.use(
-    await openRegistry(config, {
+  return resources.use(
+    await openKeptRegistry(config, {
       onInvalid: ({ channel, problem }) => tellOnce(sentenceAbout(channel, problem)),
       onReachability: tellOutages(tell),
+      onReconciled: ({ restoredChannels, conflicts }) => {
+        if (restoredChannels.length > 0)
+          tell(`registry: restored what it had lost: ${restoredChannels.join(', ')}`);
+        for (const { channel, problem } of conflicts) tellOnce(sentenceAbout(channel, problem));
+      },
+      onTrouble: ({ message }) => tellOnce(`registry: ${message}`),
     }),
   );
-  const timer = setInterval(
-    () => void reconcile(registry, tell, tellOnce),
-    config.registry.leaseMs / RENEWALS_PER_LEASE,
-  );
-  resources.defer(() => clearInterval(timer));
-  return registry;
 }
 
 /** That Redis answers is worth a word only after it did not. */
@@ -44,21 +42,6 @@ function tellOutages(tell: (sentence: string) => void): (change: ReachabilityCha
     else if (isAway) tell('registry: Redis answers again');
     isAway = !isReachable;
   };
-}
-
-async function reconcile(
-  registry: Registry,
-  tell: (sentence: string) => void,
-  tellOnce: (sentence: string) => void,
-): Promise<void> {
-  try {
-    const { restoredChannels, conflicts } = await registry.reconcile();
-    if (restoredChannels.length > 0)
-      tell(`registry: restored what it had lost: ${restoredChannels.join(', ')}`);
-    for (const { channel, problem } of conflicts) tellOnce(sentenceAbout(channel, problem));
-  } catch (error) {
-    tellOnce(`registry: ${toError(error).message}`);
-  }
 }
 
 function sentenceAbout(channel: string, problem: string): string {

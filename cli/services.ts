@@ -14,8 +14,14 @@ import {
   type Replica,
   watchReplica,
 } from '#archive/mod.ts';
-import { BATCH_BYTES_MAX, type ChannelAddress } from '#base/mod.ts';
-import { ChannelPublisher, ChannelSubscriber, type OpenSubscriberOptions } from '#client/mod.ts';
+import { BATCH_BYTES_MAX, type ChannelAddress, SOURCE_EXPIRY_MS } from '#base/mod.ts';
+import {
+  type ChannelPublisher,
+  ChannelSubscriber,
+  openPublisher as openClientPublisher,
+  type OpenSubscriberOptions,
+  type PublisherSettings,
+} from '#client/mod.ts';
 import { accessKeptMs, hasRetention, redact, retentionOf, type Config } from '#config/mod.ts';
 import {
   Archiver,
@@ -34,14 +40,12 @@ import { type KeySource, packetBytesOf, type UnicastOptions } from '#multicast/u
 import { joinChannel, type Registry } from '#registry/mod.ts';
 import { AccessControl, type ReplayServer, startReplayServer } from '#replay-api/mod.ts';
 
-/** What a publisher or a subscriber needs beside the configuration, depending on its channel. */
+/** What a subscriber needs beside the configuration, depending on its channel. */
 export interface EndOptions {
   readonly unicast: UnicastOptions | undefined;
   readonly keys: KeySource | undefined;
 }
 
-/** A publisher that has not been heard for this long counts as gone: fifteen of its heartbeats. */
-const SOURCE_EXPIRY_MS = 30_000;
 /** Any one: only its family counts. */
 const GROUP_OF_IPV4 = '239.192.0.0';
 const API_CONNECTIONS_MAX = 8;
@@ -218,21 +222,33 @@ export async function startMetrics(
   return listener;
 }
 
-/** Opens a publisher at `address`. Errors: those of ChannelPublisher.open. */
+/** A publisher as a command wants it, beside the configuration. */
+export interface PublisherEnd extends Pick<PublisherSettings, 'channel' | 'registry'> {
+  readonly address: ChannelAddress;
+  readonly source: string | undefined;
+  readonly keys: KeySource | undefined;
+  /** Hears a sentence when the registry cannot be asked for members, and when it can again. */
+  readonly tell: (sentence: string) => void;
+}
+
+/** Opens a publisher, which its registry, if there is one, hears of. Errors: as the client's. */
 export function openPublisher(
   config: Config,
-  address: ChannelAddress,
-  { source, unicast, keys }: EndOptions & { readonly source?: string | undefined },
+  { channel, registry, address, source, keys, tell }: PublisherEnd,
 ): Promise<ChannelPublisher> {
   const faults = faultsOf(config);
   const { unarchivedBytesMax } = config.publisher;
-  return ChannelPublisher.open({
+  const { membersMax, ports } = config.unicast;
+  return openClientPublisher({
     ...config.publisher,
+    channel,
+    registry,
+    address,
+    members: { membersMax, leaseMs: config.registry.leaseMs, tell },
     unarchivedBytesMax: unarchivedBytesMax === 0 ? undefined : unarchivedBytesMax,
     packetBytesMax: packetBytesMaxOf(config, address.group),
-    address,
     interfaceAddress: config.interface,
-    unicast,
+    unicast: { ports },
     keys,
     ttl: config.multicast.ttl,
     ...(source === undefined ? {} : { source }),

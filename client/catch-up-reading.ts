@@ -5,6 +5,8 @@ import { Backoff } from './catch-up-patience.ts';
 import type { Reading } from './catch-up-shapes.ts';
 
 const NEVER_MS = Number.POSITIVE_INFINITY;
+/** A reading tells what there was when it began: what was not there then may be there since. */
+const FRESH_MS_MAX = 1_000;
 
 /** The reading of one subscription, of which there is one at a time. */
 export class ReadingSlot {
@@ -14,6 +16,7 @@ export class ReadingSlot {
   #againAtMs = NEVER_MS;
   #isAwaited = false;
   #movedAtMs: number;
+  #begunAtMs = 0;
 
   constructor(nowMs: number) {
     this.#movedAtMs = nowMs;
@@ -39,10 +42,15 @@ export class ReadingSlot {
     return this.#movedAtMs;
   }
 
+  /** Whether what was read last is all that there was a moment ago. */
+  isFresh(nowMs: number): boolean {
+    return nowMs - this.#begunAtMs < FRESH_MS_MAX;
+  }
+
   /** This is to be read from now on. */
   begin(reading: Reading, nowMs: number): void {
     this.moved(nowMs);
-    this.#set(reading);
+    this.#set(reading, nowMs);
   }
 
   /** Something has come, or could not have. */
@@ -75,11 +83,12 @@ export class ReadingSlot {
   /** Reads what failed again if it is time; whether it does. */
   resume(nowMs: number): boolean {
     if (this.#again === undefined || nowMs < this.#againAtMs) return false;
-    this.#set(this.#again);
+    this.#set(this.#again, nowMs);
     return true;
   }
 
-  #set(reading: Reading): void {
+  #set(reading: Reading, nowMs: number): void {
+    this.#begunAtMs = nowMs;
     this.#current = reading;
     this.#again = undefined;
     this.#againAtMs = NEVER_MS;

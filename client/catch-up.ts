@@ -55,11 +55,13 @@ export class CatchUp {
   readonly #reading: ReadingSlot;
   readonly #standBackoff = new Backoff();
   readonly #fetchBackoff = new Backoff();
+  readonly #roundBackoff = new Backoff();
   #state: CatchUpState = 'live';
   #failure: Error | undefined;
   #fetching: Fetching | undefined;
   #standing: Standing | undefined;
   #fetchAtMs = Number.NEGATIVE_INFINITY;
+  #fallBackAtMs = Number.NEGATIVE_INFINITY;
   /** What of the reading lies behind a hole. */
   #blocked: PlacedEntry | undefined;
   #toldBefore = 0;
@@ -160,13 +162,12 @@ export class CatchUp {
   /** The next entry of `reading`. */
   handleEntry(reading: Reading, entry: TailEntry, nowMs: number): void {
     if (reading !== this.#reading.current) return;
+    // A tail tells who ends from now on, and nobody has said who ended before.
+    if (reading.kind === 'tail' && this.#reading.isAwaited) this.#hearing.standAtMs = nowMs;
     this.#reading.answered(nowMs);
     if (entry.kind === 'end') this.#endReading(reading, entry.archivedThrough, nowMs);
     else if (entry.kind !== 'session') this.#place(entry, nowMs);
-    else if (!this.#options.hasMulticast) {
-      this.#merge.hearState(entry);
-      while (this.#merge.takeLive());
-    }
+    else if (!this.#options.hasMulticast) this.#merge.hearState(entry);
     this.#pump(nowMs);
   }
 
@@ -185,7 +186,11 @@ export class CatchUp {
     if (standing !== this.#standing) return;
     this.#standing = undefined;
     if (this.#state === 'starting') this.#started(stand, nowMs);
-    else if (this.#hearing.judge(stand, nowMs) === 'deaf') this.#fallBack(nowMs);
+    else {
+      this.#merge.hearEnds(stand.sessions);
+      const isHeard = this.#options.hasMulticast;
+      if (isHeard && this.#hearing.judge(stand, nowMs) === 'deaf') this.#fallBack(nowMs);
+    }
     this.#pump(nowMs);
   }
 
@@ -207,7 +212,9 @@ export class CatchUp {
     if (this.#reading.resume(nowMs)) this.#merge.startReading();
     if (this.#standing === undefined && nowMs >= this.#hearing.standAtMs) {
       this.#hearing.standAtMs = NEVER_MS;
-      this.#standing = { kind: 'stand', sessions: this.#merge.outbox.openSessions };
+      const isFirst = this.#state === 'starting';
+      const sessions = isFirst ? [] : this.#merge.outbox.openSessions;
+      this.#standing = { kind: 'stand', sessions };
     }
     if (nowMs >= this.#stallsAtMs()) this.#stall(nowMs);
     this.#pump(nowMs);
@@ -260,20 +267,28 @@ export class CatchUp {
   #fallBack(nowMs: number): void {
     const { position } = this.#merge;
     if (position === undefined) return;
+    const holes = this.#merge.holes();
+    if (holes.length === 0 || this.#holes.haveMoved(holes)) this.#roundBackoff.reset();
+    // The archive had nothing new when it was read last: it is not read for each packet that goes.
+    else if (nowMs < this.#fallBackAtMs) return;
+    this.#fallBackAtMs = this.#roundBackoff.nextAtMs(nowMs);
     this.counters.fallbacks += 1;
     this.#fetching = undefined;
     this.#blocked = undefined;
     this.#standing = undefined;
     this.#hearing.standAtMs = NEVER_MS;
-    this.#holes.watch([], nowMs);
+    const sinceMs = this.#holes.expiresAtMs(0);
+    this.#holes.watchOne(undefined, nowMs);
     this.#leaveLive(nowMs);
     this.#replay({ afterPosition: position }, nowMs);
+    this.#reading.moved(Math.min(sinceMs, nowMs));
   }
 
-  #place(entry: PlacedEntry, nowMs: number): void {
+  #place(entry: PlacedEntry | undefined, nowMs: number): void {
+    if (entry === undefined) return;
     const hole = this.#merge.takeInPlace(entry);
     this.#blocked = hole === undefined ? undefined : entry;
-    this.#holes.watch(hole === undefined ? [] : [hole], nowMs);
+    this.#holes.watchOne(hole, nowMs);
   }
 
   #endReading(reading: Reading, archivedThrough: number, nowMs: number): void {
@@ -281,16 +296,19 @@ export class CatchUp {
     if (reading.kind === 'tail') return;
     this.#reading.end();
     if (!this.#options.hasMulticast) return this.#follow(nowMs);
-    const hasMoved = this.#merge.outbox.count > this.#toldBefore;
-    if (hasMoved && this.#merge.holes().length > 0) {
+    const hasTold = this.#merge.outbox.count > this.#toldBefore;
+    const holes = this.#merge.holes();
+    const mayFill = this.#holes.haveMoved(holes) || !this.#reading.isFresh(nowMs);
+    if (hasTold && holes.length > 0 && mayFill)
       return this.#replay({ afterPosition: this.#merge.position ?? 0 }, nowMs);
-    }
     this.#state = 'mending';
     this.#hearing.listen(nowMs);
   }
 
   /** Tells what can be told, and sees what is missing. */
   #pump(nowMs: number): void {
+    // Of sessions alone: nothing else is heard.
+    if (this.#state === 'following') while (this.#merge.takeLive());
     if (this.#isLive()) {
       if (this.#hasLeftLive && this.#merge.holes().length === 0) this.#rejoined();
       while (this.#merge.outbox.hasRoom && this.#merge.takeLive());
@@ -312,8 +330,7 @@ export class CatchUp {
 
   #endFetch(fetching: Fetching, nowMs: number): void {
     this.#fetching = undefined;
-    const blocked = this.#blocked;
-    if (blocked !== undefined) this.#place(blocked, nowMs);
+    this.#place(this.#blocked, nowMs);
     const isUnmoved = fetching.ranges.every(
       ({ session, first }) => (this.#merge.nextOf(session) ?? first) === first,
     );
@@ -339,7 +356,7 @@ export class CatchUp {
 
   #readFailed(reading: Reading, error: unknown, nowMs: number): void {
     this.#blocked = undefined;
-    this.#holes.watch([], nowMs);
+    this.#holes.watchOne(undefined, nowMs);
     if (isFinal(error)) return this.#fail(error);
     if (reading.kind === 'tail') this.#leaveLive(nowMs);
     const { position } = this.#merge;
@@ -377,8 +394,7 @@ export class CatchUp {
       return this.#fail(stalled({ state: this.#state, holes, stallMs, trouble: this.#trouble }));
     for (const hole of holes) this.#merge.lose(hole, 'not_archived');
     this.#fetching = undefined;
-    const blocked = this.#blocked;
-    if (blocked !== undefined) this.#place(blocked, nowMs);
+    this.#place(this.#blocked, nowMs);
   }
 
   #fail(error: unknown): void {

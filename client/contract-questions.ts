@@ -116,6 +116,11 @@ export interface ExportQuery {
   readonly after?: number | undefined;
   /** Only positions before this one. */
   readonly before?: number | undefined;
+  /**
+   * A position that was read before: if the archive ends before it, it went back to an earlier
+   * moment, and the answer is a refusal (410).
+   */
+  readonly seenThrough?: number | undefined;
   /** Only messages published at this instant or later. */
   readonly from?: string | undefined;
   /** Only messages published before this instant. */

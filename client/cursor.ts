@@ -11,14 +11,22 @@ export interface CursorPlace {
   readonly position: number | undefined;
   readonly begin: SessionBegin;
   readonly nexts: ReadonlyMap<SessionId, number>;
+  /** Those of them of which it was told that they are over. */
+  readonly ended: ReadonlySet<SessionId>;
 }
 
 const PREFIX = 'bc1.';
+/** Stands behind a session that is over. */
+const ENDED = 1;
 const BEGINS: readonly SessionBegin[] = ['one', 'archive', 'heard'];
 
 /** The cursor as text. */
-export function cursorText(channel: string, { position, begin, nexts }: CursorPlace): string {
-  const content = [channel, position ?? null, begin, [...nexts]];
+export function cursorText(channel: string, place: CursorPlace): string {
+  const { position, begin, nexts, ended } = place;
+  const sessions = [...nexts].map(([session, next]) => {
+    return ended.has(session) ? [session, next, ENDED] : [session, next];
+  });
+  const content = [channel, position ?? null, begin, sessions];
   return PREFIX + Buffer.from(JSON.stringify(content)).toString('base64url');
 }
 
@@ -40,11 +48,16 @@ export function parseCursor(channel: string, text: string): CursorPlace {
     Array.isArray(nexts) &&
     nexts.every(isNext);
   if (!isSound || knownBegin === undefined) throw unreadable();
-  return { position: position ?? undefined, begin: knownBegin, nexts: new Map(nexts) };
+  return {
+    position: position ?? undefined,
+    begin: knownBegin,
+    nexts: new Map(nexts.map(([session, next]) => [session, next])),
+    ended: new Set(nexts.flatMap(([session, , ended]) => (ended === ENDED ? [session] : []))),
+  };
 }
 
-function contentOf(text: string): readonly unknown[] {
-  if (!text.startsWith(PREFIX)) throw unreadable();
+function contentOf(text: unknown): readonly unknown[] {
+  if (typeof text !== 'string' || !text.startsWith(PREFIX)) throw unreadable();
   try {
     const json = Buffer.from(text.slice(PREFIX.length), 'base64url').toString();
     const content: unknown = JSON.parse(json);
@@ -59,10 +72,12 @@ function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
-function isNext(value: unknown): value is [SessionId, number] {
-  if (!Array.isArray(value) || value.length !== 2) return false;
-  const [session, next]: readonly unknown[] = value;
-  return typeof session === 'string' && isSessionId(session) && isCount(next) && next > 0;
+function isNext(value: unknown): value is [SessionId, number, typeof ENDED | undefined] {
+  if (!Array.isArray(value)) return false;
+  const [session, next, ended, ...rest]: readonly unknown[] = value;
+  const isNamed = typeof session === 'string' && isSessionId(session);
+  const isEnded = ended === undefined || ended === ENDED;
+  return isNamed && isCount(next) && next > 0 && isEnded && rest.length === 0;
 }
 
 function unreadable(cause?: unknown): BackcastError {

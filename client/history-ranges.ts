@@ -1,5 +1,6 @@
 // `fetchRanges`: what there is of given sequences, each of them told once.
 
+import { requireChannelName } from '#base/mod.ts';
 import { fetchedEntries } from './http-fetch.ts';
 import type { ReplayApi } from './http-request.ts';
 import { type ArchivedMessage, messagesOf } from './archived-message.ts';
@@ -34,6 +35,7 @@ export type FetchedRangeEntry =
 export async function* fetchRanges(
   options: FetchRangesOptions,
 ): AsyncGenerator<FetchedRangeEntry, void, void> {
+  requireChannelName(options.channel);
   for await (const entry of fetchedEntries(options, options)) {
     if (entry.kind === 'messages') yield* messagesOf(entry);
     else if (entry.kind !== 'end') yield entry;

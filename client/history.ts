@@ -2,9 +2,10 @@
 // subscription. A connection that breaks is taken up again behind the last message, without
 // telling. Knows nothing of what is published now.
 
-import { formatInstant, type SessionId } from '#base/mod.ts';
+import { formatInstant, requireChannelName, type SessionId } from '#base/mod.ts';
 import { type ArchivedMessage, messagesOf } from './archived-message.ts';
 import type { MessagesQuery } from './contract.ts';
+import { type GivenInstant, instantUs } from './given-instant.ts';
 import { queryText } from './http-query.ts';
 import { Retries } from './http-retries.ts';
 import { type AnswerEnd, replayEntries } from './http-replay.ts';
@@ -30,10 +31,10 @@ export interface HistoryOptions extends ReplayApi {
   readonly channel: string;
   /** Behind this position. */
   readonly after?: number | undefined;
-  /** Published at this instant or later, in microseconds since 1970. */
-  readonly fromUs?: number | undefined;
+  /** Published at this instant or later. */
+  readonly from?: GivenInstant | undefined;
   /** Published before this instant. */
-  readonly toUs?: number | undefined;
+  readonly to?: GivenInstant | undefined;
   readonly session?: SessionId | undefined;
   /** The first sequence of `session`. */
   readonly first?: number | undefined;
@@ -50,12 +51,13 @@ const PATIENCE_MS_DEFAULT = 30_000;
 
 /**
  * What is archived, oldest first; each message once, also over broken connections. Errors:
- * BACKCAST_CHANNEL_UNKNOWN, BACKCAST_SESSION_UNKNOWN, BACKCAST_RANGE_INVALID,
- * BACKCAST_RANGE_INVERTED, BACKCAST_HISTORY_GONE, BACKCAST_ARCHIVE_REWOUND; what is still wrong
- * after `patienceMs`, such as BACKCAST_API_UNREACHABLE; the reason of `signal`.
+ * BACKCAST_USAGE, BACKCAST_CHANNEL_NAME, BACKCAST_CHANNEL_UNKNOWN, BACKCAST_SESSION_UNKNOWN,
+ * BACKCAST_RANGE_INVALID, BACKCAST_RANGE_INVERTED, BACKCAST_HISTORY_GONE, BACKCAST_ARCHIVE_REWOUND;
+ * what is still wrong after `patienceMs`, such as BACKCAST_API_UNREACHABLE; the reason of `signal`.
  */
 export async function* history(options: HistoryOptions): AsyncGenerator<HistoryEntry, void, void> {
-  const { patienceMs = PATIENCE_MS_DEFAULT, signal } = options;
+  const { channel, patienceMs = PATIENCE_MS_DEFAULT, signal } = options;
+  requireChannelName(channel);
   const retries = new Retries({ patienceMs, signal });
   const reading = new Reading(options);
   while (!reading.isFull) {
@@ -98,15 +100,15 @@ class Reading {
 
   /** The path of what is still to be read. */
   path(): string {
-    const { channel, fromUs, toUs, session, last, limit } = this.#options;
+    const { channel, from, to, session, last, limit } = this.#options;
     const query: MessagesQuery = {
       session,
       first: this.#firstSequence(),
       last,
       after: session === undefined ? (this.#lastPosition ?? this.#options.after) : undefined,
       seenThrough: session === undefined ? this.#lastPosition : undefined,
-      from: fromUs === undefined ? undefined : formatInstant(fromUs),
-      to: toUs === undefined ? undefined : formatInstant(toUs),
+      from: instantText(from),
+      to: instantText(to),
       limit: limit === undefined ? undefined : limit - this.#messageCount,
     };
     return `/v1/channels/${channel}/messages${queryText(query)}`;
@@ -153,4 +155,8 @@ class Reading {
     if (session === undefined || this.#lastSequence === undefined) return first;
     return this.#lastSequence + 1;
   }
+}
+
+function instantText(given: GivenInstant | undefined): string | undefined {
+  return given === undefined ? undefined : formatInstant(instantUs(given));
 }

@@ -39,11 +39,11 @@ const ANSWER_MS_MAX = 30_000;
 
 /**
  * The answer, begun: its body is still to be read. Errors: BACKCAST_API_UNREACHABLE when nothing or
- * something else answers there; the error that the API names, as RefusedError; the reason of
- * `signal`.
+ * something else answers there; the error that the API names, as RefusedError; BACKCAST_USAGE where
+ * nothing can; the reason of `signal`.
  */
 export async function askReplayApi(api: ReplayApi, question: ReplayQuestion): Promise<Response> {
-  const base = api.url.replace(/\/+$/, '');
+  const base = baseOf(api);
   const { path, signal } = question;
   signal?.throwIfAborted();
   const patience = new AbortController();
@@ -92,6 +92,15 @@ export function unreachableApi(base: string, reason: string, cause: unknown): Ba
     `the replay API at ${base} cannot be used: ${reason}; start it with \`backcast serve\` or ` +
       '`backcast up`, or set BACKCAST_API to where it is',
     { cause },
+  );
+}
+
+function baseOf({ url }: ReplayApi): string {
+  if (/^https?:$/.test(URL.parse(url)?.protocol ?? '')) return url.replace(/\/+$/, '');
+  throw new BackcastError(
+    'BACKCAST_USAGE',
+    `${JSON.stringify(url)} is not where a replay API can be: give a URL such as ` +
+      'http://10.0.0.9:8080.',
   );
 }
 

@@ -61,7 +61,9 @@ async function* listedSessions(
   }
 }
 
-function standOf({ session, watermark, state }: Unchecked<Session>): SessionStand | undefined {
+function standOf(listed: Unchecked<Session>): SessionStand | undefined {
+  const { session, watermark, state } = listed;
   if (typeof session !== 'string' || !isSessionId(session)) return undefined;
-  return { session, watermark: Number(watermark), state: state as SessionStand['state'] };
+  const source = typeof listed.source === 'string' ? listed.source : undefined;
+  return { session, source, watermark: Number(watermark), state: state as SessionStand['state'] };
 }

@@ -24,7 +24,8 @@ const FRAME_CHARS_MAX = 96 * 1_048_576;
 const TOLD = new Set(['message', 'loss', 'deletion', 'session']);
 
 /**
- * What is archived behind `afterPosition`, as it comes. Never ends by itself. Errors: those of
+ * What is archived behind `afterPosition`, as it comes; first an end there, once the server has
+ * answered. Never ends by itself. Errors: those of
  * askReplayApi; BACKCAST_ANSWER_TRUNCATED when the stream ends or falls silent, and the error that
  * the server gives for ending it; BACKCAST_ARCHIVE_REWOUND when the archive ends before where the
  * reader is.
@@ -35,6 +36,8 @@ export async function* tailEntries(
 ): AsyncGenerator<TailEntry, void, void> {
   const path = `/v1/channels/${channel}/tail${queryText({ after: afterPosition })}`;
   const response = await askReplayApi(api, { path, accept: TAIL_TYPE, signal });
+  // Of a quiet channel nothing else may come for hours.
+  yield { kind: 'end', archivedThrough: afterPosition };
   const stream = new TailStream(afterPosition);
   const decoder = new TextDecoder();
   for await (const chunk of bodyChunks(response, { signal, silenceMsMax: SILENCE_MS_MAX })) {
@@ -94,9 +97,9 @@ class TailStream {
 function rewound({ position }: Line): BackcastError {
   return new BackcastError(
     'BACKCAST_ARCHIVE_REWOUND',
-    `The archive ends with position ${Number(position)}, before what was read of it: it went ` +
-      'back to an earlier moment. Begin again at a time before it did; sessions and sequences ' +
-      'mean what they meant.',
+    `The channel ends with position ${Number(position)}, before the place where this goes on. If ` +
+      'so much was read, the archive went back to an earlier moment since: begin again at a time ' +
+      'before it did. Sessions and sequences mean what they meant.',
   );
 }
 

@@ -16,7 +16,8 @@ interface Buffered {
 }
 
 interface Queue {
-  entries: Buffered[];
+  /** Those before the head are gone, and hold nothing. */
+  entries: (Buffered | undefined)[];
   /** Index of the first that is still there. */
   head: number;
   heardThrough: number;
@@ -89,6 +90,7 @@ export class LiveBuffer {
     const queue = this.#filled.get(session);
     assert(queue !== undefined, 'a session whose entry is taken has one');
     this.#bytes -= heldBytes(headOf(queue).entry);
+    queue.entries[queue.head] = undefined;
     queue.head += 1;
     if (queue.head === queue.entries.length) {
       queue.entries = [];

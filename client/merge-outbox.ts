@@ -10,6 +10,8 @@ const OUTBOX_BYTES_MAX = 2 * 1_048_576;
 /** The outbox of one subscription. */
 export class MergeOutbox {
   readonly #states = new Map<SessionId, ToldSession['state']>();
+  /** Told to be open by somebody before: only their end is news of itself. */
+  readonly #recalled = new Set<SessionId>();
   #told: Told[] = [];
   #head = 0;
   #bytes = 0;
@@ -27,7 +29,15 @@ export class MergeOutbox {
 
   /** Sessions that were told to be open, and not over. */
   get openSessions(): SessionId[] {
-    return [...this.#states].flatMap(([session, state]) => (state === 'open' ? [session] : []));
+    const open = [...this.#states].flatMap(([session, state]) => {
+      return state === 'open' ? [session] : [];
+    });
+    return [...open, ...this.#recalled];
+  }
+
+  /** `session` was told to be open by an earlier outbox, and not over. */
+  recall(session: SessionId): void {
+    this.#recalled.add(session);
   }
 
   /** Appends. Of places in a row only the last counts. */
@@ -45,7 +55,8 @@ export class MergeOutbox {
   /** Appends the state of a session if it is another than was told last. */
   pushState(session: SessionId, state: ToldSession['state']): void {
     const before = this.#states.get(session);
-    if (before === state || (before === undefined && state !== 'open')) return;
+    const isKnown = before !== undefined || this.#recalled.delete(session);
+    if (before === state || (!isKnown && state !== 'open')) return;
     this.#states.set(session, state);
     this.push({ kind: 'session', session, state });
   }

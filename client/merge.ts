@@ -33,6 +33,8 @@ export interface MergeOptions {
   readonly hasArchive: boolean;
   /** Sessions told earlier, each with the first sequence that was not. */
   readonly nexts: ReadonlyMap<SessionId, number>;
+  /** Those of them that were told to be over. */
+  readonly ended?: ReadonlySet<SessionId>;
   /** Through which position all was told earlier, if that is known. */
   readonly position: number | undefined;
   /** What may be heard live and wait, in bytes. */
@@ -63,6 +65,8 @@ export class Merge {
     this.#options = options;
     this.#nexts = new Map(options.nexts);
     this.#position = options.position;
+    const { nexts, ended } = options;
+    for (const session of nexts.keys()) if (!ended?.has(session)) this.outbox.recall(session);
   }
 
   /** The first sequence of the session that is not told; undefined while it has not begun. */
@@ -124,6 +128,16 @@ export class Merge {
     } else {
       this.#closing.set(session, state);
     }
+  }
+
+  /**
+   * Takes what the archive knows of the end of sessions. One of which more was heard than it has,
+   * or less told, is not over here.
+   */
+  hearEnds(stands: readonly SessionStand[]): void {
+    for (const { session, watermark, state } of stands)
+      if (state !== 'open' && this.#nexts.get(session) === watermark + 1)
+        this.hearState({ session, state });
   }
 
   /**

@@ -7,22 +7,17 @@ import { hostname } from 'node:os';
 import {
   BackcastError,
   type MemberSource,
-  familyOf,
   type Framing,
-  PACKET_BYTES_DEFAULT,
   randomBelow,
   randomSessionId,
-  RECEIVE_WINDOW_PACKETS_MAX,
   type SessionId,
 } from '#base/mod.ts';
 import {
-  largestMessageBytes,
   Publisher,
   type PublisherCounters,
   type PublisherEvent,
   type PublisherOptions,
   type PublisherSnapshot,
-  smallestWindow,
 } from '#multicast/core/mod.ts';
 import {
   authenticatorOf,
@@ -41,6 +36,7 @@ import {
   zmqMessage,
 } from '#multicast/wire/mod.ts';
 import { ArchiveWaits } from './archive-waits.ts';
+import { checkedOptions, requireBytes, requireNative } from './publisher-checks.ts';
 import { TimeLimit, type WaitOptions } from './time-limit.ts';
 
 /** What a publisher is opened with. */
@@ -67,9 +63,6 @@ export interface PublishOptions extends WaitOptions {
   /** `accepted`, the default: into the stream. `archived`: until the archive has committed it. */
   readonly until?: 'accepted' | 'archived';
 }
-
-/** The header of IPv6 has 40 bytes, that of IPv4 20. */
-const IPV6_HEADER_LONGER_BYTES = 20;
 
 /** An open publisher. Disposing closes it. */
 export class ChannelPublisher implements AsyncDisposable {
@@ -110,16 +103,17 @@ export class ChannelPublisher implements AsyncDisposable {
   }
 
   /**
-   * Opens the socket and starts the session. Errors: BACKCAST_INTERFACE_UNUSABLE,
-   * BACKCAST_CONFIG_INVALID, BACKCAST_KEYS_MISSING, BACKCAST_USAGE (faults).
+   * Opens the socket and starts the session; lets go of `resources` when it is closed, or cannot be
+   * opened. Errors: BACKCAST_INTERFACE_UNUSABLE, BACKCAST_CONFIG_INVALID, BACKCAST_KEYS_MISSING,
+   * BACKCAST_USAGE (faults).
    */
-  static async open(options: OpenPublisherOptions): Promise<ChannelPublisher> {
-    const fitted = fitToFraming(options);
-    checkWindow(fitted);
-    checkUnarchived(fitted);
-    const authenticator = authenticatorOf(options.address, options.keys);
-    const resources = new AsyncDisposableStack();
+  static async open(
+    options: OpenPublisherOptions,
+    resources: AsyncDisposableStack = new AsyncDisposableStack(),
+  ): Promise<ChannelPublisher> {
     try {
+      const fitted = checkedOptions(options);
+      const authenticator = authenticatorOf(options.address, options.keys);
       const transport = describeTransport(fitted);
       const opening = { ...fitted, transport };
       const { send, receiveFrom, count } = await openPublisherTransport(resources, opening);
@@ -165,9 +159,10 @@ export class ChannelPublisher implements AsyncDisposable {
   /**
    * Takes the message if there is room now, and says whether it did; its bytes are copied. On a
    * channel of framing `zmq` it is a message of one part. Errors: BACKCAST_MESSAGE_TOO_LARGE,
-   * BACKCAST_PUBLISHER_CLOSED.
+   * BACKCAST_PUBLISHER_CLOSED, BACKCAST_USAGE for what is no bytes.
    */
   tryPublish(payload: Uint8Array, publishedAtUs: number = wallClockUs()): boolean {
+    requireBytes(payload);
     const message = this.#framing === 'zmq' ? zmqMessage([payload]) : payload;
     return this.#tryMessage(message, payload.length, publishedAtUs);
   }
@@ -213,6 +208,7 @@ export class ChannelPublisher implements AsyncDisposable {
       const problem = 'A message has several parts only on a channel of framing zmq, and then one';
       throw new BackcastError('BACKCAST_USAGE', `${problem} at least; use publish().`);
     }
+    parts.forEach(requireBytes);
     const message = zmqMessage(parts);
     while (!this.#tryMessage(message, message.length, wallClockUs())) await this.writable();
     return this.lastSequence;
@@ -301,44 +297,12 @@ export class ChannelPublisher implements AsyncDisposable {
   }
 }
 
-/** Only our own publishers are told what is archived, and only where all of them are ours. */
-function requireNative(framing: Framing): void {
-  if (framing === 'native') return;
-  throw new BackcastError(
-    'BACKCAST_USAGE',
-    `On a channel of framing ${framing}, publishers are not told what is archived. Use framing ` +
-      'native, or publish without waiting for the archive.',
-  );
-}
-
-function checkUnarchived({ address: { framing }, unarchivedBytesMax }: OpenPublisherOptions): void {
-  if (unarchivedBytesMax === undefined || framing === 'native') return;
-  throw new BackcastError(
-    'BACKCAST_CONFIG_INVALID',
-    `A channel of framing ${framing} cannot bound what is not archived ` +
-      '(publisher.unarchivedBytesMax): its publishers are not told what is.',
-  );
-}
-
 function noRoom(timeoutMs: number, { unarchivedBytes }: PublisherSnapshot): BackcastError {
   return new BackcastError(
     'BACKCAST_PUBLISH_TIMEOUT',
     `There was no room for the message within ${timeoutMs} ms; it is not published. ` +
       `${unarchivedBytes} bytes are not known to be archived (publisher.unarchivedBytesMax).`,
   );
-}
-
-/**
- * Receivers of other implementations take packets of an Ethernet frame at most, whatever the
- * interface carries, and OpenPGM's no larger messages than `raw` has.
- */
-function fitToFraming(options: OpenPublisherOptions): OpenPublisherOptions {
-  const { framing, group } = options.address;
-  if (framing === 'native') return options;
-  const longerBytes = familyOf(group) === 'IPv6' ? IPV6_HEADER_LONGER_BYTES : 0;
-  const packetBytesMax = Math.min(options.packetBytesMax, PACKET_BYTES_DEFAULT - longerBytes);
-  const messageBytesMax = largestMessageBytes({ ...options, packetBytesMax });
-  return { ...options, packetBytesMax, messageBytesMax };
 }
 
 /** A transport identity of its own, drawn anew for each session. */
@@ -366,25 +330,4 @@ function describeMachine(
     nla: send.localAddress,
     nakPort: send.localPort,
   };
-}
-
-/**
- * A message must fit the half of the window that may wait to be sent, and a window its receivers.
- */
-function checkWindow(options: OpenPublisherOptions): void {
-  const { messageBytesMax, windowPackets, windowBytes } = options;
-  if (windowPackets > RECEIVE_WINDOW_PACKETS_MAX) {
-    const message =
-      `A window may have ${RECEIVE_WINDOW_PACKETS_MAX} packets at most; ` +
-      `publisher.windowPackets is ${windowPackets}.`;
-    throw new BackcastError('BACKCAST_CONFIG_INVALID', message);
-  }
-  const hasAuthentication = options.address.authentication === 'required';
-  const smallest = smallestWindow({ ...options, hasAuthentication });
-  if (windowPackets >= smallest.packets && windowBytes >= smallest.bytes) return;
-  const message =
-    `Messages of publisher.messageBytesMax = ${messageBytesMax} bytes need a window of ` +
-    `${smallest.packets} packets and ${smallest.bytes} bytes at least; publisher.windowPackets ` +
-    `is ${windowPackets} and publisher.windowBytes ${windowBytes}.`;
-  throw new BackcastError('BACKCAST_CONFIG_INVALID', message);
 }

@@ -119,6 +119,8 @@ export type ReplayStart =
 /** How far the archive is with one session. */
 export interface SessionStand {
   readonly session: SessionId;
+  /** The publisher's name, where it is known. */
+  readonly source?: string | undefined;
   /** Every sequence through here is stored, lost or deleted; 0 if none is. */
   readonly watermark: number;
   readonly state: 'open' | 'closed' | 'expired';

@@ -1,6 +1,7 @@
 // What a subscription hands to its reader, and what it is opened with.
 
 import type { SessionId } from '#base/mod.ts';
+import type { GivenInstant } from './given-instant.ts';
 import type { OpenSubscriberOptions } from './live-feed.ts';
 import type { LostCause } from './merge-told.ts';
 import type { ReplaySource } from './replay-source.ts';
@@ -68,7 +69,7 @@ export type SubscribeFrom =
   /** With this position, at least 1. */
   | { readonly position: number }
   /** With what was published at this instant or later. */
-  | { readonly time: Date | string };
+  | { readonly time: GivenInstant };
 
 /** What a subscription is opened with. At least one of `multicast` and `archive` is given. */
 export interface SubscribeOptions {

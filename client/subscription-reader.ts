@@ -4,33 +4,21 @@
 import type { Framing, SessionId } from '#base/mod.ts';
 import { wallClockUs } from '#multicast/udp/mod.ts';
 import { type BlockReader, newBlockReader, NO_PUBLISH_TIME } from '#multicast/wire/mod.ts';
+import { newReaderCounters, type ReaderCounters } from './catch-up-counters.ts';
 import type { CursorPlace } from './cursor.ts';
 import type { Told, ToldLive, ToldLost, ToldReplayed, ToldSession } from './merge-told.ts';
 import type { SubscribedItem, SubscribedMessage } from './subscription-items.ts';
-
-/** What was handed to the reader. */
-export interface ReaderCounters {
-  messagesLive: number;
-  messagesRepaired: number;
-  messagesReplayed: number;
-  messagesLost: number;
-}
 
 /** Sessions that a cursor names, some 30 kilobytes; those that are over are forgotten first. */
 const CURSOR_SESSIONS_MAX = 1_024;
 
 /** The reader of one subscription. */
 export class SubscriptionReader {
-  readonly counters: ReaderCounters = {
-    messagesLive: 0,
-    messagesRepaired: 0,
-    messagesReplayed: 0,
-    messagesLost: 0,
-  };
+  readonly counters: ReaderCounters = newReaderCounters();
   readonly #sources = new Map<SessionId, string>();
   readonly #blocks: BlockReader;
   readonly #nexts: Map<SessionId, number>;
-  readonly #ended = new Set<SessionId>();
+  readonly #ended: Set<SessionId>;
   #begin: CursorPlace['begin'];
   #position: number | undefined;
 
@@ -38,13 +26,15 @@ export class SubscriptionReader {
   constructor(framing: Framing, place: CursorPlace) {
     this.#blocks = newBlockReader(framing);
     this.#nexts = new Map(place.nexts);
+    this.#ended = new Set(place.ended);
     this.#begin = place.begin;
     this.#position = place.position;
   }
 
   /** Where the reader is: behind the last thing that was taken from `items`. */
   get place(): CursorPlace {
-    return { position: this.#position, begin: this.#begin, nexts: this.#nexts };
+    const [position, begin] = [this.#position, this.#begin];
+    return { position, begin, nexts: this.#nexts, ended: this.#ended };
   }
 
   /** The name of a session's publisher has become known. */

@@ -6,11 +6,11 @@
 //                             ├──► catch-up ──► reader ──► for await (… of subscription)
 //   archive ──► pulls ────────┘ ◄── what it wants
 
-import { BackcastError, isChannelName, parseInstant } from '#base/mod.ts';
-import type { ReceiverCounters, ReceiverEvent } from '#multicast/core/mod.ts';
-import { monotonicMs, wallClockUs } from '#multicast/udp/mod.ts';
+import { BackcastError, requireChannelName } from '#base/mod.ts';
+import type { LatencySnapshot, ReceiverCounters, ReceiverEvent } from '#multicast/core/mod.ts';
+import { monotonicMs, type TransportCounters, wallClockUs } from '#multicast/udp/mod.ts';
 import { CatchUp } from './catch-up.ts';
-import type { CatchUpCounters } from './catch-up-counters.ts';
+import type { SubscriptionCounters } from './catch-up-counters.ts';
 import type {
   CatchUpOptions,
   CatchUpState,
@@ -19,12 +19,13 @@ import type {
   Standing,
 } from './catch-up-shapes.ts';
 import { cursorText, type CursorPlace, parseCursor } from './cursor.ts';
+import { instantUs } from './given-instant.ts';
 import { LiveFeed } from './live-feed.ts';
 import type { SessionBegin } from './merge.ts';
 import { Pull } from './replay-pull.ts';
 import type { FetchedEntry, ReplaySource, ReplayStart, TailEntry } from './replay-source.ts';
 import type { SubscribedItem, SubscribeOptions } from './subscription-items.ts';
-import { type ReaderCounters, SubscriptionReader } from './subscription-reader.ts';
+import { SubscriptionReader } from './subscription-reader.ts';
 
 /** Longer than an archive takes to restart, shorter than anybody waits without asking why. */
 const STALL_MS_DEFAULT = 5_000;
@@ -62,12 +63,13 @@ export class Subscription implements AsyncDisposable, AsyncIterable<SubscribedIt
     this.#archive = archive;
     this.#signal = signal;
     this.#reader = new SubscriptionReader(multicast?.address.framing ?? 'native', begun.place);
-    const { position, begin, nexts } = begun.place;
+    const { position, begin, nexts, ended } = begun.place;
     const machineOptions: CatchUpOptions = {
       start: begun.start,
       position,
       begin,
       nexts,
+      ended,
       hasArchive: archive !== undefined,
       hasMulticast: isHeardLive(options),
       stallMs: options.stallMs ?? STALL_MS_DEFAULT,
@@ -113,13 +115,23 @@ export class Subscription implements AsyncDisposable, AsyncIterable<SubscribedIt
   }
 
   /** Numbers since the subscription was opened. */
-  get counters(): Readonly<CatchUpCounters & ReaderCounters> {
+  get counters(): Readonly<SubscriptionCounters> {
     return { ...this.#machine.counters, ...this.#reader.counters };
   }
 
   /** The same of the multicast receiver; undefined without one. */
   get receiverCounters(): Readonly<ReceiverCounters> | undefined {
     return this.#feed?.counters;
+  }
+
+  /** How long its repairs took. */
+  get repairLatency(): LatencySnapshot | undefined {
+    return this.#feed?.repairLatency;
+  }
+
+  /** What its sockets, injected faults and capture have counted. */
+  get transportCounters(): TransportCounters | undefined {
+    return this.#feed?.transportCounters;
   }
 
   /** What is heard and waits for the reader or the archive. */
@@ -256,7 +268,10 @@ export class Subscription implements AsyncDisposable, AsyncIterable<SubscribedIt
           ? archive.open(request.start, signal)
           : archive.tail(request.afterPosition, signal),
       mayPull: () => this.#machine.mayRead,
-      take: (entry) => this.#after(() => this.#machine.handleEntry(request, entry, monotonicMs())),
+      take: (entry) => {
+        this.#learnSource(entry);
+        this.#after(() => this.#machine.handleEntry(request, entry, monotonicMs()));
+      },
       failed: (error) => this.#failed(request, error),
     });
     return { request, abort: () => pull.abort(), wake: () => pull.wake() };
@@ -267,11 +282,19 @@ export class Subscription implements AsyncDisposable, AsyncIterable<SubscribedIt
     const pull = new Pull<FetchedEntry>({
       pull: (signal) => archive.fetch(request.ranges, signal),
       mayPull: () => this.#machine.mayFetch,
-      take: (entry) =>
-        this.#after(() => this.#machine.handleFetched(request, entry, monotonicMs())),
+      take: (entry) => {
+        this.#learnSource(entry);
+        this.#after(() => this.#machine.handleFetched(request, entry, monotonicMs()));
+      },
       failed: (error) => this.#failed(request, error),
     });
     return { request, abort: () => pull.abort(), wake: () => pull.wake() };
+  }
+
+  /** Known before anything of the session is told, its beginning included. */
+  #learnSource(entry: TailEntry | FetchedEntry): void {
+    if (entry.kind !== 'messages' && entry.kind !== 'session') return;
+    if (entry.source !== null) this.#reader.nameSource(entry.session, entry.source);
   }
 
   #stand(request: Standing): Running<Standing> {
@@ -279,7 +302,11 @@ export class Subscription implements AsyncDisposable, AsyncIterable<SubscribedIt
     void this.#requireArchive()
       .stand(request.sessions, abort.signal)
       .then(
-        (stand) => this.#after(() => this.#machine.handleStand(request, stand, monotonicMs())),
+        (stand) => {
+          for (const { session, source } of stand.sessions)
+            if (source !== undefined) this.#reader.nameSource(session, source);
+          this.#after(() => this.#machine.handleStand(request, stand, monotonicMs()));
+        },
         (error: unknown) => this.#failed(request, error),
       );
     return { request, abort: () => abort.abort(), wake: () => undefined };
@@ -303,11 +330,6 @@ export class Subscription implements AsyncDisposable, AsyncIterable<SubscribedIt
   }
 }
 
-/** Opens a subscription; see Subscription.open. */
-export function subscribe(options: SubscribeOptions): Promise<Subscription> {
-  return Subscription.open(options);
-}
-
 interface Begun {
   readonly start: ReplayStart | undefined;
   readonly place: CursorPlace;
@@ -321,11 +343,11 @@ function isHeardLive({ multicast, archive }: SubscribeOptions): boolean {
 
 function beginning(options: SubscribeOptions): Begun {
   const { channel, from = 'live', multicast, archive } = options;
-  if (!isChannelName(channel))
-    throw new BackcastError('BACKCAST_CHANNEL_NAME', `"${channel}" cannot name a channel.`);
+  requireChannelName(channel);
   if (multicast === undefined && archive === undefined)
     throw new BackcastError('BACKCAST_USAGE', 'A subscription needs multicast or an archive.');
   if (from === 'live') return begun(undefined, 'heard');
+  if (from !== 'start' && !isObject(from)) throw noPlace(from);
   if (typeof from === 'object' && 'cursor' in from)
     return resumed(parseCursor(channel, from.cursor), archive !== undefined);
   if (archive === undefined)
@@ -335,12 +357,25 @@ function beginning(options: SubscribeOptions): Begun {
     );
   if (from === 'start') return begun({ afterPosition: 0 }, 'one');
   if ('position' in from) return begunAt(from.position);
-  const publishedFromUs = toUs(from.time);
-  return begun({ publishedFromUs }, 'archive');
+  if ('time' in from) return begun({ publishedFromUs: instantUs(from.time) }, 'archive');
+  throw noPlace(from);
+}
+
+/** From JavaScript anything may come. */
+function isObject(from: unknown): from is object {
+  return typeof from === 'object' && from !== null;
+}
+
+function noPlace(from: unknown): BackcastError {
+  return new BackcastError(
+    'BACKCAST_USAGE',
+    `${JSON.stringify(from)} is no place to begin at: give "live", "start", { cursor }, ` +
+      '{ position } or { time }.',
+  );
 }
 
 function begun(start: ReplayStart | undefined, begin: SessionBegin): Begun {
-  return { start, place: { position: undefined, begin, nexts: new Map() } };
+  return { start, place: { position: undefined, begin, nexts: new Map(), ended: new Set() } };
 }
 
 function begunAt(position: number): Begun {
@@ -355,10 +390,4 @@ function resumed(place: CursorPlace, hasArchive: boolean): Begun {
   const isPlaced = hasArchive && position !== undefined;
   const begin = isPlaced && place.begin === 'heard' ? 'archive' : place.begin;
   return { start: isPlaced ? { afterPosition: position } : undefined, place: { ...place, begin } };
-}
-
-function toUs(time: Date | string): number {
-  const us = typeof time === 'string' ? parseInstant(time) : time.getTime() * 1_000;
-  if (us !== undefined && Number.isFinite(us)) return us;
-  throw new BackcastError('BACKCAST_USAGE', `"${String(time)}" is no instant in RFC 3339.`);
 }

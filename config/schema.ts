@@ -10,7 +10,9 @@ import {
   PACKET_BYTES_MAX,
   PACKET_BYTES_MIN,
   PUBLISH_BYTES_PER_SEC_DEFAULT,
+  RECEIVE_BUFFER_BYTES_DEFAULT,
   RECEIVE_WINDOW_PACKETS_MAX,
+  REPAIR_TIMEOUT_MS_DEFAULT,
   TRANSMIT_WINDOW_BYTES_DEFAULT,
   TRANSMIT_WINDOW_PACKETS_DEFAULT,
 } from '#base/mod.ts';
@@ -147,12 +149,12 @@ const RECEIVER = Type.Object({
   receiveBufferBytes: integer({
     description: 'Socket buffer asked of the kernel; net.core.rmem_max bounds what it grants.',
     range: [65_536, GIBIBYTE],
-    default: 8 * 1_048_576,
+    default: RECEIVE_BUFFER_BYTES_DEFAULT,
   }),
   repairTimeoutMs: integer({
     description: 'How long nothing of a hole may come before what is missing of it is given up.',
     range: [100, 600_000],
-    default: 5_000,
+    default: REPAIR_TIMEOUT_MS_DEFAULT,
   }),
 });
 

@@ -7,7 +7,7 @@ import { BackcastError, REGISTRY_CHANNELS_MAX, type ChannelAddress } from '#base
 import { readTextFile, updateTextFile } from './locked-file.ts';
 import type { AddressPool } from './pool.ts';
 import { parseDocument, serializeDocument, usableChannels } from './registry-document.ts';
-import type { InvalidEntry } from './types.ts';
+import type { InvalidEntry } from '#registry/directory/mod.ts';
 
 /** What a cache is told. */
 export interface AddressCacheOptions {

@@ -5,7 +5,6 @@
 import {
   BackcastError,
   dportOf,
-  isChannelName,
   canonicalAddress,
   endpointText,
   isMulticastGroup,
@@ -24,7 +23,7 @@ import type {
   RegistryOptions,
   ResolveOptions,
   SessionAnnouncement,
-} from './types.ts';
+} from '#registry/directory/mod.ts';
 
 /** Bytes of one stored address or announcement; real ones are far below. */
 export const ENTRY_BYTES_MAX = 2_048;
@@ -40,16 +39,6 @@ type LooseProperties = ResolveOptions & Pick<ChannelAddress, 'framing'>;
 export type Checked<Value> =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly problem: string };
-
-/** Throws BACKCAST_CHANNEL_NAME unless `channel` can name a channel. */
-export function requireChannelName(channel: string): void {
-  if (isChannelName(channel)) return;
-  const shown = channel.length > 64 ? `${channel.slice(0, 64)}…` : channel;
-  throw new BackcastError(
-    'BACKCAST_CHANNEL_NAME',
-    `${JSON.stringify(shown)} cannot name a channel: use 1 to 128 of A-Z a-z 0-9 . _ -`,
-  );
-}
 
 /** Whether `value` is a channel address inside `pool`. */
 export function checkAddress(value: unknown, pool: AddressPool): Checked<ChannelAddress> {

@@ -3,11 +3,13 @@
 // otherwise hand out addresses of its own. Entries that cannot be used are skipped and left as they
 // are.
 
-import type { ChannelAddress, SessionId } from '#base/mod.ts';
 import {
+  type ChannelAddress,
   FANOUT_MEMBERS_DEFAULT_MAX,
   REGISTRY_CHANNELS_MAX,
+  requireChannelName,
   SESSION_LEASE_MS_DEFAULT,
+  type SessionId,
 } from '#base/mod.ts';
 import {
   checkAddress,
@@ -15,7 +17,6 @@ import {
   checkMember,
   invalidEntry,
   newProperties,
-  requireChannelName,
   requireProperties,
 } from './answers.ts';
 import {
@@ -27,7 +28,7 @@ import {
   tooManyLeases,
 } from './leases.ts';
 import { readTextFile, updateTextFile } from './locked-file.ts';
-import { byAge, requireRoom } from './members.ts';
+import { byAge, requireRoom } from '#registry/directory/mod.ts';
 import { allocate, parsePool, POOL_DEFAULT, poolExhausted, type AddressPool } from './pool.ts';
 import {
   parseDocument,
@@ -46,7 +47,7 @@ import type {
   RegistryOptions,
   ResolveOptions,
   SessionAnnouncement,
-} from './types.ts';
+} from '#registry/directory/mod.ts';
 
 /** What a file registry is told. */
 export interface FileRegistryOptions extends RegistryOptions {

@@ -3,7 +3,7 @@
 // with the instant at which it ends unless it is renewed. Pure.
 
 import { FANOUT_MEMBERS_MAX, REGISTRY_SESSIONS_MAX } from '#base/mod.ts';
-import type { ChannelMember, SessionAnnouncement } from './types.ts';
+import type { ChannelMember, SessionAnnouncement } from '#registry/directory/mod.ts';
 
 /** The sorts of entries that stand on lease. */
 export type LeaseKind = 'sessions' | 'members';

@@ -14,7 +14,7 @@ import { openFileRegistry } from './file-registry.ts';
 import { openRedisRegistry, type RedisRegistryOptions } from './redis-registry.ts';
 import { openStaticRegistry, type StaticChannel } from './static-registry.ts';
 import { concise } from './answers.ts';
-import type { PoolOptions, Registry } from './types.ts';
+import type { PoolOptions, Registry } from '#registry/directory/mod.ts';
 
 /** The settings that matter here; a whole configuration fits. */
 export interface RegistrySettings {

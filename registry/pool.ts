@@ -6,13 +6,14 @@
 import {
   assert,
   BackcastError,
+  DPORT_DEFAULT,
   dportOf,
   isPort,
   type ChannelAddress,
   type Framing,
 } from '#base/mod.ts';
 import { groupIn, type GroupRange, holdsGroup, overlap, parseGroups } from './group-range.ts';
-import type { ChannelProperties, PoolOptions } from './types.ts';
+import type { ChannelProperties, PoolOptions } from '#registry/directory/mod.ts';
 
 /**
  * 4,096 channels in 239.192.0.0/14, the organisation-local scope of RFC 2365, on ports below the
@@ -21,7 +22,7 @@ import type { ChannelProperties, PoolOptions } from './types.ts';
 export const POOL_DEFAULT: PoolOptions = {
   groups: ['239.192.0.0/20'],
   ports: [20_000, 24_095],
-  dport: 7_500,
+  dport: DPORT_DEFAULT,
 };
 
 /** A pool that has been checked. */

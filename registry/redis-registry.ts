@@ -11,6 +11,7 @@ import {
   SESSION_LEASE_MS_DEFAULT,
   type ChannelAddress,
   type SessionId,
+  requireChannelName,
 } from '#base/mod.ts';
 import { AddressCache } from './address-cache.ts';
 import {
@@ -19,7 +20,6 @@ import {
   checkMember,
   invalidEntry,
   newProperties,
-  requireChannelName,
   requireProperties,
 } from './answers.ts';
 import {
@@ -31,7 +31,7 @@ import {
   LEASES_MAX,
   tooManyLeases,
 } from './leases.ts';
-import { byAge, requireRoom } from './members.ts';
+import { byAge, requireRoom } from '#registry/directory/mod.ts';
 import { parsePool, POOL_DEFAULT, poolExhausted, preferredSlot, type AddressPool } from './pool.ts';
 import { RedisConnection, type ReachabilityChange } from './redis-connection.ts';
 import {
@@ -58,7 +58,7 @@ import type {
   RegistryOptions,
   ResolveOptions,
   SessionAnnouncement,
-} from './types.ts';
+} from '#registry/directory/mod.ts';
 
 /** Start of every key unless told otherwise. */
 export const REDIS_PREFIX_DEFAULT = 'backcast:';

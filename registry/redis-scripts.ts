@@ -6,7 +6,7 @@
 
 import { REGISTRY_CHANNELS_MAX, type ChannelAddress } from '#base/mod.ts';
 import { ENTRY_BYTES_MAX } from './answers.ts';
-import type { ChannelProperties } from './types.ts';
+import type { ChannelProperties } from '#registry/directory/mod.ts';
 
 const PRELUDE = `
 local key = KEYS[1]

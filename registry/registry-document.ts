@@ -8,7 +8,7 @@ import { BackcastError, isChannelName, type ChannelAddress } from '#base/mod.ts'
 import { checkAddress, isObject } from './answers.ts';
 import type { LeaseKind } from './leases.ts';
 import type { AddressPool } from './pool.ts';
-import type { InvalidEntry } from './types.ts';
+import type { InvalidEntry } from '#registry/directory/mod.ts';
 
 /**
  * One lease as it stands in the file: a session or a member, unchecked, and the instant at which it

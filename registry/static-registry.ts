@@ -7,9 +7,10 @@ import {
   type ChannelAddress,
   endpointText,
   type MemberAddress,
+  requireChannelName,
   type SessionId,
 } from '#base/mod.ts';
-import { requireChannelName, requireProperties } from './answers.ts';
+import { requireProperties } from './answers.ts';
 import type {
   ChannelMember,
   MemberLease,
@@ -17,7 +18,7 @@ import type {
   Registry,
   ResolveOptions,
   SessionAnnouncement,
-} from './types.ts';
+} from '#registry/directory/mod.ts';
 
 /** A channel whose place is fixed. */
 export interface StaticChannel extends ChannelAddress {

@@ -151,7 +151,7 @@ async function registerRoutes(app: FastifyInstance, parts: RouteParts): Promise<
   await app.register(messageRoutes, { reads, admitReader: readers.admit });
   await app.register(completenessRoutes, { reads });
   await app.register(exportRoutes, { reads, admitReader: readers.admit });
-  await app.register(tailRoutes, { opened, reads, watch, admitReader: tails.admit });
+  await app.register(tailRoutes, { reads, watch, admitReader: tails.admit });
   const collectMetrics = (): readonly MetricFamily[] => [
     ...parts.requestFamilies(),
     ...accessFamilies(parts.access?.counters ?? newAccessCounters()),

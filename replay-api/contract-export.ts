@@ -13,6 +13,13 @@ export const ExportQuery = Type.Object(
     }),
     after: Type.Optional(position('Only positions behind this one.', 0)),
     before: Type.Optional(position('Only positions before this one.')),
+    seenThrough: Type.Optional(
+      position(
+        'A position that was read before: if the archive ends before it, it went back to an ' +
+          'earlier moment, and the answer is a refusal (410).',
+        0,
+      ),
+    ),
     from: Type.Optional(instant('Only messages published at this instant or later.')),
     to: Type.Optional(instant('Only messages published before this instant.')),
     session: Type.Optional(Type.String(SESSION_TEXT)),

@@ -6,12 +6,13 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import {
   type Channel,
-  findChannel,
   type MessagePage,
   type MessageReading,
   type ReadDatabase,
+  readHeads,
+  type SessionRange,
 } from '#archive/mod.ts';
-import { assert, type SequenceRange, type SessionId } from '#base/mod.ts';
+import { assert } from '#base/mod.ts';
 import type { AccessNote } from './access/access-log.ts';
 import { type EstimateStart, estimateOf } from './catch-up-estimate.ts';
 import { toCursor } from './message-cursor.ts';
@@ -26,11 +27,6 @@ import {
   worseOf,
 } from './message-status.ts';
 import type { MessageWriter, ToldObject } from './message-writer.ts';
-
-/** Sequences of one session, as a fetch asks for them. */
-export interface SessionRange extends SequenceRange {
-  readonly session: SessionId;
-}
 
 /** A part of an answer: a reading, and the range that it answers if several were asked for. */
 export interface AnswerPart {
@@ -54,6 +50,8 @@ export interface StreamedAnswer {
 }
 
 const ESTIMATE_MS = 2_000;
+/** Who takes a page within this time will soon need the next one. */
+const QUICK_MS_MAX = 50;
 /** Of pages up to this, two may be held for one reader: together a mebibyte. */
 const SMALL_PAGE_BYTES_MAX = 524_288;
 const NOTHING_MISSING: Missing = { losses: 0, deletions: 0 };
@@ -120,12 +118,14 @@ class AnswerStream {
   }
 
   /**
-   * The pages of `reading` up to the limit, each fetched while the one before is being sent, or
-   * after it if that is large: no reader keeps much more than a mebibyte busy.
+   * The pages of `reading` up to the limit, each fetched while the one before is being sent; a large
+   * one into what is shared, and for a quick reader only, so that none keeps much more than a
+   * mebibyte busy.
    */
   async *#pages(reading: MessageReading): AsyncGenerator<MessagePage> {
     const { sources, query, note, isFlushed } = this.#answer;
     const limit = query.limit ?? Number.MAX_SAFE_INTEGER;
+    let isQuick = false;
     let page = await reading.nextPage(limit - this.#count);
     for (;;) {
       await sources.load(page);
@@ -136,7 +136,10 @@ class AnswerStream {
       this.#remaining = reading.remaining;
       const isSmall = page.heldBytes <= SMALL_PAGE_BYTES_MAX;
       const following = isEnd || !isSmall ? undefined : fetchAhead(reading, limit - this.#count);
+      if (!isEnd && !isSmall && isQuick) reading.prepare?.(limit - this.#count);
+      const givenAtMs = performance.now();
       yield page;
+      isQuick = performance.now() - givenAtMs < QUICK_MS_MAX;
       if (isFlushed()) page.letGo?.();
       if (isEnd) return;
       page = await (following ?? reading.nextPage(limit - this.#count));
@@ -162,11 +165,11 @@ class AnswerStream {
       return [];
     }
     this.#estimatedMs = nowMs;
-    const { archivedThrough } = this.#start.isOpenEnded
-      ? await findChannel(opened.database, channel.name)
-      : channel;
+    const [now] = this.#start.isOpenEnded
+      ? await readHeads(opened.database, [channel.channelId])
+      : [];
     const taken = { count: this.#count, remaining: this.#remaining };
-    const progress = { nowMs, ...taken, head: archivedThrough };
+    const progress = { nowMs, ...taken, head: now?.head ?? channel.archivedThrough };
     return writer.object(estimateOf(this.#start, progress));
   }
 

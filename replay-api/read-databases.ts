@@ -4,7 +4,10 @@
 // which has all that the replica had.
 
 import {
+  type Channel,
+  type ChannelNow,
   isOfServer,
+  lookAgain,
   type OpenDatabase,
   type ReadDatabase,
   readWithFallback,
@@ -25,7 +28,15 @@ export interface ReadDatabases extends Disposable {
   use<Value>(work: (reads: ReadDatabase) => Promise<Value>): Promise<Value>;
   /** The primary, for one who begins to read now and must not be behind what he was told. */
   primary(): ReadDatabase;
+  /** `channel` as it is now where it has `position` at least: on the replica, else on the primary. */
+  through(channel: Channel, position: number): Promise<Begun>;
   readonly counts: SharedReads['counts'];
+}
+
+/** A channel, and the database to read it from. */
+export interface Begun {
+  readonly opened: ReadDatabase;
+  readonly channel: ChannelNow;
 }
 
 /** What it reads from. */
@@ -50,11 +61,16 @@ export function readDatabases(options: ReadDatabasesOptions): ReadDatabases {
   const onFailure = (failure: BackcastError): void => {
     if (isOfServer(failure)) replica?.lost(failure);
   };
+  const follower = (): ReadDatabase | undefined => {
+    if (second === undefined || replica?.isUsable !== true) return undefined;
+    const openOther = (): Required<ReadDatabase> => primary.begin();
+    return readWithFallback({ first: second.begin(), openOther, onFailure });
+  };
   const useEither = async <Value>(work: (reads: ReadDatabase) => Promise<Value>) => {
-    if (second === undefined || !replica?.isUsable) return work(primary.begin());
+    const first = follower();
+    if (first === undefined) return work(primary.begin());
     try {
-      const openOther = (): Required<ReadDatabase> => primary.begin();
-      return await work(readWithFallback({ first: second.begin(), openOther, onFailure }));
+      return await work(first);
     } catch (error) {
       if (!(error instanceof BackcastError) || !PERHAPS_OF_THE_REPLICA.has(error.code)) {
         throw error;
@@ -75,6 +91,15 @@ export function readDatabases(options: ReadDatabasesOptions): ReadDatabases {
       }
     },
     primary: () => primary.begin(),
+    through: async (named, position) => {
+      const first = follower();
+      if (first !== undefined) {
+        const channel = await lookAgain(first, named);
+        if (channel.archivedThrough >= position) return { opened: first, channel };
+      }
+      const opened = primary.begin();
+      return { opened, channel: await lookAgain(opened, named) };
+    },
     get counts() {
       const [one, other] = [primary.counts, second?.counts];
       return {

@@ -20,7 +20,7 @@ import { BackcastError, type SessionId } from '#base/mod.ts';
 import type { AccessNote } from './access/access-log.ts';
 import type { Attachment, ChannelFeed } from './channel-feed.ts';
 import type { ChannelWatch } from './channel-watch.ts';
-import type { ReadDatabases } from './read-databases.ts';
+import type { Begun, ReadDatabases } from './read-databases.ts';
 import type { TailChunk, TailPlace } from './tail-ring.ts';
 import {
   endFrame,
@@ -45,7 +45,7 @@ const HEARTBEAT = Buffer.from(HEARTBEAT_FRAME);
 /** What a tail is made of. */
 export interface TailOptions {
   /** Who is behind shares with others what they read of history. */
-  readonly reads: Pick<ReadDatabases, 'primary'>;
+  readonly reads: Pick<ReadDatabases, 'primary' | 'through'>;
   readonly watch: ChannelWatch;
   readonly feed: ChannelFeed;
   /** The last position the reader has; undefined to begin with what comes next. */
@@ -108,7 +108,7 @@ class Tail {
     const attachment = await feed.attach();
     try {
       if (this.#isRewound(attachment.place)) yield this.#turn('rewound', attachment.place);
-      else if (this.#isBehind(attachment.place)) yield* this.#replay(attachment.place);
+      else if (this.#isBehind(attachment.place)) yield* this.#reach(attachment.place);
       // A reader that was not told all of it is not at that place, and must not hear that it is.
       if (this.isOver) return;
       this.#place = attachment.place;
@@ -138,15 +138,27 @@ class Tail {
     return this.#place?.position ?? this.#options.feed.archivedThrough;
   }
 
-  /** Reads without the feed as long as there is much to read. */
+  /**
+   * Reads without the feed as long as there is much to read, also from a replica: to before the
+   * last position that it has, since of what is lost behind that one it may not know all.
+   */
   async *#approach(): AsyncGenerator<Buffer> {
-    const { feed } = this.#options;
+    const { feed, reads } = this.#options;
     for (;;) {
       const { archivedThrough } = feed;
       if (this.#place === undefined || this.isOver) return;
       if (archivedThrough - this.#place.position <= NEAR_MESSAGES) return;
-      yield* this.#replay({ position: archivedThrough, told: new Set() }, false);
+      const begun = await reads.through(feed.channel, archivedThrough);
+      yield* this.#replay({ position: archivedThrough - 1, told: new Set() }, begun, false);
     }
+  }
+
+  /** Reads what lies before the feed's place where the feed is read. */
+  async *#reach(place: TailPlace): AsyncGenerator<Buffer> {
+    const { feed, reads } = this.#options;
+    const opened = reads.primary();
+    const channel = await lookAgain(opened, feed.channel);
+    yield* this.#replay(place, { opened, channel }, true);
   }
 
   /** Whether the archive has gone back before what this reader has. */
@@ -164,15 +176,15 @@ class Tail {
    * Everything from where the reader is to `through`. Of the losses at its end, those that the feed
    * has not told are the feed's to tell, if it is the feed's place.
    */
-  async *#replay(through: TailPlace, isOfFeed = true): AsyncGenerator<Buffer> {
-    const { reads, feed, watch } = this.#options;
-    const opened = reads.primary();
+  async *#replay(
+    through: TailPlace,
+    { opened, channel: found }: Begun,
+    isOfFeed: boolean,
+  ): AsyncGenerator<Buffer> {
+    const { watch } = this.#options;
     let from = this.#place ?? through;
     if (from.position < through.position) yield this.#turn('replaying', from, through.position);
-    const channel = {
-      ...(await lookAgain(opened, feed.channel)),
-      archivedThrough: through.position,
-    };
+    const channel = { ...found, archivedThrough: through.position };
     const reading = await openReading(opened, channel, everythingAfter(from.position));
     const { framing } = channel;
     const sourceOf = (session: SessionId): string | null => this.#sources.get(session) ?? null;

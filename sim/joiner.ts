@@ -76,7 +76,7 @@ export class Joiner {
     this.counters = counters;
     const { from } = options;
     const begin = from === 'start' ? 'one' : from === 'live' ? 'heard' : 'archive';
-    const place: CursorPlace = { position: undefined, begin, nexts: new Map() };
+    const place: CursorPlace = { position: undefined, begin, nexts: new Map(), ended: new Set() };
     const after = from === 'live' ? undefined : from === 'start' ? 0 : from;
     this.#movedAtMs = options.world.nowMs;
     this.#machine = this.#newMachine(place, after);

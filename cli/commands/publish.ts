@@ -89,22 +89,16 @@ async function publish(
   await using resources = new AsyncDisposableStack();
   const { config, note } = context;
   const { openPublisher } = await import('../services.ts');
-  const { announced } = await import('../announced.ts');
   const { openKeys, tellRejections } = await import('../authentication.ts');
-  const { publisherUnicast } = await import('../members.ts');
   const registry = given ?? (await openCommandRegistry(config, resources, note));
   const address = 'group' in registry ? registry : await resolveChannel(registry, channel, options);
-  const unicast =
-    'group' in registry
-      ? undefined
-      : await publisherUnicast(config, { registry, channel, address }, resources, note);
   const keys = openKeys(config, resources, note);
   const { source } = options;
-  const publisher = resources.use(await openPublisher(config, address, { source, unicast, keys }));
+  const known = 'group' in registry ? undefined : registry;
+  const publisher = resources.use(
+    await openPublisher(config, { channel, registry: known, address, source, keys, tell: note }),
+  );
   tellRejections(publisher.counters, resources, note);
-  if (!('group' in registry)) {
-    resources.use(await announced(registry, channel, publisher));
-  }
   await serveCommandMetrics(resources, {
     config,
     port: options.metricsPort,

@@ -116,15 +116,11 @@ async function openTarget(
   resources: AsyncDisposableStack,
 ): Promise<ChannelPublisher> {
   const { openPublisher } = await import('../services.ts');
-  const { announced } = await import('../announced.ts');
   const { openKeys } = await import('../authentication.ts');
-  const { publisherUnicast } = await import('../members.ts');
-  const registered = registry && { registry, channel, address };
-  const unicast = registered && (await publisherUnicast(config, registered, resources, note));
   const keys = openKeys(config, resources, note);
-  const publisher = resources.use(await openPublisher(config, address, { source, unicast, keys }));
-  if (registry !== undefined) resources.use(await announced(registry, channel, publisher));
-  return publisher;
+  return resources.use(
+    await openPublisher(config, { channel, registry, address, source, keys, tell: note }),
+  );
 }
 
 function intoItself(channel: string): BackcastError {

@@ -89,11 +89,10 @@ async function subscribe(
     'group' in registry ? undefined : subscriberUnicast(config, { registry, channel, address });
   const keys = openKeys(config, resources, note);
   if (options.from !== undefined || options.cursor !== undefined) {
-    if (options.metricsPort !== undefined) throw uncounted();
     const { subscriberOptions } = await import('../services.ts');
     const { followFrom } = await import('../following.ts');
     const multicast = subscriberOptions(config, address, { unicast, keys });
-    return await followFrom(context, { ...options, channel, address, hears: multicast });
+    return await followFrom(context, { ...options, channel, address, hears: multicast }, resources);
   }
   const subscriber = resources.use(await openSubscriber(config, address, { unicast, keys }));
   tellRejections(subscriber.counters, resources, note);
@@ -120,11 +119,4 @@ async function subscribe(
     if (count === options.count) return 'ok';
   }
   return 'interrupted';
-}
-
-function uncounted(): BackcastError {
-  return new BackcastError(
-    'BACKCAST_USAGE',
-    '--metrics-port goes without --from and --cursor: it counts what a live subscriber hears',
-  );
 }

@@ -58,7 +58,10 @@ export function addTokenCommands(program: Command, host: CommandHost): void {
   explain(list, ['backcast token list', 'backcast token list --json']);
   const revoke = token
     .command('revoke <id>')
-    .description('revoke a token for good; what is read with it ends within a minute');
+    .description(
+      'revoke a token, by its id or the whole of it, for good; what is read with it ends within ' +
+        'a minute',
+    );
   finish(revoke, host, revokeOne);
   explain(revoke, ['backcast token revoke 4f7k2m9qx3wz']);
 }
@@ -99,9 +102,11 @@ async function listAll(context: CommandContext, { json }: ListOptions): Promise<
   return 'ok';
 }
 
-async function revokeOne(context: CommandContext, _: object, id: string): Promise<Outcome> {
+async function revokeOne(context: CommandContext, _: object, text: string): Promise<Outcome> {
   await using archive = await openArchive(context, USE);
-  const { revokeToken } = await import('#archive/mod.ts');
+  const { revokeToken, TOKEN_PREFIX } = await import('#archive/mod.ts');
+  // Who revokes one that got out may have nothing but the whole of it: its secret is not repeated.
+  const [id] = text.replace(TOKEN_PREFIX, '').split('.');
   const token = await revokeToken(archive.database, id);
   await context.output.write(renderTable(COLUMNS, [token]));
   return 'ok';

@@ -3,12 +3,10 @@
 
 export {
   type ChannelMember,
-  joinChannel,
-  openRegistry,
+  type KeptRegistryListeners as RegistryListeners,
+  type KeptRegistrySettings as RegistrySettings,
+  openKeptRegistry as openRegistry,
   type Registry,
-  type RegistryListeners,
-  RegistryMembers,
-  type RegistrySettings,
   type ResolveOptions,
   type SessionAnnouncement,
 } from '#registry/mod.ts';

@@ -2,14 +2,14 @@
 // it is not finished, brought to the disk, and only then given its name; so a process that dies, or
 // a host, leaves nothing behind that looks whole and is not.
 
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BackcastError, rootMessage } from '#base/mod.ts';
 import type { ExportedFile } from './types.ts';
 
-/** At the end of the name of a file that is not finished. */
-const PARTIAL_SUFFIX = '.partial';
+/** How a file is called that is not finished: its writer's own, should there be two of them. */
+const PARTIAL_NAME = /^(.+)\.[0-9a-f]{8}\.partial$/;
 
 /** A file that is being written. */
 export interface GrowingFile {
@@ -71,9 +71,9 @@ export class DurableFolder {
 
   /** Begins a file. */
   async create(name: string): Promise<GrowingFile> {
-    const partial = join(this.#path, name + PARTIAL_SUFFIX);
+    const partial = join(this.#path, `${name}.${randomBytes(4).toString('hex')}.partial`);
     const hash = createHash('sha256');
-    const handle = await this.#explained(() => open(partial, 'w'));
+    const handle = await this.#explained(() => open(partial, 'wx'));
     let bytes = 0;
     let isOpen = true;
     const close = async (): Promise<void> => {
@@ -135,7 +135,8 @@ export class DurableFolder {
 
 /** Whether `name` is that of an unfinished file which `isOwn` knows by its name when finished. */
 export function isPartialOf(name: string, isOwn: (name: string) => boolean): boolean {
-  return name.endsWith(PARTIAL_SUFFIX) && isOwn(name.slice(0, -PARTIAL_SUFFIX.length));
+  const [, finished] = PARTIAL_NAME.exec(name) ?? [];
+  return finished !== undefined && isOwn(finished);
 }
 
 async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {

@@ -8,6 +8,7 @@ import type { ExportRange } from './types.ts';
 export interface ExportParameters {
   readonly after?: number;
   readonly before?: number;
+  readonly seenThrough?: number;
   readonly from?: string;
   readonly to?: string;
   readonly session?: string;
@@ -15,13 +16,14 @@ export interface ExportParameters {
 
 /** The range that `given` names. BACKCAST_RANGE_INVALID, BACKCAST_RANGE_INVERTED. */
 export function toExportRange(channel: string, given: ExportParameters): ExportRange {
-  const { after, before, session } = given;
+  const { after, before, seenThrough, session } = given;
   const publishedFromUs = toInstantUs('from', given.from);
   const publishedToUs = toInstantUs('to', given.to);
   assertNotInverted('after', after, 'before', before);
   assertNotInverted('from', publishedFromUs, 'to', publishedToUs);
   const wanted = session === undefined ? undefined : toSessionId(session);
-  return { channel, after, before, publishedFromUs, publishedToUs, session: wanted };
+  const positions = { after, before, seenThrough };
+  return { channel, ...positions, publishedFromUs, publishedToUs, session: wanted };
 }
 
 function toInstantUs(name: string, text: string | undefined): number | undefined {

@@ -36,8 +36,9 @@ const PAGE_MESSAGES_MAX = Number.MAX_SAFE_INTEGER;
 
 /** The request that reads `range`. */
 export function toPositionRequest(range: ExportRange): PositionRequest {
-  const { after, before, publishedFromUs, publishedToUs } = range;
-  return { kind: 'positions', after, before, publishedFromUs, publishedToUs, order: 'asc' };
+  const { after, before, seenThrough, publishedFromUs, publishedToUs } = range;
+  const positions = { after, before, seenThrough };
+  return { kind: 'positions', ...positions, publishedFromUs, publishedToUs, order: 'asc' };
 }
 
 /** Everything that `reading` still gives, in order. */

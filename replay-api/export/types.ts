@@ -17,6 +17,8 @@ export interface ExportRange {
   /** Exclusive bounds of positions; undefined for none. */
   readonly after: number | undefined;
   readonly before: number | undefined;
+  /** A position that the archive had once, where an answer is gone on with. */
+  readonly seenThrough?: number | undefined;
   /** Half-open interval of publish times in microseconds since 1970; undefined for no bound. */
   readonly publishedFromUs: number | undefined;
   readonly publishedToUs: number | undefined;

@@ -88,6 +88,7 @@ const EXPORT = {
       'BACKCAST_SESSION_UNKNOWN',
       'BACKCAST_RANGE_INVERTED',
       'BACKCAST_HISTORY_GONE',
+      'BACKCAST_ARCHIVE_REWOUND',
     ],
   ),
 } as const;

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
-import { openChannel, openReading } from '#archive/mod.ts';
+import { openChannel, openRanges, openReading } from '#archive/mod.ts';
 import { SEGMENTS_TYPE } from '#client/stream/mod.ts';
 import { CHANNEL_PROBLEMS, READER_PROBLEMS, withProblems } from '../contract-problems.ts';
 import { NO_NOTE } from '../access/access-log.ts';
@@ -21,7 +21,7 @@ import {
 } from '../message-forms.ts';
 import { NDJSON_TYPE } from '../message-lines.ts';
 import { jsonPage, type PagedAnswer } from '../message-page.ts';
-import { openRanges, toRanges } from '../message-ranges.ts';
+import { toRanges } from '../message-ranges.ts';
 import { toMessageRequest } from '../message-request.ts';
 import { Sources } from '../message-sources.ts';
 import { type StreamedAnswer, streamChunks } from '../message-stream.ts';
@@ -83,12 +83,11 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
       const form = chooseForm(request.headers.accept, STREAM_FORMS);
       const ranges = toRanges(request.body);
       admitReader(request, reply);
-      const { opened, channel } = await reads.use(async (chosen) => {
+      const { opened, channel, parts } = await reads.use(async (chosen) => {
         const named = await openChannel(chosen, request.params.channel);
-        return { opened: chosen, channel: named };
+        return { opened: chosen, channel: named, parts: await openRanges(chosen, named, ranges) };
       });
       const sources = new Sources(opened, channel);
-      const parts = openRanges(opened, channel, ranges);
       const note = request.access.note(channel, JSON.stringify(ranges));
       void reply.header('vary', 'accept');
       const answer = { opened, channel, sources, query: {}, note, form, parts };

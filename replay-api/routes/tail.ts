@@ -4,7 +4,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import { type Static, Type } from 'typebox';
-import { openChannel, type OpenDatabase, openReading } from '#archive/mod.ts';
+import { openChannel, openReading } from '#archive/mod.ts';
 import { BackcastError, SEQUENCE_MAX } from '#base/mod.ts';
 import type { RequestAccess } from '../access/request-access.ts';
 import { CHANNEL_PROBLEMS, READER_PROBLEMS, withProblems } from '../contract-problems.ts';
@@ -24,7 +24,6 @@ const EVENT_STREAM_TYPE = 'text/event-stream';
 
 /** What this route is made of. */
 export interface TailRouteOptions {
-  readonly opened: OpenDatabase;
   readonly reads: ReadDatabases;
   readonly watch: ChannelWatch;
   readonly admitReader: ReaderGuard;
@@ -33,7 +32,7 @@ export interface TailRouteOptions {
 /** The tail of a channel. */
 export const tailRoutes: FastifyPluginCallbackTypebox<TailRouteOptions> = (
   app,
-  { opened, reads, watch, admitReader },
+  { reads, watch, admitReader },
   done,
 ) => {
   app.addHook('preClose', async () => watch.close());
@@ -41,9 +40,12 @@ export const tailRoutes: FastifyPluginCallbackTypebox<TailRouteOptions> = (
     assertAcceptable(request.headers.accept);
     const after = lastId(request.headers['last-event-id']) ?? placeIn(request);
     admitReader(request, reply);
-    const channel = await openChannel(reads.primary(), request.params.channel);
-    // What is wrong with the place shows before the answer begins.
-    if (after !== undefined) await openReading(opened, channel, everythingAfter(after));
+    const channel = await reads.use(async (opened) => {
+      const found = await openChannel(opened, request.params.channel);
+      // What is wrong with the place shows before the answer begins.
+      if (after !== undefined) await openReading(opened, found, everythingAfter(after));
+      return found;
+    });
     if (request.method === 'HEAD') return sendHead(reply.type(EVENT_STREAM_TYPE));
     const held = watch.hold(channel);
     const { access } = request;

@@ -1,6 +1,6 @@
 // Two hundred joins on real sockets while everything around them is killed, stopped and restarted:
 //
-//   node test/soak/joins.ts [--joins 200] [--at-once 16] [--seed 1]
+//   node test/soak/joins.ts [--joins 200] [--at-once 8] [--seed 1]
 
 import { test } from 'node:test';
 import { runJoins } from '#test/support/join-runs.ts';
@@ -8,7 +8,7 @@ import { soakOptions } from '#test/support/soak-options.ts';
 
 const options = soakOptions('Joins a channel while everything around it fails.', {
   joins: [200, 'how many'],
-  'at-once': [16, 'how many of them at the same time'],
+  'at-once': [8, 'how many of them at the same time'],
   seed: [1, 'draws what they do'],
 });
 

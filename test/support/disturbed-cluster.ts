@@ -51,6 +51,7 @@ const PUBLISHER = {
 };
 const PUBLISHERS = 2;
 const PUBLISH_EVERY_MS = 10;
+const BURST_MESSAGES_MAX = 20;
 const ACCOUNTED_AT_FIRST = 200;
 /** Longer than a subscriber waits for the archive. */
 const TOO_LONG_MS = 6_500;
@@ -216,7 +217,7 @@ export class DisturbedCluster implements AsyncDisposable {
 
   async #publish(): Promise<void> {
     for (const publisher of this.#publishers) {
-      const count = this.#random() < 0.1 ? 20 : 1;
+      const count = 1 + randomBelow(this.#random, BURST_MESSAGES_MAX);
       for (let n = 0; n < count; n += 1) await publishLabelled(publisher, PAYLOAD_BYTES);
     }
   }

@@ -168,7 +168,10 @@ class Joiner {
     for (let live = 0; live < LIVE_MESSAGES; tally.restarts += 1) {
       const { address } = cluster.scene;
       const faults = `receive-loss=0.1,seed=${randomBelow(random, 1_000_000)}`;
-      await using subscription = await this.#subscribe({ ...HEARING, address, faults });
+      await using subscription = await this.#subscribe({
+        multicast: { ...HEARING, address, faults },
+        stallMs: STALL_MS,
+      });
       const life = 10 ** (random() * LIFE_POWER_MAX);
       live += await this.#live(subscription, life);
       this.#cursor = subscription.cursor;
@@ -181,7 +184,7 @@ class Joiner {
   /** Reads what is left from the archive alone; then it must know all that it should. */
   async comeToRest(known: ReadonlyMap<SessionId, KnownSession>): Promise<void> {
     if (this.#cursor === undefined) return;
-    await using subscription = await this.#subscribe(undefined);
+    await using subscription = await this.#subscribe({ stallMs: REST_MS_MAX });
     const ended = setTimeout(() => void subscription[Symbol.asyncDispose](), REST_MS_MAX);
     let behind = this.#behind(known);
     if (behind !== undefined)
@@ -195,16 +198,15 @@ class Joiner {
     for (const loss of this.#losses) assertLost(loss, known.get(loss.session));
   }
 
-  #subscribe(multicast: SubscribeOptions['multicast']): Promise<Subscription> {
+  #subscribe(options: Pick<SubscribeOptions, 'multicast' | 'stallMs'>): Promise<Subscription> {
     const { cluster } = this.#run;
     const { channel } = cluster.scene;
     return subscribe({
       channel,
       from: this.#cursor === undefined ? this.#first : { cursor: this.#cursor },
-      multicast,
       archive: openReplaySource({ url: cluster.apiUrl }, channel),
-      stallMs: STALL_MS,
       bufferBytesMax: this.#bufferBytesMax,
+      ...options,
     });
   }
 

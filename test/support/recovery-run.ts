@@ -67,7 +67,7 @@ export class RecoveryRun {
     const nexts = new Map<SessionId, number>();
     const begin =
       options.begin === 'start' ? 'one' : options.begin === 'live' ? 'heard' : 'archive';
-    const place: CursorPlace = { position: undefined, begin, nexts };
+    const place: CursorPlace = { position: undefined, begin, nexts, ended: new Set() };
     const from = { start: 0, position: this.#startPosition - 1, live: undefined }[options.begin];
     this.#machine = this.#newMachine(place, from);
     this.#reader = new SubscriptionReader('native', place);
@@ -233,6 +233,7 @@ export class RecoveryRun {
       position: place.position,
       begin: hasArchive && begin === 'live' ? 'archive' : place.begin,
       nexts: new Map(place.nexts),
+      ended: new Set(place.ended),
     };
     for (const publisher of this.#publishers) {
       publisher.isHeard = false;

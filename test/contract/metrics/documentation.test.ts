@@ -13,6 +13,8 @@ import {
   RECEIVER_COUNTERS,
 } from '#multicast/core/mod.ts';
 import { type MetricDescription, publisherFamilies } from '#multicast/metrics/mod.ts';
+import { SUBSCRIPTION_COUNTERS } from '#client/mod.ts';
+import { subscriptionFamilies } from '#cli/subscription-metrics.ts';
 import { TRANSPORT_COUNTERS, type TransportCounters } from '#multicast/udp/mod.ts';
 import {
   archiverFamilies,
@@ -29,9 +31,10 @@ import { readExposition } from '#test/support/exposition.ts';
 import { openTestApi, silentLogger } from '#test/support/replay-api.ts';
 
 const PAGE = fileURLToPath(new URL('../../../docs/metrics.md', import.meta.url));
-const TABLE = /(<!-- metrics: [^\n]* -->\n)([^]*?)(<!-- \/metrics -->)/;
+const CLIENT_PAGE = fileURLToPath(new URL('../../../docs/client.md', import.meta.url));
 const METRICS: readonly MetricDescription[] = [
   ...publisherFamilies({}),
+  ...subscriptionFamilies({}),
   ...archiverFamilies({}, 'durable'),
   ...compactionFamilies(undefined),
   ...retentionFamilies(newRetentionCounters()),
@@ -43,13 +46,7 @@ const METRICS: readonly MetricDescription[] = [
 
 const code = (text: string): string => `\`${text}\``;
 
-function renderTable(): string {
-  const rows = [
-    ['Metric', 'Type', 'Unit', 'Labels', 'Meaning'],
-    ...METRICS.map(({ name, type, unit, labels, sentence }) => {
-      return [code(name), type, unit, labels.map(code).join(', '), sentence];
-    }),
-  ];
+function renderTable(rows: readonly string[][]): string {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   const [head, ...body] = rows.map((row) => row.map((cell, index) => cell.padEnd(widths[index])));
   const rule = widths.map((width) => '-'.repeat(width));
@@ -95,18 +92,32 @@ function countedChannel(): RecorderCounters {
   };
 }
 
-test('the page has every metric of the program, and no other', () => {
-  const page = readFileSync(PAGE, 'utf8');
-  const made = page.replace(TABLE, (_, head: string, _old, tail: string) => {
-    return `${head}\n${renderTable()}\n${tail}`;
+/** The table between the marks of `name` in `page` has these rows. */
+function holdTable(page: string, name: string, rows: readonly string[][]): void {
+  const table = new RegExp(`(<!-- ${name}: [^\\n]* -->\\n)([^]*?)(<!-- /${name} -->)`);
+  const text = readFileSync(page, 'utf8');
+  const made = text.replace(table, (_, head: string, _old, tail: string) => {
+    return `${head}\n${renderTable(rows)}\n${tail}`;
   });
-  if (process.env['UPDATE_DOCS'] === '1') writeFileSync(PAGE, made);
-  assert.equal(readFileSync(PAGE, 'utf8'), made, 'UPDATE_DOCS=1 rewrites the table');
-  assert.match(page, TABLE);
+  if (process.env['UPDATE_DOCS'] === '1') writeFileSync(page, made);
+  assert.equal(readFileSync(page, 'utf8'), made, 'UPDATE_DOCS=1 rewrites the table');
+  assert.match(text, table);
+}
+
+test('the page has every metric of the program, and no other', () => {
+  const rows = METRICS.map(({ name, type, unit, labels, sentence }) => {
+    return [code(name), type, unit, labels.map(code).join(', '), sentence];
+  });
+  holdTable(PAGE, 'metrics', [['Metric', 'Type', 'Unit', 'Labels', 'Meaning'], ...rows]);
 });
+
+const PARTS = new Set(
+  'api archiver compaction publisher receiver subscription transport'.split(' '),
+);
 
 const COUNTED = {
   publisher: PUBLISHER_COUNTERS,
+  subscription: SUBSCRIPTION_COUNTERS,
   receiver: RECEIVER_COUNTERS,
   transport: TRANSPORT_COUNTERS,
 };
@@ -127,10 +138,9 @@ test('names say what they are, once', () => {
   const names = METRICS.map(({ name }) => name);
   assert.equal(new Set(names).size, names.length);
   for (const { name, type, unit, sentence } of METRICS) {
-    assert.match(
-      name,
-      /^backcast_(api|archiver|compaction|publisher|receiver|transport)_[a-z]+(_[a-z]+)*$/,
-    );
+    const [, part = '', ...words] = name.split('_');
+    assert.ok(name.startsWith('backcast_') && PARTS.has(part), name);
+    assert.match(words.join('_'), /^[a-z]+(_[a-z]+)*$/);
     if (type === 'counter') assert.ok(name.endsWith(`_${unit}_total`), name);
     else assert.doesNotMatch(name, /_total$/);
     assert.match(sentence, /^[A-Z0-9].+\.$/);
@@ -155,7 +165,8 @@ test('/metrics has every metric of an archiver and its API, and no other', async
     const answer = await app.inject('/metrics');
     assert.equal(answer.headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
     const exposed = readExposition(answer.body);
-    const metrics = METRICS.filter(({ name }) => !name.startsWith('backcast_publisher_'));
+    const elsewhere = /^backcast_(publisher|subscription)_/;
+    const metrics = METRICS.filter(({ name }) => !elsewhere.test(name));
     assert.deepEqual(new Set(exposed.types.keys()), new Set(metrics.map(({ name }) => name)));
     for (const { name, type, sentence } of metrics) {
       assert.equal(exposed.types.get(name), type);
@@ -196,6 +207,13 @@ test('every number of retention is exposed under its name', () => {
     retentionFamilies(counters).flatMap((family) => ('samples' in family ? family.samples : [])),
     Object.values(counters).map((value) => ({ labels: {}, value })),
   );
+});
+
+test('the page of the client has every counter of a subscription', () => {
+  const rows = Object.entries(SUBSCRIPTION_COUNTERS).map(([name, { sentence }]) => {
+    return [code(name), sentence];
+  });
+  holdTable(CLIENT_PAGE, 'counters', [['Counter', 'Counts'], ...rows]);
 });
 
 test('every number of a publisher is exposed under its name', () => {

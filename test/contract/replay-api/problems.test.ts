@@ -1,7 +1,7 @@
 // Every error that the API says it answers with, on every route that says so: each is brought
-// about, and what comes is the problem that the document describes, with the status of the registry. What
-// is documented and cannot be brought about fails here, and so does what comes and is not
-// documented.
+// about, and what comes is the problem that the document describes, with the status of the
+// registry. What is documented and cannot be brought about fails here, and so does what comes and
+// is not documented.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -8,8 +8,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { endOf, runBackcast, startBackcast } from '#test/support/cli.ts';
+import { readExposition } from '#test/support/exposition.ts';
 import { createTestFolder, type TestFolder } from '#test/support/folder.ts';
 import { archivedThrough, type RunningUp, startUp, stopUp } from '#test/support/running-up.ts';
+import { until } from '#test/support/until.ts';
 
 interface Line {
   readonly kind: string;
@@ -96,6 +98,33 @@ test('a cursor goes on where the command was ended, without multicast as well', 
     [...first, ...second].map(({ payload }) => payload),
     ['a', 'b', 'c', 'd'],
   );
+});
+
+test('it serves what it counts and where it is, while it runs', async () => {
+  await publish('bonds', ['one', 'two']);
+  await archivedThrough(up.api, 'bonds', 2);
+  const args = ['subscribe', 'bonds', '--from', 'start', '--metrics-port', '0'];
+  const command = startBackcast([...args, ...place()]);
+  const ended = once(command, 'close');
+  let said = '';
+  command.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+  command.stdout.resume();
+  const url = await until('metrics are served', () => /metrics at (http\S+)/.exec(said)?.[1]);
+  const read = async (): Promise<Map<string, number>> => {
+    const { samples } = readExposition(await (await fetch(url)).text());
+    return new Map(samples.map(({ name, labels, value }) => [`${name} ${labels['state']}`, value]));
+  };
+  await until(
+    'it is live',
+    async () => (await read()).get('backcast_subscription_state live') === 1,
+  );
+  const numbers = await read();
+  assert.equal(numbers.get('backcast_subscription_replayed_messages_total undefined'), 2);
+  assert.equal(numbers.get('backcast_subscription_state replaying'), 0);
+  assert.equal(numbers.get('backcast_receiver_malformed_packets_total undefined'), 0);
+  assert.equal(numbers.get('backcast_transport_captured_datagrams_total undefined'), 0);
+  command.kill('SIGINT');
+  await ended;
 });
 
 test('a position and a time are places to begin at', async () => {

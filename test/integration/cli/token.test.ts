@@ -57,6 +57,19 @@ test('what is no scope, no name or no id is refused', async () => {
   assert.deepEqual(await execute(database.url, 'SELECT 1 FROM tokens'), []);
 });
 
+test('a whole token can be revoked, and its secret is not repeated', async () => {
+  await using database = await createTestDatabase();
+  const env = { DATABASE_URL: database.url };
+  const made = await runBackcast(['token', 'create', 'found', '--scope', 'admin'], { env });
+  const text = made.stdout.trim();
+  const revoked = await runBackcast(['token', 'revoke', text], { env });
+  assert.deepEqual([revoked.end, revoked.stderr], [0, '']);
+  const mistyped = text.replace('.', 'x.').slice(0, -4);
+  const unknown = await runBackcast(['token', 'revoke', mistyped], { env });
+  assert.equal(unknown.end, 1);
+  assert.ok(!unknown.stderr.includes(mistyped.slice(-20)), unknown.stderr);
+});
+
 test('commands show the token of BACKCAST_TOKEN, and say so when it is missing', async () => {
   await using api = await openControlledApi();
   await api.addChannel({ name: 'orders', deliveries: [] });

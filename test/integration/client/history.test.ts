@@ -6,7 +6,7 @@ import { createServer } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
-import type { SessionId } from '#base/mod.ts';
+import { formatInstant, type SessionId } from '#base/mod.ts';
 import {
   type ArchivedMessage,
   fetchRanges,
@@ -126,7 +126,10 @@ test('a history has messages byte for byte, losses where they lie, and an end', 
 
 test('a history is bounded by position, time, session, sequence and count', async () => {
   assert.deepEqual(await positions({ after: 3 }), [4, 5]);
-  assert.deepEqual(await positions({ fromUs: instantAt(2), toUs: instantAt(7) }), [3, 4]);
+  assert.deepEqual(
+    await positions({ from: formatInstant(instantAt(2)), to: formatInstant(instantAt(7)) }),
+    [3, 4],
+  );
   assert.deepEqual(await positions({ session: B }), [2, 5]);
   assert.deepEqual(await positions({ session: A, first: 2, last: 8 }), [3, 4]);
   assert.deepEqual(await positions({ limit: 2 }), [1, 2]);
@@ -179,7 +182,10 @@ test('a range of a session is told in full wherever its answer breaks', async ()
 test('what the API refuses for good is thrown at once, with its code', async () => {
   await refused(of({ channel: 'none' }), 'BACKCAST_CHANNEL_UNKNOWN');
   await refused(of({ channel: 'holes', session: UNHEARD }), 'BACKCAST_SESSION_UNKNOWN');
-  await refused(of({ channel: 'holes', fromUs: 2, toUs: 1 }), 'BACKCAST_RANGE_INVERTED');
+  await refused(
+    of({ channel: 'holes', from: new Date(2), to: new Date(1) }),
+    'BACKCAST_RANGE_INVERTED',
+  );
 });
 
 test('an API that is away for longer than the patience is an error', async () => {
@@ -298,8 +304,8 @@ test('where the archive stands is told of sessions that began lately', async () 
 test('where the archive stands is told of open sessions and of those asked for', async () => {
   const source = openReplaySource({ url: api.url }, 'holes');
   const { signal } = new AbortController();
-  const open = { session: A, watermark: 8, state: 'open' };
-  const closed = { session: B, watermark: 2, state: 'closed' };
+  const open = { session: A, source: 'source-00aa', watermark: 8, state: 'open' };
+  const closed = { session: B, source: undefined, watermark: 2, state: 'closed' };
   assert.deepEqual(await source.stand([], signal), { archivedThrough: 5, sessions: [open] });
   const asked = await source.stand([B, UNHEARD], signal);
   const byName = asked.sessions.toSorted((one, other) => (one.session < other.session ? -1 : 1));

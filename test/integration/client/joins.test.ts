@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { runJoins } from '#test/support/join-runs.ts';
 
 const JOINS = 40;
-const AT_ONCE = 16;
+const AT_ONCE = 8;
 
 test(`${JOINS} joins on real sockets: each sequence once and in order, or lost`, async (t) => {
   const tally = await runJoins({ joins: JOINS, atOnce: AT_ONCE, seed: 7 });

@@ -24,19 +24,16 @@ const run = promisify(execFile);
 /** Recovers, publishes to itself, reads a history, meets an error: what every application does. */
 const PROGRAM = `
 import { BackcastError, history, openPublisher } from '@backcast/client';
-import { openReplaySource, subscribe } from '@backcast/client';
+import { subscribe } from '@backcast/client';
 const [group, port, url] = process.argv.slice(2);
 const channel = 'orders';
-const address = { group, port: Number(port), dport: 7500, framing: 'native' };
+const address = { group, port: Number(port) };
 const publisher = await openPublisher({ channel, source: 'me', address, lingerMs: 1 });
 const subscription = await subscribe({
   channel,
   from: 'start',
-  archive: openReplaySource({ url }, channel),
-  multicast: {
-    address, interfaceAddress: '127.0.0.1', receiveBufferBytes: 1048576, repairTimeoutMs: 5000,
-    messageBytesMax: 10000, sourceExpiryMs: 30000,
-  },
+  archive: { url },
+  multicast: { address },
 });
 const came = [];
 for await (const told of subscription) {
@@ -70,6 +67,7 @@ const SAID = {
 const TYPED = `
 import { type ArchivedMessage, type HistoryEntry, history, type LossCause } from '@backcast/client';
 import type { Contract } from '@backcast/client';
+import { subscribe, type Subscription } from '@backcast/client';
 import { openRegistry, type Registry } from '@backcast/client/registry';
 const entries: AsyncGenerator<HistoryEntry> = history({ url: 'http://127.0.0.1', channel: 'c' });
 export function positionOf(message: ArchivedMessage): number { return message.position; }
@@ -82,6 +80,9 @@ export function lostIn(page: Contract.MessagePage): readonly LossCause[] {
 export const isAll = (answer: Contract.Completeness): boolean => answer.status === 'complete';
 // @ts-expect-error -- no such parameter
 export const sessions: Contract.SessionsQuery = { state: 'asleep' };
+export async function listen(registry: Registry): Promise<Subscription> {
+  return await subscribe({ channel: 'c', multicast: { registry }, archive: { url: 'http://a' } });
+}
 // @ts-expect-error -- a channel is needed
 history({ url: 'http://127.0.0.1' });
 export { entries };

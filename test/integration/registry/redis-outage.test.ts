@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import type { ChannelAddress } from '#base/mod.ts';
-import { announced } from '#cli/announced.ts';
+import { announced } from '#client/channel-place.ts';
 import { openCommandRegistry } from '#cli/registry.ts';
 import type { ChannelPublisher } from '#client/mod.ts';
 import { type Config, loadConfig } from '#config/mod.ts';

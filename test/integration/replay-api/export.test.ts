@@ -290,6 +290,30 @@ async function heal(channel: string): Promise<void> {
   assert.ok((rowCount ?? 0) > 0);
 }
 
+test('two exports into one folder leave one that is whole, or an error', async () => {
+  await api.addChannel(tradedChannel('contested', 4));
+  const plan = { ...planOf(), ...toExportRange('contested', {}), partMessages: 20 };
+  for (const steps of [0, 1, 7, 30]) {
+    const name = `contested-${steps}`;
+    const begun = Promise.withResolvers<void>();
+    let left = steps;
+    const onStep = (): void => {
+      left -= 1;
+      if (left <= 0) begun.resolve();
+    };
+    if (steps === 0) begun.resolve();
+    const path = pathOf(name);
+    const first = runExport({ opened: api.opened, plan, path, signal: NEVER, onStep });
+    const ends = await Promise.allSettled([first, begun.promise.then(() => exportTo(name, plan))]);
+    for (const end of ends)
+      if (end.status === 'rejected')
+        assert.equal((end.reason as { readonly code?: unknown }).code, 'BACKCAST_EXPORT_FOLDER');
+    await exportTo(name, plan);
+    const { problems } = await verifyExport(pathOf(name), { sha256: undefined, signal: NEVER });
+    assert.deepEqual(problems, []);
+  }
+});
+
 test('an unknown channel or session is told as such, and leaves no manifest', async () => {
   await assert.rejects(exportTo('unknown', planOf(toExportRange('none', {}))), {
     code: 'BACKCAST_CHANNEL_UNKNOWN',

@@ -15,6 +15,7 @@ import {
 } from '#test/support/archive.ts';
 import { silentLogger } from '#test/support/replay-api.ts';
 import { type ReplicatedServer, startReplicatedServer } from '#test/support/replicated-server.ts';
+import { isLive, isMessageAt, openTail } from '#test/support/tail-reader.ts';
 import { until } from '#test/support/until.ts';
 
 const BEHIND_MS_MAX = 600_000;
@@ -228,6 +229,39 @@ test('an answer that the replica began is ended by the primary when the replica 
     await server.startReplica();
   }
   await caughtUp(stage);
+});
+
+test('a tail goes through history on the replica, and on where that ends', async () => {
+  await using stage = await openStage();
+  for (const last of [3_000, 6_000, 9_000]) await stage.archive('tailed', last);
+  await caughtUp(stage);
+  const url = await stage.app.listen({ host: '127.0.0.1', port: 0 });
+  const tailOf = (after: number) => openTail(`${url}/v1/channels/tailed/tail?after=${after}`);
+  let reads = 0;
+  stage.replica.opened.pool.on('acquire', () => {
+    reads += 1;
+  });
+  await using followed = await tailOf(0);
+  await followed.through(isLive);
+  const readsOfHistory = reads;
+  await server.hold();
+  try {
+    await stage.archive('tailed', 9_500);
+    await using behind = await tailOf(0);
+    await using near = await tailOf(9_400);
+    await using ahead = await tailOf(9_500);
+    for (const [tail, first] of [[behind, 1] as const, [near, 9_401] as const]) {
+      const frames = await tail.through(isMessageAt(9_500));
+      const positions = frames.filter(({ kind }) => kind === 'message');
+      assert.equal(positions.length, 9_500 - first + 1);
+      assert.ok(!frames.some(({ body }) => body['state'] === 'rewound'));
+    }
+    const frames = await ahead.through(isLive);
+    assert.ok(!frames.some(({ body }) => body['state'] === 'rewound'));
+  } finally {
+    await server.release();
+  }
+  assert.ok(readsOfHistory > 1, `${readsOfHistory} statements on the replica`);
 });
 
 test('a server that follows nobody is not read from', async () => {

@@ -12,7 +12,7 @@ const PROJECT = readProject(fileURLToPath(new URL('../../../', import.meta.url))
 
 /** Each with why a server that is several servers runs it. */
 const MANY_CHANNELS: Readonly<Record<string, string>> = {
-  'archive/accesses.ts forgetAccesses': 'a DELETE from one table by time',
+  'archive/accesses.ts forgetAccesses': 'the minimum and a DELETE of one table by time',
   'archive/accesses.ts listAccesses': 'a join with channels alone',
   'archive/accesses.ts writeAccesses': 'an INSERT of rows that have channel_id',
   'archive/channels.ts selectProgress': 'of one channel, which its callers add',

@@ -8,6 +8,7 @@ export const FLOORS = {
   'multicast/core': 2,
   'multicast/udp': 3,
   'multicast/metrics': 4,
+  'registry/directory': 2,
   registry: 3,
   config: 3,
   'archive/segment': 3,

@@ -7,6 +7,7 @@ import { BackcastError, type SessionId } from '#base/mod.ts';
 import { CatchUp } from '#client/catch-up.ts';
 import type { CatchUpOptions, Reading } from '#client/catch-up-shapes.ts';
 import type { LiveEntry, Told } from '#client/merge-told.ts';
+import type { ArchiveStand } from '#client/replay-source.ts';
 import { ModelledArchive, payloadOf } from '#test/support/modelled-archive.ts';
 import { delivered } from '#test/support/receiver-events.ts';
 
@@ -209,6 +210,48 @@ test('an archive that answers nothing is given up as well', () => {
   assert.match(one.failure?.message ?? '', /does not answer/);
 });
 
+test('an archive that does not get on is given up, however often the buffer slides', () => {
+  const archive = archiveOf(A, 2);
+  const one = machine({ bufferBytesMax: 1_000 });
+  let nowMs = 0;
+  for (; one.failure === undefined && nowMs < 2 * STALL_MS; nowMs += 100) {
+    one.handleLive(run(A, 6 + nowMs / 100, 6 + nowMs / 100), nowMs);
+    if (one.reading !== undefined) serve(one, archive, nowMs);
+    if (one.fetching !== undefined) serveFetch(one, archive, nowMs);
+    one.handleTimeout(nowMs);
+    told(one, nowMs);
+  }
+  assert.ok(one.counters.fallbacks > 0);
+  assert.match(String(one.failure), /nothing has moved for 5000 ms/);
+  assert.ok(nowMs <= STALL_MS + 500, `after ${nowMs} ms`);
+});
+
+test('going back to an archive that is away gives it no time anew', () => {
+  const one = machine({ bufferBytesMax: 1_000 });
+  serve(one, archiveOf(A, 2), 0);
+  one.handleLive(run(A, 6, 6), 0);
+  for (let last = 7; one.reading === undefined; last += 1) {
+    if (one.fetching !== undefined) one.handleFailure(one.fetching, AWAY, 4_900);
+    one.handleLive(run(A, last, last), 4_900);
+  }
+  one.handleTimeout(STALL_MS);
+  assert.equal(one.state, 'failed');
+});
+
+test('a hole that is not filled does not keep others from being live', () => {
+  const archive = archiveOf(A, 2);
+  const one = machine();
+  for (let last = 1; last <= 9; last += 1) {
+    one.handleLive(run(B, last, last), 0);
+    archive.hear(B, last, false);
+    archive.commit(1);
+    if (last === 1) one.handleLive(run(A, 6, 6), 0);
+    if (one.reading !== undefined) serve(one, archive, 0);
+  }
+  assert.equal(one.state, 'mending');
+  assert.equal(told(one, 0).at(-1), 'live 9-9');
+});
+
 test('a process that stood still gives the archive its time anew', () => {
   const one = machine();
   one.handleTimeout(STALL_MS + 60_000);
@@ -264,6 +307,50 @@ test('a stream that does not reach us is noticed, and read from the archive', ()
   assert.ok(nowMs <= 3_000, `noticed after ${nowMs} ms`);
   serve(one, archiveOf(A, 9), nowMs);
   assert.deepEqual(told(one, nowMs), ['replaying', 'replayed 3-7', 'replayed 8-9', 'live']);
+});
+
+const ENDED = {
+  archivedThrough: 4,
+  sessions: [{ session: A, watermark: 4, state: 'closed' }],
+} as const;
+
+/** Answers where the archive stands, once it is asked. */
+function stand(one: CatchUp, answer: ArchiveStand, nowMs: number): void {
+  one.handleTimeout(nowMs);
+  assert.ok(one.standing !== undefined);
+  one.handleStand(one.standing, answer, nowMs);
+}
+
+test('without multicast, who ended before the tail began is told as over', () => {
+  const one = machine({ hasMulticast: false });
+  serve(one, archiveOf(A, 4), 0);
+  serve(one, archiveOf(A, 4), 0);
+  told(one, 0);
+  stand(one, ENDED, 0);
+  assert.deepEqual(told(one, 0), [`${A} closed`]);
+});
+
+test('who ended while nobody listened is told as over, once', () => {
+  const nexts = new Map([[A, 5]]);
+  for (const [ended, texts] of [
+    [new Set<SessionId>(), [`${A} closed`]],
+    [new Set([A]), []],
+  ] as const) {
+    const one = machine({ start: { afterPosition: 4 }, position: 4, nexts, ended });
+    serve(one, archiveOf(A, 4), 0);
+    told(one, 0);
+    stand(one, ENDED, 250);
+    assert.deepEqual(told(one, 250), texts);
+  }
+});
+
+test('a session of which more was heard than the archive has is not over', () => {
+  const one = machine();
+  serve(one, archiveOf(A, 4), 0);
+  one.handleLive(run(A, 5, 6), 0);
+  told(one, 0);
+  stand(one, ENDED, 250);
+  assert.deepEqual(told(one, 250), []);
 });
 
 test('the end of a session is told behind its last message', () => {

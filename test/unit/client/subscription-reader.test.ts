@@ -20,7 +20,12 @@ const RUN: ReplayedRun = {
 };
 
 function newReader(): SubscriptionReader {
-  return new SubscriptionReader('native', { position: 100, begin: 'one', nexts: new Map() });
+  return new SubscriptionReader('native', {
+    position: 100,
+    begin: 'one',
+    nexts: new Map(),
+    ended: new Set(),
+  });
 }
 
 function texts(run: ReplayedRun, skippedCount = 0): string[] {
