@@ -192,5 +192,6 @@ function row(cells: readonly unknown[]): string {
 
 function show(value: unknown): string {
   if (value === null) return '–';
-  return typeof value === 'number' ? value.toLocaleString('en') : String(value);
+  if (typeof value === 'number') return value.toLocaleString('en');
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }

@@ -305,7 +305,7 @@ export class Subscription implements AsyncDisposable, AsyncIterable<SubscribedIt
         (stand) => {
           for (const { session, source } of stand.sessions)
             if (source !== undefined) this.#reader.nameSource(session, source);
-          this.#after(() => this.#machine.handleStand(request, stand, monotonicMs()));
+          return this.#after(() => this.#machine.handleStand(request, stand, monotonicMs()));
         },
         (error: unknown) => this.#failed(request, error),
       );

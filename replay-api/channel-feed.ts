@@ -103,13 +103,13 @@ export class ChannelFeed {
   }
 
   /**
-   * Joins behind all that has been told; from now on everything is read for this reader, until it
-   * detaches. BACKCAST_DATABASE_UNREACHABLE if the place to join cannot be found out.
+   * Joins behind all that has been told, of an archive that has `position`, if there is one; from
+   * now on everything is read for this reader, until it detaches. BACKCAST_DATABASE_UNREACHABLE if the place to join cannot be found out.
    */
-  async attach(): Promise<Attachment> {
+  async attach(position = 0): Promise<Attachment> {
     this.#attachedCount += 1;
     try {
-      await this.#inTurn(() => (this.#isPaused ? this.#restart() : Promise.resolve()));
+      await this.#inTurn(() => (this.#isPaused ? this.#restart() : this.#catchUpWith(position)));
     } catch (error) {
       this.#attachedCount -= 1;
       throw error;
@@ -201,6 +201,13 @@ export class ChannelFeed {
     this.#seen = head;
     this.#isPaused = false;
     this.#setTrouble(undefined);
+  }
+
+  /** Who joins may have seen more than the last look at the channel: it is looked at again. */
+  async #catchUpWith(position: number): Promise<void> {
+    if (position <= this.#place.position) return;
+    this.#head = await this.#readHead();
+    await this.#follow();
   }
 
   async #readHead(): Promise<ChannelHead> {

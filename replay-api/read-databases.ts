@@ -28,7 +28,7 @@ export interface ReadDatabases extends Disposable {
   use<Value>(work: (reads: ReadDatabase) => Promise<Value>): Promise<Value>;
   /** The primary, for one who begins to read now and must not be behind what he was told. */
   primary(): ReadDatabase;
-  /** `channel` as it is now where it has `position` at least: on the replica, else on the primary. */
+  /** `channel` as it is now, on the replica if that has `position`, else on the primary. */
   through(channel: Channel, position: number): Promise<Begun>;
   readonly counts: SharedReads['counts'];
 }
@@ -61,9 +61,9 @@ export function readDatabases(options: ReadDatabasesOptions): ReadDatabases {
   const onFailure = (failure: BackcastError): void => {
     if (isOfServer(failure)) replica?.lost(failure);
   };
+  const openOther = (): Required<ReadDatabase> => primary.begin();
   const follower = (): ReadDatabase | undefined => {
     if (second === undefined || replica?.isUsable !== true) return undefined;
-    const openOther = (): Required<ReadDatabase> => primary.begin();
     return readWithFallback({ first: second.begin(), openOther, onFailure });
   };
   const useEither = async <Value>(work: (reads: ReadDatabase) => Promise<Value>) => {

@@ -105,7 +105,7 @@ class Tail {
     const { feed } = this.#options;
     yield* this.#approach();
     if (this.isOver) return;
-    const attachment = await feed.attach();
+    const attachment = await feed.attach(this.#place?.position);
     try {
       if (this.#isRewound(attachment.place)) yield this.#turn('rewound', attachment.place);
       else if (this.#isBehind(attachment.place)) yield* this.#reach(attachment.place);

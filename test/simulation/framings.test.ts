@@ -192,7 +192,7 @@ function runLossySeed(seed: number, fates: Fates): void {
   const { world, framing } = scene;
   const address = { ...SIMULATED_CHANNEL, framing };
   const witness = world.addReceiver({ address });
-  const deaf = world.addReceiver({ address, repairTimeoutMs: 300 });
+  const deaf = world.addReceiver({ address, repairTimeoutMs: 100 });
   world.network.faults = { ...world.network.faults, loss: 0 };
   world.network.drops = (_bytes, to) => to === deaf.node && world.nowMs % 300 < 120;
   for (let round = 0; round < 10; round += 1) {

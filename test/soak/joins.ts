@@ -1,7 +1,9 @@
-// Two hundred joins on real sockets while everything around them is killed, stopped and restarted:
+// Two hundred joins on real sockets while everything around them is killed, stopped and restarted,
+// and each of that has happened:
 //
 //   node test/soak/joins.ts [--joins 200] [--at-once 8] [--seed 1]
 
+import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runJoins } from '#test/support/join-runs.ts';
 import { soakOptions } from '#test/support/soak-options.ts';
@@ -15,5 +17,7 @@ const options = soakOptions('Joins a channel while everything around it fails.',
 test(`${options.joins} joins`, async (t) => {
   const { joins, seed } = options;
   const onJoin = (line: string): void => t.diagnostic(line);
-  t.diagnostic(JSON.stringify(await runJoins({ joins, atOnce: options['at-once'], seed, onJoin })));
+  const tally = await runJoins({ joins, atOnce: options['at-once'], seed, onJoin });
+  t.diagnostic(JSON.stringify(tally));
+  for (const [name, count] of Object.entries(tally)) assert.ok(count > 0, `no ${name}`);
 });

@@ -195,6 +195,6 @@ test('a thousand stalled readers leave the archiver alone, and cost bounded memo
   const [ratio, ratioP99] = [median(ratios), median(p99s)];
   t.diagnostic(JSON.stringify({ ratio, ratioP99, ratios, bytesAtRest, bytesMost }));
   assert.ok(ratio <= RATIO_MAX, `with them messages wait ${ratio} times as long as without`);
-  const readerBytes = (bytesMost - bytesAtRest - 64 * MEBIBYTE) / ADMITTED;
+  const readerBytes = (bytesMost - bytesAtRest - 64 * MEBIBYTE) / READERS;
   assert.ok(readerBytes <= READER_BYTES_MAX, `${readerBytes} bytes a reader`);
 });

@@ -88,7 +88,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     'a confirmed request waits for its repair for ever',
     NAKS,
     "range.state = 'wait_data';",
-    "range.state = 'wait_data'; range.deadlineMs = range.expiresAtMs = 1e12; return;",
+    "range.state = 'wait_data'; range.deadlineMs = range.hole.expiresAtMs = 1e12; return;",
   ),
   bug(
     'a repair in the middle of a hole forgets the front of it',
@@ -99,8 +99,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   bug(
     'repairs are given up at once',
     NAKS,
-    'range.expiresAtMs <= nowMs;',
-    'range.expiresAtMs <= nowMs + 59_900;',
+    'hole.expiresAtMs <= nowMs;',
+    'hole.expiresAtMs <= nowMs + 59_900;',
   ),
   bug(
     'a session that ended opens again with the next late packet',

@@ -54,7 +54,11 @@ async function openStage(behindMsMax: number = BEHIND_MS_MAX): Promise<Stage> {
   const opened = openTestDatabase(server.replicaUrl);
   const replica = resources.use(watchReplica({ primary, replica: opened, behindMsMax, log }));
   const app = await createReplayApi({ database: primary, replica, logger: silentLogger });
-  resources.defer(() => app.close());
+  resources.defer(async () => {
+    const closed = app.close();
+    app.server.closeAllConnections();
+    await closed;
+  });
   const owned = resources.move();
   const places = new Map<string, { channelId: number; epoch: number; expectedHead: number }>();
   return {

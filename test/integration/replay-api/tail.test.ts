@@ -343,6 +343,22 @@ test('a server that closes while it replays names the last message that it sent'
   assert.deepEqual([rest.at(-1)?.body['position'], tail.lastId], [sent, `${sent}`]);
 });
 
+test('a reader that knows more than the last look is not told that the archive went back', async () => {
+  const channel = await WrittenChannel.make('known');
+  await using slow = await startServer({ pollMs: 60_000 });
+  const url = `${slow.url}/v1/channels/${channel.name}/tail`;
+  await using early = await openTail(url);
+  await early.through(isLive);
+  await channel.write(SESSION_A, 1, 3);
+  await using late = await openTail(`${url}?after=3`);
+  const states = await late.through(isLive);
+  assert.deepEqual(
+    states.map(({ body }) => [body['state'], body['position']]),
+    [['live', 3]],
+  );
+  await early.through(isMessageAt(3));
+});
+
 test('few listen to a response, however many have to do with it', async () => {
   const channel = await WrittenChannel.make('heard');
   await using app = await createReplayApi({ database: opened, logger: silentLogger });
