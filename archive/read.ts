@@ -206,18 +206,34 @@ export interface SessionKeyset {
   readonly session: SessionId;
 }
 
-/** At most `limit` sessions of a channel, the latest first, those behind `after`. */
+/** Which sessions of a channel. */
+export interface SessionPage {
+  readonly state?: ArchivedSession['state'] | undefined;
+  readonly session?: SessionId | undefined;
+  readonly after: SessionKeyset | undefined;
+  readonly limit: number;
+}
+
+/**
+ * At most `limit` sessions of a channel, the latest first, those behind `after`; only those of a
+ * state, or only the one of a name.
+ */
 export function listSessions(
   db: ArchiveDatabase,
   channel: Channel,
-  page: { readonly after: SessionKeyset | undefined; readonly limit: number },
+  { state, session, after, limit }: SessionPage,
 ): Promise<ArchivedSession[]> {
+  const isState = state === undefined ? sql<boolean>`true` : sql<boolean>`state = ${state}`;
+  const isNamed =
+    session === undefined ? sql<boolean>`true` : sql<boolean>`session_id = ${sessionKey(session)}`;
   return rowsOf(
     selectSessions(db, channel)
-      .where(behindSession(page.after))
+      .where(isState)
+      .where(isNamed)
+      .where(behindSession(after))
       .orderBy('opened_at', 'desc')
       .orderBy('session_id', 'desc')
-      .limit(page.limit)
+      .limit(limit)
       .execute(),
   );
 }

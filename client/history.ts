@@ -4,7 +4,9 @@
 
 import { formatInstant, requireChannelName, type SessionId } from '#base/mod.ts';
 import { type ArchivedMessage, messagesOf } from './archived-message.ts';
+import type { MessagesQuery } from './contract.ts';
 import { type GivenInstant, instantUs } from './given-instant.ts';
+import { queryText } from './http-query.ts';
 import { Retries } from './http-retries.ts';
 import { type AnswerEnd, replayEntries } from './http-replay.ts';
 import type { ReplayApi } from './http-request.ts';
@@ -99,19 +101,17 @@ class Reading {
   /** The path of what is still to be read. */
   path(): string {
     const { channel, from, to, session, last, limit } = this.#options;
-    const query = new URLSearchParams();
-    const add = (name: string, value: string | number | undefined): void => {
-      if (value !== undefined) query.set(name, String(value));
+    const query: MessagesQuery = {
+      session,
+      first: this.#firstSequence(),
+      last,
+      after: session === undefined ? (this.#lastPosition ?? this.#options.after) : undefined,
+      seenThrough: session === undefined ? this.#lastPosition : undefined,
+      from: instantText(from),
+      to: instantText(to),
+      limit: limit === undefined ? undefined : limit - this.#messageCount,
     };
-    add('session', session);
-    add('first', this.#firstSequence());
-    add('last', last);
-    if (session === undefined) add('after', this.#lastPosition ?? this.#options.after);
-    if (session === undefined) add('seenThrough', this.#lastPosition);
-    add('from', instantText(from));
-    add('to', instantText(to));
-    add('limit', limit === undefined ? undefined : limit - this.#messageCount);
-    return `/v1/channels/${channel}/messages?${query.toString()}`;
+    return `/v1/channels/${channel}/messages${queryText(query)}`;
   }
 
   *take(entry: ReplayedRun | ReplayedLoss | ReplayedDeletion): Generator<HistoryEntry, void, void> {

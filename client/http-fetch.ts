@@ -1,6 +1,7 @@
 // What there is of given ranges of sessions, told sequence by sequence: a message, a loss, a
 // deletion, or that the archive cannot tell.
 
+import type { FetchBody } from './contract.ts';
 import type { FramedEntry } from './http-frames.ts';
 import { streamedEntries } from './http-replay.ts';
 import type { ReplayApi } from './http-request.ts';
@@ -23,7 +24,7 @@ export async function* fetchedEntries(
 ): AsyncGenerator<FetchedEntry, void, void> {
   const path = `/v1/channels/${channel}/messages:fetch`;
   for (let start = 0; start < ranges.length; start += RANGES_MAX) {
-    const body = { ranges: ranges.slice(start, start + RANGES_MAX) };
+    const body: FetchBody = { ranges: ranges.slice(start, start + RANGES_MAX) };
     yield* batchEntries(streamedEntries(api, { path, body, signal }));
   }
   yield { kind: 'end' };

@@ -10,7 +10,9 @@ import {
   type SessionId,
 } from '#base/mod.ts';
 import { zmqMessage } from '#multicast/wire/mod.ts';
+import type { TailFrame } from './contract.ts';
 import { brokenOff } from './http-body.ts';
+import type { MemberOf, Unchecked } from './http-request.ts';
 import type {
   ReplayedDeletion,
   ReplayedLoss,
@@ -18,8 +20,9 @@ import type {
   ReplayedSession,
 } from './replay-source.ts';
 
-/** An object of an answer. */
-export type JsonObject = Readonly<Record<string, unknown>>;
+/** A line that nobody has looked at yet. */
+export type Line = Unchecked<TailFrame>;
+type LineMember = MemberOf<TailFrame>;
 
 /** What a line can be beside an end. */
 export type LineEntry = ReplayedRun | ReplayedLoss | ReplayedDeletion | ReplayedSession;
@@ -39,8 +42,8 @@ export class LineEntries {
   #run: OpenRun | undefined;
 
   /** Takes a line of kind message, loss, deletion or session; throws at any other. */
-  add(line: JsonObject): void {
-    if (line['kind'] === 'message') return this.#addMessage(line);
+  add(line: Line): void {
+    if (line.kind === 'message') return this.#addMessage(line);
     this.#endRun();
     this.#finished.push(otherEntry(line));
   }
@@ -53,7 +56,7 @@ export class LineEntries {
     return entries;
   }
 
-  #addMessage(line: JsonObject): void {
+  #addMessage(line: Line): void {
     const session = sessionIn(line);
     const position = numberIn(line, 'position');
     const sequence = numberIn(line, 'sequence');
@@ -61,7 +64,7 @@ export class LineEntries {
     let run = this.#run;
     if (run === undefined || !continues(run, { session, position, sequence, archivedAtUs })) {
       this.#endRun();
-      const source = typeof line['source'] === 'string' ? line['source'] : null;
+      const source = typeof line.source === 'string' ? line.source : null;
       const head = { session, source, firstPosition: position, firstSequence: sequence };
       run = { head: { kind: 'messages', ...head, archivedAtUs }, publishedAtUs: [], payloads: [] };
       this.#run = run;
@@ -105,11 +108,11 @@ function continues(
   );
 }
 
-function otherEntry(line: JsonObject): LineEntry {
+function otherEntry(line: Line): LineEntry {
   const { kind } = line;
   const session = sessionIn(line);
   if (kind === 'session') {
-    const source = typeof line['source'] === 'string' ? line['source'] : null;
+    const source = typeof line.source === 'string' ? line.source : null;
     return { kind, session, source, state: stateIn(line) };
   }
   const range = { session, first: numberIn(line, 'first'), last: numberIn(line, 'last') };
@@ -118,41 +121,41 @@ function otherEntry(line: JsonObject): LineEntry {
   throw notOurs(`a line of kind ${String(kind)}`);
 }
 
-function sessionIn({ session }: JsonObject): SessionId {
+function sessionIn({ session }: Line): SessionId {
   if (typeof session === 'string' && isSessionId(session)) return session;
   throw notOurs('a line without a session');
 }
 
-function numberIn(line: JsonObject, name: string): number {
+function numberIn(line: Line, name: LineMember): number {
   const value = line[name];
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
   throw notOurs(`a line without ${name}`);
 }
 
-function instantIn(line: JsonObject, name: string): number {
+function instantIn(line: Line, name: LineMember): number {
   const us = parseInstant(String(line[name]));
   if (us === undefined) throw notOurs(`a line without ${name}`);
   return us;
 }
 
-function stateIn({ state }: JsonObject): ReplayedSession['state'] {
+function stateIn({ state }: Line): ReplayedSession['state'] {
   if (state === 'open' || state === 'closed' || state === 'expired') return state;
   throw notOurs(`a session in state ${String(state)}`);
 }
 
-function causeIn({ cause }: JsonObject): LossCause {
+function causeIn({ cause }: Line): LossCause {
   if (typeof cause === 'string' && Object.hasOwn(LOSS_CAUSES, cause)) return cause as LossCause;
   throw notOurs(`a loss of cause ${String(cause)}`);
 }
 
 /** The bytes of a message; of one with parts, its frames. */
-function payloadIn(line: JsonObject): Uint8Array {
+function payloadIn(line: Line): Uint8Array {
   const { parts } = line;
   if (!Array.isArray(parts)) return bytesIn(line);
-  return zmqMessage(parts.map((part) => bytesIn(part as JsonObject)));
+  return zmqMessage(parts.map((part) => bytesIn(part as Line)));
 }
 
-function bytesIn({ encoding, payload }: JsonObject): Uint8Array {
+function bytesIn({ encoding, payload }: Line): Uint8Array {
   if (typeof payload !== 'string') throw notOurs('a message without payload');
   return Buffer.from(payload, encoding === 'base64' ? 'base64' : 'utf8');
 }

@@ -2,7 +2,9 @@
 
 import { formatInstant } from '#base/mod.ts';
 import { wallClockUs } from '#multicast/udp/mod.ts';
+import type { MessagesQuery } from './contract.ts';
 import { fetchedEntries } from './http-fetch.ts';
+import { queryText } from './http-query.ts';
 import { replayEntries } from './http-replay.ts';
 import type { ReplayApi } from './http-request.ts';
 import { askForStand } from './http-stand.ts';
@@ -16,7 +18,7 @@ const YOUNG_SESSION_US = 3_600_000_000;
 export function openReplaySource(api: ReplayApi, channel: string): ReplaySource {
   return {
     open: (start, signal) =>
-      openedEntries(api, `/v1/channels/${channel}/messages?${toQuery(start)}`, signal),
+      openedEntries(api, `/v1/channels/${channel}/messages${queryText(toQuery(start))}`, signal),
     fetch: (ranges, signal) => fetchedEntries(api, { channel, ranges, signal }),
     tail: (afterPosition, signal) => tailEntries(api, { channel, afterPosition, signal }),
     stand: (sessions, signal) => {
@@ -37,8 +39,8 @@ async function* openedEntries(
   }
 }
 
-function toQuery(start: ReplayStart): string {
-  if ('publishedFromUs' in start) return `from=${formatInstant(start.publishedFromUs)}`;
+function toQuery(start: ReplayStart): MessagesQuery {
+  if ('publishedFromUs' in start) return { from: formatInstant(start.publishedFromUs) };
   const { afterPosition } = start;
-  return `after=${afterPosition}&seenThrough=${afterPosition}`;
+  return { after: afterPosition, seenThrough: afterPosition };
 }

@@ -2,6 +2,7 @@
 // that the API names come through with their code. Knows no route and reads no answer.
 
 import { BackcastError, ERRORS, type ErrorCode, rootMessage } from '#base/mod.ts';
+import type { Problem } from './contract.ts';
 
 /** Where the replay API is, and who asks. */
 export interface ReplayApi {
@@ -66,6 +67,12 @@ export async function askReplayApi(api: ReplayApi, question: ReplayQuestion): Pr
   throw await explainRefusal(response, base);
 }
 
+/** Every name that a member of `Answer`, or of one of several, has. */
+export type MemberOf<Answer> = Answer extends unknown ? keyof Answer : never;
+
+/** What came in place of `Answer`: its members, as nobody has looked at them yet. */
+export type Unchecked<Answer> = { readonly [Name in MemberOf<Answer>]?: unknown };
+
 /** The JSON object that answers `question`. Errors: those of askReplayApi. */
 export async function askForJson(
   api: ReplayApi,
@@ -109,9 +116,9 @@ function describe({ token }: ReplayApi, { accept, body, headers }: ReplayQuestio
 }
 
 async function explainRefusal(response: Response, base: string): Promise<BackcastError> {
-  const problem: unknown = await response.json().catch(() => undefined);
-  if (isObject(problem) && isErrorCode(problem['code'])) {
-    const { code, detail, title } = problem;
+  const answer: unknown = await response.json().catch(() => undefined);
+  const { code, detail, title }: Unchecked<Problem> = isObject(answer) ? answer : {};
+  if (isErrorCode(code)) {
     const sentence = typeof detail === 'string' ? detail : String(title);
     return new RefusedError(code, sentence, retryAfterMs(response));
   }

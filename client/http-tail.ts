@@ -4,7 +4,8 @@
 import { createParser } from 'eventsource-parser';
 import { BackcastError } from '#base/mod.ts';
 import { bodyChunks, brokenOff } from './http-body.ts';
-import { type JsonObject, LineEntries } from './http-lines.ts';
+import { type Line, LineEntries } from './http-lines.ts';
+import { queryText } from './http-query.ts';
 import { askReplayApi, isErrorCode, type ReplayApi } from './http-request.ts';
 import type { TailEntry } from './replay-source.ts';
 
@@ -33,7 +34,7 @@ export async function* tailEntries(
   api: ReplayApi,
   { channel, afterPosition, signal }: TailQuestion,
 ): AsyncGenerator<TailEntry, void, void> {
-  const path = `/v1/channels/${channel}/tail?after=${afterPosition}`;
+  const path = `/v1/channels/${channel}/tail${queryText({ after: afterPosition })}`;
   const response = await askReplayApi(api, { path, accept: TAIL_TYPE, signal });
   // Of a quiet channel nothing else may come for hours.
   yield { kind: 'end', archivedThrough: afterPosition };
@@ -56,8 +57,8 @@ class TailStream {
   });
   #through: number;
   #toldThrough: number;
-  #end: JsonObject | undefined;
-  #rewound: JsonObject | undefined;
+  #end: Line | undefined;
+  #rewound: Line | undefined;
 
   constructor(afterPosition: number) {
     this.#through = afterPosition;
@@ -65,12 +66,12 @@ class TailStream {
   }
 
   /** What the server said when it ended the tail, if it did. */
-  get end(): JsonObject | undefined {
+  get end(): Line | undefined {
     return this.#end;
   }
 
   /** What the server said when the archive turned out to end before where the reader is. */
-  get rewound(): JsonObject | undefined {
+  get rewound(): Line | undefined {
     return this.#rewound;
   }
 
@@ -93,7 +94,7 @@ class TailStream {
   }
 }
 
-function rewound({ position }: JsonObject): BackcastError {
+function rewound({ position }: Line): BackcastError {
   return new BackcastError(
     'BACKCAST_ARCHIVE_REWOUND',
     `The channel ends with position ${Number(position)}, before the place where this goes on. If ` +
@@ -102,15 +103,15 @@ function rewound({ position }: JsonObject): BackcastError {
   );
 }
 
-function parse(text: string): JsonObject {
+function parse(text: string): Line {
   try {
-    return JSON.parse(text) as JsonObject;
+    return JSON.parse(text) as Line;
   } catch (cause) {
     throw brokenOff('what it holds is not JSON', cause);
   }
 }
 
-function whyEnded({ code, detail }: JsonObject): BackcastError {
+function whyEnded({ code, detail }: Line): BackcastError {
   if (!isErrorCode(code)) return brokenOff('its server stops', undefined);
   return new BackcastError(code, String(detail));
 }

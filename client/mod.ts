@@ -10,6 +10,7 @@ export {
 export type * from './catch-up-shapes.ts';
 export { CatchUp } from './catch-up.ts';
 export type { AddressSettings, ChannelRegistry, PlaceSettings } from './channel-place.ts';
+export type * as Contract from './contract.ts';
 export type { CursorPlace } from './cursor.ts';
 export * from './history-ranges.ts';
 export * from './history.ts';
@@ -20,6 +21,7 @@ export {
   RefusedError,
   type ReplayApi,
   type ReplayQuestion,
+  type Unchecked,
   unreachableApi,
 } from './http-request.ts';
 export type { GivenInstant } from './given-instant.ts';

@@ -14,6 +14,7 @@ import { installAccess } from './access/request-access.ts';
 import { ChannelWatch, TAIL_BOUNDS, type TailBounds } from './channel-watch.ts';
 import { countRequests, loadFamilies } from './api-metrics.ts';
 import { type CertificateText, TLS_VERSION_MIN } from './certificate.ts';
+import { withExamples } from './contract-examples.ts';
 import { SHARED_SCHEMAS } from './contract.ts';
 import { API_LIMITS_DEFAULT, type ApiLimits } from './limits.ts';
 import { installContentEncoding } from './plugins/content-encoding.ts';
@@ -102,7 +103,7 @@ export async function createReplayApi(options: ReplayApiOptions): Promise<Fastif
   });
   installEntityTags(app);
   installContentEncoding(app);
-  for (const schema of SHARED_SCHEMAS) app.addSchema(schema);
+  for (const schema of SHARED_SCHEMAS) app.addSchema(withExamples(schema));
   await installOpenApi(app);
   await registerRoutes(app, { ...options, limits, reads, requestFamilies });
   await serveOpenApi(app);
@@ -117,7 +118,7 @@ function newApplication(options: ReplayApiOptions): FastifyInstance {
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     trustProxy: false,
-    exposeHeadRoutes: false,
+    exposeHeadRoutes: true,
     bodyLimit: BODY_BYTES_MAX,
     requestTimeout: REQUEST_MS_MAX,
     connectionTimeout: 0,

@@ -36,7 +36,7 @@ export const AccessItem = Type.Object(
     firstPosition: nullable(position('The lowest position among them.')),
     lastPosition: nullable(position('The highest.')),
   },
-  { $id: 'Access', ...closed },
+  { $id: 'Access', ...closed, description: 'One reading of messages.' },
 );
 
 /** A page of readings. */
@@ -47,7 +47,7 @@ export const AccessPage = Type.Object(
       Type.String({ description: 'Relative URL of the next page; null where the answer ends.' }),
     ),
   },
-  { $id: 'AccessPage', ...closed },
+  { $id: 'AccessPage', ...closed, description: 'A page of readings.' },
 );
 
 /** Which readings of messages. */
@@ -62,5 +62,5 @@ export const AccessQuery = Type.Object(
     cursor: cursor(`^[0-9]{1,16}~${UUID}$`),
     limit,
   },
-  closed,
+  { ...closed, description: 'Which readings of messages.' },
 );

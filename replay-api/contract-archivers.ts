@@ -1,10 +1,10 @@
 // The part of the contract that is about the archivers of a channel, and about the three watermarks
 // that must not be taken for each other: received, spooled, archived.
 
-import { Type, type TArray, type TObject } from 'typebox';
+import { Type } from 'typebox';
 import { closed, instant, position } from './contract-parts.ts';
 
-const archiver: TObject = Type.Object(
+const archiver = Type.Object(
   {
     name: Type.String({ description: 'Name of the archiver.', examples: ['archiver-1'] }),
     isWriting: Type.Boolean({ description: 'Whether it is the one that writes the channel.' }),
@@ -27,7 +27,7 @@ const archiver: TObject = Type.Object(
 );
 
 /** The archivers of a channel. */
-export const archivers: TArray = Type.Array(archiver, {
+export const archivers = Type.Array(archiver, {
   description:
     'The archivers that hear the channel, by name, and how far each says it is. What all of them ' +
     'agree on, and what can be read, is `archivedThrough`.',

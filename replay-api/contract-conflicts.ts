@@ -21,7 +21,7 @@ export const ConflictItem = Type.Object(
     storedSha256: nullable(sha256),
     heardSha256: nullable(sha256),
   },
-  { $id: 'Conflict', ...closed },
+  { $id: 'Conflict', ...closed, description: 'Sequences that came twice with different bytes.' },
 );
 
 /** A page of conflicts. */
@@ -32,5 +32,5 @@ export const ConflictPage = Type.Object(
       Type.String({ description: 'Relative URL of the next page; null where the answer ends.' }),
     ),
   },
-  { $id: 'ConflictPage', ...closed },
+  { $id: 'ConflictPage', ...closed, description: 'A page of conflicts.' },
 );

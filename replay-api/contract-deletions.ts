@@ -37,7 +37,11 @@ const deletedRange = {
 /** A deletion among messages, and in the list of deletions. */
 export const DeletionItem = Type.Object(
   { kind: Type.Literal('deletion'), ...deletedRange },
-  { $id: 'Deletion', ...closed },
+  {
+    $id: 'Deletion',
+    ...closed,
+    description: 'Sequences that were archived, and that a policy has deleted since.',
+  },
 );
 
 /** A page of deletions. */
@@ -48,7 +52,7 @@ export const DeletionPage = Type.Object(
       Type.String({ description: 'Relative URL of the next page; null where the answer ends.' }),
     ),
   },
-  { $id: 'DeletionPage', ...closed },
+  { $id: 'DeletionPage', ...closed, description: 'A page of deletions.' },
 );
 
 /** Deleted sequences of the range that completeness was asked for. */

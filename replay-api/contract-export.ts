@@ -24,7 +24,7 @@ export const ExportQuery = Type.Object(
     to: Type.Optional(instant('Only messages published before this instant.')),
     session: Type.Optional(Type.String(SESSION_TEXT)),
   },
-  closed,
+  { ...closed, description: 'Which messages, and in which format.' },
 );
 
 export type ExportQuery = Static<typeof ExportQuery>;

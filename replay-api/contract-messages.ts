@@ -10,6 +10,7 @@ import {
   closed,
   instant,
   lostRange,
+  MESSAGE_CURSOR_PATTERN,
   next,
   nullable,
   oneOf,
@@ -26,7 +27,11 @@ export const FETCH_RANGES_MAX = 1_000;
 /** A loss among messages. */
 export const LossItem = Type.Object(
   { kind: Type.Literal('loss'), ...lostRange },
-  { $id: 'Loss', ...closed },
+  {
+    $id: 'Loss',
+    ...closed,
+    description: 'Sequences that were given up, where they lie among the messages.',
+  },
 );
 
 const content = {
@@ -59,7 +64,7 @@ export const MessageItem = Type.Object(
       }),
     ),
   },
-  { $id: 'Message', ...closed },
+  { $id: 'Message', ...closed, description: 'A message of the archive.' },
 );
 
 const cursor = Type.String({
@@ -97,7 +102,7 @@ export const MessagePage = Type.Object(
     next,
     askAgainMs,
   },
-  { $id: 'MessagePage', ...closed },
+  { $id: 'MessagePage', ...closed, description: 'A page of messages.' },
 );
 
 /** One of several ranges has been told. */
@@ -115,7 +120,7 @@ export const RangeItem = Type.Object(
       ),
     ),
   },
-  { $id: 'Range', ...closed },
+  { $id: 'Range', ...closed, description: 'One of several ranges has been told.' },
 );
 
 const rate = (description: string) => nullable(Type.Integer({ minimum: 0, description }));
@@ -135,7 +140,11 @@ export const EstimateItem = Type.Object(
       description: 'false: at these rates the reader never reaches what is archived last.',
     }),
   },
-  { $id: 'Estimate', ...closed },
+  {
+    $id: 'Estimate',
+    ...closed,
+    description: 'How long a stream will take, told in it now and then.',
+  },
 );
 
 /** The last line of an NDJSON answer; an answer without it was cut off. */
@@ -151,7 +160,7 @@ export const EndItem = Type.Object(
     next,
     askAgainMs,
   },
-  { $id: 'End', ...closed },
+  { $id: 'End', ...closed, description: 'The end of a stream; one without it was cut off.' },
 );
 
 /** Any line of an NDJSON answer. */
@@ -197,7 +206,7 @@ export const MessagesQuery = Type.Object(
     ),
     cursor: Type.Optional(
       Type.String({
-        pattern: '^[A-Za-z0-9_-]{16,512}$',
+        pattern: MESSAGE_CURSOR_PATTERN,
         description:
           'Goes on where another answer ended; says by itself what was asked for there, so that ' +
           'none of the parameters above may stand beside it.',
@@ -223,7 +232,7 @@ export const MessagesQuery = Type.Object(
       oneOf(['true', 'false'] as const, 'true: NDJSON tells now and then how long it will take.'),
     ),
   },
-  closed,
+  { ...closed, description: 'Which messages: by position and time, by session, or by a cursor.' },
 );
 
 /** What a fetch asks for. */
@@ -243,6 +252,7 @@ export const FetchBody = Type.Object(
   },
   {
     ...closed,
+    description: 'Which ranges of which sessions.',
     examples: [{ ranges: [{ session: '5f0c9d2ab8e17346', first: 1, last: 10 }] }],
   },
 );

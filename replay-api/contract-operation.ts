@@ -5,7 +5,10 @@ import { Type, type Static } from 'typebox';
 import { closed, durability, nullable, oneOf } from './contract-parts.ts';
 
 /** GET /healthz: the process runs. */
-export const Health = Type.Object({ status: Type.Literal('ok') }, { $id: 'Health', ...closed });
+export const Health = Type.Object(
+  { status: Type.Literal('ok') },
+  { $id: 'Health', ...closed, description: 'The process runs.' },
+);
 
 /** GET /readyz: whether requests can be answered, and how far the archive is behind. */
 export const Readiness = Type.Object(
@@ -39,7 +42,11 @@ export const Readiness = Type.Object(
     ),
     detail: nullable(Type.String({ description: 'What is wrong.' })),
   },
-  { $id: 'Readiness', ...closed },
+  {
+    $id: 'Readiness',
+    ...closed,
+    description: 'Whether requests can be answered, and how far the archive is behind.',
+  },
 );
 
 /** GET /: where to go. */
@@ -52,7 +59,7 @@ export const Index = Type.Object(
     health: Type.String(),
     readiness: Type.String(),
   },
-  { $id: 'Index', ...closed },
+  { $id: 'Index', ...closed, description: 'Where to go.' },
 );
 
 export type Readiness = Static<typeof Readiness>;

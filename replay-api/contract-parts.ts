@@ -11,7 +11,8 @@ import {
   type TUnion,
   type TUnsafe,
 } from 'typebox';
-import { LOSS_CAUSES, SEQUENCE_MAX } from '#base/mod.ts';
+import { LOSS_CAUSES, type LossCause, SEQUENCE_MAX } from '#base/mod.ts';
+import { STREAM_STATUSES, type StreamStatus } from '#client/stream/mod.ts';
 
 /** No members beside those that are named. */
 export const closed = { additionalProperties: false };
@@ -45,6 +46,9 @@ export function oneOf<Value extends string>(
 
 /** How the name of a channel looks. */
 export const CHANNEL_PATTERN = '^[A-Za-z0-9._-]{1,128}$';
+
+/** How a cursor of messages looks. */
+export const MESSAGE_CURSOR_PATTERN = '^[A-Za-z0-9_-]{16,512}$';
 
 /** How the name of a session looks. */
 export const SESSION_TEXT = {
@@ -81,11 +85,14 @@ export const durability: TUnsafe<'durable' | 'degraded'> = oneOf(
 );
 
 /** Why something is lost. */
-export const cause: TUnsafe<string> = oneOf(Object.keys(LOSS_CAUSES), describeCauses());
+export const cause: TUnsafe<LossCause> = oneOf(
+  Object.keys(LOSS_CAUSES) as LossCause[],
+  describeCauses(),
+);
 
 /** Whether an answer has all that was asked for. */
-export const status: TUnsafe<'complete' | 'partial' | 'deleted' | 'unsettled' | 'unknown'> = oneOf(
-  ['complete', 'partial', 'deleted', 'unsettled', 'unknown'] as const,
+export const status: TUnsafe<StreamStatus> = oneOf(
+  STREAM_STATUSES,
   'complete: everything that was asked for is here. partial: what is missing is lost, and named. ' +
     'deleted: some of it was archived and has been deleted by a policy, which is named, as is ' +
     'what is lost. unsettled: the archive has not got that far, ask again. unknown: the ' +
@@ -99,6 +106,12 @@ function describeCauses(): string {
 
 /** A session, by its name. */
 export const sessionId: TString = Type.String(SESSION_TEXT);
+
+/** What became of it. */
+export const sessionState: TUnsafe<'open' | 'closed' | 'expired'> = oneOf(
+  ['open', 'closed', 'expired'] as const,
+  'open: heard of lately. closed: its publisher said goodbye. expired: it fell silent.',
+);
 
 /** Who publishes it. */
 export const source: TUnion<[TString, TNull]> = nullable(

@@ -1,9 +1,16 @@
 // The part of the contract that is about the tail: what its frames carry, beside messages, losses
 // and deletions, which look as they do everywhere.
 
-import { Type } from 'typebox';
-import { ERRORS } from '#base/mod.ts';
-import { closed, nullable, oneOf, position, SESSION_TEXT } from './contract-parts.ts';
+import { type Static, Type } from 'typebox';
+import {
+  closed,
+  MESSAGE_CURSOR_PATTERN,
+  nullable,
+  oneOf,
+  position,
+  SESSION_TEXT,
+} from './contract-parts.ts';
+import { API_ERROR_CODES } from './contract-problems.ts';
 
 /** Frame `session`: a publisher's session began, ended, or is not heard any more. */
 export const SessionChangeItem = Type.Object(
@@ -18,7 +25,11 @@ export const SessionChangeItem = Type.Object(
         'message.',
     ),
   },
-  { $id: 'SessionChange', ...closed },
+  {
+    $id: 'SessionChange',
+    ...closed,
+    description: 'A session of a publisher began, ended, or is not heard any more.',
+  },
 );
 
 /** Frame `state`: what the tail does from here on. */
@@ -35,7 +46,7 @@ export const TailStateItem = Type.Object(
     position: position('The reader has everything up to here.', 0),
     archivedThrough: position('The archive has everything up to here.', 0),
   },
-  { $id: 'TailState', ...closed },
+  { $id: 'TailState', ...closed, description: 'What a tail does from here on.' },
 );
 
 /** Frame `end`: the server ends the tail. */
@@ -43,10 +54,10 @@ export const TailEndItem = Type.Object(
   {
     kind: Type.Literal('end'),
     position: position('The reader has everything up to here.', 0),
-    code: nullable(oneOf(Object.keys(ERRORS), 'Why; null if the server stops.')),
+    code: nullable(oneOf(API_ERROR_CODES, 'Why; null if the server stops.')),
     detail: Type.String({ description: 'The same for people.' }),
   },
-  { $id: 'TailEnd', ...closed },
+  { $id: 'TailEnd', ...closed, description: 'The server ends a tail.' },
 );
 
 /** What the line `data` of any frame of a tail is. */
@@ -78,6 +89,16 @@ export const TailQuery = Type.Object(
         0,
       ),
     ),
+    cursor: Type.Optional(
+      Type.String({
+        pattern: MESSAGE_CURSOR_PATTERN,
+        description:
+          'Begin where an answer about messages ended, in place of `after`. The question of that ' +
+          'answer must have been one of the channel, in ascending order and without an end.',
+      }),
+    ),
   },
-  closed,
+  { ...closed, description: 'Where a tail begins.' },
 );
+
+export type TailQuery = Static<typeof TailQuery>;

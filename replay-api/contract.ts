@@ -4,13 +4,13 @@
 // with six decimals.
 
 import { Type, type TSchema } from 'typebox';
-import { ERRORS } from '#base/mod.ts';
 import { AccessItem, AccessPage } from './contract-access.ts';
 import { archivers } from './contract-archivers.ts';
 import { ConflictItem, ConflictPage } from './contract-conflicts.ts';
 import { DeletionItem, DeletionPage, deletedRanges } from './contract-deletions.ts';
 import { Health, Index, Readiness } from './contract-operation.ts';
 import { cursor, limit } from './contract-paging.ts';
+import { Problem } from './contract-problems.ts';
 import { SessionChangeItem, TailEndItem, TailFrame, TailStateItem } from './contract-tail.ts';
 import {
   EndItem,
@@ -36,6 +36,7 @@ import {
   position,
   SESSION_TEXT,
   sessionId,
+  sessionState,
   source,
   sqnRange,
   status,
@@ -43,30 +44,7 @@ import {
 
 export { PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX } from './contract-paging.ts';
 export * from './contract-messages.ts';
-
-/** RFC 9457, with the code from the registry of errors. */
-export const Problem = Type.Object(
-  {
-    type: Type.String({ description: 'A URN that names the kind of problem.' }),
-    title: Type.String({ description: 'The kind of problem in a sentence.' }),
-    status: Type.Integer({ description: 'The HTTP status.' }),
-    detail: Type.String({ description: 'What is wrong with this request, and what to do.' }),
-    code: oneOf(Object.keys(ERRORS), 'The code to look up in the documentation of errors.'),
-    instance: Type.String({ description: 'A URN of this request, as it stands in the log.' }),
-    available: Type.Optional(
-      Type.Object(
-        {
-          firstPosition: nullable(position('The first position that is kept.')),
-          archivedThrough: position('The last one.', 0),
-          publishedFrom: nullable(instant('The earliest publish time that is kept.')),
-          publishedThrough: nullable(instant('The latest one.')),
-        },
-        { ...closed, description: 'What there is instead of history that is gone.' },
-      ),
-    ),
-  },
-  { $id: 'Problem', ...closed },
-);
+export { Problem } from './contract-problems.ts';
 
 /** A channel as GET /v1/channels/{channel} answers it. */
 export const ChannelItem = Type.Object(
@@ -85,7 +63,7 @@ export const ChannelItem = Type.Object(
     publishedThrough: nullable(instant('The latest publish time that is kept.')),
     archivers,
   },
-  { $id: 'Channel', ...closed },
+  { $id: 'Channel', ...closed, description: 'A channel, as the archive knows it.' },
 );
 
 /** A session of a channel. */
@@ -99,10 +77,7 @@ export const SessionItem = Type.Object(
         'Whether its source is not of Backcast: then sequences are made of packet numbers, begin ' +
         'anywhere, and not every one of them is a message.',
     }),
-    state: oneOf(
-      ['open', 'closed', 'expired'] as const,
-      'open: heard of lately. closed: its publisher said goodbye. expired: it fell silent.',
-    ),
+    state: sessionState,
     firstArchived: position(
       'The first sequence that the archive accounts for; 1 while nothing of a foreign source is.',
     ),
@@ -117,7 +92,7 @@ export const SessionItem = Type.Object(
     seenAt: instant('When it last heard it.'),
     closedAt: nullable(instant('When it ended.')),
   },
-  { $id: 'Session', ...closed },
+  { $id: 'Session', ...closed, description: 'One incarnation of a publisher on a channel.' },
 );
 
 /** A loss in the list of losses. */
@@ -128,18 +103,25 @@ export const ListedLossItem = Type.Object(
     healedAt: nullable(instant('When the messages turned up after all.')),
     healedBy: nullable(Type.String({ description: 'Who had them.' })),
   },
-  { $id: 'ListedLoss', ...closed },
+  {
+    $id: 'ListedLoss',
+    ...closed,
+    description: 'Sequences that were given up, in the list of losses.',
+  },
 );
 
-const list = (schemaName: string, id: string) =>
-  Type.Object({ items: Type.Array(Type.Ref(`${schemaName}#`)), next }, { $id: id, ...closed });
+const list = (schemaName: string, id: string, description: string) =>
+  Type.Object(
+    { items: Type.Array(Type.Ref(`${schemaName}#`)), next },
+    { $id: id, ...closed, description },
+  );
 
 /** A page of channels. */
-export const ChannelPage = list('Channel', 'ChannelPage');
+export const ChannelPage = list('Channel', 'ChannelPage', 'A page of channels.');
 /** A page of sessions. */
-export const SessionPage = list('Session', 'SessionPage');
+export const SessionPage = list('Session', 'SessionPage', 'A page of sessions.');
 /** A page of losses. */
-export const LossPage = list('ListedLoss', 'LossPage');
+export const LossPage = list('ListedLoss', 'LossPage', 'A page of losses.');
 
 /** How complete a range of a session is. */
 export const CompletenessAnswer = Type.Object(
@@ -189,7 +171,7 @@ export const CompletenessAnswer = Type.Object(
     tail: Type.Index(SessionItem, ['tail']),
     watermark: position('Through here the archive accounts for the session.', 0),
   },
-  { $id: 'Completeness', ...closed },
+  { $id: 'Completeness', ...closed, description: 'How complete a range of a session is.' },
 );
 
 /** Every schema that others refer to by name. */
@@ -239,12 +221,17 @@ export const ChannelParams = Type.Object(
 /** Which channels. */
 export const ChannelsQuery = Type.Object(
   { cursor: cursor('^[A-Za-z0-9._-]{1,128}$'), limit },
-  closed,
+  { ...closed, description: 'Which channels.' },
 );
 /** Which sessions. */
 export const SessionsQuery = Type.Object(
-  { cursor: cursor('^[0-9]{1,16}~[0-7][0-9a-f]{15}$'), limit },
-  closed,
+  {
+    state: Type.Optional(sessionState),
+    session: Type.Optional(Type.String(SESSION_TEXT)),
+    cursor: cursor('^[0-9]{1,16}~[0-7][0-9a-f]{15}$'),
+    limit,
+  },
+  { ...closed, description: 'Which sessions.' },
 );
 /** Which losses, which deletions. */
 export const LossesQuery = Type.Object(
@@ -253,7 +240,7 @@ export const LossesQuery = Type.Object(
     cursor: cursor('^[0-9]{1,16}~[0-7][0-9a-f]{15}~[0-9]{1,16}$'),
     limit,
   },
-  closed,
+  { ...closed, description: 'Which losses, deletions, conflicts.' },
 );
 
 /** Which range of which session. */
@@ -269,5 +256,5 @@ export const CompletenessQuery = Type.Object(
       position('The last sequence of the range; the highest known to exist if not given.'),
     ),
   },
-  closed,
+  { ...closed, description: 'Which range of which session.' },
 );

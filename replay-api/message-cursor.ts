@@ -4,7 +4,7 @@
 // It is no secret and allows nothing: who shows it is asked for his rights as everybody is.
 
 import { createHash } from 'node:crypto';
-import type { MessageRequest } from '#archive/mod.ts';
+import type { MessageRequest, PositionRequest } from '#archive/mod.ts';
 import { BackcastError, isSessionId } from '#base/mod.ts';
 
 const VERSION = 1;
@@ -35,6 +35,25 @@ export function fromCursor(channel: string, cursor: string): MessageRequest {
   }
   if (ofChannel !== channel) throw invalid('It belongs to another channel.');
   return request;
+}
+
+/**
+ * The position behind which `cursor` goes on; BACKCAST_CURSOR_INVALID as fromCursor, and of a
+ * question that asks for less than all that is behind it.
+ */
+export function positionInCursor(channel: string, cursor: string): number {
+  const request = fromCursor(channel, cursor);
+  if (request.kind === 'positions' && isEndless(request)) return request.after ?? 0;
+  throw invalid('It goes on with a session, backwards, or only up to some end.');
+}
+
+function isEndless({ order, before, publishedToUs, archivedToUs }: PositionRequest): boolean {
+  return (
+    order === 'asc' &&
+    before === undefined &&
+    publishedToUs === undefined &&
+    archivedToUs === undefined
+  );
 }
 
 function fieldsOf(request: MessageRequest): Field[] {

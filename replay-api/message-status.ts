@@ -1,9 +1,10 @@
 // Whether an answer has all that was asked for, and if something may still come, when to ask again.
 
 import type { MessagePage, MessageReading, MessageRequest } from '#archive/mod.ts';
+import type { StreamStatus } from '#client/stream/mod.ts';
 
 /** As the contract has it. */
-export type AnswerStatus = 'complete' | 'partial' | 'deleted' | 'unsettled' | 'unknown';
+export type AnswerStatus = StreamStatus;
 
 /** What an answer named as missing so far. */
 export interface Missing {

@@ -81,8 +81,11 @@ export interface StreamDeletion {
   readonly policy: string;
 }
 
+/** The words of StreamStatus. */
+export const STREAM_STATUSES = ['complete', 'partial', 'deleted', 'unsettled', 'unknown'] as const;
+
 /** Whether an answer, or a range of it, has all that was asked for. */
-export type StreamStatus = 'complete' | 'partial' | 'deleted' | 'unsettled' | 'unknown';
+export type StreamStatus = (typeof STREAM_STATUSES)[number];
 
 /** One of several ranges that were asked for has been told. */
 export interface StreamRange {

@@ -8,15 +8,16 @@ import {
   parseInstant,
   type SessionId,
 } from '#base/mod.ts';
-import type {
-  StreamBegin,
-  StreamDeletion,
-  StreamEnd,
-  StreamEstimate,
-  StreamLoss,
-  StreamOrigin,
-  StreamRange,
-  StreamStatus,
+import {
+  STREAM_STATUSES,
+  type StreamBegin,
+  type StreamDeletion,
+  type StreamEnd,
+  type StreamEstimate,
+  type StreamLoss,
+  type StreamOrigin,
+  type StreamRange,
+  type StreamStatus,
 } from './entries.ts';
 import { FRAME_KINDS, STREAM_VERSION } from './layout.ts';
 
@@ -180,7 +181,7 @@ function word<Word extends string>(members: Members, name: string, words: readon
 }
 
 function status(members: Members): StreamStatus {
-  return word(members, 'status', ['complete', 'partial', 'deleted', 'unsettled', 'unknown']);
+  return word(members, 'status', STREAM_STATUSES);
 }
 
 function session(members: Members): SessionId {

@@ -33,16 +33,28 @@ export interface BegunExport {
 }
 
 /**
+ * Settles what there is to export, and reads nothing of it. Errors as openChannel, findSession and
+ * openReading.
+ */
+export async function openExport(
+  opened: ReadDatabase,
+  range: ExportRange,
+): Promise<Pick<BegunExport, 'channel' | 'reading'>> {
+  const channel = await openChannel(opened, range.channel);
+  const request = await withinSession(opened, channel, range);
+  return { channel, reading: await openReading(opened, channel, request) };
+}
+
+/**
  * Begins to read, so that what is wrong with the request or the database shows before the answer
- * begins. Errors as openChannel, findSession and openReading.
+ * begins. Errors as openExport.
  */
 export async function beginExport(
   opened: ReadDatabase,
   range: ExportRange,
   format: ExportFormat,
 ): Promise<BegunExport> {
-  const channel = await openChannel(opened, range.channel);
-  const reading = await openReading(opened, channel, await withinSession(opened, channel, range));
+  const { channel, reading } = await openExport(opened, range);
   const first = await reading.nextPage(Number.MAX_SAFE_INTEGER);
   const { name, framing } = channel;
   const writer = openFormat(format, { channel: name, framing, keptBytesTarget: KEPT_BYTES_TARGET });

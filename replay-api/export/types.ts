@@ -3,6 +3,7 @@
 
 import type { SettledRange } from '#archive/mod.ts';
 import type { LossCause, SequenceRange, SessionId } from '#base/mod.ts';
+import type { StreamStatus } from '#client/stream/mod.ts';
 
 /** The formats that messages are written in. */
 export const EXPORT_FORMATS = ['ndjson', 'csv', 'parquet'] as const;
@@ -89,7 +90,7 @@ export interface ListedMissing {
 }
 
 /** Whether everything that was asked for is there, as in answers of the API. */
-export type ExportStatus = 'complete' | 'partial' | 'deleted' | 'unsettled' | 'unknown';
+export type ExportStatus = StreamStatus;
 
 /** manifest.json: what the folder holds, with the hash of every file and of itself. */
 export interface ExportManifest {

@@ -6,7 +6,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 
 const TAG_CHARACTERS = 16;
 
-/** Tags what the routes of `app` below /v1 answer as a whole. */
+/** Tags what the routes of `app` below /v1 answer as a whole, and the document of the API. */
 export function installEntityTags(app: FastifyInstance): void {
   app.addHook('onSend', async (request, reply, payload: unknown) => {
     if (typeof payload !== 'string' || reply.statusCode !== 200 || !isTagged(request)) {
@@ -22,7 +22,8 @@ export function installEntityTags(app: FastifyInstance): void {
 }
 
 function isTagged({ method, url }: FastifyRequest): boolean {
-  return (method === 'GET' || method === 'HEAD') && url.startsWith('/v1/');
+  const isAnswer = url.startsWith('/v1/') || url === '/openapi.json';
+  return (method === 'GET' || method === 'HEAD') && isAnswer;
 }
 
 function isAmong(tag: string, wanted: string | undefined): boolean {

@@ -9,10 +9,11 @@ import {
   type OpenDatabase,
 } from '#archive/mod.ts';
 import { formatInstant } from '#base/mod.ts';
+import { withProblems } from '../contract-problems.ts';
 import { AccessQuery } from '../contract-access.ts';
 import { PAGE_ITEMS_DEFAULT } from '../contract-paging.ts';
 import { assertNotInverted, toInstantUs } from '../message-request.ts';
-import { nextUrl, nullableInstant, withProblems } from './answers.ts';
+import { nextUrl, nullableInstant } from './answers.ts';
 
 /** The list of readings. */
 export const accessRoutes: FastifyPluginCallbackTypebox<{ opened: OpenDatabase }> = (
@@ -47,7 +48,10 @@ const ACCESSES = {
   operationId: 'listAccesses',
   tags: ['operation'],
   querystring: AccessQuery,
-  response: withProblems({ 200: Type.Ref('AccessPage#') }, [400, 403, 422, 503]),
+  response: withProblems({ 200: Type.Ref('AccessPage#') }, [
+    'BACKCAST_FORBIDDEN',
+    'BACKCAST_RANGE_INVERTED',
+  ]),
 } as const;
 
 function accessItem(access: ListedAccess): object {

@@ -1,40 +1,11 @@
-// What the routes have in common: how their schemas list problems, and instants that may be
-// missing.
+// What the routes have in common: what there is of a channel, instants that may be missing, and
+// where a list goes on.
 
-import { Type, type TSchema } from 'typebox';
+import { Readable } from 'node:stream';
+import type { FastifyReply } from 'fastify';
 import { findChannel } from '#archive/mod.ts';
 import { formatInstant } from '#base/mod.ts';
 import type { ReadDatabases } from '../read-databases.ts';
-
-const PROBLEMS = {
-  400: 'A parameter is not valid; the detail names it.',
-  401: 'The request carries no valid token.',
-  403: 'The token does not allow this.',
-  404: 'The archive has never heard of it.',
-  406: 'None of the accepted media types can be served.',
-  410: 'This part of the history is no longer kept.',
-  422: 'The range ends before it begins.',
-  429: 'The caller asks for too much at once; Retry-After says when to try again.',
-  503: 'The database is away, or too much is under way; Retry-After says when to try again.',
-} as const;
-
-/**
- * `responses` and the problems with these statuses, with that of a missing token, and with 429,
- * which every route may have.
- */
-export function withProblems<Responses extends Readonly<Record<number, TSchema | object>>>(
-  responses: Responses,
-  statuses: readonly Exclude<keyof typeof PROBLEMS, 429>[],
-): Responses {
-  const problems = [401 as const, ...statuses, 429 as const].map((status) => [
-    status,
-    {
-      description: PROBLEMS[status],
-      content: { 'application/problem+json': { schema: Type.Ref('Problem#') } },
-    },
-  ]);
-  return { ...responses, ...Object.fromEntries(problems) } as Responses;
-}
 
 /**
  * What is kept of the channel called `name`, as a problem tells it: by the primary, which is asked
@@ -48,6 +19,14 @@ export async function availabilityOf(reads: ReadDatabases, name: string): Promis
     publishedFrom: nullableInstant(channel.publishedFromUs),
     publishedThrough: nullableInstant(channel.publishedThroughUs),
   };
+}
+
+/**
+ * Answers HEAD where the body would be a stream, or dear: with the headers set so far, and without
+ * a length, which nobody knows.
+ */
+export function sendHead(reply: FastifyReply): FastifyReply {
+  return reply.send(Readable.from([]));
 }
 
 /** RFC 3339, or null for what has not happened. */

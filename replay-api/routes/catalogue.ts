@@ -23,6 +23,7 @@ import {
   tailOf,
 } from '#archive/mod.ts';
 import { formatInstant } from '#base/mod.ts';
+import { CHANNEL_PROBLEMS, withProblems } from '../contract-problems.ts';
 import {
   ChannelParams,
   ChannelsQuery,
@@ -31,7 +32,7 @@ import {
   SessionsQuery,
 } from '../contract.ts';
 import type { ReadDatabases } from '../read-databases.ts';
-import { nextUrl, nullableInstant, withProblems } from './answers.ts';
+import { nextUrl, nullableInstant } from './answers.ts';
 import { toSessionId } from '../message-request.ts';
 import { deletionItem } from '../message-text.ts';
 
@@ -43,21 +44,17 @@ export const catalogueRoutes: FastifyPluginCallbackTypebox<{ reads: ReadDatabase
   { reads },
   done,
 ) => {
-  app.get(
-    '/v1/channels',
-    { schema: CHANNELS, exposeHeadRoute: true, config: { scope: 'any' } },
-    async (request) => {
-      const { cursor, limit = PAGE_ITEMS_DEFAULT } = request.query;
-      const patterns = request.access.readable;
-      const { items, last } = await reads.use(async ({ database: db }) => {
-        const channels = await listChannels(db, { after: cursor, limit, patterns });
-        const end = channels.length === limit ? channels.at(-1) : undefined;
-        return { items: await channelItems(reads, db, channels), last: end };
-      });
-      const next = last === undefined ? null : nextUrl('/v1/channels', last.name, request.query);
-      return { items, next };
-    },
-  );
+  app.get('/v1/channels', { schema: CHANNELS, config: { scope: 'any' } }, async (request) => {
+    const { cursor, limit = PAGE_ITEMS_DEFAULT } = request.query;
+    const patterns = request.access.readable;
+    const { items, last } = await reads.use(async ({ database: db }) => {
+      const channels = await listChannels(db, { after: cursor, limit, patterns });
+      const end = channels.length === limit ? channels.at(-1) : undefined;
+      return { items: await channelItems(reads, db, channels), last: end };
+    });
+    const next = last === undefined ? null : nextUrl('/v1/channels', last.name, request.query);
+    return { items, next };
+  });
 
   app.get('/v1/channels/:channel', { ...READ, schema: CHANNEL }, async (request) => {
     const [shown] = await reads.use(async ({ database: db }) =>
@@ -67,11 +64,13 @@ export const catalogueRoutes: FastifyPluginCallbackTypebox<{ reads: ReadDatabase
   });
 
   app.get('/v1/channels/:channel/sessions', { ...READ, schema: SESSIONS }, async (request) => {
-    const { cursor, limit = PAGE_ITEMS_DEFAULT } = request.query;
+    const { cursor, limit = PAGE_ITEMS_DEFAULT, state, session } = request.query;
     const after = sessionKeyset(cursor);
+    const wanted = session === undefined ? undefined : toSessionId(session);
     const { channel, sessions } = await reads.use(async ({ database: db }) => {
       const named = await findChannel(db, request.params.channel);
-      return { channel: named, sessions: await listSessions(db, named, { after, limit }) };
+      const page = { state, session: wanted, after, limit };
+      return { channel: named, sessions: await listSessions(db, named, page) };
     });
     const last = sessions.length === limit ? sessions.at(-1) : undefined;
     const path = `/v1/channels/${channel.name}/sessions`;
@@ -131,7 +130,7 @@ function lossRoutes(app: CatalogueServer, reads: ReadDatabases): void {
 }
 
 /** What it takes to ask about a channel. */
-const READ = { config: { scope: 'read' }, exposeHeadRoute: true } as const;
+const READ = { config: { scope: 'read' } } as const;
 
 const CHANNELS = {
   summary: 'List the channels',
@@ -139,7 +138,7 @@ const CHANNELS = {
   operationId: 'listChannels',
   tags: ['catalogue'],
   querystring: ChannelsQuery,
-  response: withProblems({ 200: Type.Ref('ChannelPage#') }, [400, 503]),
+  response: withProblems({ 200: Type.Ref('ChannelPage#') }, []),
 } as const;
 
 const CHANNEL = {
@@ -151,17 +150,17 @@ const CHANNEL = {
   tags: ['catalogue'],
   params: ChannelParams,
   querystring: Type.Object({}, { additionalProperties: false }),
-  response: withProblems({ 200: Type.Ref('Channel#') }, [400, 404, 503]),
+  response: withProblems({ 200: Type.Ref('Channel#') }, [...CHANNEL_PROBLEMS]),
 } as const;
 
 const SESSIONS = {
   summary: 'List the sessions of a channel',
-  description: 'The latest first.',
+  description: 'The latest first; only those of a `state`, or only one, if that is asked for.',
   operationId: 'listSessions',
   tags: ['catalogue'],
   params: ChannelParams,
   querystring: SessionsQuery,
-  response: withProblems({ 200: Type.Ref('SessionPage#') }, [400, 404, 503]),
+  response: withProblems({ 200: Type.Ref('SessionPage#') }, [...CHANNEL_PROBLEMS]),
 } as const;
 
 const LOSSES = {
@@ -171,7 +170,7 @@ const LOSSES = {
   tags: ['catalogue'],
   params: ChannelParams,
   querystring: LossesQuery,
-  response: withProblems({ 200: Type.Ref('LossPage#') }, [400, 404, 503]),
+  response: withProblems({ 200: Type.Ref('LossPage#') }, [...CHANNEL_PROBLEMS]),
 } as const;
 
 const DELETIONS = {
@@ -181,7 +180,7 @@ const DELETIONS = {
   tags: ['catalogue'],
   params: ChannelParams,
   querystring: LossesQuery,
-  response: withProblems({ 200: Type.Ref('DeletionPage#') }, [400, 404, 503]),
+  response: withProblems({ 200: Type.Ref('DeletionPage#') }, [...CHANNEL_PROBLEMS]),
 } as const;
 
 async function channelItems(

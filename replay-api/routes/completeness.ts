@@ -4,10 +4,10 @@ import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebo
 import { Type } from 'typebox';
 import { findChannel, readCompleteness, tailOf } from '#archive/mod.ts';
 import { formatInstant } from '#base/mod.ts';
+import { CHANNEL_PROBLEMS, withProblems } from '../contract-problems.ts';
 import { ChannelParams, CompletenessQuery } from '../contract.ts';
 import { assertNotInverted, toSessionId } from '../message-request.ts';
 import type { ReadDatabases } from '../read-databases.ts';
-import { withProblems } from './answers.ts';
 
 /** Completeness. */
 export const completenessRoutes: FastifyPluginCallbackTypebox<{ reads: ReadDatabases }> = (
@@ -56,5 +56,9 @@ const COMPLETENESS = {
   tags: ['history'],
   params: ChannelParams,
   querystring: CompletenessQuery,
-  response: withProblems({ 200: Type.Ref('Completeness#') }, [400, 404, 422, 503]),
+  response: withProblems({ 200: Type.Ref('Completeness#') }, [
+    ...CHANNEL_PROBLEMS,
+    'BACKCAST_SESSION_UNKNOWN',
+    'BACKCAST_RANGE_INVERTED',
+  ]),
 } as const;

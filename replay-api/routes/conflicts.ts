@@ -9,10 +9,11 @@ import {
   type ListedConflict,
 } from '#archive/mod.ts';
 import { formatInstant } from '#base/mod.ts';
+import { CHANNEL_PROBLEMS, withProblems } from '../contract-problems.ts';
 import { ChannelParams, LossesQuery, PAGE_ITEMS_DEFAULT } from '../contract.ts';
 import { toSessionId } from '../message-request.ts';
 import type { ReadDatabases } from '../read-databases.ts';
-import { nextUrl, withProblems } from './answers.ts';
+import { nextUrl } from './answers.ts';
 
 /** Conflicts, walked as losses are. */
 export const conflictRoutes: FastifyPluginCallbackTypebox<{ reads: ReadDatabases }> = (
@@ -51,7 +52,7 @@ const CONFLICTS = {
   tags: ['catalogue'],
   params: ChannelParams,
   querystring: LossesQuery,
-  response: withProblems({ 200: Type.Ref('ConflictPage#') }, [400, 404, 503]),
+  response: withProblems({ 200: Type.Ref('ConflictPage#') }, [...CHANNEL_PROBLEMS]),
 } as const;
 
 function conflictItem({ detectedAtUs, ...rest }: ListedConflict): object {

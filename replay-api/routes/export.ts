@@ -4,12 +4,19 @@
 import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
+import { CHANNEL_PROBLEMS, READER_PROBLEMS, withProblems } from '../contract-problems.ts';
 import { ChannelParams } from '../contract.ts';
 import { ExportQuery } from '../contract-export.ts';
-import { beginExport, FORMAT_NAMES, streamExport, toExportRange } from '../export/mod.ts';
+import {
+  beginExport,
+  FORMAT_NAMES,
+  openExport,
+  streamExport,
+  toExportRange,
+} from '../export/mod.ts';
 import type { ReadDatabases } from '../read-databases.ts';
 import type { ReaderGuard } from '../reader-guard.ts';
-import { withProblems } from './answers.ts';
+import { sendHead } from './answers.ts';
 
 /** What this route is made of. */
 export interface ExportRoutesOptions {
@@ -30,13 +37,17 @@ export const exportRoutes: FastifyPluginCallbackTypebox<ExportRoutesOptions> = (
       const { format, ...bounds } = request.query;
       const range = toExportRange(request.params.channel, bounds);
       admitReader(request, reply);
+      const { suffix, mediaType } = FORMAT_NAMES[format];
+      void reply
+        .type(mediaType)
+        .header('content-disposition', `attachment; filename="${range.channel}.${suffix}"`);
+      if (request.method === 'HEAD') {
+        const { reading } = await reads.use((opened) => openExport(opened, range));
+        return sendHead(reply.header('backcast-remaining', reading.remaining));
+      }
       const begun = await reads.use((opened) => beginExport(opened, range, format));
       const chunks = streamExport(begun, request.access.note(begun.channel));
-      const { suffix, mediaType } = FORMAT_NAMES[format];
-      return reply
-        .type(mediaType)
-        .header('content-disposition', `attachment; filename="${range.channel}.${suffix}"`)
-        .send(Readable.from(chunks, { objectMode: true, highWaterMark: 1 }));
+      return reply.send(Readable.from(chunks, { objectMode: true, highWaterMark: 1 }));
     },
   );
   done();
@@ -53,7 +64,8 @@ const EXPORT = {
     '`end`: without it the file was cut off. Parquet has messages alone, and in its metadata ' +
     '`backcast.status`; a file that was cut off has no footer and cannot be opened. To go on ' +
     'with a file that was cut off, ask for what is `after` the last position that arrived. ' +
-    '`backcast export` makes folders that go on by themselves and can be verified.',
+    '`backcast export` makes folders that go on by themselves and can be verified. HEAD tells ' +
+    'whether the export can be had, and how many messages it has at most.',
   operationId: 'exportMessages',
   tags: ['history'],
   params: ChannelParams,
@@ -69,6 +81,14 @@ const EXPORT = {
         },
       },
     },
-    [400, 403, 404, 410, 422, 503],
+    [
+      ...CHANNEL_PROBLEMS,
+      ...READER_PROBLEMS,
+      'BACKCAST_FORBIDDEN',
+      'BACKCAST_SESSION_UNKNOWN',
+      'BACKCAST_RANGE_INVERTED',
+      'BACKCAST_HISTORY_GONE',
+      'BACKCAST_ARCHIVE_REWOUND',
+    ],
   ),
 } as const;

@@ -3,10 +3,13 @@
 
 import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
 import { openChannel, openRanges, openReading } from '#archive/mod.ts';
 import { SEGMENTS_TYPE } from '#client/stream/mod.ts';
+import { CHANNEL_PROBLEMS, READER_PROBLEMS, withProblems } from '../contract-problems.ts';
+import { NO_NOTE } from '../access/access-log.ts';
+import { TABLE_EXAMPLE } from '../contract-examples.ts';
 import { ChannelParams, FetchBody, MessagesQuery } from '../contract.ts';
 import {
   assertFormFits,
@@ -25,7 +28,7 @@ import { type StreamedAnswer, streamChunks } from '../message-stream.ts';
 import { CSV_TYPE } from '../message-table.ts';
 import type { ReadDatabases } from '../read-databases.ts';
 import type { ReaderGuard } from '../reader-guard.ts';
-import { withProblems } from './answers.ts';
+import { sendHead } from './answers.ts';
 
 /** What it takes to ask for messages. */
 const READ = { scope: 'read' } as const;
@@ -46,7 +49,6 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
 ) => {
   app.route({
     method: 'GET',
-    exposeHeadRoute: true,
     url: '/v1/channels/:channel/messages',
     schema: MESSAGES,
     config: READ,
@@ -61,12 +63,13 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
         return { opened, channel, reading: await openReading(opened, channel, wanted) };
       });
       const { opened, channel, reading } = begun;
-      const note = request.access.note(channel);
-      const answer = { channel, reading, query, note, sources: new Sources(opened, channel) };
       void reply.header('vary', 'accept').header('backcast-remaining', reading.remaining);
+      // HEAD reads no message, which is all that is noted.
+      const note = request.method === 'HEAD' ? NO_NOTE : request.access.note(channel);
+      const answer = { channel, reading, query, note, sources: new Sources(opened, channel) };
       if (form === JSON_TYPE) return sendPage(reply, answer);
       const part = { reading, range: undefined };
-      return sendStream(request, reply, { ...answer, opened, form, parts: [part] });
+      return sendStream(reply, { ...answer, opened, form, parts: [part] });
     },
   });
 
@@ -88,7 +91,7 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
       const note = request.access.note(channel, JSON.stringify(ranges));
       void reply.header('vary', 'accept');
       const answer = { opened, channel, sources, query: {}, note, form, parts };
-      return sendStream(request, reply, answer);
+      return sendStream(reply, answer);
     },
   });
   done();
@@ -96,7 +99,12 @@ export const messageRoutes: FastifyPluginCallbackTypebox<MessageRoutesOptions> =
 
 const STREAM_CONTENT = {
   [NDJSON_TYPE]: { schema: Type.Ref('MessageLine#') },
-  [CSV_TYPE]: { schema: Type.String({ description: 'A row each; the last one of kind `end`.' }) },
+  [CSV_TYPE]: {
+    schema: Type.String({
+      description: 'A row each; the last one of kind `end`.',
+      examples: [TABLE_EXAMPLE],
+    }),
+  },
   [SEGMENTS_TYPE]: {
     schema: Type.String({ format: 'binary', description: 'The segment stream, see the manual.' }),
   },
@@ -124,7 +132,16 @@ const MESSAGES = {
         content: { [JSON_TYPE]: { schema: Type.Ref('MessagePage#') }, ...STREAM_CONTENT },
       },
     },
-    [400, 404, 406, 410, 422, 503],
+    [
+      ...CHANNEL_PROBLEMS,
+      ...READER_PROBLEMS,
+      'BACKCAST_SESSION_UNKNOWN',
+      'BACKCAST_RANGE_INVERTED',
+      'BACKCAST_CURSOR_INVALID',
+      'BACKCAST_HISTORY_GONE',
+      'BACKCAST_ARCHIVE_REWOUND',
+      'BACKCAST_NOT_ACCEPTABLE',
+    ],
   ),
 } as const;
 
@@ -137,18 +154,27 @@ const FETCH = {
   operationId: 'fetchMessages',
   tags: ['history'],
   params: ChannelParams,
+  querystring: Type.Object({}, { additionalProperties: false }),
   body: FetchBody,
   response: withProblems(
     { 200: { description: 'The ranges, in their order.', content: STREAM_CONTENT } },
-    [400, 404, 406, 410, 422, 503],
+    [
+      ...CHANNEL_PROBLEMS,
+      ...READER_PROBLEMS,
+      'BACKCAST_RANGE_INVERTED',
+      'BACKCAST_HISTORY_GONE',
+      'BACKCAST_NOT_ACCEPTABLE',
+    ],
   ),
 } as const;
 
 async function sendPage(reply: FastifyReply, answer: PagedAnswer): Promise<FastifyReply> {
+  void reply.type(`${JSON_TYPE}; charset=utf-8`);
+  if (reply.request.method === 'HEAD') return sendHead(reply);
   const { text, next, askAgainMs } = await jsonPage(answer);
   if (next !== null) void reply.header('link', `<${next}>; rel="next"`);
   if (askAgainMs !== null) void reply.header('retry-after', Math.ceil(askAgainMs / 1_000));
-  return reply.type(JSON_TYPE).send(text);
+  return reply.send(text);
 }
 
 interface StreamedReply extends Omit<StreamedAnswer, 'writer' | 'isFlushed'> {
@@ -157,17 +183,13 @@ interface StreamedReply extends Omit<StreamedAnswer, 'writer' | 'isFlushed'> {
   readonly reading?: { readonly order: 'asc' | 'desc' };
 }
 
-async function sendStream(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  answer: StreamedReply,
-): Promise<FastifyReply> {
+async function sendStream(reply: FastifyReply, answer: StreamedReply): Promise<FastifyReply> {
   const { channel, sources, query, form, reading } = answer;
   const { archivedThrough } = channel;
   const order = reading?.order ?? 'asc';
   const writer = writerOf(form, { channel, order, archivedThrough, sources, decode: query.decode });
   void reply.type(writer.type).header('backcast-archived-through', archivedThrough);
-  if (request.method === 'HEAD') return reply.send();
+  if (reply.request.method === 'HEAD') return sendHead(reply);
   // What compresses may still look at what it has taken.
   const isFlushed = (): boolean =>
     reply.raw.writableLength === 0 && !reply.hasHeader('content-encoding');

@@ -12,6 +12,7 @@ import {
 import { BackcastError } from '#base/mod.ts';
 import { EXPOSITION_TYPE, type MetricFamily, renderMetrics } from '#multicast/metrics/mod.ts';
 import type { Readiness } from '../contract-operation.ts';
+import { withOwnProblems } from '../contract-problems.ts';
 
 /** What these routes need. */
 interface OperationOptions {
@@ -54,6 +55,7 @@ export const operationRoutes: FastifyPluginCallbackTypebox<OperationOptions> = (
 const PUBLIC = { scope: 'public', isUnlimited: true } as const;
 const ADMIN = { scope: 'admin', isUnlimited: true } as const;
 
+const PROBLEMS = ['BACKCAST_RANGE_INVALID', 'BACKCAST_INTERNAL'] as const;
 const nothing = Type.Object({}, { additionalProperties: false });
 
 const INDEX = {
@@ -61,7 +63,7 @@ const INDEX = {
   operationId: 'getIndex',
   tags: ['operation'],
   querystring: nothing,
-  response: { 200: Type.Ref('Index#') },
+  response: withOwnProblems({ 200: Type.Ref('Index#') }, PROBLEMS),
 } as const;
 
 const METRICS = { hide: true, operationId: 'getMetrics', querystring: nothing } as const;
@@ -71,7 +73,7 @@ const HEALTH = {
   operationId: 'getHealth',
   tags: ['operation'],
   querystring: nothing,
-  response: { 200: Type.Ref('Health#') },
+  response: withOwnProblems({ 200: Type.Ref('Health#') }, PROBLEMS),
 } as const;
 
 const READINESS = {
@@ -81,7 +83,10 @@ const READINESS = {
   operationId: 'getReadiness',
   tags: ['operation'],
   querystring: nothing,
-  response: { 200: Type.Ref('Readiness#'), 503: Type.Ref('Readiness#') },
+  response: withOwnProblems({ 200: Type.Ref('Readiness#'), 503: Type.Ref('Readiness#') }, [
+    ...PROBLEMS,
+    'BACKCAST_RATE_LIMITED',
+  ]),
 } as const;
 
 async function readReadiness(opened: OpenDatabase): Promise<Readiness> {

@@ -3,18 +3,20 @@
 
 import { Readable } from 'node:stream';
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { openChannel, openReading } from '#archive/mod.ts';
 import { BackcastError, SEQUENCE_MAX } from '#base/mod.ts';
 import type { RequestAccess } from '../access/request-access.ts';
+import { CHANNEL_PROBLEMS, READER_PROBLEMS, withProblems } from '../contract-problems.ts';
 import { negotiate } from '../accept.ts';
 import type { ChannelWatch } from '../channel-watch.ts';
 import { ChannelParams } from '../contract.ts';
 import { TailQuery } from '../contract-tail.ts';
+import { positionInCursor } from '../message-cursor.ts';
 import type { ReadDatabases } from '../read-databases.ts';
 import type { ReaderGuard } from '../reader-guard.ts';
 import { everythingAfter, tailBytes } from '../tail-stream.ts';
-import { withProblems } from './answers.ts';
+import { sendHead } from './answers.ts';
 
 /** What it takes to follow a channel. */
 const READ = { scope: 'read' } as const;
@@ -36,7 +38,7 @@ export const tailRoutes: FastifyPluginCallbackTypebox<TailRouteOptions> = (
   app.addHook('preClose', async () => watch.close());
   app.get('/v1/channels/:channel/tail', { schema: TAIL, config: READ }, async (request, reply) => {
     assertAcceptable(request.headers.accept);
-    const after = lastId(request.headers['last-event-id']) ?? request.query.after;
+    const after = lastId(request.headers['last-event-id']) ?? placeIn(request);
     admitReader(request, reply);
     const channel = await reads.use(async (opened) => {
       const found = await openChannel(opened, request.params.channel);
@@ -44,6 +46,7 @@ export const tailRoutes: FastifyPluginCallbackTypebox<TailRouteOptions> = (
       if (after !== undefined) await openReading(opened, found, everythingAfter(after));
       return found;
     });
+    if (request.method === 'HEAD') return sendHead(reply.type(EVENT_STREAM_TYPE));
     const held = watch.hold(channel);
     const { access } = request;
     const signal = signalOf(access, [watch.closing, access.signal], () => {
@@ -80,7 +83,13 @@ const TAIL = {
         content: { [EVENT_STREAM_TYPE]: { schema: Type.Ref('TailFrame#') } },
       },
     },
-    [400, 404, 406, 410, 503],
+    [
+      ...CHANNEL_PROBLEMS,
+      ...READER_PROBLEMS,
+      'BACKCAST_CURSOR_INVALID',
+      'BACKCAST_HISTORY_GONE',
+      'BACKCAST_NOT_ACCEPTABLE',
+    ],
   ),
 } as const;
 
@@ -90,6 +99,22 @@ function assertAcceptable(accept: string | undefined): void {
     'BACKCAST_NOT_ACCEPTABLE',
     `A tail is served as ${EVENT_STREAM_TYPE}. Name it in Accept.`,
   );
+}
+
+/** Where the query wants the tail to begin. */
+function placeIn({ params, query }: TailRequest): number | undefined {
+  const { after, cursor } = query;
+  if (cursor === undefined) return after;
+  if (after === undefined) return positionInCursor(params.channel, cursor);
+  throw new BackcastError(
+    'BACKCAST_RANGE_INVALID',
+    '"after" and "cursor" exclude each other: a cursor says by itself where to begin.',
+  );
+}
+
+interface TailRequest {
+  readonly params: Static<typeof ChannelParams>;
+  readonly query: TailQuery;
 }
 
 function lastId(header: string | string[] | undefined): number | undefined {

@@ -105,6 +105,29 @@ test('sessions are listed latest first, whatever the page', async () => {
   }
 });
 
+test('sessions are listed by their state, whatever the page, and one by its name', async () => {
+  const names = SESSIONS.map((_, index) => `000000000000010${index}` as SessionId);
+  const states = ['closed', 'open', 'open'] as const;
+  await api.addChannel({
+    name: 'states',
+    deliveries: names.map((name, index) => segment(sent(name, 1, index))),
+    sessions: new Map(
+      names.map((name, index) => [name, { openedAtUs: instantAt(index), state: states[index] }]),
+    ),
+  });
+  const path = '/v1/channels/states/sessions';
+  const named = async (query: string): Promise<unknown[]> =>
+    (await walk(`${path}?${query}`)).map((one) => one['session']);
+  for (const limit of [1, 2]) {
+    assert.deepEqual(await named(`state=open&limit=${limit}`), [names[2], names[1]]);
+    assert.deepEqual(await named(`state=closed&limit=${limit}`), [names[0]]);
+  }
+  assert.deepEqual(await named('state=expired'), []);
+  assert.deepEqual(await named(`session=${names[1]}`), [names[1]]);
+  assert.deepEqual(await named(`session=${names[1]}&state=closed`), []);
+  assert.deepEqual(await named(`session=${LATE}`), []);
+});
+
 test('a session says what the archive accounts for', async () => {
   const [session] = await walk('/v1/channels/orders/sessions?limit=1');
   assert.deepEqual(session, {

@@ -120,6 +120,49 @@ test('a place that is none is refused, in the query and in the header', async ()
   assert.equal(await refusal('orders/tail?before=1'), 'BACKCAST_RANGE_INVALID');
 });
 
+async function cursorOf(query: string): Promise<string> {
+  const page = await api.get(`/v1/channels/orders/messages?${query}`);
+  assert.equal(page.status, 200, page.text);
+  return (JSON.parse(page.text) as { cursor: string }).cursor;
+}
+
+test('a tail goes on where a page ended', async () => {
+  for (const query of ['after=5&limit=2', 'from=2000-01-01T00:00:00Z&after=5&limit=2']) {
+    await using tail = await openTail(url(`orders/tail?cursor=${await cursorOf(query)}`));
+    const frames = await tail.through(isLive);
+    const positions = frames.filter(({ kind }) => kind === 'message').map(({ id }) => id);
+    assert.deepEqual(positions, ['8', '9'], query);
+  }
+});
+
+test('a reader that connects again goes on behind what it had, not at its cursor', async () => {
+  const cursor = await cursorOf('after=5&limit=1');
+  await using tail = await openTail(url(`orders/tail?cursor=${cursor}`), '8');
+  const frames = await tail.through(isLive);
+  assert.deepEqual(
+    frames.filter(({ kind }) => kind === 'message').map(({ id }) => id),
+    ['9'],
+  );
+});
+
+test('a cursor that asks for less than what is behind it is none of a tail', async () => {
+  const questions = [
+    `session=${AGED_SESSION}`,
+    'order=desc',
+    'after=5&before=9',
+    'after=5&to=2100-01-01T00:00:00Z',
+    'after=5&archivedTo=2100-01-01T00:00:00Z',
+  ];
+  for (const question of questions) {
+    const cursor = await cursorOf(`${question}&limit=1`);
+    assert.equal(await refusal(`orders/tail?cursor=${cursor}`), 'BACKCAST_CURSOR_INVALID');
+  }
+  const cursor = await cursorOf('after=5');
+  assert.equal(await refusal(`quotes/tail?cursor=${cursor}`), 'BACKCAST_CURSOR_INVALID');
+  const twice = `orders/tail?cursor=${cursor}&after=5`;
+  assert.equal(await refusal(twice), 'BACKCAST_RANGE_INVALID');
+});
+
 test('an unknown channel and another media type are refused', async () => {
   assert.equal(await refusal('none/tail'), 'BACKCAST_CHANNEL_UNKNOWN');
   const code = await refusal('orders/tail', { accept: 'application/json' });

@@ -277,10 +277,34 @@ test('a replay source reads on from a position and from an instant', async () =>
   }
 });
 
+test('where the archive stands is told of sessions that began lately', async () => {
+  const names = ['1', '2', '3'].map((digit) => `000000000000030${digit}` as SessionId);
+  const nowUs = Date.now() * 1_000;
+  await api.addChannel({
+    name: 'young',
+    deliveries: names.map((session, index) => ({
+      kind: 'segment',
+      archivedAtUs: instantAt(index),
+      messages: [
+        { session, sequence: 1, publishedAtUs: instantAt(index), payload: Buffer.from('x') },
+      ],
+    })),
+    sessions: new Map([
+      [names[0], { openedAtUs: nowUs - 7_200_000_000, state: 'closed' }],
+      [names[1], { openedAtUs: nowUs - 60_000_000, state: 'closed' }],
+      [names[2], { openedAtUs: nowUs - 7_200_000_000, state: 'open' }],
+    ]),
+  });
+  const source = openReplaySource({ url: api.url }, 'young');
+  const { sessions } = await source.stand([], new AbortController().signal);
+  const told = sessions.map(({ session }) => session).toSorted();
+  assert.deepEqual(told, [names[1], names[2]]);
+});
+
 test('where the archive stands is told of open sessions and of those asked for', async () => {
   const source = openReplaySource({ url: api.url }, 'holes');
   const { signal } = new AbortController();
-  const open = { session: A, source: `source-${A.slice(-4)}`, watermark: 8, state: 'open' };
+  const open = { session: A, source: 'source-00aa', watermark: 8, state: 'open' };
   const closed = { session: B, source: undefined, watermark: 2, state: 'closed' };
   assert.deepEqual(await source.stand([], signal), { archivedThrough: 5, sessions: [open] });
   const asked = await source.stand([B, UNHEARD], signal);

@@ -66,12 +66,20 @@ const SAID = {
 
 const TYPED = `
 import { type ArchivedMessage, type HistoryEntry, history, type LossCause } from '@backcast/client';
+import type { Contract } from '@backcast/client';
 import { subscribe, type Subscription } from '@backcast/client';
 import { openRegistry, type Registry } from '@backcast/client/registry';
 const entries: AsyncGenerator<HistoryEntry> = history({ url: 'http://127.0.0.1', channel: 'c' });
 export function positionOf(message: ArchivedMessage): number { return message.position; }
 export const cause: LossCause = 'late_join';
 export const open: (...given: Parameters<typeof openRegistry>) => Promise<Registry> = openRegistry;
+const query: Contract.MessagesQuery = { after: 0, session: undefined };
+export function lostIn(page: Contract.MessagePage): readonly LossCause[] {
+  return page.losses.map((loss) => loss.cause);
+}
+export const isAll = (answer: Contract.Completeness): boolean => answer.status === 'complete';
+// @ts-expect-error -- no such parameter
+export const sessions: Contract.SessionsQuery = { state: 'asleep' };
 export async function listen(registry: Registry): Promise<Subscription> {
   return await subscribe({ channel: 'c', multicast: { registry }, archive: { url: 'http://a' } });
 }
