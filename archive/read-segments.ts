@@ -22,8 +22,6 @@ import type { SegmentMemory } from './segment-memory.ts';
 export const FETCH_BYTES_MAX = 491_520;
 /** A segment that needs more memory comes in pieces, each of a fetch of its own. */
 const PIECE_BYTES_MAX = 983_040;
-/** A fetch of nothing but empty messages goes no further. */
-const FETCH_MESSAGES_MAX = FETCH_BYTES_MAX / MESSAGE_BYTES;
 /** Segments in one fetch: enough for a page of small ones, from a channel with little traffic. */
 const FETCH_SEGMENTS_MAX = 256;
 /**
@@ -60,10 +58,16 @@ export interface FetchStyle {
    * end depends on what is stored alone. Otherwise only what is wanted of them.
    */
   readonly isWhole: boolean;
+  /** Memory for what comes, if it is more than one segment. */
+  readonly bytesMax: number;
 }
 
 /** For one who reads alone. */
-export const FETCH_ALONE: FetchStyle = { memory: undefined, isWhole: false };
+export const FETCH_ALONE: FetchStyle = {
+  memory: undefined,
+  isWhole: false,
+  bytesMax: FETCH_BYTES_MAX,
+};
 
 /**
  * The next segments that reach into the positions, in the order asked for: at least one if there is
@@ -75,7 +79,8 @@ export async function fetchSegments(
   style: FetchStyle = FETCH_ALONE,
 ): Promise<ArchivedSegment[]> {
   const { order } = query;
-  const wanted = wantedOf(query);
+  const { bytesMax } = style;
+  const wanted = wantedOf(query, bytesMax);
   const isCut = !style.isWhole && query.published === undefined;
   const part = isCut ? wantedPart(wanted) : wholePart(query);
   return copySegments(
@@ -86,7 +91,7 @@ export async function fetchSegments(
       FROM (SELECT * FROM segments WHERE ${whereSegments(query, wanted)}
         ORDER BY first_position ${order} LIMIT ${FETCH_SEGMENTS_MAX}) AS candidates
     ) AS measured
-    WHERE bytes_through <= ${FETCH_BYTES_MAX} OR bytes_through = ${part.bytes}
+    WHERE bytes_through <= ${integer(bytesMax)} OR bytes_through = ${part.bytes}
     ORDER BY first_position ${order}`,
     style.memory,
   );
@@ -138,11 +143,12 @@ function valuesOf({ start, end }: SegmentPart): string {
 
 const WHOLE_VALUES = valuesOf({ start: '0', end: 'message_count', bytes: TOTAL_BYTES });
 
-/** Positions beyond these a fetch does not reach. */
-function wantedOf({ positions, published, messagesMax, order }: SegmentQuery): SequenceRange {
+/** Positions beyond these a fetch does not reach, not even of nothing but empty messages. */
+function wantedOf(query: SegmentQuery, bytesMax: number): SequenceRange {
+  const { positions, published, messagesMax, order } = query;
   if (published !== undefined) return positions;
   const { first, last } = positions;
-  const count = Math.min(messagesMax, FETCH_MESSAGES_MAX);
+  const count = Math.min(messagesMax, Math.floor(bytesMax / MESSAGE_BYTES));
   return order === 'asc'
     ? { first, last: Math.min(last, first + count - 1) }
     : { first: Math.max(first, last - count + 1), last };

@@ -69,10 +69,10 @@ export class SegmentGroups {
   }
 
   /**
-   * The next segments of `query` without a hole, in its order: as many as a fetch would bring, or
-   * those up to where nothing is known.
+   * The next segments of `query` without a hole, in its order: as many as a fetch of `bytesMax`
+   * would bring, or those up to where nothing is known.
    */
-  find(query: SegmentQuery): Kept {
+  find(query: SegmentQuery, bytesMax = FETCH_BYTES_MAX): Kept {
     const isAscending = query.order === 'asc';
     const segments: ArchivedSegment[] = [];
     let rest = query.positions;
@@ -84,7 +84,7 @@ export class SegmentGroups {
         const { segment, lastPosition } = kept;
         if (isTouched(kept, query.published)) {
           bytes += memoryOf(segment);
-          if (bytes > FETCH_BYTES_MAX && segments.length > 0) return { segments, rest };
+          if (bytes > bytesMax && segments.length > 0) return { segments, rest };
           segments.push(segment);
         }
         if (isAscending) rest = { first: lastPosition + 1, last: rest.last };
